@@ -1,1 +1,53 @@
-//! Tests.
+//! The harness of the black-box tests: it runs the built `tinyd` as a user would, looks at the result from outside
+//! (the kernel's own files), and holds every test to leaving the machine as it found it.
+//!
+//! Invariant: this crate never calls into the engine. What it knows of a container it has from the command line, from
+//! `/proc`, from the cgroup file systems and from the folders under the test's own `--root` and `--run-root`.
+//!
+//! A test makes an [`Env`]. Each has a tag that is part of all its paths, so that tests may run side by side; when it is
+//! dropped its containers are removed, and whatever is still there afterwards is a leak, and fails the test.
+//!
+//! ```no_run
+//! use tinyd_tests::{Env, require, roots};
+//!
+//! fn a_command_prints_what_it_was_told() {
+//!     require!(root);
+//!     let env = Env::new();
+//!     let image = roots::busybox();
+//!     let output = env.tinyd(["run", "--rm", image.to_str().unwrap(), "echo", "hello"]).ok();
+//!     assert_eq!(output.stdout(), "hello\n");
+//! }
+//! ```
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a harness reports trouble by failing the test that uses it"
+)]
+
+mod command;
+mod env;
+pub mod leak;
+mod need;
+mod output;
+pub mod packages;
+pub mod paths;
+mod pipes;
+pub mod proc;
+mod pty;
+pub mod remove;
+mod rescue;
+pub mod roots;
+mod running;
+mod wait;
+
+pub use command::Cmd;
+pub use env::Env;
+pub use output::Output;
+pub use pty::Pty;
+pub use running::Running;
+pub use wait::{eventually, wait_until};
+
+pub use need::{Missing, Need};
+#[doc(hidden)]
+pub use need::{check_need, skip};

@@ -1,1 +1,66 @@
-fn main() {}
+//! `cargo xtask`: builds, tests, checks and measures tinyd. `cargo xtask help` lists the verbs.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a build tool talks to the person or the CI that called it"
+)]
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+mod bench;
+mod build_cmd;
+mod ci;
+mod features;
+mod ledger;
+mod setup;
+mod shell;
+mod tally;
+mod test;
+mod tidy;
+mod workspace;
+
+const HELP: &str = "\
+usage: cargo xtask VERB
+
+  build                      both programs for release, static where the machine can link so
+  test [FILTER]              set up, build, run all tests, and look for what they left
+  tidy                       check what no compiler checks: crate graph, file lengths, ledgers, documents
+  features                   the ledger of features as a table
+  ci [--no-test]             all checks of CI, and the tests
+  bench start [--rounds N]   time a container's life beside other engines and the floor";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match dispatch(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(err) => {
+            eprintln!("xtask: {err:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does one verb; `false` when what was checked is not in order (which has been said by then).
+fn dispatch(args: &[&str]) -> Result<bool> {
+    match args {
+        ["build"] => build_cmd::run().map(|()| true),
+        ["test"] => test::run(None),
+        ["test", filter] => test::run(Some(filter)),
+        ["tidy"] => tidy::run(),
+        ["features"] => features::run().map(|()| true),
+        ["ci"] => ci::run(true),
+        ["ci", "--no-test"] => ci::run(false),
+        ["bench", "start", options @ ..] => bench::run(options).map(|()| true),
+        ["bench", "spawner", log] => bench::spawner::serve(log.as_ref()).map(|()| true),
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            Ok(true)
+        }
+        _ => bail!("unknown words: {}\n{HELP}", args.join(" ")),
+    }
+}

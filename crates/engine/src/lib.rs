@@ -1,1 +1,117 @@
-//! tinyd engine.
+//! The contract of the container engine: the [`Engine`] trait and its plain request and reply types.
+//!
+//! Programs are written against this crate and get an engine from elsewhere: `tinyd-manager` runs containers in the
+//! process itself, a client of the daemon talks to another one. Both behave the same.
+//!
+//! *Invariant:* this crate has no behaviour of its own beyond its types, and depends on serde alone.
+//!
+//! ```
+//! use tinyd_engine::{ContainerSpec, Engine, StartRequest};
+//!
+//! /// Runs `true` in a root made from this machine, and tells whether it succeeded.
+//! fn smoke_test(engine: &dyn Engine) -> Result<bool, tinyd_engine::Error> {
+//!     let spec = ContainerSpec::new("host", ["true"]).removed_on_exit();
+//!     let run = engine.run(&spec, &StartRequest::detached())?;
+//!     Ok(engine.wait(&run.id)?.wait()?.code == 0)
+//! }
+//! ```
+//!
+//! Names: a container is addressed by its exact id (32 hex digits), its exact name or a prefix of its id that fits no
+//! other container. Times are [`std::time::SystemTime`], sizes are bytes, CPU time is microseconds of a period.
+#![forbid(unsafe_code)]
+
+mod check;
+mod container;
+mod error;
+mod exec;
+mod inspect;
+mod list;
+mod logs;
+mod session;
+mod spec;
+mod version;
+
+pub use check::{CheckReport, Finding};
+pub use container::{ContainerStatus, ExitStatus, RemoveRequest, StartRequest, WindowSize};
+pub use error::{Error, ErrorKind, Result};
+pub use exec::ExecSpec;
+pub use inspect::{
+    ContainerConfig, ContainerInspect, ContainerState, GraphDriver, HostConfig, MountPoint, NetworkSettings,
+};
+pub use list::{ContainerSummary, ListRequest};
+pub use logs::{LogEntry, LogSource, Logs, LogsRequest};
+pub use session::{Input, Output, Session, Waiter};
+pub use spec::{BindMount, ContainerSpec, NetworkMode, Resources, UserNamespace};
+pub use version::VersionInfo;
+
+/// A container's id and what its maker should be told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Created {
+    /// 32 hex digits.
+    pub id: String,
+    /// Remarks for the user, a sentence each: a default that could not be had, a folder that was made.
+    pub notes: Vec<String>,
+}
+
+/// A container that was started, and the session with it when one was asked for.
+pub struct Started {
+    /// 32 hex digits.
+    pub id: String,
+    /// Remarks for the user, a sentence each.
+    pub notes: Vec<String>,
+    /// The attached session: present exactly when [`StartRequest::attach`] was set.
+    pub session: Option<Box<dyn Session>>,
+}
+
+/// A container engine.
+///
+/// Verbs that end by themselves are synchronous. What may take for ever ([`Session`], [`Waiter`], [`Logs`]) is an object
+/// with a descriptor that can be polled. Every verb validates its whole request before its first effect.
+pub trait Engine: Send + Sync {
+    /// Makes a container without running it.
+    fn create(&self, spec: &ContainerSpec) -> Result<Created>;
+
+    /// Starts a container that was created or has stopped. The command, limits and id stay; the process is new.
+    fn start(&self, container: &str, request: &StartRequest) -> Result<Started>;
+
+    /// [`create`](Engine::create) and [`start`](Engine::start) in one; when the start fails, nothing of the container
+    /// is left.
+    fn run(&self, spec: &ContainerSpec, request: &StartRequest) -> Result<Started>;
+
+    /// Asks the command to end (SIGTERM) and kills the container when it has not by `grace`; `None` is ten seconds.
+    /// Returns the full id. A container that has stopped already is left as it is.
+    fn stop(&self, container: &str, grace: Option<std::time::Duration>) -> Result<String>;
+
+    /// Sends a signal, by number, to the container's first process. Returns the full id.
+    fn kill(&self, container: &str, signal: i32) -> Result<String>;
+
+    /// Removes a container with everything that is its own. Returns the full id.
+    fn remove(&self, container: &str, request: &RemoveRequest) -> Result<String>;
+
+    /// Runs a further command in a running container. `None` for a detached one.
+    fn exec(&self, container: &str, spec: &ExecSpec) -> Result<Option<Box<dyn Session>>>;
+
+    /// What the container wrote, as far as it is kept.
+    fn logs(&self, container: &str, request: &LogsRequest) -> Result<Box<dyn Logs>>;
+
+    /// Waits for a container's exit.
+    fn wait(&self, container: &str) -> Result<Box<dyn Waiter>>;
+
+    /// The containers that there are, newest first.
+    fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>>;
+
+    /// All that is known of a container.
+    fn inspect(&self, container: &str) -> Result<ContainerInspect>;
+
+    /// Mounts a stopped container's root file system at `merged` in its folder, for other tools, and returns that path.
+    fn mount(&self, container: &str) -> Result<std::path::PathBuf>;
+
+    /// Undoes [`mount`](Engine::mount). Returns the full id.
+    fn unmount(&self, container: &str) -> Result<String>;
+
+    /// Looks for whatever has no owner (mounts, cgroups, folders, leases), and puts it right when `repair` is set.
+    fn check(&self, repair: bool) -> Result<CheckReport>;
+
+    /// Which engine this is.
+    fn version(&self) -> Result<VersionInfo>;
+}

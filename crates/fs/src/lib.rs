@@ -1,1 +1,46 @@
-//! Root file systems for containers: overlay, host root, pivot_root, idmapped mounts, safe path resolution.
+//! Root file systems for containers.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`mount`] | mounts that are attached nowhere yet: made, changed, mapped to other ids, then attached to a descriptor |
+//! | [`overlay`](mod@overlay) | a writable layer over read-only ones, also with ids mapped |
+//! | [`host_root`] | a root file system made from this machine, without its secrets |
+//! | [`dev`] | a minimal `/dev` |
+//! | [`mask`] | paths that show nothing, or cannot be written |
+//! | [`resolve`] | paths inside a root that cannot lead out of it |
+//! | [`pivot`] | making a mount the root of the process |
+//! | [`mountinfo`] | what is mounted |
+//!
+//! *Invariants:* no function follows a link out of a root, and nothing is mounted by a path below one: mounts are prepared
+//! as detached descriptors and attached to descriptors. Nothing is attached in the host's own mount namespace, unless the
+//! caller passes a descriptor of a folder there. Functions marked *child-side* do not allocate and can stand between clone
+//! and exec.
+//!
+//! ```
+//! use rustix::mount::MountAttrFlags;
+//! use std::os::fd::AsFd;
+//! use tinyd_fs::mount::DetachedMount;
+//! use tinyd_fs::resolve;
+//!
+//! # if !rustix::process::geteuid().is_root() { return Ok(()) }
+//! // A file system that nobody else sees, and that is gone with its descriptor.
+//! let root = DetachedMount::new(c"tmpfs", [(c"mode", c"755")], MountAttrFlags::MOUNT_ATTR_NOSUID)?;
+//! let etc = resolve::ensure_dir(root.as_fd(), c"/a/b/c")?;
+//! assert!(resolve::open(root.as_fd(), c"/../a/b").is_ok(), "`..` stops at the root");
+//! # drop(etc);
+//! # Ok::<(), rustix::io::Errno>(())
+//! ```
+
+pub mod dev;
+mod error;
+pub mod host_root;
+pub mod mask;
+pub mod mount;
+pub mod mountinfo;
+pub mod overlay;
+pub mod pivot;
+mod remove;
+pub mod resolve;
+
+pub use error::{Error, Result};
+pub use remove::remove_tree;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The small program that starts containers and stays with them. All of it is in the crate `tinyd-runtime`.
+
+fn main() -> std::process::ExitCode {
+    tinyd_runtime::entry::main()
+}

@@ -1,0 +1,164 @@
+//! Version 1: one directory per hierarchy (Documentation/admin-guide/cgroup-v1).
+
+mod cpu;
+mod cpuacct;
+mod cpuset;
+mod freezer;
+mod group;
+mod memory;
+
+use crate::dir::Dir;
+use crate::driver::{Cgroup, CgroupDriver, Version};
+use crate::error::{Error, Result};
+use crate::limits::Limits;
+use crate::mountinfo::Hierarchy;
+use crate::path::CgroupPath;
+use crate::tree::{self, Existing, Undo};
+pub(crate) use group::V1Group;
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
+
+/// Controllers whose hierarchies every group is made in: they limit, and they count.
+const ALWAYS: [&str; 4] = ["cpu", "cpuacct", "memory", "pids"];
+
+/// A hierarchy in which groups are made.
+#[derive(Debug)]
+pub(crate) struct Managed {
+    hierarchy: Hierarchy,
+    /// Else only when a limit asks for it: each hierarchy costs a mkdir and a write in every start.
+    always: bool,
+}
+
+/// The driver over all v1 hierarchies.
+pub(crate) struct V1Driver {
+    managed: Arc<[Managed]>,
+}
+
+impl V1Driver {
+    /// `freezer` is false where a v2 hierarchy beside this one freezes.
+    pub(crate) fn new(hierarchies: &[Hierarchy], freezer: bool) -> Self {
+        let managed = hierarchies.iter().filter_map(|hierarchy| {
+            let always = ALWAYS.iter().any(|c| hierarchy.has(c)) || (freezer && hierarchy.has("freezer"));
+            (always || hierarchy.has("cpuset")).then(|| Managed { hierarchy: hierarchy.clone(), always })
+        });
+        Self { managed: managed.collect() }
+    }
+
+    pub(crate) fn has(&self, controller: &str) -> bool {
+        self.managed.iter().any(|m| m.hierarchy.has(controller))
+    }
+
+    pub(crate) fn require(&self, limits: &Limits) -> Result<()> {
+        match limits.controllers().into_iter().find(|c| !self.has(c)) {
+            Some(controller) => Err(Error::missing(controller)),
+            None => Ok(()),
+        }
+    }
+
+    /// Looks for files that kernels may lack, in the hierarchies' roots.
+    pub(crate) fn probe(&self, limits: &Limits) -> Result<()> {
+        let root = |controller| {
+            let managed = self.managed.iter().find(|m| m.hierarchy.has(controller));
+            managed.map(|m| Dir::open_existing(m.hierarchy.mountpoint().to_owned())).transpose()
+        };
+        if limits.memory.swap_bytes.is_some()
+            && let Some(dir) = root("memory")?
+        {
+            memory::probe_swap(&dir)?;
+        }
+        if (limits.cpu.quota_us.is_some() || limits.cpu.period_us.is_some())
+            && let Some(dir) = root("cpu")?
+        {
+            cpu::probe_quota(&dir)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn make(
+        &self,
+        path: &CgroupPath,
+        limits: &Limits,
+        existing: Existing,
+        undo: &mut Undo,
+    ) -> Result<V1Group> {
+        let mut dirs = Vec::with_capacity(self.managed.len());
+        for managed in self.managed.iter() {
+            let cpuset = managed.hierarchy.has("cpuset");
+            if !(managed.always || (cpuset && limits.needs_cpuset())) {
+                dirs.push(OnceLock::new());
+                continue;
+            }
+            let root = managed.hierarchy.mountpoint();
+            let dir = tree::make(root, path, existing, undo)?;
+            if cpuset {
+                cpuset::seed(root, path)?;
+            }
+            dirs.push(OnceLock::from(dir));
+        }
+        let group = V1Group::new(path.clone(), Arc::clone(&self.managed), dirs);
+        group.write(limits)?;
+        Ok(group)
+    }
+
+    /// A handle on whatever there is of a group, maybe nothing.
+    pub(crate) fn find(&self, path: &CgroupPath) -> Result<V1Group> {
+        let mut dirs = Vec::with_capacity(self.managed.len());
+        for managed in self.managed.iter() {
+            let found = Dir::open(path.below(managed.hierarchy.mountpoint()))?;
+            dirs.push(found.map_or_else(OnceLock::new, OnceLock::from));
+        }
+        Ok(V1Group::new(path.clone(), Arc::clone(&self.managed), dirs))
+    }
+}
+
+impl CgroupDriver for V1Driver {
+    fn version(&self) -> Version {
+        Version::V1
+    }
+
+    fn create(&self, path: &CgroupPath, limits: &Limits) -> Result<Box<dyn Cgroup>> {
+        limits.check_new()?;
+        self.require(limits)?;
+        let mut undo = Undo::default();
+        let group = self.make(path, limits, Existing::Refuse, &mut undo)?;
+        undo.commit();
+        Ok(Box::new(group))
+    }
+
+    fn ensure(&self, path: &CgroupPath) -> Result<Box<dyn Cgroup>> {
+        let mut undo = Undo::default();
+        let group = self.make(path, &Limits::default(), Existing::Take, &mut undo)?;
+        undo.commit();
+        Ok(Box::new(group))
+    }
+
+    fn open(&self, path: &CgroupPath) -> Result<Box<dyn Cgroup>> {
+        let group = self.find(path)?;
+        if group.is_empty() {
+            return Err(Error::NotFound { path: path.to_string() });
+        }
+        Ok(Box::new(group))
+    }
+
+    fn children(&self, path: &CgroupPath) -> Result<Vec<String>> {
+        let mut names = BTreeSet::new();
+        for dir in self.find(path)?.dirs() {
+            names.extend(dir.children()?);
+        }
+        Ok(names.into_iter().collect())
+    }
+
+    fn prune(&self, path: &CgroupPath) -> Result<()> {
+        let mut errors = Vec::new();
+        for managed in self.managed.iter() {
+            errors.extend(tree::prune(&path.below(managed.hierarchy.mountpoint())).err());
+        }
+        Error::collect(errors)
+    }
+
+    fn validate(&self, limits: &Limits) -> Result<()> {
+        limits.check()?;
+        self.require(limits)?;
+        self.probe(limits)
+    }
+}

@@ -1,0 +1,183 @@
+//! A group in the unified hierarchy.
+
+use super::{Place, V2Driver, core, cpu, cpuset, memory, subtree};
+use crate::dir::Dir;
+use crate::driver::{Cgroup, HierarchyVersion, HierarchyView};
+use crate::error::{Error, Result};
+use crate::join::JoinHandle;
+use crate::kill::kill_listed;
+use crate::limits::Limits;
+use crate::path::CgroupPath;
+use crate::pids;
+use crate::stats::Stats;
+use crate::tree;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use std::collections::BTreeSet;
+
+pub(crate) struct V2Group {
+    path: CgroupPath,
+    dir: Dir,
+    driver: V2Driver,
+}
+
+impl V2Group {
+    pub(super) fn new(path: CgroupPath, dir: Dir, driver: V2Driver) -> Self {
+        Self { path, dir, driver }
+    }
+
+    pub(crate) fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// Writes limits that were checked, whose controllers are on.
+    pub(super) fn write(&self, limits: &Limits) -> Result<()> {
+        for controller in limits.controllers() {
+            match controller {
+                "cpu" => cpu::write(&self.dir, &limits.cpu)?,
+                "cpuset" => cpuset::write(&self.dir, &limits.cpu)?,
+                "memory" => memory::write(&self.dir, &limits.memory)?,
+                _ => pids::write(&self.dir, limits.pids_max)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn listed(&self) -> Result<BTreeSet<u32>> {
+        let mut found = BTreeSet::new();
+        tree::processes(&self.dir, &mut found)?;
+        Ok(found)
+    }
+
+    pub(crate) fn add_descriptors(&self, handle: &mut JoinHandle) -> Result<()> {
+        let dir = self.dir.open_file(".", OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let procs = self.dir.open_file("cgroup.procs", OFlags::WRONLY)?;
+        handle.set_v2(dir, procs, self.dir.file("cgroup.procs").display().to_string());
+        Ok(())
+    }
+
+    /// Tells whether the process was in it.
+    pub(crate) fn move_out(&self, pid: u32) -> Result<bool> {
+        if !self.listed()?.contains(&pid) {
+            return Ok(false);
+        }
+        let pid = pid.to_string();
+        let mut above = self.path.parent();
+        loop {
+            let at =
+                above.as_ref().map_or_else(|| self.driver.root().to_owned(), |p| p.below(self.driver.root()));
+            let dir = Dir::open_existing(at)?;
+            match dir.try_write("cgroup.procs", &pid) {
+                Ok(()) => return Ok(true),
+                // It distributes controllers, so it holds no processes; the root may do both.
+                Err(Errno::BUSY | Errno::OPNOTSUPP) if above.is_some() => {
+                    above = above.and_then(|p| p.parent());
+                }
+                Err(e) => return Err(dir.write_error("cgroup.procs", &pid, e)),
+            }
+        }
+    }
+
+    pub(crate) fn oom(&self) -> Result<Option<u64>> {
+        memory::oom_kills(&self.dir)
+    }
+}
+
+impl Cgroup for V2Group {
+    fn path(&self) -> &CgroupPath {
+        &self.path
+    }
+
+    fn join_handle(&self) -> Result<JoinHandle> {
+        let mut handle = JoinHandle::new();
+        self.add_descriptors(&mut handle)?;
+        Ok(handle)
+    }
+
+    fn apply(&self, limits: &Limits) -> Result<()> {
+        limits.check()?;
+        self.driver.require(limits)?;
+        subtree::enable(&self.driver, &self.path, &self.dir, &limits.controllers(), &[])?;
+        self.write(limits)
+    }
+
+    fn limits(&self) -> Result<Limits> {
+        let mut limits = Limits { memory: memory::read(&self.dir)?, ..Default::default() };
+        cpu::read(&self.dir, &mut limits.cpu)?;
+        cpuset::read(&self.dir, &mut limits.cpu)?;
+        limits.pids_max = pids::read(&self.dir)?;
+        Ok(limits)
+    }
+
+    fn add_process(&self, pid: u32) -> Result<()> {
+        self.dir.write("cgroup.procs", &pid.to_string())
+    }
+
+    fn remove_process(&self, pid: u32) -> Result<()> {
+        if self.move_out(pid)? {
+            return Ok(());
+        }
+        Err(Error::NotMember { pid, path: self.path.to_string() })
+    }
+
+    fn processes(&self) -> Result<Vec<u32>> {
+        Ok(self.listed()?.into_iter().collect())
+    }
+
+    fn freeze(&self) -> Result<()> {
+        core::freeze(&self.dir)
+    }
+
+    fn thaw(&self) -> Result<()> {
+        core::thaw(&self.dir)
+    }
+
+    fn is_frozen(&self) -> Result<bool> {
+        core::is_frozen(&self.dir)
+    }
+
+    fn kill(&self) -> Result<()> {
+        match self.dir.try_write("cgroup.kill", "1") {
+            Ok(()) => return Ok(()),
+            // Linux before 5.14.
+            Err(Errno::NOENT) if self.dir.has("cgroup.procs") => {}
+            Err(e) => return Err(self.dir.write_error("cgroup.kill", "1", e)),
+        }
+        // Standing still, nothing forks away from the list. One that cannot freeze in time is killed all the same.
+        let frozen = core::freeze(&self.dir).is_ok();
+        let killed = kill_listed(self.path.as_str(), &|| self.listed());
+        let thawed = if frozen { core::thaw(&self.dir) } else { Ok(()) };
+        killed.and(thawed)
+    }
+
+    fn is_populated(&self) -> Result<bool> {
+        core::is_populated(&self.dir)
+    }
+
+    fn stats(&self) -> Result<Stats> {
+        Ok(Stats {
+            cpu: cpu::stats(&self.dir)?,
+            memory: memory::stats(&self.dir)?,
+            pids: pids::stats(&self.dir)?,
+            oom_kills: self.oom()?,
+        })
+    }
+
+    fn oom_kills(&self) -> Result<u64> {
+        self.oom()?.ok_or_else(|| Error::missing("memory"))
+    }
+
+    fn remove(&self) -> Result<()> {
+        tree::remove(vec![self.dir.path().to_owned()])
+    }
+
+    fn views(&self) -> Vec<HierarchyView> {
+        vec![HierarchyView {
+            name: if self.driver.place() == Place::Alone { String::new() } else { "unified".to_owned() },
+            version: HierarchyVersion::V2,
+            source: self.dir.path().to_owned(),
+            links: Vec::new(),
+        }]
+    }
+}

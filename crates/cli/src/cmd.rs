@@ -1,0 +1,168 @@
+//! The verbs, one file each, and the table that names them.
+
+mod create;
+mod exec;
+mod inspect;
+mod kill;
+mod logs;
+mod mount;
+mod ps;
+mod rm;
+mod run;
+mod start;
+mod stop;
+mod system;
+mod umount;
+mod version;
+mod wait;
+
+use crate::argv::Form;
+use crate::console::Console;
+use crate::failure::{Codes, Failure, Outcome, line_of};
+use clap::{ArgMatches, Command};
+use tinyd_engine::Engine;
+
+/// What a verb works with.
+pub(crate) struct Context<'a> {
+    /// The client's streams.
+    pub(crate) console: Console<'a>,
+    /// Opens the engine: not before the command line has been understood.
+    pub(crate) open: &'a dyn Fn() -> tinyd_engine::Result<Box<dyn Engine>>,
+}
+
+impl Context<'_> {
+    /// The engine.
+    pub(crate) fn engine(&self) -> Result<Box<dyn Engine>, Failure> {
+        Ok((self.open)()?)
+    }
+
+    /// Does a verb to each container: what it returns goes to standard output, a line each, failures to standard error,
+    /// and one failure does not keep the others from being done.
+    pub(crate) fn each(
+        &self,
+        containers: &[String],
+        verb: impl Fn(&dyn Engine, &str) -> tinyd_engine::Result<String>,
+    ) -> Outcome {
+        let engine = self.engine()?;
+        let mut unprinted = None;
+        let mut last = 0;
+        for container in containers {
+            match verb(engine.as_ref(), container) {
+                Ok(line) => unprinted = unprinted.or(self.console.line(&line).err()),
+                Err(error) => {
+                    self.console.tell(&line_of(&error));
+                    last = error.exit_code();
+                }
+            }
+        }
+        match (last, unprinted) {
+            (0, None) => Ok(0),
+            (0, Some(failure)) => Err(failure),
+            (code, _) => Err(Failure::Reported(code)),
+        }
+    }
+}
+
+/// A verb: its parser, and what it does.
+trait Verb: clap::Parser {
+    /// The word.
+    const NAME: &'static str;
+    /// Other words for it.
+    const ALIASES: &'static [&'static str] = &[];
+    /// How its failures become exit codes.
+    const CODES: Codes = Codes::Management;
+    /// How its arguments are read.
+    const FORM: Form = Form::Mixed;
+
+    /// Does it.
+    fn run(self, context: &Context<'_>) -> Outcome;
+}
+
+/// A verb in the table.
+pub(crate) struct Entry {
+    pub(crate) name: &'static str,
+    aliases: &'static [&'static str],
+    pub(crate) codes: Codes,
+    pub(crate) form: Form,
+    parser: fn() -> Command,
+    pub(crate) run: fn(&mut ArgMatches, &Context<'_>) -> Outcome,
+}
+
+impl Entry {
+    const fn of<V: Verb>() -> Self {
+        Self {
+            name: V::NAME,
+            aliases: V::ALIASES,
+            codes: V::CODES,
+            form: V::FORM,
+            parser: V::command,
+            run: |matches, context| match V::from_arg_matches_mut(matches) {
+                Ok(verb) => verb.run(context),
+                Err(error) => Err(Failure::Usage(error.to_string())),
+            },
+        }
+    }
+
+    /// The verb's own parser, for the words that follow the verb.
+    pub(crate) fn command(&self) -> Command {
+        (self.parser)()
+            .name(self.name)
+            .bin_name(format!("tinyd {}", self.name))
+            .display_name(format!("tinyd-{}", self.name))
+            .no_binary_name(true)
+            .args_override_self(true)
+    }
+}
+
+/// Every verb, in the order of the help.
+pub(crate) const ENTRIES: &[Entry] = &[
+    Entry::of::<run::Run>(),
+    Entry::of::<create::Create>(),
+    Entry::of::<start::Start>(),
+    Entry::of::<stop::Stop>(),
+    Entry::of::<kill::Kill>(),
+    Entry::of::<rm::Remove>(),
+    Entry::of::<exec::Exec>(),
+    Entry::of::<logs::Logs>(),
+    Entry::of::<ps::List>(),
+    Entry::of::<inspect::Inspect>(),
+    Entry::of::<wait::Wait>(),
+    Entry::of::<mount::Mount>(),
+    Entry::of::<umount::Unmount>(),
+    Entry::of::<system::System>(),
+    Entry::of::<version::Version>(),
+];
+
+/// The verb of that word.
+pub(crate) fn find(word: &str) -> Option<&'static Entry> {
+    ENTRIES.iter().find(|entry| entry.name == word || entry.aliases.contains(&word))
+}
+
+/// The whole parser: for help and for what no verb's own parser is asked about.
+pub(crate) fn root() -> Command {
+    let place = |name: &'static str, variable: &str, default: &str, what: &str| {
+        clap::Arg::new(name).long(name).value_name("PATH").help(format!("{what} [${variable}]{default}"))
+    };
+    Command::new("tinyd")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Runs programs in containers: no daemon, no image and no configuration needed")
+        .after_help(EXAMPLES)
+        .no_binary_name(true)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .arg(place("root", "TINYD_ROOT", " [default: /var/lib/tinyd]", "Where containers are kept"))
+        .arg(place("run-root", "TINYD_RUN_ROOT", " [default: /run/tinyd]", "Where their run-time state is"))
+        .arg(place("runtime", "TINYD_RUNTIME", "", "The program that starts them, tinyd-runtime"))
+        .subcommands(ENTRIES.iter().map(|entry| entry.command().visible_aliases(entry.aliases.to_vec())))
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tinyd run --rm host sh -c 'echo Hello World'
+  tinyd run -it --rm host bash
+  tinyd run -i /srv/redis --mem 500m --name c1 redis-server
+  tinyd exec c1 redis-cli ping
+  tinyd ps";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! What a line of `ps` shows.
+
+use crate::format::{table, time};
+use serde_json::{Value, json};
+use std::time::SystemTime;
+use tinyd_engine::{ContainerStatus, ContainerSummary};
+
+/// Digits of an id where it is cut.
+const SHORT: usize = 12;
+
+/// Characters of a command where it is cut.
+const COMMAND: usize = 40;
+
+/// A container's line.
+pub(super) struct Row<'a> {
+    container: &'a ContainerSummary,
+    whole: bool,
+}
+
+impl<'a> Row<'a> {
+    pub(super) fn new(container: &'a ContainerSummary, whole: bool) -> Self {
+        Self { container, whole }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        let id = &self.container.id;
+        if self.whole { id } else { id.get(..SHORT).unwrap_or(id) }
+    }
+
+    /// The cells of the table, in its order.
+    pub(super) fn cells(&self) -> Vec<String> {
+        let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+        vec![
+            self.id().to_owned(),
+            self.container.image.clone(),
+            self.command(),
+            time::short(self.container.created, SystemTime::now()),
+            self.status(),
+            or_dash(list(&self.container.ports)),
+            or_dash(list(&self.container.volumes)),
+            self.name().to_owned(),
+        ]
+    }
+
+    /// The same for programs, with times in RFC 3339.
+    pub(super) fn json(&self) -> Value {
+        let container = self.container;
+        json!({
+            "ID": self.id(),
+            "Image": container.image,
+            "Command": self.command(),
+            "CreatedAt": time::rfc3339(container.created),
+            "StartedAt": container.started.map(time::rfc3339),
+            "FinishedAt": container.finished.map(time::rfc3339),
+            "Status": self.status(),
+            "State": container.status.docker_name(),
+            "ExitCode": container.exit.filter(|exit| !exit.unknown).map(|exit| exit.code),
+            "OOMKilled": container.exit.is_some_and(|exit| exit.oom_killed),
+            "Pid": container.pid,
+            "Ports": list(&container.ports),
+            "Mounts": list(&container.volumes),
+            "Names": self.name(),
+        })
+    }
+
+    fn name(&self) -> &str {
+        self.container.name.as_deref().unwrap_or_else(|| self.id())
+    }
+
+    fn command(&self) -> String {
+        let text = self.container.command.join(" ");
+        if self.whole { text } else { table::cut(&text, COMMAND) }
+    }
+
+    /// `RUNNING`, `STOPPED (137) OOM`.
+    fn status(&self) -> String {
+        let mut text = self.container.status.to_string();
+        if let Some(exit) = self.container.exit.filter(|_| self.container.status == ContainerStatus::Stopped)
+        {
+            text.push_str(&if exit.unknown { " (unknown)".to_owned() } else { format!(" ({})", exit.code) });
+            if exit.oom_killed {
+                text.push_str(" OOM");
+            }
+        }
+        text
+    }
+}
+
+/// `8080:80;8443:443;`
+fn list(items: &[String]) -> String {
+    items.iter().map(|item| format!("{item};")).collect()
+}
+
+/// What stands above a field of a template in a table.
+pub(super) fn heading(field: &str) -> String {
+    match field {
+        "ID" => "CONTAINER ID".to_owned(),
+        "CreatedAt" => "CREATED".to_owned(),
+        "Mounts" => "VOLUME".to_owned(),
+        _ => field.to_ascii_uppercase(),
+    }
+}

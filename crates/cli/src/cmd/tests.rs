@@ -1,0 +1,214 @@
+use crate::testing::{Bench, summary, terminal};
+use rustix::io::read;
+use tinyd_engine::{ContainerStatus, Finding, LogSource};
+
+const ID: &str = "68d19c54000011112222333344445555\n";
+
+#[test]
+fn detached_forms_print_the_id() {
+    for line in ["run -d host sleep 3000", "run -i host --name c1 sleep 3000", "run -i host -d --it sh"] {
+        let bench = Bench::new();
+        let done = bench.run(line);
+        assert_eq!((done.code, done.stdout.as_str()), (0, ID), "{line}");
+        assert_eq!(done.stderr, "tinyd: note: a remark\n", "{line}");
+        assert_eq!(bench.engine.calls(), ["run attach=false window=None"], "{line}");
+    }
+}
+
+#[test]
+fn on_a_terminal_the_image_form_says_a_sentence() {
+    let (main, slave) = terminal();
+    let bench = Bench::new().with_stdout(slave);
+    let said = |line: &str| {
+        assert_eq!(bench.run(line).code, 0);
+        let mut buffer = [0; 200];
+        let length = read(&main, &mut buffer).expect("read");
+        String::from_utf8_lossy(&buffer[..length]).trim_end().to_owned()
+    };
+    assert_eq!(said("run -i host sleep 3000"), "Create ContainerId 68d19c54 Successfully");
+    assert_eq!(said("run -d host sleep 3000"), ID.trim_end());
+}
+
+#[test]
+fn the_image_form_stays_with_a_terminal() {
+    let (_main, slave) = terminal();
+    let bench = Bench::new().with_stdin(slave).with_command(|command| command.exit(9));
+    let done = bench.run("run -i host --it --banner /bin/sh");
+    assert_eq!(done.code, 9, "{}", done.stderr);
+    assert!(done.stderr.contains("=====sh=====\n"), "{}", done.stderr);
+}
+
+#[test]
+fn a_command_that_does_not_run_has_its_code() {
+    let done = Bench::new().run("run host nosuch");
+    assert_eq!((done.code, done.stderr.as_str()), (127, "tinyd: exec nosuch (install it)\n"));
+}
+
+#[test]
+fn a_missing_command_is_said() {
+    for line in ["run", "run host", "run -ti", "create host", "run -i host", "exec c1"] {
+        let done = Bench::new().run(line);
+        assert_eq!((done.code, done.stderr.as_str()), (125, "tinyd: Missing container command\n"), "{line}");
+    }
+    let done = Bench::new().run("exec");
+    assert_eq!((done.code, done.stderr.as_str()), (125, "tinyd: no container given\n"));
+}
+
+#[test]
+fn many_containers_are_all_done() {
+    let bench = Bench::new();
+    let done = bench.run("stop -t 3 c1 nosuch c2");
+    assert_eq!((done.code, done.stdout.as_str()), (1, "c1-id\nc2-id\n"));
+    assert_eq!(done.stderr, "tinyd: no container 'nosuch'\n");
+    assert_eq!(bench.engine.calls(), ["stop c1 Some(3s)", "stop nosuch Some(3s)", "stop c2 Some(3s)"]);
+    let done = Bench::new().run("start c1 odd c2");
+    assert_eq!((done.code, done.stdout.as_str()), (126, "c1-id\nc2-id\n"));
+}
+
+#[test]
+fn simple_verbs_ask_what_they_say() {
+    for (line, call) in [
+        ("kill -s hup c1", "kill c1 1"),
+        ("kill c1", "kill c1 9"),
+        ("stop c1", "stop c1 None"),
+        ("rm -f c1", "remove c1 true"),
+        ("delete c1", "remove c1 false"),
+        ("start c1", "start c1 false None"),
+        ("system check --repair", "check true"),
+    ] {
+        let bench = Bench::new();
+        assert_eq!(bench.run(line).code, 0, "{line}");
+        assert_eq!(bench.engine.calls(), [call], "{line}");
+    }
+    assert_eq!(Bench::new().run("mount c1").stdout, "/merged/c1-id\n");
+    assert_eq!(Bench::new().run("unmount c1").stdout, "c1-id\n");
+    assert_eq!(Bench::new().run("wait c1 c2").stdout, "42\n42\n");
+    assert_eq!(Bench::new().run("wait c1 nosuch").code, 1);
+}
+
+#[test]
+fn start_attached_has_the_containers_streams() {
+    let bench = Bench::new().with_input(b"typed").with_command(|command| {
+        command.stdout(&command.input());
+        command.exit(4);
+    });
+    let done = bench.run("start -ai c1");
+    assert_eq!((done.code, done.stdout.as_str()), (4, "typed"));
+    assert_eq!(Bench::new().run("start -a c1 c2").code, 125);
+}
+
+#[test]
+fn exec_passes_its_words_on() {
+    let bench = Bench::new();
+    let done = bench.run_words(
+        ["exec", "-d", "-u", "1:2", "-w", "/w", "-e", "A=1", "c1", "sh", "-c", "a  b"]
+            .map(Into::into)
+            .to_vec(),
+    );
+    assert_eq!((done.code, done.stdout.as_str()), (0, ""));
+    let call = &bench.engine.calls()[0];
+    for part in [r#"["sh", "-c", "a  b"]"#, r#"["A=1"]"#, r#"Some("1:2")"#, r#"Some("/w")"#, "detach: true"] {
+        assert!(call.contains(part), "no {part} in {call}");
+    }
+}
+
+#[test]
+fn logs_keep_the_streams_and_time_each_line() {
+    let bench = Bench::new();
+    *bench.engine.log.lock().expect("lock") =
+        vec![(LogSource::Stdout, "one\ntw"), (LogSource::Stderr, "bad\n"), (LogSource::Stdout, "o\n")];
+    let done = bench.run("logs --tail 5 c1");
+    assert_eq!((done.stdout.as_str(), done.stderr.as_str()), ("one\ntwo\n", "bad\n"));
+    let done = bench.run("logs -t -f c1");
+    let time = "1970-01-01T00:00:00.000000000Z";
+    assert_eq!(done.stdout, format!("{time} one\n{time} two\n"));
+    assert_eq!(done.stderr, format!("{time} bad\n"));
+    assert_eq!(bench.engine.calls(), ["logs c1 Some(5) false", "logs c1 None true"]);
+    assert_eq!(bench.run("logs --tail x c1").code, 2);
+}
+
+fn bench_with_containers() -> Bench {
+    let bench = Bench::new();
+    let mut running = summary(ID.trim_end(), Some("c1"), ContainerStatus::Running, None);
+    running.ports = vec!["8080:80".into()];
+    running.volumes = vec!["/a:/b".into()];
+    let stopped = summary("99d19c54000011112222333344445555", None, ContainerStatus::Stopped, Some(137));
+    *bench.engine.containers.lock().expect("lock") = vec![running, stopped];
+    bench
+}
+
+#[test]
+fn ps_has_its_columns() {
+    let bench = bench_with_containers();
+    let text = bench.run("ps -a").stdout;
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .map(|line| line.split("   ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
+        .collect();
+    assert_eq!(
+        rows[0],
+        ["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "VOLUME", "NAMES"]
+    );
+    assert_eq!(rows[1][..3], ["68d19c540000", "/root/redis", "/bin/sleep 3000"]);
+    assert_eq!(rows[1][4..], ["RUNNING", "8080:80;", "/a:/b;", "c1"]);
+    assert!(rows[1][3].len() == 5 && rows[1][3].contains(':'), "{}", rows[1][3]);
+    assert_eq!(rows[2][4..], ["STOPPED (137) OOM", "-", "-", "99d19c540000"]);
+    assert_eq!(bench.engine.calls(), ["list true"]);
+}
+
+#[test]
+fn ps_speaks_to_programs() {
+    let bench = bench_with_containers();
+    assert_eq!(bench.run("ps -q").stdout, "68d19c540000\n99d19c540000\n");
+    assert_eq!(bench.run("ps -q --no-trunc --filter name=c1").stdout, ID);
+    assert_eq!(bench.run("ps --format {{.Names}}={{.State}}").stdout, "c1=running\n99d19c540000=exited\n");
+    assert_eq!(
+        bench.run_words(["ps", "--format", r"table {{.ID}}\t{{.Status}}"].map(Into::into).to_vec()).stdout,
+        "CONTAINER ID   STATUS\n68d19c540000   RUNNING\n99d19c540000   STOPPED (137) OOM\n"
+    );
+    let text = bench.run("ps --format json --filter exited=137").stdout;
+    let row: serde_json::Value = serde_json::from_str(&text).expect("one object on one line");
+    assert_eq!((&row["ExitCode"], &row["OOMKilled"]), (&137.into(), &true.into()));
+    assert!(row["CreatedAt"].as_str().is_some_and(|time| time.ends_with('Z') && time.contains('T')), "{row}");
+    assert_eq!(bench.engine.calls().last().map(String::as_str), Some("list true"), "the filter asks for all");
+    assert_eq!(bench.run("ps --format {{.Nope}}").code, 2);
+    assert_eq!(bench.run("ps --filter colour=red").code, 2);
+}
+
+#[test]
+fn inspect_is_an_array() {
+    let done = Bench::new().run("inspect c1 nosuch c2");
+    let array: serde_json::Value = serde_json::from_str(&done.stdout).expect("JSON");
+    assert_eq!((array[0]["State"]["Pid"].as_u64(), array[1]["Id"].as_str()), (Some(77), Some("c2-id")));
+    assert_eq!((done.code, done.stderr.as_str()), (1, "tinyd: no container 'nosuch'\n"));
+    assert_eq!(Bench::new().run("info -f {{.State.Pid}} c1 c2").stdout, "77\n77\n");
+    assert_eq!(Bench::new().run("inspect nosuch").stdout, "[]\n");
+}
+
+#[test]
+fn versions() {
+    let done = Bench::new().run("version --format json");
+    let value: serde_json::Value = serde_json::from_str(&done.stdout).expect("JSON");
+    assert_eq!(value["Client"]["Version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(value["Server"]["Version"], "9.9.9");
+    assert!(Bench::new().run("version").stdout.contains("Kernel:   6.18"));
+}
+
+#[test]
+fn a_check_that_finds_something_fails() {
+    let bench = Bench::new();
+    let done = bench.run("system check");
+    assert_eq!((done.code, done.stdout.as_str(), done.stderr.as_str()), (0, "", ""));
+    let finding = |repaired| Finding {
+        object: "/sys/fs/cgroup/tinyd/x".into(),
+        problem: "belongs to no container".into(),
+        repaired,
+        failure: None,
+    };
+    *bench.engine.findings.lock().expect("lock") = vec![finding(false)];
+    let done = bench.run("system check");
+    assert_eq!((done.code, done.stdout.as_str()), (1, "/sys/fs/cgroup/tinyd/x: belongs to no container\n"));
+    *bench.engine.findings.lock().expect("lock") = vec![finding(true)];
+    let done = bench.run("system check --repair");
+    assert_eq!((done.code, done.stdout.ends_with("(repaired)\n")), (0, true));
+}

@@ -1,0 +1,114 @@
+//! The options that stand before the verb. They are read by hand, so that a start builds the parser of its own verb and
+//! no other; whatever is out of the ordinary goes to the whole parser, which words the complaint.
+
+use std::path::{Path, PathBuf};
+
+/// Where the engine lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Globals {
+    /// What lasts.
+    pub(crate) root: PathBuf,
+    /// What a reboot ends.
+    pub(crate) run_root: PathBuf,
+    /// The program that starts containers; the engine looks for it when there is none.
+    pub(crate) runtime: Option<PathBuf>,
+}
+
+/// The command line, taken apart at the verb.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Split {
+    /// The options, the verb and what follows it.
+    Verb(Globals, String, Vec<String>),
+    /// There is no verb where one should be: for the whole parser.
+    Unclear,
+}
+
+/// Takes a command line apart. `variable` looks up the environment.
+pub(crate) fn split(arguments: &[String], variable: &dyn Fn(&str) -> Option<PathBuf>) -> Split {
+    let mut root = None;
+    let mut run_root = None;
+    let mut runtime = None;
+    let mut rest = arguments.iter();
+    while let Some(word) = rest.next() {
+        if !word.starts_with('-') {
+            let globals = Globals {
+                root: place(root, variable("TINYD_ROOT"), "/var/lib/tinyd"),
+                run_root: place(run_root, variable("TINYD_RUN_ROOT"), "/run/tinyd"),
+                runtime: runtime.or_else(|| variable("TINYD_RUNTIME")),
+            };
+            return Split::Verb(globals, word.clone(), rest.cloned().collect());
+        }
+        let (name, inline) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (word.as_str(), None),
+        };
+        let slot = match name {
+            "--root" => &mut root,
+            "--run-root" => &mut run_root,
+            "--runtime" => &mut runtime,
+            _ => return Split::Unclear,
+        };
+        let value = inline.or_else(|| rest.next().map(String::as_str)).filter(|value| !value.is_empty());
+        match value {
+            Some(value) => *slot = Some(PathBuf::from(value)),
+            None => return Split::Unclear,
+        }
+    }
+    Split::Unclear
+}
+
+/// The option, else the variable, else the default; absolute, because an engine may live elsewhere.
+fn place(option: Option<PathBuf>, variable: Option<PathBuf>, default: &str) -> PathBuf {
+    let path = option
+        .or(variable.filter(|path| !path.as_os_str().is_empty()))
+        .unwrap_or_else(|| Path::new(default).to_path_buf());
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    fn nothing(_: &str) -> Option<PathBuf> {
+        None
+    }
+
+    #[test]
+    fn options_end_at_the_verb() {
+        let Split::Verb(globals, verb, rest) =
+            split(&words("--root /a --run-root=/b ps --root /c"), &nothing)
+        else {
+            panic!("no verb");
+        };
+        assert_eq!((globals.root, globals.run_root), (PathBuf::from("/a"), PathBuf::from("/b")));
+        assert_eq!((globals.runtime, verb.as_str()), (None, "ps"));
+        assert_eq!(rest, words("--root /c"));
+    }
+
+    #[test]
+    fn the_environment_stands_behind_the_options() {
+        let environment = |name: &str| match name {
+            "TINYD_ROOT" => Some("/env".into()),
+            "TINYD_RUN_ROOT" => Some("".into()),
+            _ => None,
+        };
+        let Split::Verb(globals, ..) = split(&words("ps"), &environment) else { panic!("no verb") };
+        assert_eq!(globals.root, PathBuf::from("/env"));
+        assert_eq!(globals.run_root, PathBuf::from("/run/tinyd"), "an empty variable counts as none");
+        let Split::Verb(globals, ..) = split(&words("--root rel ps"), &environment) else {
+            panic!("no verb")
+        };
+        assert!(globals.root.is_absolute() && globals.root.ends_with("rel"));
+    }
+
+    #[test]
+    fn what_is_unclear_is_left_to_the_parser() {
+        for line in ["", "--root", "--root=", "--help", "-V", "--nonsense ps", "--root /a"] {
+            assert_eq!(split(&words(line), &nothing), Split::Unclear, "{line:?}");
+        }
+    }
+}

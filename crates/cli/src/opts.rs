@@ -1,0 +1,215 @@
+//! The options that `run` and `create` share, and how they become a [`ContainerSpec`].
+
+pub(crate) mod env;
+mod limits;
+mod network;
+mod quantity;
+pub(crate) mod signal;
+mod volume;
+
+use crate::argv::image::{self, PROGRAM_FOLDERS};
+use crate::failure::Failure;
+use std::path::PathBuf;
+use tinyd_engine::{BindMount, ContainerSpec, NetworkMode, Resources, UserNamespace};
+
+/// What a container should be.
+#[derive(clap::Args, Debug)]
+pub(crate) struct ContainerOptions {
+    /// Keep the command's standard input open and connect it; -it, -ti and --it are this with --tty
+    #[arg(short, long)]
+    interactive: bool,
+    /// Give the command a terminal
+    #[arg(short, long)]
+    tty: bool,
+    /// The image, in place of the first word: every word after the options is then the command. -i IMAGE is the same
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
+    /// A unique name; by default the container is known by its id
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Host name inside; by default the first 12 digits of the id
+    #[arg(long, value_name = "NAME")]
+    hostname: Option<String>,
+    /// Set a variable; NAME alone takes its value from here
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// Set the variables that a file holds, one a line
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
+    /// First folder of the command
+    #[arg(short, long, value_name = "PATH")]
+    workdir: Option<String>,
+    /// Run the command as this user
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
+    /// A program to stand before the command
+    #[arg(long, value_name = "PROGRAM")]
+    entrypoint: Option<String>,
+    /// Remove the container when its command has ended
+    #[arg(long)]
+    rm: bool,
+    /// Make the root file system read-only
+    #[arg(long)]
+    read_only: bool,
+    /// Show a folder or file of this machine inside; may be given again (also --v)
+    #[arg(short, long, alias = "v", value_name = "SRC:DST[:ro|:rw]", value_parser = volume::parse)]
+    volume: Vec<BindMount>,
+    /// The network to join: none, host, or a name (also --net)
+    #[arg(long, alias = "net", value_name = "NETWORK", value_parser = network::parse)]
+    network: Option<NetworkMode>,
+    /// CPU time in microseconds of each 100000: from 10000 (a tenth of a processor) to 100000 (one)
+    #[arg(long, value_name = "N", value_parser = limits::cpu_quota, conflicts_with = "cpus")]
+    cpu: Option<u64>,
+    /// Number of processors, such as 2.5
+    #[arg(long, value_name = "N", value_parser = limits::cpus)]
+    cpus: Option<u64>,
+    /// Most memory, in binary units: 100m, 1.5g (also --mem)
+    #[arg(short, long, alias = "mem", value_name = "SIZE", value_parser = limits::memory)]
+    memory: Option<u64>,
+    /// Most processes and threads; -1 for no limit. 2048 by default
+    #[arg(long, value_name = "N", value_parser = limits::pids)]
+    pids_limit: Option<i64>,
+    /// User namespace: auto (the default) gives the container ids of its own, host shares this machine's
+    #[arg(long, value_name = "MODE", value_parser = user_namespace, default_value = "auto", hide_default_value = true)]
+    userns: UserNamespace,
+    /// The image (unless it was named by -i) and the command
+    #[arg(value_name = "IMAGE COMMAND", hide = true)]
+    words: Vec<String>,
+}
+
+/// A container that is wanted, and how it was asked for.
+pub(crate) struct Wanted {
+    pub(crate) spec: ContainerSpec,
+    /// The image was named by its option: such a container is detached unless a terminal or its input is wanted.
+    pub(crate) image_named: bool,
+}
+
+impl ContainerOptions {
+    /// Settles what the words mean and reads what the options name.
+    pub(crate) fn into_spec(self) -> Result<Wanted, Failure> {
+        let image_named = self.image.is_some();
+        // An empty entry point clears the image's and stands before nothing.
+        let entrypoint = self.entrypoint.map(|program| match program.is_empty() {
+            true => Vec::new(),
+            false => vec![program],
+        });
+        let has_entrypoint = entrypoint.as_ref().is_some_and(|words| !words.is_empty());
+        let choice = image::choose(self.image, self.words, has_entrypoint, PROGRAM_FOLDERS)?;
+        let cpu_quota = self.cpu.or(self.cpus);
+        let spec = ContainerSpec {
+            image: choice.image,
+            command: choice.command,
+            entrypoint,
+            name: self.name,
+            hostname: self.hostname,
+            env: env::collect(&self.env_file, self.env)?,
+            workdir: self.workdir,
+            user: self.user,
+            tty: self.tty,
+            // `-t -i IMAGE`: the letter was taken for the image, and meant for both.
+            interactive: self.interactive || (image_named && self.tty),
+            remove: self.rm,
+            read_only: self.read_only,
+            resources: Resources {
+                cpu_quota,
+                cpu_period: cpu_quota.map(|_| limits::PERIOD),
+                memory: self.memory,
+                pids: self.pids_limit,
+            },
+            binds: self.volume,
+            network: self.network.unwrap_or_default(),
+            userns: self.userns,
+        };
+        Ok(Wanted { spec, image_named })
+    }
+}
+
+fn user_namespace(text: &str) -> Result<UserNamespace, String> {
+    match text {
+        "auto" => Ok(UserNamespace::Auto),
+        "host" => Ok(UserNamespace::Host),
+        _ => Err("neither 'auto' nor 'host'".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Bench;
+    use std::path::PathBuf;
+    use tinyd_engine::{BindMount, ContainerSpec, NetworkMode, Resources, UserNamespace};
+
+    fn spec(line: &str) -> ContainerSpec {
+        let bench = Bench::new();
+        let done = bench.run(&format!("create {line}"));
+        assert_eq!(done.code, 0, "{line}: {}", done.stderr);
+        bench.engine.spec()
+    }
+
+    #[test]
+    fn every_option_arrives() {
+        let spec = spec(
+            "--name c1 --hostname h -e A=1 -e A=2 -w /w -u 1:2 --entrypoint /e --rm --read-only --cpu 10000 --mem 500m \
+             --pids-limit -1 --userns host -v /a:/b -v /c:/d:ro --net host -it host sh -c x",
+        );
+        let expected = ContainerSpec {
+            image: "host".into(),
+            command: ["sh", "-c", "x"].map(String::from).to_vec(),
+            entrypoint: Some(vec!["/e".into()]),
+            name: Some("c1".into()),
+            hostname: Some("h".into()),
+            env: ["A=1", "A=2"].map(String::from).to_vec(),
+            workdir: Some("/w".into()),
+            user: Some("1:2".into()),
+            tty: true,
+            interactive: true,
+            remove: true,
+            read_only: true,
+            resources: Resources {
+                cpu_quota: Some(10_000),
+                cpu_period: Some(100_000),
+                memory: Some(500 << 20),
+                pids: Some(-1),
+            },
+            binds: vec![
+                BindMount { source: PathBuf::from("/a"), target: PathBuf::from("/b"), read_only: false },
+                BindMount { source: PathBuf::from("/c"), target: PathBuf::from("/d"), read_only: true },
+            ],
+            network: NetworkMode::Host,
+            userns: UserNamespace::Host,
+        };
+        assert_eq!(spec, expected);
+    }
+
+    #[test]
+    fn without_options_all_is_default() {
+        assert_eq!(spec("host true"), ContainerSpec::new("host", ["true"]));
+    }
+
+    #[test]
+    fn memory_needs_no_cpu_and_cpus_are_quotas() {
+        assert_eq!(
+            spec("--mem 100m host true").resources,
+            Resources { memory: Some(104_857_600), ..Default::default() }
+        );
+        let two_and_a_half =
+            Resources { cpu_quota: Some(250_000), cpu_period: Some(100_000), ..Default::default() };
+        assert_eq!(spec("--cpus 2.5 host true").resources, two_and_a_half);
+    }
+
+    #[test]
+    fn the_last_of_an_option_counts() {
+        assert_eq!(spec("--name a --name b --net none --network n1 host true").name.as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn an_entry_point_may_do_without_a_command() {
+        assert_eq!(spec("--entrypoint /bin/ls host").command, Vec::<String>::new());
+        assert_eq!(spec("--entrypoint= host true").entrypoint, Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_terminal_with_a_named_image_is_interactive() {
+        let spec = spec("-t -i host sh");
+        assert!(spec.tty && spec.interactive && spec.image == "host");
+    }
+}

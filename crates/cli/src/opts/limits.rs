@@ -1,0 +1,117 @@
+//! Limits as they are written.
+
+use super::quantity::scaled;
+
+/// The period that `--cpu` and `--cpus` count in, in microseconds.
+pub(super) const PERIOD: u64 = 100_000;
+
+/// Below this no program of use starts: its start alone counts against the limit.
+const LEAST_MEMORY: u64 = 4 << 20;
+
+/// The kernel takes no quota below a millisecond.
+const LEAST_QUOTA: u64 = 1_000;
+
+/// `--cpu`: microseconds of each period.
+pub(super) fn cpu_quota(text: &str) -> Result<u64, String> {
+    text.parse().ok().filter(|quota| (10_000..=PERIOD).contains(quota)).ok_or_else(|| {
+        "it must be a whole number from 10000 to 100000, where 100000 is one processor".to_owned()
+    })
+}
+
+/// `--cpus`: processors, as microseconds of each period.
+pub(super) fn cpus(text: &str) -> Result<u64, String> {
+    // The kernel counts quotas in nanoseconds of 44 bits; a million processors are well below that.
+    scaled(text, PERIOD)
+        .filter(|quota| (LEAST_QUOTA..=1_000_000 * PERIOD).contains(quota))
+        .ok_or_else(|| "it must be a number of processors, at least 0.01, such as 2.5".to_owned())
+}
+
+/// `--memory`: bytes, in binary units.
+pub(super) fn memory(text: &str) -> Result<u64, String> {
+    let bytes =
+        size(text).ok_or_else(|| "it is no size; write it like 100m or 1.5g (b, k, m, g, t)".to_owned())?;
+    if bytes < LEAST_MEMORY {
+        return Err("it is below the least, 4m".to_owned());
+    }
+    Ok(bytes)
+}
+
+/// `--pids-limit`: a number, or -1.
+pub(super) fn pids(text: &str) -> Result<i64, String> {
+    text.parse()
+        .ok()
+        .filter(|&limit| limit == -1 || limit >= 1)
+        .ok_or_else(|| "it must be at least 1, or -1 for no limit".to_owned())
+}
+
+/// A size: a decimal number and a unit of `b k m g t`, which may be followed by `b` or `ib`, in any case.
+fn size(text: &str) -> Option<u64> {
+    let at = text.find(|letter: char| letter.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let unit = unit.to_ascii_lowercase();
+    let power = match unit.as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return None,
+    };
+    // The kernel's own type is signed.
+    scaled(number, 1 << power).filter(|&bytes| i64::try_from(bytes).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [
+            ("150M", 157_286_400),
+            ("100m", 104_857_600),
+            ("500m", 524_288_000),
+            ("1.5g", 3 << 29),
+            ("1G", 1 << 30),
+            ("1gb", 1 << 30),
+            ("1GiB", 1 << 30),
+            ("4096k", 4 << 20),
+            ("2t", 2 << 40),
+            ("4194304", 4 << 20),
+            ("4194304b", 4 << 20),
+        ] {
+            assert_eq!(memory(text), Ok(bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn wrong_sizes_are_refused_with_an_example() {
+        for text in ["1x", "", "m", "abc", "-1m", "1mm", "1ibm", "1bib", "1 m", "9999999t", "1i", "0x10"] {
+            let message = memory(text).expect_err(text);
+            assert!(message.contains("100m"), "{text}: {message}");
+        }
+        for text in ["0", "1m", "4194303"] {
+            assert!(memory(text).expect_err(text).contains("4m"), "{text}");
+        }
+    }
+
+    #[test]
+    fn processor_time() {
+        assert_eq!((cpu_quota("10000"), cpu_quota("100000")), (Ok(10_000), Ok(100_000)));
+        for text in ["9999", "100001", "abc", "-1", "", "10000.5"] {
+            assert!(cpu_quota(text).expect_err(text).contains("from 10000 to 100000"), "{text}");
+        }
+        assert_eq!((cpus("2.5"), cpus("0.01"), cpus(".5")), (Ok(250_000), Ok(1_000), Ok(50_000)));
+        for text in ["0", "0.009", "-1", "x", "", "1000001"] {
+            assert!(cpus(text).expect_err(text).contains("2.5"), "{text}");
+        }
+    }
+
+    #[test]
+    fn processes() {
+        assert_eq!((pids("-1"), pids("1"), pids("2048")), (Ok(-1), Ok(1), Ok(2048)));
+        for text in ["0", "-2", "x", ""] {
+            assert!(pids(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! An engine that notes what it is asked, and does what a test says.
+
+use super::session::{Peer, pair};
+use nix::sys::signal::{Signal, raise};
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tinyd_engine::{
+    CheckReport, ContainerConfig, ContainerInspect, ContainerSpec, ContainerState, ContainerStatus,
+    ContainerSummary, Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, Finding, GraphDriver,
+    HostConfig, ListRequest, LogEntry, LogSource, Logs, LogsRequest, NetworkSettings, RemoveRequest, Result,
+    Session, StartRequest, Started, VersionInfo, Waiter,
+};
+
+type Script = Box<dyn FnOnce(Peer) + Send>;
+
+/// The id that every container gets.
+const ID: &str = "68d19c54000011112222333344445555";
+
+/// Every container exists but those whose name begins with `no`; those that begin with `odd` cannot be run.
+#[derive(Default)]
+pub(crate) struct FakeEngine {
+    calls: Mutex<Vec<String>>,
+    specs: Mutex<Vec<ContainerSpec>>,
+    script: Mutex<Option<Script>>,
+    /// Signals that arrive while a command is being started.
+    pub(crate) signals_at_start: Mutex<Vec<Signal>>,
+    pub(crate) containers: Mutex<Vec<ContainerSummary>>,
+    pub(crate) log: Mutex<Vec<(LogSource, &'static str)>>,
+    pub(crate) findings: Mutex<Vec<Finding>>,
+    pub(crate) tty: Mutex<bool>,
+}
+
+impl FakeEngine {
+    pub(super) fn script(&self, script: impl FnOnce(Peer) + Send + 'static) {
+        *self.script.lock().expect("lock") = Some(Box::new(script));
+    }
+
+    /// What was asked, a line each.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.calls.lock().expect("lock").clone()
+    }
+
+    /// The last container that was wanted.
+    pub(crate) fn spec(&self) -> ContainerSpec {
+        self.specs.lock().expect("lock").last().expect("a container").clone()
+    }
+
+    fn note(&self, call: String) {
+        self.calls.lock().expect("lock").push(call);
+    }
+
+    fn id(&self, container: &str) -> Result<String> {
+        match container.starts_with("no") {
+            true => Err(Error::new(ErrorKind::NotFound, format!("no container '{container}'"))),
+            false => Ok(format!("{container}-id")),
+        }
+    }
+
+    fn session(&self) -> Box<dyn Session> {
+        for signal in self.signals_at_start.lock().expect("lock").drain(..) {
+            raise(signal).expect("raise");
+        }
+        let (session, peer) = pair();
+        let script = self.script.lock().expect("lock").take().expect("a session was not expected");
+        std::thread::spawn(move || script(peer));
+        Box::new(session)
+    }
+
+    fn started(&self, id: String, request: &StartRequest) -> Started {
+        let session = request.attach.then(|| self.session());
+        Started { id, notes: vec!["a remark".to_owned()], session }
+    }
+}
+
+/// The engine as the command line opens it.
+pub(crate) struct Shared(pub(crate) Arc<FakeEngine>);
+
+impl std::ops::Deref for Shared {
+    type Target = FakeEngine;
+
+    fn deref(&self) -> &FakeEngine {
+        &self.0
+    }
+}
+
+impl Engine for Shared {
+    fn create(&self, spec: &ContainerSpec) -> Result<Created> {
+        self.note("create".to_owned());
+        self.specs.lock().expect("lock").push(spec.clone());
+        Ok(Created { id: ID.to_owned(), notes: Vec::new() })
+    }
+
+    fn start(&self, container: &str, request: &StartRequest) -> Result<Started> {
+        self.note(format!("start {container} {:?} {:?}", request.attach, request.window));
+        if container.starts_with("odd") {
+            return Err(Error::new(ErrorKind::CommandNotExecutable, "exec /etc"));
+        }
+        Ok(self.started(self.id(container)?, request))
+    }
+
+    fn run(&self, spec: &ContainerSpec, request: &StartRequest) -> Result<Started> {
+        let window = request.window.map(|size| (size.rows, size.columns));
+        self.note(format!("run attach={} window={window:?}", request.attach));
+        self.specs.lock().expect("lock").push(spec.clone());
+        match spec.command.first().map(String::as_str) {
+            Some("nosuch") => {
+                Err(Error::new(ErrorKind::CommandNotFound, "exec nosuch").with_hint("install it"))
+            }
+            _ => Ok(self.started(ID.to_owned(), request)),
+        }
+    }
+
+    fn stop(&self, container: &str, grace: Option<Duration>) -> Result<String> {
+        self.note(format!("stop {container} {grace:?}"));
+        self.id(container)
+    }
+
+    fn kill(&self, container: &str, signal: i32) -> Result<String> {
+        self.note(format!("kill {container} {signal}"));
+        self.id(container)
+    }
+
+    fn remove(&self, container: &str, request: &RemoveRequest) -> Result<String> {
+        self.note(format!("remove {container} {}", request.force));
+        self.id(container)
+    }
+
+    fn exec(&self, container: &str, spec: &ExecSpec) -> Result<Option<Box<dyn Session>>> {
+        self.note(format!("exec {container} {spec:?}"));
+        self.id(container)?;
+        Ok((!spec.detach).then(|| self.session()))
+    }
+
+    fn logs(&self, container: &str, request: &LogsRequest) -> Result<Box<dyn Logs>> {
+        self.note(format!("logs {container} {:?} {}", request.tail, request.follow));
+        self.id(container)?;
+        Ok(Box::new(FakeLogs(self.log.lock().expect("lock").clone().into_iter())))
+    }
+
+    fn wait(&self, container: &str) -> Result<Box<dyn Waiter>> {
+        self.note(format!("wait {container}"));
+        self.id(container)?;
+        Ok(Box::new(FakeWaiter))
+    }
+
+    fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>> {
+        self.note(format!("list {}", request.all));
+        Ok(self.containers.lock().expect("lock").clone())
+    }
+
+    fn inspect(&self, container: &str) -> Result<ContainerInspect> {
+        self.note(format!("inspect {container}"));
+        Ok(inspected(self.id(container)?, *self.tty.lock().expect("lock")))
+    }
+
+    fn mount(&self, container: &str) -> Result<PathBuf> {
+        self.id(container).map(|id| format!("/merged/{id}").into())
+    }
+
+    fn unmount(&self, container: &str) -> Result<String> {
+        self.id(container)
+    }
+
+    fn check(&self, repair: bool) -> Result<CheckReport> {
+        self.note(format!("check {repair}"));
+        Ok(CheckReport { findings: self.findings.lock().expect("lock").clone() })
+    }
+
+    fn version(&self) -> Result<VersionInfo> {
+        Ok(VersionInfo {
+            engine: "9.9.9".into(),
+            runtime: "9.9.8".into(),
+            runtime_path: "/x/tinyd-runtime".into(),
+            oci: "1.2.0".into(),
+            kernel: "6.18".into(),
+            cgroup: "hybrid".into(),
+            arch: "amd64".into(),
+        })
+    }
+}
+
+struct FakeWaiter;
+
+impl Waiter for FakeWaiter {
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn wait(&mut self) -> Result<ExitStatus> {
+        Ok(ExitStatus { code: 42, oom_killed: false, unknown: false })
+    }
+}
+
+struct FakeLogs(std::vec::IntoIter<(LogSource, &'static str)>);
+
+impl Logs for FakeLogs {
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn next(&mut self) -> Result<Option<LogEntry>> {
+        let entry =
+            |(source, text): (LogSource, &str)| LogEntry { time: UNIX_EPOCH, source, data: text.into() };
+        Ok(self.0.next().map(entry))
+    }
+}
+
+/// A container of a list, made now.
+pub(crate) fn summary(
+    id: &str,
+    name: Option<&str>,
+    status: ContainerStatus,
+    exit: Option<u8>,
+) -> ContainerSummary {
+    ContainerSummary {
+        id: id.to_owned(),
+        name: name.map(str::to_owned),
+        image: "/root/redis".to_owned(),
+        command: ["/bin/sleep", "3000"].map(String::from).to_vec(),
+        created: SystemTime::now(),
+        started: None,
+        finished: None,
+        status,
+        exit: exit.map(|code| ExitStatus { code, oom_killed: code == 137, unknown: false }),
+        pid: 0,
+        ports: Vec::new(),
+        volumes: Vec::new(),
+    }
+}
+
+fn inspected(id: String, tty: bool) -> ContainerInspect {
+    ContainerInspect {
+        name: format!("/{id}"),
+        id,
+        created: String::new(),
+        path: "sh".into(),
+        args: vec!["-c".into(), "x\u{1b}".into()],
+        state: ContainerState {
+            status: "running".into(),
+            running: true,
+            paused: false,
+            restarting: false,
+            oom_killed: false,
+            dead: false,
+            pid: 77,
+            monitor_pid: 76,
+            exit_code: 0,
+            exit_unknown: false,
+            error: String::new(),
+            started_at: String::new(),
+            finished_at: String::new(),
+        },
+        image: "host".into(),
+        driver: "overlay".into(),
+        runtime: "tinyd-runtime".into(),
+        log_path: String::new(),
+        hostname_path: String::new(),
+        hosts_path: String::new(),
+        resolv_conf_path: String::new(),
+        bundle: String::new(),
+        graph_driver: GraphDriver { name: "overlay".into(), data: Default::default() },
+        host_config: HostConfig::default(),
+        mounts: Vec::new(),
+        config: ContainerConfig { tty, open_stdin: true, ..Default::default() },
+        network_settings: NetworkSettings::default(),
+        namespaces: Default::default(),
+    }
+}

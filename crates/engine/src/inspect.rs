@@ -1,0 +1,185 @@
+//! All that is known of a container, in the shape and with the names of Docker's `inspect`, so that scripts written for
+//! it work. Times are RFC 3339 in UTC; a moment that has not come is `0001-01-01T00:00:00Z`.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ContainerInspect {
+    /// 32 hex digits.
+    pub id: String,
+    /// When it was made.
+    pub created: String,
+    /// The program.
+    pub path: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Where it stands.
+    pub state: ContainerState,
+    /// The image as it was given.
+    pub image: String,
+    /// The name with a slash before it, as Docker has it.
+    pub name: String,
+    /// `overlay`.
+    pub driver: String,
+    /// Name of the OCI runtime.
+    pub runtime: String,
+    /// Where its log lies.
+    pub log_path: String,
+    /// The generated files that it sees.
+    pub hostname_path: String,
+    /// `/etc/hosts`.
+    pub hosts_path: String,
+    /// `/etc/resolv.conf`.
+    pub resolv_conf_path: String,
+    /// Its folder: an OCI bundle.
+    pub bundle: String,
+    /// The overlay's folders: LowerDir, UpperDir, WorkDir, MergedDir.
+    pub graph_driver: GraphDriver,
+    /// What was asked of the host.
+    pub host_config: HostConfig,
+    /// Folders and volumes.
+    pub mounts: Vec<MountPoint>,
+    /// What was asked of the command.
+    pub config: ContainerConfig,
+    /// Networks.
+    pub network_settings: NetworkSettings,
+    /// The namespaces its processes have of their own: `pid`, `mnt`, …, with the inode of each while it runs.
+    pub namespaces: BTreeMap<String, String>,
+}
+
+/// Where a container stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ContainerState {
+    /// `created`, `running`, `paused`, `exited`.
+    pub status: String,
+    /// Its command runs, frozen or not.
+    pub running: bool,
+    /// It is frozen.
+    pub paused: bool,
+    /// Always false: restart policies set it.
+    pub restarting: bool,
+    /// The kernel killed a process of it for want of memory.
+    #[serde(rename = "OOMKilled")]
+    pub oom_killed: bool,
+    /// Always false: kept for the shape.
+    pub dead: bool,
+    /// The first process as the host numbers it, 0 when there is none.
+    pub pid: u32,
+    /// The monitor's process, 0 when there is none.
+    pub monitor_pid: u32,
+    /// How the command ended, 0 until then.
+    pub exit_code: i32,
+    /// The exit code is not known.
+    pub exit_unknown: bool,
+    /// Why the last start failed, empty when it did not.
+    pub error: String,
+    /// When its command was last started.
+    pub started_at: String,
+    /// When its command last ended.
+    pub finished_at: String,
+}
+
+/// Where the root file system comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct GraphDriver {
+    /// `overlay`.
+    pub name: String,
+    /// LowerDir, UpperDir, WorkDir, MergedDir.
+    pub data: BTreeMap<String, String>,
+}
+
+/// What was asked of the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct HostConfig {
+    /// `SOURCE:TARGET[:ro]`.
+    pub binds: Vec<String>,
+    /// `none`, `host` or a network's name.
+    pub network_mode: String,
+    /// The container goes when its command ends.
+    pub auto_remove: bool,
+    /// The root file system cannot be written.
+    pub readonly_rootfs: bool,
+    /// Bytes, 0 without a limit.
+    pub memory: u64,
+    /// Microseconds of a period, 0 without a limit.
+    pub cpu_quota: u64,
+    /// Microseconds, 0 when the default.
+    pub cpu_period: u64,
+    /// Processes and threads, -1 without a limit.
+    pub pids_limit: i64,
+    /// `auto` or `host`.
+    pub userns_mode: String,
+    /// The cgroup that the container's own lies in.
+    pub cgroup_parent: String,
+    /// The container's cgroup, below each hierarchy's root.
+    pub cgroup_path: String,
+    /// Paths that show nothing.
+    pub masked_paths: Vec<String>,
+    /// Paths that cannot be written.
+    pub readonly_paths: Vec<String>,
+}
+
+/// A folder of the host, or a volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct MountPoint {
+    /// `bind`.
+    #[serde(rename = "Type")]
+    pub kind: String,
+    /// Path on the host.
+    pub source: String,
+    /// Path inside.
+    pub destination: String,
+    /// `ro` or empty.
+    pub mode: String,
+    /// It can be written.
+    #[serde(rename = "RW")]
+    pub writable: bool,
+    /// `rprivate`.
+    pub propagation: String,
+}
+
+/// What was asked of the command.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ContainerConfig {
+    /// Host name inside.
+    pub hostname: String,
+    /// `USER[:GROUP]`.
+    pub user: String,
+    /// It has a terminal.
+    pub tty: bool,
+    /// Its standard input is kept open.
+    pub open_stdin: bool,
+    /// Its whole environment.
+    pub env: Vec<String>,
+    /// The command with its arguments.
+    pub cmd: Vec<String>,
+    /// The image as it was given.
+    pub image: String,
+    /// Its first folder.
+    pub working_dir: String,
+    /// What stands before the command.
+    pub entrypoint: Option<Vec<String>>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Networks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct NetworkSettings {
+    /// Address on the first network, empty without one.
+    #[serde(rename = "IPAddress")]
+    pub ip_address: String,
+    /// Published ports: `80/tcp` and the host's addresses for it.
+    pub ports: BTreeMap<String, Vec<String>>,
+    /// The network namespace while it runs, empty when it is the host's.
+    pub sandbox_key: String,
+}

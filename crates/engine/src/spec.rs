@@ -1,0 +1,105 @@
+//! What a container should be.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// A container that is wanted. Everything that is `None` or empty takes the image's or the engine's default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerSpec {
+    /// `host` (or `/`) for a root made from this machine, else a folder that holds a root file system.
+    pub image: String,
+    /// The command with its arguments. They reach the program exactly as they stand here.
+    pub command: Vec<String>,
+    /// Stands before `command`; `Some(empty)` clears the image's.
+    pub entrypoint: Option<Vec<String>>,
+    /// `[a-zA-Z0-9][a-zA-Z0-9_.-]*`, unique; without one the container is known by its id.
+    pub name: Option<String>,
+    /// Host name inside; by default the first 12 digits of the id.
+    pub hostname: Option<String>,
+    /// `NAME=VALUE`, later ones win.
+    pub env: Vec<String>,
+    /// Absolute path; made when it is missing.
+    pub workdir: Option<String>,
+    /// `USER[:GROUP]`, names of the container's own passwd and group files or numbers.
+    pub user: Option<String>,
+    /// Gives the command a terminal.
+    pub tty: bool,
+    /// Keeps the command's standard input open.
+    pub interactive: bool,
+    /// Removes the container when its command has ended.
+    pub remove: bool,
+    /// Makes the root file system read-only.
+    pub read_only: bool,
+    /// Limits.
+    pub resources: Resources,
+    /// Folders and files of the host to be seen inside.
+    pub binds: Vec<BindMount>,
+    /// The network to join.
+    pub network: NetworkMode,
+    /// User namespace.
+    pub userns: UserNamespace,
+}
+
+impl ContainerSpec {
+    /// A container of an image that runs a command.
+    pub fn new(image: impl Into<String>, command: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            image: image.into(),
+            command: command.into_iter().map(Into::into).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Removes the container when its command has ended.
+    #[must_use]
+    pub fn removed_on_exit(mut self) -> Self {
+        self.remove = true;
+        self
+    }
+}
+
+/// Limits; only what is `Some` is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resources {
+    /// CPU time, in microseconds, that the container may use in each period.
+    pub cpu_quota: Option<u64>,
+    /// The period of `cpu_quota` in microseconds; 100,000 by default.
+    pub cpu_period: Option<u64>,
+    /// Memory in bytes.
+    pub memory: Option<u64>,
+    /// Number of processes and threads; `None` is the engine's default of 2,048, `Some(-1)` no limit.
+    pub pids: Option<i64>,
+}
+
+/// A folder or file of the host inside the container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindMount {
+    /// Absolute path on the host. What is missing is made as a folder, and a note says so.
+    pub source: PathBuf,
+    /// Absolute path inside; made when it is missing.
+    pub target: PathBuf,
+    /// Forbids writing, in everything mounted below it too.
+    pub read_only: bool,
+}
+
+/// The network of a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NetworkMode {
+    /// A network namespace that holds the loopback device alone.
+    #[default]
+    None,
+    /// The host's own network namespace.
+    Host,
+    /// A network by name.
+    Named(String),
+}
+
+/// Whether a container's ids are its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UserNamespace {
+    /// 65,536 ids that no other container has, where the kernel can map file systems to them.
+    #[default]
+    Auto,
+    /// The host's ids: root inside is root outside.
+    Host,
+}

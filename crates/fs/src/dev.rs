@@ -1,0 +1,91 @@
+//! A minimal `/dev`: the nodes that the OCI runtime specification names, on a file system of its own.
+
+use crate::mount::DetachedMount;
+use crate::{Error, Result};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chownat, makedev, mkdirat, mknodat, symlinkat};
+use rustix::io::Errno;
+use rustix::mount::MountAttrFlags;
+use std::ffi::CStr;
+
+/// Name, major and minor number of the character devices that every container has.
+const NODES: [(&str, u32, u32); 6] =
+    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+
+const LINKS: [(&str, &str); 5] = [
+    ("/proc/self/fd", "fd"),
+    ("/proc/self/fd/0", "stdin"),
+    ("/proc/self/fd/1", "stdout"),
+    ("/proc/self/fd/2", "stderr"),
+    ("pts/ptmx", "ptmx"),
+];
+
+/// Where other file systems of a `/dev` are mounted.
+const FOLDERS: [&str; 3] = ["pts", "shm", "mqueue"];
+
+/// Makes a `/dev` that belongs to `owner` (user, group; as the caller's namespace numbers them), not attached yet.
+/// `options` are those of tmpfs(5), `mode=755` for example.
+///
+/// The nodes are made by the caller, who needs CAP_MKNOD outside of user namespaces: inside one nobody may make nodes,
+/// and none could be opened on a file system made there.
+pub fn make<'a>(
+    options: impl IntoIterator<Item = (&'a CStr, &'a CStr)>,
+    attributes: MountAttrFlags,
+    owner: (u32, u32),
+) -> Result<DetachedMount> {
+    let mount =
+        DetachedMount::new(c"tmpfs", options, attributes).map_err(Error::file_system("make", "tmpfs"))?;
+    fill(&mount, owner).map_err(Error::file_system("fill", "/dev"))?;
+    Ok(mount)
+}
+
+fn fill(mount: &DetachedMount, owner: (u32, u32)) -> std::result::Result<(), Errno> {
+    let own = |name: &str| {
+        if owner == (0, 0) {
+            return Ok(());
+        }
+        let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
+        let flags = if name.is_empty() { AtFlags::EMPTY_PATH } else { AtFlags::SYMLINK_NOFOLLOW };
+        chownat(mount, name, Some(uid), Some(gid), flags)
+    };
+    own("")?;
+    for (name, major, minor) in NODES {
+        mknodat(mount, name, FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(major, minor))?;
+        own(name)?;
+        // Whatever the umask left of it.
+        rustix::fs::chmodat(mount, name, Mode::from_raw_mode(0o666), AtFlags::empty())?;
+    }
+    for (target, name) in LINKS {
+        symlinkat(target, mount, name)?;
+        own(name)?;
+    }
+    for name in FOLDERS {
+        mkdirat(mount, name, Mode::from_raw_mode(0o755))?;
+        own(name)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{OFlags, openat, statat};
+
+    #[test]
+    fn every_node_is_a_device_that_its_owner_can_open() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("SKIPPED (needs root)");
+            return;
+        }
+        let dev = make([(c"mode", c"755")], MountAttrFlags::empty(), (1234, 1235)).unwrap();
+        for (name, major, minor) in NODES {
+            let stat = statat(&dev, name, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+            assert_eq!((stat.st_rdev, stat.st_mode & 0o7777), (makedev(major, minor), 0o666), "{name}");
+            assert_eq!((stat.st_uid, stat.st_gid), (1234, 1235));
+        }
+        let zero = openat(&dev, "zero", OFlags::RDONLY, Mode::empty()).unwrap();
+        let mut buffer = [1; 4];
+        assert_eq!(rustix::io::read(&zero, &mut buffer), Ok(4));
+        assert_eq!(buffer, [0; 4]);
+        assert_eq!(statat(&dev, "fd", AtFlags::SYMLINK_NOFOLLOW).unwrap().st_uid, 1234);
+    }
+}

@@ -1,0 +1,66 @@
+//! What can go wrong outside the children.
+
+use std::io;
+use std::path::PathBuf;
+
+/// The result of this crate's functions, but for the child-side ones, which give an errno.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An operation on a file system failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An operation on a path.
+    #[error("{operation} {}", path.display())]
+    Path {
+        /// What was done: `open`, `remove`, `idmap`, …
+        operation: &'static str,
+        /// To which file or folder.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// An operation on a file system that is being put together.
+    #[error("{operation} {file_system}")]
+    FileSystem {
+        /// `open`, `configure`, `create`, `mount`, …
+        operation: &'static str,
+        /// `overlay`, `tmpfs`, …
+        file_system: &'static str,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// A line of a mountinfo file that does not follow proc_pid_mountinfo(5).
+    #[error("malformed line in mountinfo: {line:?}")]
+    MountInfo {
+        /// The line.
+        line: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn path<E: Into<io::Error>>(
+        operation: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(E) -> Self {
+        let path = path.into();
+        move |source| Self::Path { operation, path, source: source.into() }
+    }
+
+    pub(crate) fn file_system<E: Into<io::Error>>(
+        operation: &'static str,
+        file_system: &'static str,
+    ) -> impl FnOnce(E) -> Self {
+        move |source| Self::FileSystem { operation, file_system, source: source.into() }
+    }
+
+    /// The system call's error beneath, for callers that decide by it.
+    pub fn io(&self) -> Option<&io::Error> {
+        match self {
+            Self::Path { source, .. } | Self::FileSystem { source, .. } => Some(source),
+            Self::MountInfo { .. } => None,
+        }
+    }
+}

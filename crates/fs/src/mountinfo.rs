@@ -1,0 +1,100 @@
+//! What is mounted, by proc_pid_mountinfo(5).
+
+use crate::{Error, Result};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
+/// A line of mountinfo.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountInfo {
+    /// Number of the mount.
+    pub id: u32,
+    /// Number of the mount it is attached to.
+    pub parent: u32,
+    /// The folder of its file system that it shows.
+    pub root: PathBuf,
+    /// Where it is attached, seen from the root of the process.
+    pub mount_point: PathBuf,
+    /// Its own options: `rw`, `nosuid`, …
+    pub options: Vec<String>,
+    /// `ext4`, `overlay`, …
+    pub fs_type: String,
+    /// What is mounted: a device, or whatever name was given.
+    pub source: String,
+    /// Options of the file system: `lowerdir=…`, …
+    pub super_options: Vec<String>,
+}
+
+/// The mounts that the calling process sees.
+pub fn read() -> Result<Vec<MountInfo>> {
+    let path = Path::new("/proc/self/mountinfo");
+    let text = std::fs::read_to_string(path).map_err(Error::path("read", path))?;
+    text.lines().map(parse_line).collect()
+}
+
+/// Reads one line.
+pub fn parse_line(line: &str) -> Result<MountInfo> {
+    parse(line).ok_or_else(|| Error::MountInfo { line: line.to_owned() })
+}
+
+fn parse(line: &str) -> Option<MountInfo> {
+    // 36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
+    let (mount, file_system) = line.split_once(" - ")?;
+    let mut fields = mount.split(' ');
+    let id = fields.next()?.parse().ok()?;
+    let parent = fields.next()?.parse().ok()?;
+    let _device = fields.next()?;
+    let root = path(fields.next()?);
+    let mount_point = path(fields.next()?);
+    let options = list(fields.next()?);
+    let mut fields = file_system.split(' ');
+    let fs_type = fields.next()?.to_owned();
+    let source = path(fields.next()?).display().to_string();
+    let super_options = list(fields.next().unwrap_or_default());
+    Some(MountInfo { id, parent, root, mount_point, options, fs_type, source, super_options })
+}
+
+fn list(field: &str) -> Vec<String> {
+    field.split(',').map(str::to_owned).collect()
+}
+
+/// Blanks, tabs, line feeds and backslashes are written as a backslash and three octal digits.
+fn path(field: &str) -> PathBuf {
+    let bytes = field.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let digits = bytes.get(at + 1..at + 4).filter(|_| *byte == b'\\');
+        let escaped = digits
+            .filter(|digits| digits.iter().all(|digit| (b'0'..=b'7').contains(digit)))
+            .map(|digits| digits.iter().fold(0u32, |value, digit| value * 8 + u32::from(digit - b'0')));
+        plain.push(escaped.map_or(*byte, |value| value as u8));
+        at += if escaped.is_some() { 4 } else { 1 };
+    }
+    PathBuf::from(OsString::from_vec(plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escaped_paths_and_optional_fields() {
+        let line = r"36 35 98:0 /a\040b /mnt\0111 rw,nosuid master:1 shared:2 - overlay none rw,lowerdir=/x";
+        let info = parse_line(line).unwrap();
+        assert_eq!(info.root, Path::new("/a b"));
+        assert_eq!(info.mount_point, Path::new("/mnt\t1"));
+        assert_eq!(info.options, ["rw", "nosuid"]);
+        assert_eq!(info.fs_type, "overlay");
+        assert_eq!(info.super_options, ["rw", "lowerdir=/x"]);
+    }
+
+    #[test]
+    fn this_machine_is_understood_and_nonsense_is_not() {
+        assert!(read().unwrap().iter().any(|mount| mount.mount_point == Path::new("/")));
+        for line in ["", "1 2 3", "x 35 98:0 / / rw - ext4 a b", "1 2 0:0 / /"] {
+            assert!(parse_line(line).is_err(), "{line:?}");
+        }
+    }
+}

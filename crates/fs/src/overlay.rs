@@ -1,0 +1,106 @@
+//! Overlays (kernel documentation, `filesystems/overlayfs`): read-only layers below one that is written.
+
+use crate::mount::{Changes, DetachedMount};
+use crate::{Error, Result};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_fd, fsconfig_set_flag, fsconfig_set_string,
+    fsopen,
+};
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+/// An overlay that is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Overlay<'a> {
+    /// The layers that are read, topmost first. Mounts below one of them do not show.
+    pub lowers: &'a [PathBuf],
+    /// The layer that is written, and the scratch folder beside it (same parent folder).
+    pub writable: Writable<'a>,
+    /// Attributes of the mount.
+    pub attributes: MountAttrFlags,
+    /// Shows every layer with its ids mapped. What is written stands on the disk in the numbers of the inside.
+    pub idmap: Option<IdMap<'a>>,
+}
+
+/// The folders of an overlay that are written.
+#[derive(Clone, Copy, Debug)]
+pub struct Writable<'a> {
+    /// `upperdir`.
+    pub upper: &'a Path,
+    /// `workdir`: empty, on the same file system.
+    pub work: &'a Path,
+    /// Syncs nothing (Linux 5.10). The upper cannot be used in a further overlay then, until what is in `work` is removed.
+    pub volatile: bool,
+}
+
+/// A user namespace whose ids files are shown in.
+#[derive(Clone, Copy, Debug)]
+pub struct IdMap<'a> {
+    /// The namespace.
+    pub user_namespace: BorrowedFd<'a>,
+    /// User and group, outside, that are root inside.
+    pub root: (u32, u32),
+}
+
+impl Overlay<'_> {
+    /// Mounts it, attached nowhere.
+    ///
+    /// With ids mapped, the caller's thread needs CAP_SETUID, CAP_SETGID and the secure bit NO_SETUID_FIXUP: the kernel
+    /// looks at the file-system ids of whoever creates an overlay, which must be root's of the inside while it does, or
+    /// the overlay is read-only from the start (EOVERFLOW in `work`). `as_mapped_root` is called around that step: it
+    /// takes those ids, calls its argument and gives them back.
+    ///
+    /// # Errors
+    /// `EINVAL` where the file system of a layer cannot map ids, or the kernel takes no layer by descriptor (before Linux
+    /// 6.13).
+    pub fn mount(&self, as_mapped_root: impl FnOnce((u32, u32), &mut dyn FnMut())) -> Result<DetachedMount> {
+        let failed = |operation| Error::file_system::<Errno>(operation, "overlay");
+        let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(failed("open"))?;
+        for lower in self.lowers {
+            let layer = self.layer(lower)?;
+            fsconfig_set_fd(&context, "lowerdir+", layer.as_fd())
+                .map_err(Error::path("use as lowerdir", lower))?;
+        }
+        let writable = &self.writable;
+        // One mount for both: the kernel refuses an upper and a work folder that lie on different mounts.
+        let parent = writable.upper.parent().unwrap_or(Path::new("/"));
+        let parent = self.layer(parent)?;
+        for (option, path) in [("upperdir", writable.upper), ("workdir", writable.work)] {
+            let name = path.file_name().unwrap_or_default();
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let folder = openat(&parent, name, flags, Mode::empty()).map_err(Error::path("open", path))?;
+            fsconfig_set_fd(&context, option, folder.as_fd()).map_err(Error::path("use as layer", path))?;
+        }
+        if writable.volatile {
+            fsconfig_set_flag(&context, "volatile").map_err(failed("configure"))?;
+        }
+        // Shown as the source in mountinfo.
+        fsconfig_set_string(&context, "source", "tinyd").map_err(failed("configure"))?;
+        let mut created = Err(Errno::INVAL);
+        let mut create = || created = fsconfig_create(&context);
+        match &self.idmap {
+            Some(idmap) => as_mapped_root(idmap.root, &mut create),
+            None => create(),
+        }
+        created.map_err(failed("create"))?;
+        DetachedMount::from_context(context.as_fd(), self.attributes).map_err(failed("mount"))
+    }
+
+    fn layer(&self, path: &Path) -> Result<OwnedFd> {
+        let open = |flags| openat(CWD, path, flags, Mode::empty()).map_err(Error::path("open", path));
+        let Some(idmap) = &self.idmap else {
+            return open(OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC);
+        };
+        let name = CString::new(path.as_os_str().as_bytes())
+            .map_err(|_| Errno::INVAL)
+            .map_err(Error::path("open", path))?;
+        let copy = DetachedMount::clone_of(CWD, &name, false).map_err(Error::path("open", path))?;
+        let changes = Changes { user_namespace: Some(idmap.user_namespace), ..Changes::NONE };
+        copy.change(&changes).map_err(Error::path("map the ids of", path))?;
+        Ok(copy.into_fd())
+    }
+}

@@ -1,0 +1,82 @@
+//! Namespaces, id maps, limits, settings, hidden paths and the seccomp profile.
+
+use super::{Host, hidden, id_map};
+use crate::cgroups;
+use crate::error::{Error, Result};
+use crate::store::Record;
+use oci_spec::runtime::{
+    Linux, LinuxCpu, LinuxMemory, LinuxNamespace, LinuxNamespaceType, LinuxPids, LinuxResources, LinuxSeccomp,
+};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use tinyd_engine::{NetworkMode, Resources};
+
+pub(super) fn linux(record: &Record, host: &Host) -> Result<Linux> {
+    let own_network = record.spec.network != NetworkMode::Host;
+    let map = id_map(record);
+    let mut linux = Linux::default();
+    linux
+        .set_namespaces(Some(namespaces(own_network, map.is_some())))
+        .set_uid_mappings(map.clone())
+        .set_gid_mappings(map)
+        .set_sysctl(own_network.then(|| sysctl(record.slot.is_some())))
+        .set_resources(Some(resources(&record.spec.resources)))
+        .set_cgroups_path(Some(PathBuf::from(format!("/{}", cgroups::path(&record.id)))))
+        .set_masked_paths(Some(host.masked.clone()))
+        .set_readonly_paths(Some(hidden::READ_ONLY.map(str::to_owned).to_vec()))
+        .set_seccomp(Some(seccomp(host)?));
+    Ok(linux)
+}
+
+fn namespaces(own_network: bool, own_users: bool) -> Vec<LinuxNamespace> {
+    use LinuxNamespaceType::{Cgroup, Ipc, Mount, Network, Pid, User, Uts};
+    let kinds = [Pid, Mount, Uts, Ipc, Cgroup].into_iter().chain(own_network.then_some(Network));
+    kinds
+        .chain(own_users.then_some(User))
+        .map(|kind| {
+            let mut namespace = LinuxNamespace::default();
+            namespace.set_typ(kind);
+            namespace
+        })
+        .collect()
+}
+
+/// Ports below 1024 and ping for everybody inside, so that neither needs a capability.
+fn sysctl(own_users: bool) -> HashMap<String, String> {
+    // A group that the user namespace does not map cannot be named.
+    let groups = if own_users { "0 65535" } else { "0 2147483647" };
+    HashMap::from([
+        ("net.ipv4.ping_group_range".to_owned(), groups.to_owned()),
+        ("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned()),
+    ])
+}
+
+fn resources(wanted: &Resources) -> LinuxResources {
+    let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let mut resources = LinuxResources::default();
+    if let Some(bytes) = wanted.memory {
+        let mut memory = LinuxMemory::default();
+        memory.set_limit(Some(signed(bytes)));
+        resources.set_memory(Some(memory));
+    }
+    if let Some(quota) = wanted.cpu_quota {
+        let mut cpu = LinuxCpu::default();
+        cpu.set_quota(Some(signed(quota)));
+        cpu.set_period(Some(wanted.cpu_period.unwrap_or(cgroups::DEFAULT_PERIOD)));
+        resources.set_cpu(Some(cpu));
+    }
+    if wanted.pids != Some(-1) {
+        let mut pids = LinuxPids::default();
+        pids.set_limit(wanted.pids.unwrap_or(cgroups::DEFAULT_PIDS));
+        resources.set_pids(Some(pids));
+    }
+    resources
+}
+
+/// The default profile, taken over exactly as it is written: it has the shape of the OCI specification itself.
+fn seccomp(host: &Host) -> Result<LinuxSeccomp> {
+    let profile = tinyd_ns::seccomp::default_profile(host.capabilities);
+    serde_json::to_vec(&profile)
+        .and_then(|json| serde_json::from_slice(&json))
+        .map_err(|error| Error::Bundle { part: "seccomp profile", source: error.into() })
+}

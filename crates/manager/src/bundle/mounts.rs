@@ -1,0 +1,91 @@
+//! What is mounted, in Docker's order, and with its options.
+
+use super::id_map;
+use crate::store::Record;
+use oci_spec::runtime::{LinuxIdMapping, Mount};
+use std::path::{Path, PathBuf};
+use tinyd_engine::NetworkMode;
+
+/// The generated files of a container, and where they are seen.
+const FILES: [(&str, &str); 3] =
+    [("resolv.conf", "/etc/resolv.conf"), ("hostname", "/etc/hostname"), ("hosts", "/etc/hosts")];
+
+pub(super) fn mounts(record: &Record, folder: &Path) -> Vec<Mount> {
+    let map = id_map(record);
+    let mut mounts = standard(record);
+    for (file, target) in FILES {
+        mounts.push(bind(folder.join(file), PathBuf::from(target), false, map.as_deref()));
+    }
+    // What a user mounts somewhere is meant instead of what stands there, and a folder comes before what lies in it.
+    let mut binds: Vec<_> = record.spec.binds.iter().collect();
+    binds.sort_by_key(|bind| bind.target.components().count());
+    mounts.retain(|mount| !binds.iter().any(|bind| bind.target == *mount.destination()));
+    mounts.extend(binds.iter().map(|one| bind(one.source.clone(), one.target.clone(), one.read_only, map.as_deref())));
+    mounts
+}
+
+fn standard(record: &Record) -> Vec<Mount> {
+    let mount = |target: &str, kind: &str, options: &[&str]| plain(target, kind, kind, options);
+    // A network namespace that this user namespace does not own lets nobody inside mount a sysfs of it.
+    let foreign_sys = record.spec.network == NetworkMode::Host && record.slot.is_some();
+    vec![
+        mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
+        mount("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        mount("/dev/pts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+        match foreign_sys {
+            true => plain("/sys", "bind", "/sys", &["rbind", "rprivate", "nosuid", "noexec", "nodev", "rro"]),
+            false => mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
+        },
+        mount("/sys/fs/cgroup", "cgroup", &["ro", "nosuid", "noexec", "nodev"]),
+        mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
+        plain("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
+    ]
+}
+
+fn plain(target: &str, kind: &str, source: &str, options: &[&str]) -> Mount {
+    let mut mount = Mount::default();
+    mount
+        .set_destination(PathBuf::from(target))
+        .set_typ(Some(kind.to_owned()))
+        .set_source(Some(PathBuf::from(source)))
+        .set_options(Some(options.iter().map(|&option| option.to_owned()).collect()));
+    mount
+}
+
+fn bind(source: PathBuf, target: PathBuf, read_only: bool, map: Option<&[LinuxIdMapping]>) -> Mount {
+    let mut options = vec!["rbind".to_owned(), "rprivate".to_owned()];
+    if read_only {
+        // Of everything below it too: "ro" leaves mounts below writable.
+        options.push("rro".to_owned());
+    }
+    let mut mount = Mount::default();
+    mount
+        .set_destination(target)
+        .set_typ(Some("bind".to_owned()))
+        .set_source(Some(source))
+        .set_options(Some(options))
+        .set_uid_mappings(map.map(<[_]>::to_vec))
+        .set_gid_mappings(map.map(<[_]>::to_vec));
+    mount
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{record_with, store};
+    use tinyd_engine::BindMount;
+
+    #[test]
+    fn pure_a_users_bind_stands_instead_of_ours_and_parents_come_first() {
+        let (_place, store) = store();
+        let record = record_with(&store, |record| {
+            record.spec.binds = ["/data/deep/er", "/etc/hosts", "/data"]
+                .map(|target| BindMount { source: "/s".into(), target: target.into(), read_only: false })
+                .to_vec();
+        });
+        let targets: Vec<String> =
+            mounts(&record, Path::new("/c")).iter().map(|mount| mount.destination().display().to_string()).collect();
+        assert_eq!(targets[targets.len() - 4..], ["/etc/hostname", "/data", "/etc/hosts", "/data/deep/er"]);
+        assert_eq!(targets.iter().filter(|target| *target == "/etc/hosts").count(), 1);
+    }
+}

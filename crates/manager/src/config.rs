@@ -1,0 +1,21 @@
+//! Where an engine keeps its state.
+
+use std::path::PathBuf;
+
+/// Where an engine keeps its state and finds its runtime. Engines with different folders know nothing of each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineConfig {
+    /// Containers and leases, on a disk that overlay accepts as upper layer. Mode 0700.
+    pub root: PathBuf,
+    /// Run-time state: sockets, intents, locks. On tmpfs, so that a reboot empties it. Mode 0711.
+    pub run_root: PathBuf,
+    /// `tinyd-runtime`; `None` looks beside this program and in `../libexec/tinyd`.
+    pub runtime: Option<PathBuf>,
+}
+
+impl Default for EngineConfig {
+    /// `/var/lib/tinyd`, `/run/tinyd`, and the runtime beside this program.
+    fn default() -> Self {
+        Self { root: PathBuf::from("/var/lib/tinyd"), run_root: PathBuf::from("/run/tinyd"), runtime: None }
+    }
+}

@@ -1,0 +1,60 @@
+//! What all verbs share.
+
+use crate::error::{Error, Result};
+use crate::image::{Image, ImageSource};
+use crate::launcher::Launcher;
+use crate::store::Store;
+use crate::{locate, wiring};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use tinyd_cgroup::CgroupDriver;
+
+/// The parts of an engine. Verbs are methods of it, one to a file.
+pub(crate) struct Core {
+    pub store: Store,
+    pub launcher: Box<dyn Launcher>,
+    images: Vec<Box<dyn ImageSource>>,
+    runtime: Option<PathBuf>,
+    cgroups: OnceLock<Box<dyn CgroupDriver>>,
+    boot_id: OnceLock<String>,
+}
+
+impl Core {
+    pub(crate) fn new(
+        store: Store,
+        runtime: Option<PathBuf>,
+        launcher: Box<dyn Launcher>,
+        images: Vec<Box<dyn ImageSource>>,
+    ) -> Self {
+        Self { store, launcher, images, runtime, cgroups: OnceLock::new(), boot_id: OnceLock::new() }
+    }
+
+    /// `tinyd-runtime`.
+    pub(crate) fn runtime(&self) -> Result<PathBuf> {
+        locate::runtime(self.runtime.as_deref())
+    }
+
+    /// The host's control groups, looked at when they are first needed.
+    pub(crate) fn cgroups(&self) -> Result<&dyn CgroupDriver> {
+        if let Some(driver) = self.cgroups.get() {
+            return Ok(driver.as_ref());
+        }
+        let driver = wiring::cgroups()?;
+        Ok(self.cgroups.get_or_init(|| driver).as_ref())
+    }
+
+    /// Which boot of the machine this is.
+    pub(crate) fn boot_id(&self) -> Result<&str> {
+        if let Some(id) = self.boot_id.get() {
+            return Ok(id);
+        }
+        let id = tinyd_runtime::state::boot_id()
+            .map_err(|source| Error::file("read", "/proc/sys/kernel/random/boot_id", source))?;
+        Ok(self.boot_id.get_or_init(|| id))
+    }
+
+    /// The image that a word means.
+    pub(crate) fn image(&self, word: &str) -> Result<Image> {
+        crate::image::resolve(&self.images, word, self.store.root())
+    }
+}

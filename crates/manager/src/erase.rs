@@ -1,0 +1,70 @@
+//! Removing everything of a container: what a failed verb undoes, what recovery does, and the end of `remove` are one.
+
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::store::{remove_tree, rename, unlink};
+use crate::{ids, names};
+use rustix::io::Errno;
+use rustix::mount::{UnmountFlags, unmount};
+use std::path::{Path, PathBuf};
+
+impl Core {
+    /// Removes everything of a container, whatever of it is there. Goes on past errors and returns them.
+    ///
+    /// The order is that in which a monitor releases a container: name, lease, folder. Whoever finds a folder can repeat
+    /// this.
+    pub(crate) fn erase(&self, id: &str, name: Option<&str>) -> Vec<Error> {
+        let record = self.store.record(id).ok().flatten();
+        let name = name.or(record.as_ref().and_then(|record| record.spec.name.as_deref()));
+        let folder = self.store.container(id);
+        let mut steps = vec![
+            self.discard_cgroup(id),
+            unmount_below(&folder, true),
+            remove_tree(&self.store.run_dir(id)),
+            match name {
+                Some(name) => names::free(&self.store, name, id),
+                None => Ok(()),
+            },
+            match &record {
+                Some(record) if record.slot.is_none() => Ok(()),
+                _ => ids::release(&self.store, id, record.as_ref().and_then(|record| record.slot)),
+            },
+        ];
+        let trash = self.store.trash(id);
+        steps.push(rename(&folder, &trash));
+        steps.push(remove_tree(&trash));
+        // Last: until here nobody else may come to this container.
+        steps.push(unlink(&self.store.lock(id)));
+        steps.into_iter().filter_map(Result::err).collect()
+    }
+
+    /// Removes what a start made outside the container's folder.
+    pub(crate) fn discard_run(&self, id: &str) -> Vec<Error> {
+        [self.discard_cgroup(id), remove_tree(&self.store.run_dir(id))].into_iter().filter_map(Result::err).collect()
+    }
+}
+
+/// The mounts below a folder, in the order in which they were made.
+pub(crate) fn mounts_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    // The kernel names mounts by their real paths.
+    let Ok(folder) = folder.canonicalize() else { return Ok(Vec::new()) };
+    let all = tinyd_fs::mountinfo::read().map_err(|source| Error::Tree {
+        operation: "look for mounts below",
+        path: folder.clone(),
+        source,
+    })?;
+    Ok(all.into_iter().map(|mount| mount.mount_point).filter(|point| point.starts_with(&folder)).collect())
+}
+
+/// Unmounts whatever is mounted below a folder, the last one first. A busy one is an error, or, where the folder goes
+/// anyway, taken out of sight: the kernel unmounts it when its last user is gone.
+pub(crate) fn unmount_below(folder: &Path, detach: bool) -> Result<()> {
+    for point in mounts_below(folder)?.into_iter().rev() {
+        let done = match unmount(&point, UnmountFlags::NOFOLLOW) {
+            Err(Errno::BUSY) if detach => unmount(&point, UnmountFlags::NOFOLLOW | UnmountFlags::DETACH),
+            done => done,
+        };
+        done.map_err(|errno| Error::file("unmount", point, errno))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! `exec`: a further command in a running container.
+
+use crate::cgroups;
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::ids;
+use crate::life::Life;
+use crate::session::LocalSession;
+use crate::validate::{self, User};
+use tinyd_engine::{ExecSpec, Session};
+use tinyd_runtime::{ExecRequest, Request};
+
+impl Core {
+    pub(crate) fn exec(&self, word: &str, spec: &ExecSpec) -> Result<Option<Box<dyn Session>>> {
+        validate::command(&spec.command)?;
+        validate::env(&spec.env)?;
+        if let Some(workdir) = &spec.workdir {
+            validate::workdir(workdir)?;
+        }
+        let id = self.resolve(word)?;
+        let record = self.known(&id, word)?;
+        if let Some(text) = &spec.user
+            && User::parse(text)?.highest() >= ids::RANGE
+            && record.slot.is_some()
+        {
+            let problem = format!("lies outside the {} ids of the container's user namespace", ids::RANGE);
+            return Err(Error::invalid("user", text, problem));
+        }
+        if !matches!(self.life(&record, None)?, Life::Running(_)) {
+            return Err(Error::WrongState {
+                action: "run a command in",
+                container: record.short().to_owned(),
+                state: "does not run",
+                hint: Some("start it first with tinyd start"),
+            });
+        }
+        let request = Request::Exec(Box::new(ExecRequest {
+            bundle: self.store.container(&id),
+            run_dir: self.store.run_dir(&id),
+            cgroup: cgroups::path(&id),
+            args: spec.command.clone(),
+            env: spec.env.clone(),
+            cwd: spec.workdir.clone(),
+            user: spec.user.clone(),
+            terminal: spec.tty,
+            interactive: spec.interactive,
+            detach: spec.detach,
+            window: spec.window.map(|size| (size.rows, size.columns)),
+            id,
+        }));
+        let launch = self.launcher.launch(&self.runtime()?, &request, None).map_err(|source| Error::Launch {
+            operation: "run a command in",
+            container: record.short().to_owned(),
+            source,
+        })?;
+        Ok(LocalSession::wanted(!spec.detach, &record.id, launch.link))
+    }
+}

@@ -1,0 +1,243 @@
+//! `inspect`: all that is known of a container.
+
+use crate::cgroups::{self, PARENT};
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::life::Life;
+use crate::store::{BUNDLE_FILE, Record, START_ERROR_FILE, StartError};
+use crate::time::{self, NEVER};
+use crate::validate;
+use oci_spec::runtime::Spec;
+use std::collections::BTreeMap;
+use std::path::Path;
+use tinyd_engine::{
+    ContainerConfig, ContainerInspect, ContainerState, GraphDriver, HostConfig, MountPoint, NetworkMode,
+    NetworkSettings, UserNamespace,
+};
+use tinyd_runtime::state::load;
+
+/// The namespaces of a process, by their names in /proc/PID/ns.
+const NAMESPACES: [&str; 8] = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
+
+impl Core {
+    pub(crate) fn inspect(&self, word: &str) -> Result<ContainerInspect> {
+        let id = self.resolve(word)?;
+        let record = self.known(&id, word)?;
+        let life = match self.life(&record, None)? {
+            Life::Gone(_) => return Err(self.no_such(word)),
+            life => life,
+        };
+        let folder = self.store.container(&id);
+        let file = |name: &str| folder.join(name).display().to_string();
+        let bundle = read_bundle(&folder.join(BUNDLE_FILE))?;
+        let argv = validate::argv(&record.spec);
+        let pid = match &life {
+            Life::Running(live) => live.state.init.pid,
+            _ => 0,
+        };
+        Ok(ContainerInspect {
+            created: time::rfc3339(record.created_ns),
+            path: argv.first().cloned().unwrap_or_default(),
+            args: argv.into_iter().skip(1).collect(),
+            state: self.state(&record, &life)?,
+            image: record.spec.image.clone(),
+            name: format!("/{}", record.spec.name.as_deref().unwrap_or(&id)),
+            driver: "overlay".to_owned(),
+            runtime: "tinyd-runtime".to_owned(),
+            log_path: self.store.log(&id).display().to_string(),
+            hostname_path: file("hostname"),
+            hosts_path: file("hosts"),
+            resolv_conf_path: file("resolv.conf"),
+            bundle: folder.display().to_string(),
+            graph_driver: graph_driver(&record, &folder),
+            host_config: host_config(&record, &bundle),
+            mounts: mounts(&record),
+            network_settings: NetworkSettings {
+                sandbox_key: match (&record.spec.network, pid) {
+                    (NetworkMode::Host, _) | (_, 0) => String::new(),
+                    _ => format!("/proc/{pid}/ns/net"),
+                },
+                ..Default::default()
+            },
+            config: container_config(&record, &bundle),
+            namespaces: namespaces(pid),
+            id,
+        })
+    }
+
+    fn state(&self, record: &Record, life: &Life) -> Result<ContainerState> {
+        let moment = |ns: i64| if ns == 0 { NEVER.to_owned() } else { time::rfc3339(ns) };
+        let mut state = ContainerState {
+            status: "created".to_owned(),
+            running: false,
+            paused: false,
+            restarting: false,
+            oom_killed: false,
+            dead: false,
+            pid: 0,
+            monitor_pid: 0,
+            exit_code: 0,
+            exit_unknown: false,
+            error: String::new(),
+            started_at: NEVER.to_owned(),
+            finished_at: NEVER.to_owned(),
+        };
+        match life {
+            Life::Created => {}
+            Life::Running(live) => {
+                state.status = "running".to_owned();
+                state.running = true;
+                state.pid = live.state.init.pid;
+                state.monitor_pid = if live.monitored { live.state.monitor.pid } else { 0 };
+                state.started_at = moment(live.state.started_ns);
+                return Ok(state);
+            }
+            Life::Stopped(ended) | Life::Gone(ended) => {
+                state.status = "exited".to_owned();
+                state.exit_code = i32::from(ended.record.code);
+                state.exit_unknown = ended.unknown;
+                state.oom_killed = ended.record.oom_killed;
+                state.started_at = moment(ended.record.started_ns);
+                state.finished_at = moment(ended.record.finished_ns);
+            }
+        }
+        let path = self.store.container_file(&record.id, START_ERROR_FILE);
+        if let Some(failed) = load::<StartError>(&path).map_err(|source| Error::file("read", path, source))? {
+            // The exit of an earlier run stays what it was.
+            if matches!(life, Life::Created) {
+                state.exit_code = i32::from(failed.code);
+            }
+            state.error = failed.error;
+        }
+        Ok(state)
+    }
+}
+
+fn read_bundle(path: &Path) -> Result<Spec> {
+    let json = std::fs::read(path).map_err(|source| Error::file("read", path, source))?;
+    serde_json::from_slice(&json).map_err(|source| Error::Record { path: path.to_owned(), source })
+}
+
+fn graph_driver(record: &Record, folder: &Path) -> GraphDriver {
+    let mut data = BTreeMap::new();
+    if let Some(root) = record.rootfs.overlays.first() {
+        let lowers: Vec<String> = root.lowers.iter().map(|layer| layer.display().to_string()).collect();
+        data.insert("LowerDir".to_owned(), lowers.join(":"));
+        data.insert("UpperDir".to_owned(), root.upper.display().to_string());
+        data.insert("WorkDir".to_owned(), root.work.display().to_string());
+        data.insert("MergedDir".to_owned(), folder.join("merged").display().to_string());
+    }
+    GraphDriver { name: "overlay".to_owned(), data }
+}
+
+fn host_config(record: &Record, bundle: &Spec) -> HostConfig {
+    let spec = &record.spec;
+    let binds = spec.binds.iter().map(|bind| {
+        let mode = if bind.read_only { ":ro" } else { "" };
+        format!("{}:{}{mode}", bind.source.display(), bind.target.display())
+    });
+    let linux = bundle.linux().as_ref();
+    HostConfig {
+        binds: binds.collect(),
+        network_mode: match &spec.network {
+            NetworkMode::None => "none".to_owned(),
+            NetworkMode::Host => "host".to_owned(),
+            NetworkMode::Named(name) => name.clone(),
+        },
+        auto_remove: spec.remove,
+        readonly_rootfs: spec.read_only,
+        memory: spec.resources.memory.unwrap_or(0),
+        cpu_quota: spec.resources.cpu_quota.unwrap_or(0),
+        cpu_period: spec.resources.cpu_period.unwrap_or(0),
+        pids_limit: spec.resources.pids.unwrap_or(cgroups::DEFAULT_PIDS),
+        userns_mode: match spec.userns {
+            UserNamespace::Auto => "auto".to_owned(),
+            UserNamespace::Host => "host".to_owned(),
+        },
+        cgroup_parent: format!("/{PARENT}"),
+        cgroup_path: format!("/{}", cgroups::path(&record.id)),
+        masked_paths: linux.and_then(|linux| linux.masked_paths().clone()).unwrap_or_default(),
+        readonly_paths: linux.and_then(|linux| linux.readonly_paths().clone()).unwrap_or_default(),
+    }
+}
+
+fn mounts(record: &Record) -> Vec<MountPoint> {
+    let point = |bind: &tinyd_engine::BindMount| MountPoint {
+        kind: "bind".to_owned(),
+        source: bind.source.display().to_string(),
+        destination: bind.target.display().to_string(),
+        mode: if bind.read_only { "ro".to_owned() } else { String::new() },
+        writable: !bind.read_only,
+        propagation: "rprivate".to_owned(),
+    };
+    record.spec.binds.iter().map(point).collect()
+}
+
+fn container_config(record: &Record, bundle: &Spec) -> ContainerConfig {
+    let spec = &record.spec;
+    let process = bundle.process().as_ref();
+    ContainerConfig {
+        hostname: record.hostname.clone(),
+        user: spec.user.clone().unwrap_or_default(),
+        tty: spec.tty,
+        open_stdin: spec.interactive,
+        env: process.and_then(|process| process.env().clone()).unwrap_or_default(),
+        cmd: spec.command.clone(),
+        image: spec.image.clone(),
+        working_dir: spec.workdir.clone().unwrap_or_else(|| "/".to_owned()),
+        entrypoint: spec.entrypoint.clone(),
+        labels: BTreeMap::new(),
+    }
+}
+
+/// Those that are not the host's own.
+fn namespaces(pid: u32) -> BTreeMap<String, String> {
+    let of = |process: &str, kind: &str| std::fs::read_link(format!("/proc/{process}/ns/{kind}")).ok();
+    let mut own = BTreeMap::new();
+    if pid != 0 {
+        for kind in NAMESPACES {
+            if let Some(inside) = of(&pid.to_string(), kind)
+                && of("self", kind).as_ref() != Some(&inside)
+            {
+                own.insert(kind.to_owned(), inside.display().to_string());
+            }
+        }
+    }
+    own
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, FakeLauncher, spec};
+    use tinyd_engine::BindMount;
+
+    #[test]
+    fn root_t20_what_was_asked_for_is_seen() {
+        if !testing::root() {
+            return;
+        }
+        let (place, core) = testing::core(FakeLauncher::succeeding());
+        let mut wanted = spec(place.path(), Some("web"));
+        wanted.command = vec!["sh".into(), "-c".into(), "a  b".into()];
+        wanted.env = vec!["A=1".into()];
+        wanted.resources.memory = Some(64 << 20);
+        wanted.binds = vec![BindMount { source: "/".into(), target: "/mnt".into(), read_only: true }];
+        let id = core.create(&wanted).unwrap().id;
+        let seen = core.inspect("web").unwrap();
+        assert_eq!((seen.id.as_str(), seen.name.as_str()), (id.as_str(), "/web"));
+        assert_eq!((seen.path.as_str(), seen.args), ("sh", vec!["-c".to_owned(), "a  b".to_owned()]));
+        assert_eq!((seen.state.status.as_str(), seen.state.pid), ("created", 0));
+        assert_eq!(seen.state.started_at, NEVER);
+        assert_eq!(seen.host_config.memory, 64 << 20);
+        assert_eq!(seen.host_config.binds, ["/:/mnt:ro"]);
+        assert_eq!(seen.host_config.cgroup_path, format!("/tinyd/{id}"));
+        assert!(seen.host_config.masked_paths.contains(&"/proc/kcore".to_owned()));
+        assert!(seen.config.env.contains(&"A=1".to_owned()));
+        assert!(!seen.mounts[0].writable);
+        assert!(seen.graph_driver.data["UpperDir"].ends_with("/upper"));
+        assert!(seen.namespaces.is_empty());
+        let json = serde_json::to_value(&seen).unwrap_or_default();
+        assert_eq!(json["State"]["OOMKilled"], false);
+    }
+}

@@ -1,0 +1,162 @@
+//! What a verb is about to do, recorded before its first effect: a locked file `intents/<id>`.
+//!
+//! The lock is held by the verb's process and, over a start, by the monitor too, until the command runs. An intent whose
+//! lock is free belongs to a process that died: whoever meets it puts its effects right, then removes it. Removing it is
+//! also how a verb says that it has succeeded.
+
+use crate::error::{Error, Result};
+use crate::ids;
+use crate::lock::try_lock;
+use crate::process::until;
+use crate::store::{Store, unlink};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What is done, which says how it is put right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Verb {
+    /// A container is made: everything of it goes.
+    Create,
+    /// A container is made and started: everything of it goes.
+    Run,
+    /// A container that was there is started: what runs goes, the container stays.
+    Start,
+    /// A container is removed: the rest of it goes.
+    Remove,
+}
+
+/// The content of an intent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    /// What is done.
+    pub verb: Verb,
+    /// To which container.
+    pub id: String,
+    /// The name that it takes or has.
+    pub name: Option<String>,
+    /// The engine's folder: intents are in the run-time tree, what they are about is not.
+    pub root: PathBuf,
+}
+
+/// An intent that this process holds.
+pub(crate) struct Intent {
+    path: PathBuf,
+    file: OwnedFd,
+}
+
+impl Intent {
+    /// Records what is about to be done.
+    pub(crate) fn begin(store: &Store, verb: Verb, id: &str, name: Option<&str>) -> Result<Self> {
+        let plan =
+            Plan { verb, id: id.to_owned(), name: name.map(str::to_owned), root: store.root().to_owned() };
+        let path = store.intent(id);
+        // Between its making and its locking somebody may take it for a dead one's, and remove it: then once more.
+        let made = until(Duration::from_secs(1), || {
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            match rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600)) {
+                Ok(file) => Ok(try_lock(&file, &path)?.then_some(file)),
+                Err(Errno::EXIST) => Ok(None),
+                Err(errno) => Err(Error::file("make the intent", &path, errno)),
+            }
+        })?;
+        let Some(file) = made else { return Err(Error::Busy { container: ids::short(id).to_owned() }) };
+        let json = serde_json::to_vec(&plan).map_err(|source| Error::Record { path: path.clone(), source })?;
+        // A short write is a torn record: nothing was done yet, and nothing is put right for it.
+        match rustix::io::write(&file, &json) {
+            Ok(written) if written == json.len() => Ok(Self { path, file }),
+            other => {
+                unlink(&path)?;
+                Err(Error::file("write the intent", path, other.err().unwrap_or(Errno::NOSPC)))
+            }
+        }
+    }
+
+    /// Nothing is under way any more: it was done, or undone.
+    pub(crate) fn finish(self) -> Result<()> {
+        unlink(&self.path)
+    }
+
+    /// For the monitor, which holds the lock as long as this descriptor is open.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// What is found of an intent.
+pub(crate) enum Found {
+    /// There is none.
+    Nothing,
+    /// Its maker works on it.
+    Held,
+    /// Its maker is dead: it is this process's now. `None` when its maker died before it had written a word, and so before
+    /// it had done anything.
+    Dead(Intent, Option<Plan>),
+}
+
+/// Looks at a container's intent and takes a dead one over. Of several that try at once, one gets it.
+pub(crate) fn claim(store: &Store, id: &str) -> Result<Found> {
+    let path = store.intent(id);
+    let file = match rustix::fs::open(&path, OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(file) => file,
+        Err(Errno::NOENT) => return Ok(Found::Nothing),
+        Err(errno) => return Err(Error::file("open the intent", path, errno)),
+    };
+    if !try_lock(&file, &path)? {
+        return Ok(Found::Held);
+    }
+    let mut file = File::from(file);
+    let mut json = Vec::new();
+    file.read_to_end(&mut json).map_err(|source| Error::file("read the intent", &path, source))?;
+    let plan = serde_json::from_slice(&json).ok();
+    Ok(Found::Dead(Intent { path, file: file.into() }, plan))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::store;
+
+    #[test]
+    fn pure_a_live_intent_is_left_alone_and_a_dead_one_taken_once() {
+        let (_place, store) = store();
+        let id = "1".repeat(32);
+        assert!(matches!(claim(&store, &id).unwrap(), Found::Nothing));
+        let intent = Intent::begin(&store, Verb::Run, &id, Some("web")).unwrap();
+        assert!(matches!(claim(&store, &id).unwrap(), Found::Held));
+        assert!(matches!(Intent::begin(&store, Verb::Start, &id, None), Err(Error::Busy { .. })));
+        // Its maker dies: the file stays, the lock goes.
+        drop(intent);
+        let Found::Dead(taken, Some(plan)) = claim(&store, &id).unwrap() else { panic!("not taken") };
+        assert_eq!((plan.verb, plan.id.as_str(), plan.name.as_deref()), (Verb::Run, id.as_str(), Some("web")));
+        assert!(matches!(claim(&store, &id).unwrap(), Found::Held));
+        taken.finish().unwrap();
+        assert!(matches!(claim(&store, &id).unwrap(), Found::Nothing));
+    }
+
+    #[test]
+    fn pure_a_torn_intent_did_nothing() {
+        let (_place, store) = store();
+        let id = "2".repeat(32);
+        std::fs::write(store.intent(&id), "{\"verb\":\"ru").unwrap();
+        assert!(matches!(claim(&store, &id).unwrap(), Found::Dead(_, None)));
+    }
+
+    #[test]
+    fn pure_the_lock_lives_as_long_as_a_copy_of_its_descriptor() {
+        let (_place, store) = store();
+        let id = "3".repeat(32);
+        let intent = Intent::begin(&store, Verb::Run, &id, None).unwrap();
+        let monitor = intent.as_fd().try_clone_to_owned().unwrap();
+        drop(intent);
+        assert!(matches!(claim(&store, &id).unwrap(), Found::Held));
+        drop(monitor);
+        assert!(matches!(claim(&store, &id).unwrap(), Found::Dead(..)));
+    }
+}

@@ -1,0 +1,102 @@
+//! Handing a container to `tinyd-runtime`.
+
+use crate::cgroups::{self, MONITORS, PARENT};
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::intent::Intent;
+use crate::launcher::Launch;
+use crate::store::Record;
+use tinyd_engine::StartRequest;
+use tinyd_runtime::state::EXIT_FILE;
+use tinyd_runtime::{LogSpec, Release, Request};
+
+/// A log file that would grow beyond this is put away.
+const LOG_BYTES: u64 = 10 << 20;
+/// How many log files are kept, the one being written among them.
+const LOG_FILES: u32 = 3;
+
+impl Core {
+    /// Starts a container that is made and stands still. The monitor holds the intent until the command runs.
+    pub(crate) fn launch(&self, record: &Record, request: &StartRequest, intent: &Intent) -> Result<Launch> {
+        let start = Request::Start(Box::new(self.start_request(record, request)));
+        self.launcher.launch(&self.runtime()?, &start, Some(intent.as_fd())).map_err(|source| Error::Launch {
+            operation: "start",
+            container: record.short().to_owned(),
+            source,
+        })
+    }
+
+    fn start_request(&self, record: &Record, request: &StartRequest) -> tinyd_runtime::StartRequest {
+        let (id, store) = (&record.id, &self.store);
+        let (folder, remove) = (store.container(id), record.spec.remove);
+        // Freed before anyone is told that the command has ended: its name can be taken again at once.
+        let (mut release, mut trash) = (Vec::new(), Vec::new());
+        if remove {
+            release.extend(record.spec.name.as_deref().map(|name| Release::Unlink(store.name_link(name))));
+            release.extend(record.slot.map(|slot| Release::Unlink(store.slot_link(slot))));
+            release.push(Release::Rename(folder.clone(), store.trash(id)));
+            // The record of the exit goes last: until then those who wait find it.
+            trash.extend([store.trash(id), store.run_dir(id)]);
+        }
+        tinyd_runtime::StartRequest {
+            id: id.clone(),
+            bundle: folder.clone(),
+            run_dir: store.run_dir(id),
+            cgroup: cgroups::path(id),
+            monitor_cgroup: format!("{PARENT}/{MONITORS}"),
+            rootfs: record.rootfs.clone(),
+            attach: request.attach,
+            interactive: record.spec.interactive,
+            window: request.window.map(|size| (size.rows, size.columns)),
+            log: Some(LogSpec { path: store.log(id), max_bytes: LOG_BYTES, max_files: LOG_FILES }),
+            exit_copy: (!remove).then(|| folder.join(EXIT_FILE)),
+            sync: (!remove).then_some(folder),
+            release,
+            trash,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, FakeLauncher, record_with};
+    use tinyd_engine::WindowSize;
+
+    #[test]
+    fn pure_one_that_removes_itself_is_released_in_order_and_never_synced() {
+        let (_place, core) = testing::core(FakeLauncher::succeeding());
+        let store = &core.store;
+        let record = record_with(store, |record| {
+            record.spec.remove = true;
+            record.spec.name = Some("web".to_owned());
+            record.slot = Some(3);
+        });
+        let window = Some(WindowSize { rows: 2, columns: 3 });
+        let request = core.start_request(&record, &StartRequest::attached(window));
+        let id = &record.id;
+        assert_eq!(
+            request.release,
+            [
+                Release::Unlink(store.name_link("web")),
+                Release::Unlink(store.slot_link(3)),
+                Release::Rename(store.container(id), store.trash(id)),
+            ]
+        );
+        assert_eq!(request.trash, [store.trash(id), store.run_dir(id)]);
+        assert_eq!((request.exit_copy, request.sync), (None, None));
+        assert_eq!((request.attach, request.window), (true, Some((2, 3))));
+        assert_eq!(request.cgroup, format!("tinyd/{id}"));
+    }
+
+    #[test]
+    fn pure_one_that_stays_keeps_its_exit_on_disk() {
+        let (_place, core) = testing::core(FakeLauncher::succeeding());
+        let record = record_with(&core.store, |_| {});
+        let request = core.start_request(&record, &StartRequest::detached());
+        assert!(request.release.is_empty() && request.trash.is_empty());
+        assert_eq!(request.exit_copy, Some(core.store.container_file(&record.id, "exit.json")));
+        assert_eq!(request.sync, Some(core.store.container(&record.id)));
+        assert_eq!(request.log.unwrap().path, core.store.log(&record.id));
+    }
+}

@@ -1,0 +1,221 @@
+//! Making a container: the part that `create` and `run` share.
+
+use crate::bundle::{self, etc};
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::intent::{Intent, Verb};
+use crate::store::{Contents, Record, make_container};
+use crate::validate::{self, User};
+use crate::{ids, names, time, userns};
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use std::path::{Path, PathBuf};
+use tinyd_engine::{ContainerSpec, UserNamespace};
+use tinyd_runtime::{OverlayMount, Rootfs};
+
+/// A container that has been made, and is still taken back if this process dies.
+pub(crate) struct Prepared {
+    pub record: Record,
+    pub notes: Vec<String>,
+    pub intent: Intent,
+    /// Folders of the host that were made for its mounts, the outermost first.
+    made: Vec<PathBuf>,
+}
+
+impl Core {
+    /// Makes a container. Everything is checked before the first effect, and a failure leaves nothing.
+    pub(crate) fn prepare(&self, wanted: &ContainerSpec, verb: Verb) -> Result<Prepared> {
+        let mut spec = validate::spec(wanted)?;
+        let mut notes = Vec::new();
+        if spec.userns == UserNamespace::Auto
+            && let Some(note) = userns::missing()
+        {
+            spec.userns = UserNamespace::Host;
+            notes.push(note);
+        }
+        if spec.userns == UserNamespace::Auto
+            && let Some(text) = &spec.user
+            && User::parse(text)?.highest() >= ids::RANGE
+        {
+            let problem = format!("lies outside the {} ids of its user namespace (see --userns host)", ids::RANGE);
+            return Err(Error::invalid("user", text, problem));
+        }
+        for bind in &mut spec.binds {
+            bind.source = validate::resolve_source(&bind.source)?;
+        }
+        notes.extend(self.check_limits(&mut spec.resources)?);
+        if verb == Verb::Run {
+            self.runtime()?;
+        }
+        let host = bundle::Host::detect()?;
+        let image = self.image(&spec.image)?;
+
+        let id = ids::new_id();
+        let hostname = spec.hostname.clone().unwrap_or_else(|| ids::short(&id).to_owned());
+        let rootfs = self.rootfs(&id, image, spec.remove);
+        let record = Record {
+            created_ns: time::now_ns(),
+            launched: verb == Verb::Run,
+            slot: None,
+            hostname,
+            rootfs,
+            spec,
+            id,
+        };
+        let intent = Intent::begin(&self.store, verb, &record.id, record.spec.name.as_deref())?;
+        let mut prepared = Prepared { record, notes, intent, made: Vec::new() };
+        match self.make(&mut prepared, &host) {
+            Ok(()) => Ok(prepared),
+            Err(error) => Err(self.take_back(prepared, error)),
+        }
+    }
+
+    /// Undoes [`prepare`](Self::prepare), and a start after it, for the failure given; returns the error to report.
+    pub(crate) fn take_back(&self, prepared: Prepared, error: Error) -> Error {
+        let mut left = self.erase(&prepared.record.id, prepared.record.spec.name.as_deref());
+        // Only what is still empty is ours alone.
+        for folder in prepared.made.iter().rev() {
+            match rustix::fs::rmdir(folder) {
+                Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY) => {}
+                Err(errno) => left.push(Error::file("remove", folder, errno)),
+            }
+        }
+        settled(prepared.intent, left, error)
+    }
+
+    fn make(&self, prepared: &mut Prepared, host: &bundle::Host) -> Result<()> {
+        let Prepared { record, notes, made, .. } = prepared;
+        if let Some(name) = &record.spec.name {
+            names::take(&self.store, name, &record.id)?;
+        }
+        if record.spec.userns == UserNamespace::Auto {
+            record.slot = Some(ids::lease(&self.store, &record.id)?);
+        }
+        for bind in &record.spec.binds {
+            if make_source(&bind.source, made)? {
+                notes.push(format!("{} did not exist and was made as a folder", bind.source.display()));
+            }
+        }
+        let json = bundle::config(record, &self.store.container(&record.id), host)?;
+        let text = serde_json::to_vec(record).map_err(|source| Error::Record {
+            path: self.store.container_file(&record.id, crate::store::RECORD_FILE),
+            source,
+        })?;
+        let (hosts, resolv_conf) = etc::files(&record.hostname, &record.spec.network);
+        let contents = Contents {
+            bundle: &json,
+            record: &text,
+            hostname: &format!("{}\n", record.hostname),
+            hosts: &hosts,
+            resolv_conf: &resolv_conf,
+            trees: record.rootfs.overlays.len() - 1,
+        };
+        make_container(&self.store, &record.id, &contents)
+    }
+
+    fn rootfs(&self, id: &str, image: crate::image::Image, volatile: bool) -> Rootfs {
+        let folder = self.store.container(id);
+        let overlays = image.trees.into_iter().enumerate().map(|(index, tree)| {
+            let own = match index {
+                0 => folder.clone(),
+                below => folder.join(format!("trees/{}", below - 1)),
+            };
+            let (upper, work) = (own.join("upper"), own.join("work"));
+            OverlayMount { target: tree.target, lowers: tree.lowers, upper, work }
+        });
+        Rootfs { overlays: overlays.collect(), volatile }
+    }
+}
+
+/// Ends an intent after undoing: when all of it was undone it goes, else it stays for the next command.
+pub(crate) fn settled(intent: Intent, left: Vec<Error>, error: Error) -> Error {
+    let mut left: Vec<String> = left.iter().map(Error::line).collect();
+    if left.is_empty() {
+        left.extend(intent.finish().err().map(|error| error.line()));
+    }
+    match left.is_empty() {
+        true => error,
+        false => Error::Undo { left, source: Box::new(error) },
+    }
+}
+
+/// Makes a missing mount source, with what is missing above it, as folders that everybody may enter. `true` when it did.
+fn make_source(source: &Path, made: &mut Vec<PathBuf>) -> Result<bool> {
+    let before = made.len();
+    let missing: Vec<&Path> = source.ancestors().take_while(|path| path.symlink_metadata().is_err()).collect();
+    for path in missing.into_iter().rev() {
+        let mode = Mode::from_raw_mode(0o755);
+        match rustix::fs::mkdir(path, mode) {
+            Ok(()) => made.push(path.to_owned()),
+            Err(Errno::EXIST) => continue,
+            Err(errno) => return Err(Error::file("make the mount source", path, errno)),
+        }
+        rustix::fs::chmod(path, mode).map_err(|errno| Error::file("set the mode of", path, errno))?;
+    }
+    Ok(made.len() > before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, FakeLauncher, spec};
+    use std::fs;
+    use tinyd_engine::BindMount;
+
+    #[test]
+    fn root_a_container_is_a_bundle_with_all_its_folders() {
+        if !testing::root() {
+            return;
+        }
+        let (place, core) = testing::core(FakeLauncher::succeeding());
+        let mut wanted = spec(place.path(), Some("web"));
+        wanted.binds =
+            vec![BindMount { source: place.path().join("a/b"), target: "/mnt".into(), read_only: false }];
+        let prepared = core.prepare(&wanted, Verb::Create).unwrap();
+        let record = &prepared.record;
+        assert_eq!(names::lookup(&core.store, "web").unwrap().as_deref(), Some(record.id.as_str()));
+        assert_eq!(core.store.record(&record.id).unwrap().as_ref(), Some(record));
+        assert!(place.path().join("a/b").is_dir());
+        assert!(prepared.notes.iter().any(|note| note.contains("a/b")), "{:?}", prepared.notes);
+        assert_eq!(record.hostname, record.short());
+        let config: serde_json::Value =
+            serde_json::from_slice(&fs::read(core.store.container_file(&record.id, "config.json")).unwrap()).unwrap();
+        assert_eq!(config["process"]["args"], serde_json::json!(["true"]));
+        assert_eq!(core.store.leases().unwrap().len(), usize::from(record.slot.is_some()));
+        prepared.intent.finish().unwrap();
+    }
+
+    #[test]
+    fn root_what_was_made_for_a_failure_is_taken_back() {
+        if !testing::root() {
+            return;
+        }
+        let (place, core) = testing::core(FakeLauncher::succeeding());
+        let first = core.prepare(&spec(place.path(), Some("web")), Verb::Create).unwrap();
+        let (id, leases) = (first.record.id.clone(), core.store.leases().unwrap());
+        let mut second = spec(place.path(), Some("web"));
+        second.binds =
+            vec![BindMount { source: place.path().join("a/b"), target: "/mnt".into(), read_only: false }];
+        let Err(error) = core.prepare(&second, Verb::Run) else { panic!("a name was given twice") };
+        assert!(matches!(error, Error::NameTaken { .. }), "{error:?}");
+        // The first one is as it was, and of the second there is nothing.
+        assert_eq!(core.store.ids().unwrap(), [id.clone()]);
+        assert_eq!(core.store.leases().unwrap(), leases);
+        assert_eq!(names::lookup(&core.store, "web").unwrap(), Some(id));
+        assert!(!place.path().join("a").exists());
+        assert_eq!(crate::store::entries(&core.store.run_root().join("intents")).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn root_a_user_outside_the_namespace_is_refused() {
+        if !testing::root() || userns::missing().is_some() {
+            return;
+        }
+        let (place, core) = testing::core(FakeLauncher::succeeding());
+        let mut wanted = spec(place.path(), None);
+        wanted.user = Some("65536".to_owned());
+        assert!(core.prepare(&wanted, Verb::Create).is_err());
+        wanted.userns = UserNamespace::Host;
+        core.prepare(&wanted, Verb::Create).unwrap().intent.finish().unwrap();
+    }
+}

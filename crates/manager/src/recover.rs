@@ -1,0 +1,161 @@
+//! Putting right what a verb left undone when its process died.
+
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::ids;
+use crate::intent::{Found, Intent, Plan, Verb, claim};
+use crate::lock::ContainerLock;
+use crate::process::until;
+use crate::store::{STARTED_FILE, entries, rename, unlink};
+use std::time::Duration;
+use tinyd_runtime::state::EXIT_FILE;
+
+/// Name of the exit of the run before, while a start is under way.
+pub(crate) const LAST_EXIT_FILE: &str = "exit.json.last";
+
+impl Core {
+    /// Looks at all intents, which costs nothing when there are none, and puts right what dead ones left.
+    ///
+    /// What cannot be put right keeps its intent: the next command tries again, and `check` reports it. It must not keep
+    /// commands from other containers.
+    pub(crate) fn recover(&self) -> Result<()> {
+        for id in entries(&self.store.run_root().join("intents"))? {
+            self.recover_one(&id);
+        }
+        Ok(())
+    }
+
+    /// Puts one dead intent right; returns what failed. One that is held, or gone, is left alone.
+    pub(crate) fn recover_one(&self, id: &str) -> Vec<Error> {
+        match claim(&self.store, id) {
+            Ok(Found::Dead(intent, plan)) => self.put_right(intent, plan),
+            Ok(Found::Nothing | Found::Held) => Vec::new(),
+            Err(error) => vec![error],
+        }
+    }
+
+    /// The right to change a container, with nothing under way on it.
+    pub(crate) fn guard(&self, id: &str) -> Result<ContainerLock> {
+        let lock = ContainerLock::acquire(&self.store, id)?;
+        let quiet = until(Duration::from_secs(20), || match claim(&self.store, id)? {
+            Found::Nothing => Ok(Some(())),
+            Found::Held => Ok(None),
+            Found::Dead(intent, plan) => match self.put_right(intent, plan).into_iter().next() {
+                None => Ok(Some(())),
+                Some(error) => Err(error),
+            },
+        })?;
+        quiet.map(|()| lock).ok_or_else(|| Error::Busy { container: ids::short(id).to_owned() })
+    }
+
+    fn put_right(&self, intent: Intent, plan: Option<Plan>) -> Vec<Error> {
+        let errors = match plan {
+            // It died before it had done anything.
+            None => Vec::new(),
+            // Another engine's, which shares only the run-time folder: its own commands do it.
+            Some(plan) if plan.root != self.store.root() => return Vec::new(),
+            Some(plan) if !ids::is_id(&plan.id) => Vec::new(),
+            Some(Plan { verb: Verb::Start, id, .. }) => self.undo_start(&id),
+            // A removal is gone on with; what was being made is taken back.
+            Some(Plan { verb: Verb::Create | Verb::Run | Verb::Remove, id, name, .. }) => {
+                self.erase(&id, name.as_deref())
+            }
+        };
+        if errors.is_empty() {
+            return intent.finish().err().into_iter().collect();
+        }
+        errors
+    }
+
+    /// Takes a start back: the container stays as it was before.
+    pub(crate) fn undo_start(&self, id: &str) -> Vec<Error> {
+        let mut errors = self.discard_run(id);
+        let last = self.store.container_file(id, LAST_EXIT_FILE);
+        let steps = match last.exists() {
+            true => vec![rename(&last, &self.store.container_file(id, EXIT_FILE))],
+            false => vec![unlink(&self.store.container_file(id, STARTED_FILE))],
+        };
+        errors.extend(steps.into_iter().filter_map(Result::err));
+        errors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, FakeLauncher, spec};
+    use std::fs;
+    use tinyd_engine::ContainerStatus;
+
+    /// Everything below the engine's folders but what is prepared once.
+    fn left(core: &Core) -> Vec<String> {
+        let mut found = Vec::new();
+        for (root, folders) in
+            [(core.store.root(), ["containers", "names", "ids", "trash"].as_slice()), (core.store.run_root(), &["containers", "intents", "locks"])]
+        {
+            for folder in folders {
+                found.extend(entries(&root.join(folder)).unwrap().into_iter().map(|name| format!("{folder}/{name}")));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn root_a_run_whose_client_died_leaves_nothing() {
+        if !testing::root() {
+            return;
+        }
+        let (place, core) = testing::core(FakeLauncher::succeeding());
+        let prepared = core.prepare(&spec(place.path(), Some("web")), Verb::Run).unwrap();
+        let id = prepared.record.id.clone();
+        fs::create_dir(core.store.run_dir(&id)).unwrap();
+        // While its maker lives it is left alone.
+        core.recover().unwrap();
+        assert!(core.store.container(&id).exists());
+        drop(prepared.intent);
+        core.recover().unwrap();
+        assert_eq!(left(&core), Vec::<String>::new());
+    }
+
+    #[test]
+    fn root_a_start_whose_client_died_leaves_the_container() {
+        if !testing::root() {
+            return;
+        }
+        let (place, core) = testing::core(FakeLauncher::succeeding());
+        let id = core.create(&spec(place.path(), None)).unwrap().id;
+        let intent = Intent::begin(&core.store, Verb::Start, &id, None).unwrap();
+        fs::write(core.store.container_file(&id, STARTED_FILE), "").unwrap();
+        fs::create_dir(core.store.run_dir(&id)).unwrap();
+        drop(intent);
+        core.recover().unwrap();
+        assert!(!core.store.run_dir(&id).exists());
+        let listed = core.list(tinyd_engine::ListRequest { all: true }).unwrap();
+        assert_eq!(listed.iter().map(|one| one.status).collect::<Vec<_>>(), [ContainerStatus::Created]);
+    }
+
+    #[test]
+    fn root_a_removal_that_was_cut_short_is_gone_on_with() {
+        if !testing::root() {
+            return;
+        }
+        let (place, core) = testing::core(FakeLauncher::succeeding());
+        let id = core.create(&spec(place.path(), Some("web"))).unwrap().id;
+        drop(Intent::begin(&core.store, Verb::Remove, &id, Some("web")).unwrap());
+        fs::rename(core.store.container(&id), core.store.trash(&id)).unwrap();
+        core.recover().unwrap();
+        assert_eq!(left(&core), Vec::<String>::new());
+    }
+
+    #[test]
+    fn root_an_intent_of_another_engine_is_left_to_it() {
+        if !testing::root() {
+            return;
+        }
+        let (place, core) = testing::core(FakeLauncher::succeeding());
+        let plan = Plan { verb: Verb::Run, id: "1".repeat(32), name: None, root: place.path().join("other") };
+        fs::write(core.store.intent(&plan.id), serde_json::to_vec(&plan).unwrap()).unwrap();
+        core.recover().unwrap();
+        assert!(core.store.intent(&plan.id).exists());
+    }
+}

@@ -1,0 +1,38 @@
+//! `stop`: asks a command to end, and kills it when it does not.
+
+use crate::core::Core;
+use crate::ended::SIGTERM;
+use crate::error::{Error, Result};
+use crate::life::Life;
+use std::time::{Duration, Instant};
+
+/// How long a command has to end by itself.
+const GRACE: Duration = Duration::from_secs(10);
+
+impl Core {
+    pub(crate) fn stop(&self, word: &str, grace: Option<Duration>) -> Result<String> {
+        let id = self.resolve(word)?;
+        let record = self.known(&id, word)?;
+        let live = match self.life(&record, None)? {
+            Life::Running(live) => live,
+            Life::Stopped(_) | Life::Gone(_) => return Ok(id),
+            Life::Created => {
+                return Err(Error::WrongState {
+                    action: "stop",
+                    container: record.short().to_owned(),
+                    state: "has not been started",
+                    hint: None,
+                });
+            }
+        };
+        // No lock over the wait: others may look at it, or kill it.
+        self.signal(&record, &live, SIGTERM)?;
+        // A grace that no clock can hold is one without an end.
+        let deadline = Instant::now().checked_add(grace.unwrap_or(GRACE));
+        if self.await_end(&record, &live, deadline, None)?.is_none() {
+            let lock = self.guard(&id)?;
+            self.kill_all(&record, &live, &lock)?;
+        }
+        Ok(id)
+    }
+}

@@ -1,0 +1,135 @@
+//! A container's folder: made in one go, relative to descriptors, so that no path is walked twice.
+
+use super::{BUNDLE_FILE, RECORD_FILE, Store};
+use crate::error::{Error, Result};
+use rustix::fs::{Mode, OFlags};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// What is written into a new container's folder.
+pub(crate) struct Contents<'a> {
+    /// `config.json`.
+    pub bundle: &'a [u8],
+    /// `container.json`.
+    pub record: &'a [u8],
+    /// `/etc/hostname`.
+    pub hostname: &'a str,
+    /// `/etc/hosts`.
+    pub hosts: &'a str,
+    /// `/etc/resolv.conf`.
+    pub resolv_conf: &'a str,
+    /// How many overlays lie below the root's own.
+    pub trees: usize,
+}
+
+/// Makes the folder of a container that nobody knows yet: its intent covers it, so nothing is renamed into place.
+pub(crate) fn make_container(store: &Store, id: &str, contents: &Contents<'_>) -> Result<()> {
+    let path = store.container(id);
+    rustix::fs::mkdir(&path, Mode::from_raw_mode(0o700)).map_err(|errno| Error::file("make", &path, errno))?;
+    let root = Folder::open(path)?;
+    // What the command sees as its root folder is the upper layer's: open to every user inside.
+    root.make("upper", 0o755)?;
+    root.make("work", 0o700)?;
+    root.make("merged", 0o755)?;
+    root.make("logs", 0o700)?;
+    if contents.trees > 0 {
+        root.make("trees", 0o700)?;
+        for tree in 0..contents.trees {
+            root.make(&format!("trees/{tree}"), 0o700)?;
+            root.make(&format!("trees/{tree}/upper"), 0o755)?;
+            root.make(&format!("trees/{tree}/work"), 0o700)?;
+        }
+    }
+    root.write("hostname", 0o644, contents.hostname.as_bytes())?;
+    root.write("hosts", 0o644, contents.hosts.as_bytes())?;
+    root.write("resolv.conf", 0o644, contents.resolv_conf.as_bytes())?;
+    root.write(BUNDLE_FILE, 0o600, contents.bundle)?;
+    // The record comes last: with it the container is whole.
+    root.write(RECORD_FILE, 0o600, contents.record)
+}
+
+struct Folder {
+    path: PathBuf,
+    fd: OwnedFd,
+}
+
+impl Folder {
+    fn open(path: PathBuf) -> Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::open(&path, flags, Mode::empty()) {
+            Ok(fd) => Ok(Self { path, fd }),
+            Err(errno) => Err(Error::file("open", path, errno)),
+        }
+    }
+
+    fn make(&self, name: &str, mode: u32) -> Result<()> {
+        let wanted = Mode::from_raw_mode(mode);
+        let made = rustix::fs::mkdirat(&self.fd, name, wanted).and_then(|()| match may_be_masked(mode) {
+            true => rustix::fs::chmodat(&self.fd, name, wanted, rustix::fs::AtFlags::empty()),
+            false => Ok(()),
+        });
+        made.map_err(|errno| Error::file("make", self.path.join(name), errno))
+    }
+
+    fn write(&self, name: &str, mode: u32, bytes: &[u8]) -> Result<()> {
+        write_new(self.fd.as_fd(), Path::new(name), mode, bytes)
+            .map_err(|errno| Error::file("write", self.path.join(name), errno))
+    }
+}
+
+fn write_new(folder: BorrowedFd<'_>, name: &Path, mode: u32, mut bytes: &[u8]) -> rustix::io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let wanted = Mode::from_raw_mode(mode);
+    let file = rustix::fs::openat(folder, name, flags, wanted)?;
+    if may_be_masked(mode) {
+        rustix::fs::fchmod(&file, wanted)?;
+    }
+    while !bytes.is_empty() {
+        let written = rustix::io::retry_on_intr(|| rustix::io::write(&file, bytes))?;
+        bytes = &bytes[written..];
+    }
+    Ok(())
+}
+
+/// A umask that takes rights from the owner itself is nobody's; one that takes them from others is common.
+fn may_be_masked(mode: u32) -> bool {
+    mode & 0o077 != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn pure_a_folder_is_whole_and_has_its_modes() {
+        let (_place, store) = testing::store();
+        let id = "1".repeat(32);
+        let contents = Contents {
+            bundle: b"{}",
+            record: b"[]",
+            hostname: "h\n",
+            hosts: "hosts\n",
+            resolv_conf: "",
+            trees: 2,
+        };
+        make_container(&store, &id, &contents).unwrap();
+        let mode = |name: &str| store.container_file(&id, name).metadata().unwrap().permissions().mode() & 0o7777;
+        for (name, wanted) in [
+            ("", 0o700),
+            ("upper", 0o755),
+            ("work", 0o700),
+            ("merged", 0o755),
+            ("trees/1/upper", 0o755),
+            ("trees/1/work", 0o700),
+            ("hosts", 0o644),
+            ("config.json", 0o600),
+        ] {
+            assert_eq!(mode(name), wanted, "{name}");
+        }
+        assert_eq!(std::fs::read(store.container_file(&id, "hosts")).unwrap(), b"hosts\n");
+        // An id is never given twice.
+        assert!(make_container(&store, &id, &contents).is_err());
+    }
+}

@@ -1,0 +1,46 @@
+//! What the engine keeps of a container: written once, when it is made.
+
+use crate::ids;
+use serde::{Deserialize, Serialize};
+use tinyd_engine::ContainerSpec;
+use tinyd_runtime::Rootfs;
+
+/// A container as it was made, with everything that was decided then, so that a later start repeats it exactly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// 32 hex digits.
+    pub id: String,
+    /// When it was made, in nanoseconds since 1970.
+    pub created_ns: i64,
+    /// Made by `run`: this record is only ever seen of one that was started.
+    pub launched: bool,
+    /// The lease of its user namespace's ids; `None` without a user namespace.
+    pub slot: Option<u32>,
+    /// Host name inside.
+    pub hostname: String,
+    /// Its root file system.
+    pub rootfs: Rootfs,
+    /// What was asked for, with sources resolved and defaults that could not be had taken out.
+    pub spec: ContainerSpec,
+}
+
+impl Record {
+    /// The first digits of its id.
+    pub(crate) fn short(&self) -> &str {
+        ids::short(&self.id)
+    }
+
+    /// The first host id of its user namespace.
+    pub(crate) fn id_base(&self) -> Option<u32> {
+        self.slot.map(ids::base)
+    }
+}
+
+/// Why the last start failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StartError {
+    /// 125, 126 or 127.
+    pub code: u8,
+    /// The message with its causes.
+    pub error: String,
+}

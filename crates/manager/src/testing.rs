@@ -1,0 +1,95 @@
+//! What the unit tests share: folders of their own, and a launcher that fails as it is told.
+
+use crate::config::EngineConfig;
+use crate::core::Core;
+use crate::launcher::{Launch, Launcher, Link};
+use crate::store::Store;
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use tempfile::TempDir;
+use tinyd_runtime::client::ClientError;
+use tinyd_runtime::{Failure, FailureKind, Request};
+
+/// An engine's folders below a temporary one.
+pub(crate) fn config(place: &Path) -> EngineConfig {
+    EngineConfig {
+        root: place.join("root"),
+        run_root: place.join("run"),
+        // Any file: what is launched is up to the launcher.
+        runtime: Some(PathBuf::from("/bin/sh")),
+    }
+}
+
+/// A store that goes with its folder.
+pub(crate) fn store() -> (TempDir, Store) {
+    let place = tempfile::tempdir().unwrap();
+    let store = Store::open(&config(place.path())).unwrap();
+    (place, store)
+}
+
+/// An engine whose launcher is a fake.
+pub(crate) fn core(launcher: FakeLauncher) -> (TempDir, Core) {
+    let place = tempfile::tempdir().unwrap();
+    let store = Store::open(&config(place.path())).unwrap();
+    let core = Core::new(store, config(place.path()).runtime, Box::new(launcher), crate::wiring::images());
+    (place, core)
+}
+
+/// Whether this test may use root's rights; says so when it may not, and fails where that must not happen.
+pub(crate) fn root() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        assert!(std::env::var_os("CI").is_none(), "this test needs root");
+    }
+    root
+}
+
+/// Remembers what it was asked and does what it is told.
+pub(crate) struct FakeLauncher {
+    /// The kind of every failure; `None` succeeds with this process as the container's first.
+    pub failure: Option<FailureKind>,
+    /// The requests so far.
+    pub requests: Mutex<Vec<Request>>,
+}
+
+impl FakeLauncher {
+    pub(crate) fn failing(kind: FailureKind) -> Self {
+        Self { failure: Some(kind), requests: Mutex::default() }
+    }
+
+    pub(crate) fn succeeding() -> Self {
+        Self { failure: None, requests: Mutex::default() }
+    }
+}
+
+impl Launcher for FakeLauncher {
+    fn launch(&self, _: &Path, request: &Request, _: Option<BorrowedFd<'_>>) -> Result<Launch, ClientError> {
+        self.requests.lock().unwrap().push(request.clone());
+        match self.failure {
+            Some(kind) => Err(ClientError::Failed(Failure::new(kind, "the fake was told to fail"))),
+            None => Ok(Launch { pid: std::process::id(), link: Box::new(NoLink) }),
+        }
+    }
+
+    fn connect(&self, _: &Path) -> Result<Option<Box<dyn Link>>, ClientError> {
+        Ok(None)
+    }
+}
+
+/// A conversation that is over.
+struct NoLink;
+
+impl Link for NoLink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        rustix::stdio::stdin()
+    }
+
+    fn send(&self, _: tinyd_runtime::frame::Kind, _: &[u8]) -> Result<(), ClientError> {
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<Option<tinyd_runtime::client::Message<'_>>, ClientError> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,202 @@
+//! The rules of a request, all of them checked before its first effect.
+
+mod binds;
+mod user;
+
+pub(crate) use binds::resolve_source;
+pub(crate) use user::User;
+
+use crate::error::{Error, Result};
+use std::path::PathBuf;
+use tinyd_engine::{BindMount, ContainerSpec, NetworkMode, Resources};
+
+/// The longest host name that the kernel takes (sethostname(2)).
+const HOST_NAME_MAX: usize = 64;
+
+/// Checks a whole specification and returns it in its normal form: paths without `.` and doubled slashes.
+pub(crate) fn spec(spec: &ContainerSpec) -> Result<ContainerSpec> {
+    if spec.image.is_empty() {
+        return Err(Error::invalid("image", "", "is empty"));
+    }
+    command(&argv(spec))?;
+    if let Some(name) = &spec.name {
+        self::name(name)?;
+    }
+    if let Some(hostname) = &spec.hostname {
+        self::hostname(hostname)?;
+    }
+    env(&spec.env)?;
+    if let Some(workdir) = &spec.workdir {
+        self::workdir(workdir)?;
+    }
+    if let Some(user) = &spec.user {
+        User::parse(user)?;
+    }
+    resources(&spec.resources)?;
+    match &spec.network {
+        NetworkMode::Named(name) => return Err(Error::NoSuchNetwork { name: name.clone() }),
+        NetworkMode::None | NetworkMode::Host => {}
+    }
+    let mut normal = spec.clone();
+    normal.binds = spec.binds.iter().map(binds::normal).collect::<Result<Vec<BindMount>>>()?;
+    let mut targets: Vec<&PathBuf> = normal.binds.iter().map(|bind| &bind.target).collect();
+    targets.sort();
+    match targets.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(Error::invalid("mount target", pair[0].display().to_string(), "is given twice")),
+        None => Ok(normal),
+    }
+}
+
+/// The whole command: what stands before it and itself.
+pub(crate) fn argv(spec: &ContainerSpec) -> Vec<String> {
+    spec.entrypoint.iter().flatten().chain(&spec.command).cloned().collect()
+}
+
+/// A command that can be given to execve(2).
+pub(crate) fn command(argv: &[String]) -> Result<()> {
+    if argv.first().is_none_or(String::is_empty) {
+        return Err(Error::MissingCommand);
+    }
+    no_nul("argument", argv)
+}
+
+/// `[a-zA-Z0-9][a-zA-Z0-9_.-]*`, short enough for a file and not in the shape of an id.
+pub(crate) fn name(name: &str) -> Result<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let problem = if !name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric()) {
+        "must begin with a letter or a digit"
+    } else if !name.bytes().all(allowed) {
+        "may hold letters, digits, '_', '.' and '-' only"
+    } else if name.len() > 255 {
+        "is longer than 255 characters"
+    } else if crate::ids::is_id(name) {
+        "has the shape of an id"
+    } else {
+        return Ok(());
+    };
+    Err(Error::invalid("name", name, problem))
+}
+
+fn hostname(name: &str) -> Result<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    let good = name.len() <= HOST_NAME_MAX
+        && name.bytes().all(allowed)
+        && name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    match good {
+        true => Ok(()),
+        false => Err(Error::invalid("host name", name, "must be 1 to 64 letters, digits, '.', '-' or '_'")),
+    }
+}
+
+/// `NAME=VALUE` each. An entry without `=` would be read by some programs as "take it from outside".
+pub(crate) fn env(entries: &[String]) -> Result<()> {
+    for entry in entries {
+        if entry.split_once('=').is_none_or(|(name, _)| name.is_empty()) {
+            return Err(Error::invalid("environment entry", entry, "is not NAME=VALUE"));
+        }
+    }
+    no_nul("environment entry", entries)
+}
+
+/// An absolute path.
+pub(crate) fn workdir(path: &str) -> Result<()> {
+    if !path.starts_with('/') {
+        return Err(Error::invalid("working directory", path, "is not an absolute path"));
+    }
+    no_nul("working directory", &[path])
+}
+
+fn no_nul(field: &'static str, texts: &[impl AsRef<str>]) -> Result<()> {
+    match texts.iter().find(|text| text.as_ref().contains('\0')) {
+        Some(text) => Err(Error::invalid(field, text.as_ref(), "holds a NUL byte")),
+        None => Ok(()),
+    }
+}
+
+fn resources(resources: &Resources) -> Result<()> {
+    let within = |field, value: Option<u64>, least: u64, most: u64, unit: &str| match value {
+        Some(value) if !(least..=most).contains(&value) => {
+            Err(Error::invalid(field, value.to_string(), format!("must be {least} to {most} {unit}")))
+        }
+        _ => Ok(()),
+    };
+    within("CPU quota", resources.cpu_quota, 1_000, i64::MAX as u64, "microseconds")?;
+    within("CPU period", resources.cpu_period, 1_000, 1_000_000, "microseconds")?;
+    // Below this a container cannot even be set up: the kernel would kill its first process.
+    within("memory limit", resources.memory, 6 << 20, i64::MAX as u64, "bytes")?;
+    match resources.pids {
+        Some(pids) if pids != -1 && pids < 1 => {
+            Err(Error::invalid("process limit", pids.to_string(), "must be at least 1, or -1 for no limit"))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn base() -> ContainerSpec {
+        ContainerSpec::new("host", ["true"])
+    }
+
+    #[test]
+    fn pure_a_missing_command_has_its_own_words() {
+        for none in [vec![], vec![String::new()]] {
+            let error = spec(&ContainerSpec::new("host", none)).unwrap_err();
+            assert_eq!(error.to_string(), "Missing container command");
+        }
+        let with_entrypoint = ContainerSpec { entrypoint: Some(vec!["sh".into()]), command: vec![], ..base() };
+        assert_eq!(argv(&spec(&with_entrypoint).unwrap()), ["sh"]);
+    }
+
+    #[test]
+    fn pure_names() {
+        for good in ["a", "web-1", "A.b_c", "0", &"x".repeat(255)] {
+            assert!(name(good).is_ok(), "{good}");
+        }
+        let id = "0123456789abcdef0123456789abcdef";
+        for bad in ["", ".", "..", "-a", "a/b", "a b", "ä", "../x", "a\0", id, &"x".repeat(256)] {
+            assert!(name(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn pure_environment_needs_an_equals_sign() {
+        for bad in ["FOO", "=x", "", "A=\0"] {
+            assert!(env(&[bad.to_owned()]).is_err(), "{bad:?}");
+        }
+        assert!(env(&["A=".to_owned(), "B=c=d".to_owned()]).is_ok());
+    }
+
+    #[test]
+    fn pure_limits_outside_their_ranges() {
+        let bad = [
+            Resources { cpu_quota: Some(999), ..Default::default() },
+            Resources { cpu_period: Some(1_000_001), ..Default::default() },
+            Resources { memory: Some(1 << 20), ..Default::default() },
+            Resources { pids: Some(0), ..Default::default() },
+            Resources { pids: Some(-2), ..Default::default() },
+        ];
+        for limits in bad {
+            assert!(resources(&limits).is_err(), "{limits:?}");
+        }
+        assert!(resources(&Resources { pids: Some(-1), memory: Some(6 << 20), ..Default::default() }).is_ok());
+    }
+
+    #[test]
+    fn pure_targets_are_normal_and_unique() {
+        let bind = |target: &str| BindMount { source: "/x".into(), target: target.into(), read_only: false };
+        let good = ContainerSpec { binds: vec![bind("/a//b/./c/"), bind("/a")], ..base() };
+        assert_eq!(spec(&good).unwrap().binds[0].target, Path::new("/a/b/c"));
+        let twice = ContainerSpec { binds: vec![bind("/a"), bind("/a/")], ..base() };
+        assert!(spec(&twice).unwrap_err().to_string().contains("given twice"));
+    }
+
+    #[test]
+    fn pure_an_unknown_network_is_refused() {
+        let named = ContainerSpec { network: NetworkMode::Named("blue".into()), ..base() };
+        assert!(matches!(spec(&named), Err(Error::NoSuchNetwork { .. })));
+    }
+}

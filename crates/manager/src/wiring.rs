@@ -1,0 +1,21 @@
+//! The default wiring: the only place that names concrete sources, launchers and drivers.
+
+use crate::error::{Error, Result};
+use crate::image::{FolderImage, HostImage, ImageSource};
+use crate::launcher::{Launcher, RuntimeLauncher};
+use tinyd_cgroup::{CgroupDriver, Host};
+
+/// The kinds of images, in the order in which they are asked.
+pub(crate) fn images() -> Vec<Box<dyn ImageSource>> {
+    vec![Box::new(HostImage), Box::new(FolderImage)]
+}
+
+/// The way to `tinyd-runtime`.
+pub(crate) fn launcher() -> Box<dyn Launcher> {
+    Box::new(RuntimeLauncher)
+}
+
+/// The driver for this host's control groups.
+pub(crate) fn cgroups() -> Result<Box<dyn CgroupDriver>> {
+    Host::detect().and_then(|host| host.driver()).map_err(|source| Error::Limits { source })
+}

@@ -1,0 +1,71 @@
+//! Entering namespaces that exist.
+
+use crate::Namespaces;
+use rustix::io::Errno;
+use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType};
+use std::os::fd::BorrowedFd;
+
+/// *Child-side.* Moves the calling thread into namespaces of another process, all at once (setns(2) with a pidfd, Linux
+/// 5.8). Of a PID or time namespace only its children notice.
+///
+/// # Errors
+/// `EINVAL` when `USER` is asked for and it is the caller's own already, or the process has several threads; `EPERM`
+/// without the rights; `ESRCH` when the process has ended.
+pub fn of_process(pidfd: BorrowedFd<'_>, namespaces: Namespaces) -> Result<(), Errno> {
+    let kinds = ThreadNameSpaceType::from_bits_retain(namespaces.bits() as u32);
+    rustix::thread::move_into_thread_name_spaces(pidfd, kinds)
+}
+
+/// *Child-side.* Moves the calling thread into the namespace that a file of `/proc/<pid>/ns` or a bind mount of one
+/// stands for. `kind` is checked against it; `None` takes any.
+pub fn of_file(file: BorrowedFd<'_>, kind: Option<Namespaces>) -> Result<(), Errno> {
+    let kind = match kind.map(|kind| kind.bits()) {
+        Some(bits) if bits == Namespaces::MOUNT.bits() => Some(LinkNameSpaceType::Mount),
+        Some(bits) if bits == Namespaces::CGROUP.bits() => Some(LinkNameSpaceType::ControlGroup),
+        Some(bits) if bits == Namespaces::UTS.bits() => Some(LinkNameSpaceType::HostNameAndNISDomainName),
+        Some(bits) if bits == Namespaces::IPC.bits() => Some(LinkNameSpaceType::InterProcessCommunication),
+        Some(bits) if bits == Namespaces::USER.bits() => Some(LinkNameSpaceType::User),
+        Some(bits) if bits == Namespaces::PID.bits() => Some(LinkNameSpaceType::ProcessID),
+        Some(bits) if bits == Namespaces::NET.bits() => Some(LinkNameSpaceType::Network),
+        Some(bits) if bits == Namespaces::TIME.bits() => Some(LinkNameSpaceType::Time),
+        Some(_) => return Err(Errno::INVAL),
+        None => None,
+    };
+    rustix::thread::move_into_link_name_space(file, kind)
+}
+
+/// *Child-side.* Gives the calling process new namespaces of these kinds (unshare(2)). A new PID or time namespace is
+/// for its children.
+pub fn unshare(namespaces: Namespaces) -> Result<(), Errno> {
+    let flags = nix::sched::CloneFlags::from_bits_retain(namespaces.bits() as i32);
+    nix::sched::unshare(flags).map_err(|errno| Errno::from_raw_os_error(errno as i32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    fn inode(name: &str) -> String {
+        std::fs::read_link(format!("/proc/thread-self/ns/{name}")).unwrap().display().to_string()
+    }
+
+    #[test]
+    fn a_thread_leaves_its_uts_namespace_and_comes_back() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("SKIPPED (needs root)");
+            return;
+        }
+        std::thread::spawn(|| {
+            let before = inode("uts");
+            let home = std::fs::File::open("/proc/thread-self/ns/uts").unwrap();
+            unshare(Namespaces::UTS).unwrap();
+            assert_ne!(inode("uts"), before);
+            of_file(home.as_fd(), Some(Namespaces::UTS)).unwrap();
+            assert_eq!(inode("uts"), before);
+            assert_eq!(of_file(home.as_fd(), Some(Namespaces::NET)), Err(Errno::INVAL));
+        })
+        .join()
+        .unwrap();
+    }
+}

@@ -1,0 +1,110 @@
+//! What a process does to itself before it becomes another program.
+
+use rustix::io::Errno;
+use std::ffi::CStr;
+use std::os::fd::RawFd;
+
+/// *Child-side.* Ends the process at once: no destructor runs and nothing is flushed, because what there is to flush
+/// belongs to the parent.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit has no precondition.
+    unsafe { libc::_exit(code) }
+}
+
+/// *Child-side.* Closes every descriptor from `first` on.
+pub fn close_from(first: RawFd) -> Result<(), Errno> {
+    close_range(first, 0)
+}
+
+/// *Child-side.* Marks every descriptor from `first` on to be closed on exec.
+pub fn cloexec_from(first: RawFd) -> Result<(), Errno> {
+    close_range(first, libc::CLOSE_RANGE_CLOEXEC)
+}
+
+fn close_range(first: RawFd, flags: libc::c_uint) -> Result<(), Errno> {
+    // SAFETY: close_range has no memory operands. Closing a descriptor under its owner is what callers, who are about to
+    // exec or exit, ask for.
+    let result =
+        unsafe { libc::syscall(libc::SYS_close_range, first as libc::c_uint, libc::c_uint::MAX, flags) };
+    check(result)
+}
+
+/// *Child-side.* Gives the process a session keyring of its own, named for whoever lists keys (keyctl(2)). Past a quota of
+/// keys (`EDQUOT`, `ENOSPC`) or without the facility (`ENOSYS`) the process is left with the keyring it has.
+pub fn join_session_keyring(name: &CStr) -> Result<(), Errno> {
+    const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
+    // SAFETY: `name` is a string that ends with a zero byte and lives through the call.
+    let result = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name.as_ptr()) };
+    check(result)
+}
+
+/// *Child-side.* Gives every signal its default disposition and blocks none: a program expects that of whoever starts it.
+pub fn reset_signals() {
+    // SAFETY: zero is a valid value of sigset_t and sigaction: the empty set, the default disposition.
+    unsafe {
+        let none: libc::sigaction = std::mem::zeroed();
+        for signal in 1..=64 {
+            // SIGKILL, SIGSTOP and the C library's own answer EINVAL, which is as it should be.
+            libc::sigaction(signal, &raw const none, std::ptr::null_mut());
+        }
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none.sa_mask, std::ptr::null_mut());
+    }
+}
+
+/// Ignores a signal from now on.
+pub fn ignore_signal(signal: i32) {
+    // SAFETY: SIG_IGN runs no code of ours. A number that is no signal is answered by EINVAL.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
+/// *Child-side.* Keeps others of the same user from tracing the process and from opening its `/proc` files, until its
+/// next exec.
+pub fn set_undumpable() -> Result<(), Errno> {
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+}
+
+/// *Child-side.* Becomes another program. Returns only when that failed.
+///
+/// # Safety
+/// `args` and `env` must be arrays of pointers to strings that end with a zero byte, themselves ended by a null pointer.
+pub unsafe fn exec(path: &CStr, args: *const *const libc::c_char, env: *const *const libc::c_char) -> Errno {
+    // SAFETY: `path` is a C string; the arrays are as the caller promised.
+    unsafe { libc::execve(path.as_ptr(), args, env) };
+    last_errno()
+}
+
+/// *Child-side.* Copies a descriptor to a given number, which stays open on exec.
+pub fn dup_to(from: RawFd, to: RawFd) -> Result<(), Errno> {
+    // SAFETY: dup2 has no memory operands; what `to` was before is given up on purpose.
+    check(i64::from(unsafe { libc::dup2(from, to) }))
+}
+
+fn check(result: libc::c_long) -> Result<(), Errno> {
+    if result == -1 { Err(last_errno()) } else { Ok(()) }
+}
+
+fn last_errno() -> Errno {
+    // SAFETY: the location of errno is always valid in the calling thread.
+    Errno::from_raw_os_error(unsafe { *libc::__errno_location() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Namespaces;
+    use crate::clone::{Clone3, Cloned};
+
+    #[test]
+    fn closing_and_keyrings_work_in_a_child() {
+        // SAFETY: the child makes system calls only and ends by _exit.
+        match unsafe { Clone3::new(Namespaces::empty()).spawn() }.unwrap() {
+            Cloned::Child => {
+                reset_signals();
+                let closed = close_from(3).is_ok() && dup_to(0, 77).is_ok() && cloexec_from(3).is_ok();
+                let keyed = !matches!(join_session_keyring(c"test"), Err(Errno::INVAL | Errno::FAULT));
+                exit_now(if closed && keyed && set_undumpable().is_ok() { 7 } else { 1 })
+            }
+            Cloned::Parent { pidfd, .. } => assert_eq!(crate::pidfd::wait(&pidfd).unwrap().code(), 7),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The engine's side: starts `tinyd-runtime` and talks to it.
+
+use crate::frame::{self, Kind, MAX_PAYLOAD};
+use crate::state::{ExitRecord, SOCKET_FILE};
+use crate::{Failure, FailureKind, Request};
+use rustix::fs::{Mode, OFlags};
+use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Why a monitor could not be talked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The program could not be started.
+    #[error("start {program}")]
+    Spawn {
+        /// `tinyd-runtime`.
+        program: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The conversation broke off.
+    #[error("{operation} the container's monitor")]
+    Talk {
+        /// `send to`, `receive from`, `connect to`.
+        operation: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It went away before it said whether the command runs.
+    #[error("tinyd-runtime ended before the command ran ({status})")]
+    Died {
+        /// How it ended.
+        status: String,
+    },
+    /// It could not start the command; nothing is left of it.
+    #[error(transparent)]
+    Failed(Failure),
+}
+
+/// A packet from a monitor.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// Bytes that the command wrote.
+    Stdout(&'a [u8]),
+    /// Bytes that it wrote to its standard error.
+    Stderr(&'a [u8]),
+    /// It has ended; the last message.
+    Exited(ExitRecord),
+}
+
+/// A conversation with a monitor or an exec.
+pub struct Connection {
+    socket: OwnedFd,
+    buffer: Vec<u8>,
+}
+
+/// A command that runs.
+pub struct Launched {
+    /// Its first process, as the host numbers it.
+    pub pid: u32,
+    /// The conversation with it.
+    pub connection: Connection,
+}
+
+/// Starts `program` (`tinyd-runtime`) with a request, and waits until the command runs or has failed to.
+///
+/// `keep` is inherited and held open until the command runs: a locked file there stays locked that long even if this
+/// process dies. A failure leaves nothing behind.
+pub fn launch(
+    program: &Path,
+    request: &Request,
+    keep: Option<BorrowedFd<'_>>,
+) -> Result<Launched, ClientError> {
+    let (verb, id) = match request {
+        Request::Start(start) => ("monitor", &start.id),
+        Request::Exec(exec) => ("exec", &exec.id),
+        Request::Mount(mount) => ("mount", &mount.id),
+    };
+    let talk =
+        |operation| move |source: rustix::io::Errno| ClientError::Talk { operation, source: source.into() };
+    let (ours, theirs) =
+        net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .map_err(talk("make a socket for"))?;
+    // Without pre_exec or a new user the standard library uses posix_spawn: a large process is not copied. The socket is
+    // the child's standard input; nothing else is inherited, and what it must hold travels over the socket.
+    let mut child = Command::new(program)
+        .args([verb, "--id", id])
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|source| ClientError::Spawn { program: program.to_owned(), source })?;
+    let mut connection = Connection::new(ours);
+    let sent = connection.send_request(request, keep);
+    // The program told the cause itself when it ended in the middle of the request: what it says comes first.
+    let answer = connection.receive_start();
+    // It goes on in a process of its own (a monitor's parent is not its client), or has ended.
+    let detached = matches!(request, Request::Start(_)) || matches!(request, Request::Exec(e) if e.detach);
+    let status =
+        if detached || answer.is_err() { child.wait().map(|s| s.to_string()) } else { Ok(String::new()) };
+    match (answer, sent) {
+        (Ok(Some(pid)), _) => Ok(Launched { pid, connection }),
+        (Ok(None), Err(error)) | (Err(error), _) => Err(error),
+        (Ok(None), Ok(())) => {
+            Err(ClientError::Died { status: status.unwrap_or_else(|error| error.to_string()) })
+        }
+    }
+}
+
+/// Connects to the monitor of a container that runs; `None` when it has none.
+pub fn connect(run_dir: &Path) -> Result<Option<Connection>, ClientError> {
+    let talk =
+        |source: rustix::io::Errno| ClientError::Talk { operation: "connect to", source: source.into() };
+    // A socket's address holds 108 bytes, too few for some folders: the folder is named by its descriptor.
+    let folder =
+        match rustix::fs::open(run_dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(folder) => folder,
+            Err(rustix::io::Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(talk(errno)),
+        };
+    let path = format!("/proc/self/fd/{}/{SOCKET_FILE}", folder.as_raw_fd());
+    let socket = net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+        .map_err(talk)?;
+    match net::connect(&socket, &net::SocketAddrUnix::new(path).map_err(talk)?) {
+        Ok(()) => Ok(Some(Connection::new(socket))),
+        Err(rustix::io::Errno::NOENT | rustix::io::Errno::CONNREFUSED) => Ok(None),
+        Err(errno) => Err(talk(errno)),
+    }
+}
+
+impl Connection {
+    fn new(socket: OwnedFd) -> Self {
+        Self { socket, buffer: vec![0; MAX_PAYLOAD + 1] }
+    }
+
+    fn send_request(&self, request: &Request, keep: Option<BorrowedFd<'_>>) -> Result<(), ClientError> {
+        let talk = |source: io::Error| ClientError::Talk { operation: "send to", source };
+        let json = serde_json::to_vec(request).map_err(|error| talk(error.into()))?;
+        let mut pieces = json.chunks(MAX_PAYLOAD).peekable();
+        let mut keep = keep;
+        while let Some(piece) = pieces.next() {
+            let kind = if pieces.peek().is_some() { Kind::RequestPart } else { Kind::Request };
+            let mut packet = Vec::with_capacity(piece.len() + 1);
+            packet.push(kind as u8);
+            packet.extend_from_slice(piece);
+            tinyd_ns::socket::send(self.socket.as_fd(), &packet, keep.take().as_slice())
+                .map_err(|errno| talk(errno.into()))?;
+        }
+        Ok(())
+    }
+
+    fn receive_start(&mut self) -> Result<Option<u32>, ClientError> {
+        let talk = |source: io::Error| ClientError::Talk { operation: "receive from", source };
+        let length = self.receive_packet().map_err(|errno| talk(errno.into()))?;
+        match frame::parse(&self.buffer[..length]) {
+            None if length == 0 => Ok(None),
+            Some((Kind::Started, payload)) if payload.len() == 4 => {
+                Ok(Some(u32::from_le_bytes([payload[0], payload[1], payload[2], payload[3]])))
+            }
+            Some((Kind::Failed, payload)) => Err(ClientError::Failed(
+                serde_json::from_slice(payload)
+                    .unwrap_or_else(|error| Failure::new(FailureKind::Internal, "start").caused_by(&error)),
+            )),
+            _ => Err(talk(io::Error::new(io::ErrorKind::InvalidData, "not a packet of this version"))),
+        }
+    }
+
+    fn receive_packet(&mut self) -> rustix::io::Result<usize> {
+        loop {
+            match net::recv(&self.socket, &mut self.buffer[..], RecvFlags::empty()) {
+                // The other end was closed with something of ours unread, which is told once, before what it had sent.
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
+                received => return received.map(|(length, _)| length),
+            }
+        }
+    }
+
+    /// For poll(2).
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Sends a packet.
+    pub fn send(&self, kind: Kind, payload: &[u8]) -> Result<(), ClientError> {
+        let mut packet = Vec::with_capacity(payload.len() + 1);
+        packet.push(kind as u8);
+        packet.extend_from_slice(payload);
+        rustix::io::retry_on_intr(|| net::send(&self.socket, &packet, SendFlags::NOSIGNAL))
+            .map(drop)
+            .map_err(|errno| ClientError::Talk { operation: "send to", source: errno.into() })
+    }
+
+    /// The next packet, waiting for it; `None` when the monitor went away.
+    pub fn receive(&mut self) -> Result<Option<Message<'_>>, ClientError> {
+        let talk = |source: io::Error| ClientError::Talk { operation: "receive from", source };
+        let length = self.receive_packet().map_err(|errno| talk(errno.into()))?;
+        if length == 0 {
+            return Ok(None);
+        }
+        match frame::parse(&self.buffer[..length]) {
+            Some((Kind::Stdout, bytes)) => Ok(Some(Message::Stdout(bytes))),
+            Some((Kind::Stderr, bytes)) => Ok(Some(Message::Stderr(bytes))),
+            Some((Kind::Exited, json)) => {
+                Ok(Some(Message::Exited(serde_json::from_slice(json).map_err(|error| talk(error.into()))?)))
+            }
+            _ => Err(talk(io::Error::new(io::ErrorKind::InvalidData, "not a packet of this version"))),
+        }
+    }
+}

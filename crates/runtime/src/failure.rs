@@ -1,0 +1,69 @@
+//! Why something was not started, as it travels to whoever asked.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a caller decides by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FailureKind {
+    /// The bundle or the request is wrong.
+    Invalid,
+    /// The command does not exist in the root file system.
+    CommandNotFound,
+    /// The command exists and cannot be executed.
+    CommandNotExecutable,
+    /// The container does not run.
+    NotRunning,
+    /// The host lacks something.
+    Unsupported,
+    /// A right is missing.
+    Permission,
+    /// Any other system call.
+    Internal,
+}
+
+/// A failed start: what, on which object, why. Nothing is left of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The kind.
+    pub kind: FailureKind,
+    /// The operation and its object; lower case, no full stop.
+    pub message: String,
+    /// What lies beneath, outermost first.
+    pub causes: Vec<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure without causes.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), causes: Vec::new(), hint: None }
+    }
+
+    /// Adds the chain of an error beneath it.
+    #[must_use]
+    pub fn caused_by(mut self, source: &(dyn std::error::Error + 'static)) -> Self {
+        let mut next = Some(source);
+        while let Some(cause) = next {
+            self.causes.push(cause.to_string());
+            next = cause.source();
+        }
+        self
+    }
+
+    /// Adds a remedy.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,109 @@
+//! The packets between a monitor (or an exec) and whoever talks to it.
+//!
+//! The socket is `SOCK_SEQPACKET`: a packet is a kind, one byte, and its payload. The end of the connection is an empty
+//! read. Payloads that are records are JSON; streams are plain bytes.
+//!
+//! | kind | from | payload |
+//! |---|---|---|
+//! | `RequestPart` | client | a piece of the request's JSON, more follows |
+//! | `Request` | client | the last piece |
+//! | `Stdin` | client | bytes for the command |
+//! | `StdinClosed` | client | – |
+//! | `Resize` | client | rows, columns: two little-endian `u16` |
+//! | `Signal` | client | number: little-endian `i32` |
+//! | `Started` | monitor | pid: little-endian `u32` |
+//! | `Failed` | monitor | [`Failure`](crate::Failure) |
+//! | `Stdout`, `Stderr` | monitor | bytes of the command |
+//! | `Exited` | monitor | [`ExitRecord`](crate::state::ExitRecord) |
+
+/// The most bytes that a packet carries after its kind. Small enough for every kernel's default socket buffer.
+pub const MAX_PAYLOAD: usize = 64 * 1024;
+
+/// What a packet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A piece of the request, more follows.
+    RequestPart = 1,
+    /// The last piece of the request.
+    Request = 2,
+    /// Bytes for the command's standard input.
+    Stdin = 3,
+    /// No more input.
+    StdinClosed = 4,
+    /// The terminal's size.
+    Resize = 5,
+    /// A signal for the command.
+    Signal = 6,
+    /// The command runs.
+    Started = 16,
+    /// It could not be started; nothing is left of it.
+    Failed = 17,
+    /// Bytes that it wrote.
+    Stdout = 18,
+    /// Bytes that it wrote to its standard error.
+    Stderr = 19,
+    /// It has ended.
+    Exited = 20,
+}
+
+impl Kind {
+    /// The kind of a packet's first byte.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        Some(match byte {
+            1 => Self::RequestPart,
+            2 => Self::Request,
+            3 => Self::Stdin,
+            4 => Self::StdinClosed,
+            5 => Self::Resize,
+            6 => Self::Signal,
+            16 => Self::Started,
+            17 => Self::Failed,
+            18 => Self::Stdout,
+            19 => Self::Stderr,
+            20 => Self::Exited,
+            _ => return None,
+        })
+    }
+}
+
+/// Splits a packet into its kind and its payload; `None` for what no version of this protocol sends.
+pub fn parse(packet: &[u8]) -> Option<(Kind, &[u8])> {
+    let (kind, payload) = packet.split_first()?;
+    Some((Kind::from_byte(*kind)?, payload))
+}
+
+/// Reads the payload of `Resize`.
+pub fn parse_resize(payload: &[u8]) -> Option<(u16, u16)> {
+    let bytes: [u8; 4] = payload.try_into().ok()?;
+    Some((u16::from_le_bytes([bytes[0], bytes[1]]), u16::from_le_bytes([bytes[2], bytes[3]])))
+}
+
+/// Writes the payload of `Resize`.
+pub fn resize(rows: u16, columns: u16) -> [u8; 4] {
+    let ([a, b], [c, d]) = (rows.to_le_bytes(), columns.to_le_bytes());
+    [a, b, c, d]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_survives_its_byte() {
+        for byte in 0..=u8::MAX {
+            if let Some(kind) = Kind::from_byte(byte) {
+                assert_eq!(kind as u8, byte);
+                assert_eq!(parse(&[byte, 7]), Some((kind, &[7][..])));
+            }
+        }
+        assert_eq!(parse(&[]), None);
+        assert_eq!(parse(&[99]), None);
+    }
+
+    #[test]
+    fn a_window_size_survives() {
+        assert_eq!(parse_resize(&resize(50, 132)), Some((50, 132)));
+        assert_eq!(parse_resize(&[1, 2, 3]), None);
+    }
+}

@@ -1,0 +1,79 @@
+//! The child: from clone to exec. It carries out the [`Plan`](crate::plan::Plan) and nothing else; everything here is
+//! *child-side*: no allocation, no lock, no path inside the container's root that is not resolved by descriptor.
+
+mod finish;
+mod loopback;
+mod mounts;
+mod receive;
+
+pub(crate) use finish::{Stdio, finish};
+pub(crate) use receive::Channel;
+
+use crate::identity::{Identity, ReceivedIdentity};
+use crate::plan::Plan;
+use crate::report::{ChildFailure, Order, Stage, at, at_operand};
+use receive::Descriptors;
+use rustix::io::Errno;
+use tinyd_cgroup::JoinHandle;
+use tinyd_ns::{Namespaces, credentials, join, process};
+
+/// Becomes the container's command; what fails is told to the parent, and the process ends.
+///
+/// `extern "C"`: a panic, which would be a defect, ends the process here instead of unwinding into the parent's code.
+pub(crate) extern "C" fn run(plan: &mut Plan, channel: &Channel, cgroups: &JoinHandle, stdio: &Stdio) -> ! {
+    let failure = match start(plan, channel, cgroups, stdio) {
+        Ok(never) => match never {},
+        Err(failure) => failure,
+    };
+    channel.fail(failure)
+}
+
+fn start(
+    plan: &mut Plan,
+    channel: &Channel,
+    cgroups: &JoinHandle,
+    stdio: &Stdio,
+) -> Result<std::convert::Infallible, ChildFailure> {
+    // Until the exec nobody of the same user may trace this process or look through its descriptors (CVE-2016-9962).
+    process::set_undumpable().map_err(at(Stage::Parent))?;
+    cgroups.join(false).map_err(|error| ChildFailure {
+        stage: Stage::JoinCgroup,
+        operand: error.index as u16,
+        errno: Errno::from_raw_os_error(error.errno),
+    })?;
+    if plan.cgroup_namespace {
+        join::unshare(Namespaces::CGROUP).map_err(at(Stage::CgroupNamespace))?;
+    }
+    if plan.id_maps.is_some() {
+        channel.expect(Order::Mapped).map_err(at(Stage::Parent))?;
+        credentials::become_user(0, 0, &[]).map_err(at(Stage::MappedRoot))?;
+    }
+    namespaces(plan)?;
+    let made = mounts::make(plan)?;
+
+    let mut descriptors = Descriptors::new();
+    let mut packet = [0; Identity::MAX_LENGTH + 1];
+    let length = channel.receive_mounts(&mut descriptors, &mut packet).map_err(at(Stage::Parent))?;
+    let identity = packet
+        .get(1..length)
+        .and_then(ReceivedIdentity::decode)
+        .ok_or(Errno::PROTO)
+        .map_err(at(Stage::Parent))?;
+
+    let terminal = mounts::attach(plan, &mut descriptors, made, channel)?;
+    finish(&mut plan.process, &identity, terminal, stdio, channel)
+}
+
+/// What belongs to the namespaces other than the mounts.
+fn namespaces(plan: &Plan) -> Result<(), ChildFailure> {
+    if let Some(name) = &plan.hostname {
+        rustix::system::sethostname(name.to_bytes()).map_err(at(Stage::Hostname))?;
+    }
+    if let Some(name) = &plan.domainname {
+        rustix::system::setdomainname(name.to_bytes()).map_err(at(Stage::Domainname))?;
+    }
+    if plan.namespaces.contains(Namespaces::NET) {
+        loopback::up().map_err(at_operand(Stage::Loopback, 0))?;
+    }
+    tinyd_fs::mount::make_all_private().map_err(at(Stage::PrivateMounts))
+}

@@ -1,0 +1,143 @@
+//! The last steps, which a container's command and a further one share: limits, terminal, rights, exec.
+
+use super::receive::Channel;
+use crate::identity::ReceivedIdentity;
+use crate::plan::ProcessPlan;
+use crate::report::{ChildFailure, Report, Stage, at, at_operand};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
+use std::convert::Infallible;
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use tinyd_ns::caps::{self, CapSet};
+use tinyd_ns::{credentials, process, pty, seccomp};
+
+/// The streams of a command without a terminal; `None` is the null device.
+pub(crate) struct Stdio {
+    pub(crate) stdin: Option<OwnedFd>,
+    pub(crate) stdout: Option<OwnedFd>,
+    pub(crate) stderr: Option<OwnedFd>,
+}
+
+/// Where the socket to the parent is kept at the end: the one descriptor beside the three streams.
+const CHANNEL: RawFd = 3;
+
+/// Becomes the command.
+pub(crate) fn finish(
+    plan: &mut ProcessPlan,
+    identity: &ReceivedIdentity<'_>,
+    terminal: Option<OwnedFd>,
+    stdio: &Stdio,
+    channel: &Channel,
+) -> Result<Infallible, ChildFailure> {
+    for (index, limit) in plan.rlimits.iter().enumerate() {
+        limit.set().map_err(at_operand(Stage::Rlimit, index))?;
+    }
+    match process::join_session_keyring(&plan.keyring) {
+        // A quota that is used up, or a kernel without keys: the keyring is an extra wall, not the only one.
+        Ok(()) | Err(Errno::DQUOT | Errno::NOSPC | Errno::NOSYS) => {}
+        Err(errno) => return Err(at(Stage::Keyring)(errno)),
+    }
+    rustix::process::umask(Mode::from_raw_mode(plan.umask));
+    pty::become_session_leader(terminal.as_ref().map(AsFd::as_fd)).map_err(at(Stage::Session))?;
+    streams(terminal.as_ref(), stdio, identity).map_err(at(Stage::Stdio))?;
+    drop(terminal);
+
+    // As root first, who may enter folders that the user may not; then as the user, who may enter what root may not (FUSE).
+    let entered = enter(&plan.cwd);
+    rights(plan, identity)?;
+    entered.or_else(|_| enter(&plan.cwd)).map_err(at(Stage::WorkingDirectory))?;
+
+    if !plan.has_home {
+        plan.env.fill_spare(identity.home.as_ptr());
+    }
+    process::reset_signals();
+    channel.send(Report::Ready, &[]).map_err(at(Stage::Parent))?;
+    // Nothing of the host's is open when the command starts, nor while it is looked for (CVE-2024-21626).
+    process::dup_to(channel.as_raw(), CHANNEL).map_err(at(Stage::Descriptors))?;
+    process::cloexec_from(CHANNEL).map_err(at(Stage::Descriptors))?;
+    process::close_from(CHANNEL + 1).map_err(at(Stage::Descriptors))?;
+    let failure = at(Stage::Exec)(exec(plan));
+    // The channel's own number may just have been closed.
+    let _ = rustix::net::send(
+        // SAFETY: descriptor 3 was made a copy of the channel above, and is open until the process ends here.
+        unsafe { std::os::fd::BorrowedFd::borrow_raw(CHANNEL) },
+        &Report::Failed(failure).to_bytes(),
+        rustix::net::SendFlags::NOSIGNAL,
+    );
+    process::exit_now(1)
+}
+
+fn streams(terminal: Option<&OwnedFd>, stdio: &Stdio, identity: &ReceivedIdentity<'_>) -> Result<(), Errno> {
+    if let Some(terminal) = terminal {
+        // Its user must be able to open it again by its name.
+        rustix::fs::fchown(terminal, Some(rustix::fs::Uid::from_raw(identity.uid)), None)?;
+    }
+    for (number, stream) in [&stdio.stdin, &stdio.stdout, &stdio.stderr].into_iter().enumerate() {
+        let number = number as RawFd;
+        match (terminal, stream) {
+            (Some(terminal), _) => process::dup_to(terminal.as_raw_fd(), number)?,
+            (None, Some(stream)) => process::dup_to(stream.as_raw_fd(), number)?,
+            (None, None) => {
+                let null = rustix::fs::open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+                process::dup_to(null.as_raw_fd(), number)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Enters a folder of the root, never through a magic link of `/proc`.
+fn enter(path: &CStr) -> Result<(), Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?;
+    rustix::process::fchdir(folder)
+}
+
+/// Gives up what the command must not have. Without no_new_privs a filter can only be loaded while there are rights to do
+/// so; with it, it comes last and need not allow what happens here.
+fn rights(plan: &ProcessPlan, identity: &ReceivedIdentity<'_>) -> Result<(), ChildFailure> {
+    if plan.no_new_privileges {
+        rustix::thread::set_no_new_privs(true).map_err(at(Stage::NoNewPrivileges))?;
+    } else {
+        load_filter(plan)?;
+    }
+    caps::drop_bounding(plan.caps.bounding).map_err(at(Stage::Capabilities))?;
+    caps::keep_caps(true).map_err(at(Stage::Capabilities))?;
+    let groups = &identity.groups[..identity.group_count];
+    credentials::become_user(identity.uid, identity.gid, groups).map_err(at(Stage::User))?;
+    caps::keep_caps(false).map_err(at(Stage::Capabilities))?;
+    // A user who is not root starts without capabilities; a program may still bring some, within the bounding set.
+    let root = identity.uid == 0;
+    let (permitted, effective) = if root {
+        (plan.caps.permitted, plan.caps.effective)
+    } else {
+        (plan.caps.ambient, plan.caps.ambient)
+    };
+    let inheritable = plan.caps.inheritable.union(plan.caps.ambient);
+    caps::set(permitted, effective, inheritable).map_err(at(Stage::Capabilities))?;
+    if plan.caps.ambient != CapSet::EMPTY {
+        caps::set_ambient(plan.caps.ambient).map_err(at(Stage::Capabilities))?;
+    }
+    if plan.no_new_privileges { load_filter(plan) } else { Ok(()) }
+}
+
+fn load_filter(plan: &ProcessPlan) -> Result<(), ChildFailure> {
+    let load = |(program, flags): &(seccomp::Program, seccomp::FilterFlags)| program.load(*flags);
+    plan.seccomp.as_ref().map_or(Ok(()), load).map_err(at(Stage::Seccomp))
+}
+
+/// Tries each place where the program may be; gives the error that says most.
+fn exec(plan: &ProcessPlan) -> Errno {
+    let mut result = Errno::NOENT;
+    for path in &plan.candidates {
+        // SAFETY: both arrays are ended by a null pointer and own their strings, but for `HOME`, whose packet lives in
+        // the caller's frame.
+        match unsafe { process::exec(path, plan.args.as_ptr(), plan.env.as_ptr()) } {
+            Errno::NOENT | Errno::NOTDIR => {}
+            Errno::ACCESS => result = Errno::ACCESS,
+            errno => return errno,
+        }
+    }
+    result
+}

@@ -1,0 +1,224 @@
+//! The container's root: attached, filled, protected and made the root of the process.
+
+use super::receive::{Channel, Descriptors};
+use crate::plan::{MountPlan, MountSource, Plan, Role};
+use crate::report::{ChildFailure, Stage, at, at_operand};
+use rustix::fs::{FileType, Mode, OFlags, fstat, mkdirat, openat, symlinkat};
+use rustix::io::Errno;
+use rustix::mount::MountAttrFlags;
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use tinyd_fs::mask::{self, Masker, Roots};
+use tinyd_fs::mount::{Changes, DetachedMount};
+use tinyd_fs::{pivot, resolve};
+use tinyd_ns::pty::{self, Pty};
+
+/// Mounts that were made in the child's own namespaces, waiting to be attached.
+pub(super) struct Made([Option<DetachedMount>; crate::plan::MAX_PREPARED]);
+
+/// Makes the file systems that belong to the child's namespaces, while the parent prepares the others.
+pub(super) fn make(plan: &Plan) -> Result<Made, ChildFailure> {
+    let mut made = [const { None }; crate::plan::MAX_PREPARED];
+    for (index, (mount, place)) in plan.mounts.iter().zip(&mut made).enumerate() {
+        if let MountSource::New { kind, options, attributes, .. } = &mount.source {
+            let options = options.iter().map(|(name, value)| (name.as_c_str(), value.as_c_str()));
+            let new = DetachedMount::new(kind, options, *attributes);
+            *place = Some(new.map_err(at_operand(Stage::Mount, index))?);
+        }
+    }
+    Ok(Made(made))
+}
+
+/// What the rest of the start needs to know of the mounts.
+#[derive(Default)]
+struct Known {
+    proc: Option<OwnedFd>,
+    sys: Option<OwnedFd>,
+    dev: Option<OwnedFd>,
+    terminals: Option<OwnedFd>,
+}
+
+/// Puts the root together and makes it the root of the process. Gives the program's end of its terminal.
+pub(super) fn attach(
+    plan: &Plan,
+    descriptors: &mut Descriptors,
+    made: Made,
+    channel: &Channel,
+) -> Result<Option<OwnedFd>, ChildFailure> {
+    let root = descriptors.take().map(DetachedMount::from_fd).map_err(at(Stage::Root))?;
+    root.attach_over_root().map_err(at(Stage::Root))?;
+    let mut layers = [const { None }; 16];
+    for (index, (target, place)) in plan.layers.iter().zip(&mut layers).enumerate() {
+        let layer =
+            attach_layer(root.as_fd(), target, descriptors).map_err(at_operand(Stage::Layer, index))?;
+        *place = Some(layer);
+    }
+
+    let mut known = Known::default();
+    for (index, (mount, made)) in plan.mounts.iter().zip(made.0).enumerate() {
+        attach_one(root.as_fd(), mount, made, descriptors, &mut known)
+            .map_err(at_operand(Stage::Mount, index))?;
+    }
+    let terminal = open_terminal(plan, &known, channel).map_err(at(Stage::Terminal))?;
+    sysctls(plan, &known)?;
+    protect(plan, root.as_fd(), &known)?;
+
+    resolve::ensure_dir(root.as_fd(), &plan.process.cwd).map_err(at(Stage::MakeWorkingDirectory))?;
+    if plan.root_read_only {
+        for mount in std::iter::once(&root).chain(layers.iter().flatten()) {
+            mount.change(&Changes::read_only(false)).map_err(at(Stage::ReadOnlyRoot))?;
+        }
+    }
+    pivot::into_root(root.as_fd()).map_err(at(Stage::Pivot))?;
+    Ok(terminal)
+}
+
+fn attach_layer(
+    root: BorrowedFd<'_>,
+    target: &CStr,
+    descriptors: &mut Descriptors,
+) -> Result<DetachedMount, Errno> {
+    let layer = DetachedMount::from_fd(descriptors.take()?);
+    layer.attach(resolve::ensure_plain_dir(root, target)?.as_fd())?;
+    Ok(layer)
+}
+
+fn attach_one(
+    root: BorrowedFd<'_>,
+    mount: &MountPlan,
+    made: Option<DetachedMount>,
+    descriptors: &mut Descriptors,
+    known: &mut Known,
+) -> Result<(), Errno> {
+    match (&mount.source, made) {
+        (MountSource::New { role, .. }, Some(new)) => {
+            new.attach(target(root, &mount.target, *role)?.as_fd())?;
+            match role {
+                Role::Proc => known.proc = Some(new.into_fd()),
+                Role::Sys => known.sys = Some(new.into_fd()),
+                Role::Terminals => known.terminals = Some(new.into_fd()),
+                Role::Plain => {}
+            }
+            Ok(())
+        }
+        (MountSource::New { .. }, None) => Err(Errno::PROTO),
+        (MountSource::Dev { .. }, _) => {
+            let dev = DetachedMount::from_fd(descriptors.take()?);
+            dev.attach(resolve::ensure_dir(root, &mount.target)?.as_fd())?;
+            known.dev = Some(dev.into_fd());
+            Ok(())
+        }
+        (MountSource::Bind(bind), _) => {
+            let source = DetachedMount::from_fd(descriptors.take()?);
+            let folder = FileType::from_raw_mode(fstat(&source)?.st_mode) == FileType::Directory;
+            let target = if folder {
+                target(root, &mount.target, bind.role)?
+            } else {
+                resolve::ensure_file(root, &mount.target)?
+            };
+            source.attach(target.as_fd())?;
+            if bind.role == Role::Sys {
+                known.sys = Some(source.into_fd());
+            }
+            Ok(())
+        }
+        (MountSource::Cgroup { views, attributes }, _) => {
+            attach_cgroups(root, &mount.target, views, *attributes, descriptors)
+        }
+    }
+}
+
+/// `/proc` and `/sys` must be folders of the root itself, not links to some other place.
+fn target(root: BorrowedFd<'_>, path: &CStr, role: Role) -> Result<OwnedFd, Errno> {
+    let plain = match path.to_bytes_with_nul().split_first() {
+        Some((b'/', name)) if matches!(role, Role::Proc | Role::Sys) => CStr::from_bytes_with_nul(name).ok(),
+        _ => None,
+    };
+    match plain {
+        Some(name) => resolve::ensure_plain_dir(root, name),
+        None => resolve::ensure_dir(root, path),
+    }
+}
+
+/// On version 2 the container's own cgroup is the whole mount; on version 1 it is a folder for each hierarchy.
+fn attach_cgroups(
+    root: BorrowedFd<'_>,
+    path: &CStr,
+    views: &[crate::plan::CgroupView],
+    attributes: MountAttrFlags,
+    descriptors: &mut Descriptors,
+) -> Result<(), Errno> {
+    let place = resolve::ensure_dir(root, path)?;
+    if let [view] = views
+        && view.name.is_empty()
+    {
+        return DetachedMount::from_fd(descriptors.take()?).attach(place.as_fd());
+    }
+    let folder =
+        DetachedMount::new(c"tmpfs", [(c"mode", c"755")], attributes - MountAttrFlags::MOUNT_ATTR_RDONLY)?;
+    for view in views {
+        mkdirat(&folder, &view.name, Mode::from_raw_mode(0o755))?;
+        for link in &view.links {
+            symlinkat(&view.name, &folder, link)?;
+        }
+    }
+    folder.attach(place.as_fd())?;
+    for view in views {
+        let hierarchy = openat(&folder, &view.name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        DetachedMount::from_fd(descriptors.take()?).attach(hierarchy.as_fd())?;
+    }
+    folder.change(&Changes { set: attributes, ..Changes::NONE })
+}
+
+/// The terminal is one of the container's own, so that its number means the same inside; `/dev/console` shows it.
+fn open_terminal(plan: &Plan, known: &Known, channel: &Channel) -> Result<Option<OwnedFd>, Errno> {
+    if !plan.process.terminal {
+        return Ok(None);
+    }
+    let (Some(terminals), Some(dev)) = (&known.terminals, &known.dev) else { return Err(Errno::NODEV) };
+    let pty = Pty::open_in(terminals.as_fd())?;
+    if let Some((rows, columns)) = plan.process.window {
+        pty::resize(pty.slave.as_fd(), rows, columns)?;
+    }
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+    let console = openat(dev, c"console", flags, Mode::from_raw_mode(0o600))?;
+    DetachedMount::clone_of(pty.slave.as_fd(), c"", false)?.attach(console.as_fd())?;
+    channel.send_terminal(pty.master.as_fd())?;
+    Ok(Some(pty.slave))
+}
+
+fn sysctls(plan: &Plan, known: &Known) -> Result<(), ChildFailure> {
+    for (index, (path, value)) in plan.sysctls.iter().enumerate() {
+        let set = || {
+            let proc = known.proc.as_ref().ok_or(Errno::NOENT)?;
+            let file = resolve::open_beneath(proc.as_fd(), path, OFlags::WRONLY)?;
+            rustix::io::write(&file, value.to_bytes()).map(drop)
+        };
+        set().map_err(at_operand(Stage::Sysctl, index))?;
+    }
+    Ok(())
+}
+
+fn protect(plan: &Plan, root: BorrowedFd<'_>, known: &Known) -> Result<(), ChildFailure> {
+    let roots =
+        Roots { root, proc: known.proc.as_ref().map(AsFd::as_fd), sys: known.sys.as_ref().map(AsFd::as_fd) };
+    for (index, path) in plan.read_only.iter().enumerate() {
+        mask::make_read_only(roots, path).map_err(at_operand(Stage::ReadOnlyPath, index))?;
+    }
+    if plan.masked.is_empty() {
+        return Ok(());
+    }
+    let null = known
+        .dev
+        .as_ref()
+        .ok_or(Errno::NODEV)
+        .and_then(|dev| {
+            openat(dev, c"null", OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+        })
+        .map_err(at(Stage::Mask))?;
+    let mut masker = Masker::new(null.as_fd());
+    for (index, path) in plan.masked.iter().enumerate() {
+        masker.hide(roots, path).map_err(at_operand(Stage::Mask, index))?;
+    }
+    Ok(())
+}

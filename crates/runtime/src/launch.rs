@@ -1,0 +1,206 @@
+//! The parent of a container's first process: makes its cgroup, clones it, prepares its mounts, and hears how it went.
+//!
+//! | step | parent | child |
+//! |---|---|---|
+//! | 1 | makes the cgroups with their limits, opens the ways into them | |
+//! | 2 | clone3, into the cgroup of version 2 | is born |
+//! | 3 | writes the id maps, sends `Mapped` | joins the cgroups of version 1, leaves the cgroup namespace, waits |
+//! | 4 | prepares root, `/dev`, binds; looks up the user | names the host, `lo`, makes proc, sysfs, … |
+//! | 5 | sends `Mounts` and `Identity` | waits |
+//! | 6 | waits | attaches the mounts, masks, pivots; limits, terminal (`Terminal`), rights |
+//! | 7 | waits | `Ready`, exec |
+//! | 8 | end of the connection: it runs | is the command |
+//!
+//! When a step fails, everything before it is undone here, the child's own effects with the child.
+
+mod converse;
+mod explain;
+
+pub(crate) use converse::{Answer, listen, send_identity};
+pub(crate) use explain::explain_exec;
+
+use crate::identity::Identity;
+use crate::init::{self, Channel, Stdio};
+use crate::plan::{self, Bundle, CgroupView, MountSource, Plan};
+use crate::prepare::{self, Mapping};
+use crate::report::Order;
+use crate::undo::Undo;
+use crate::{Failure, FailureKind, StartRequest};
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use tinyd_cgroup::{Cgroup, CgroupDriver, CgroupPath};
+use tinyd_fs::mount::DetachedMount;
+use tinyd_ns::clone::{Clone3, Cloned};
+use tinyd_ns::{Namespaces, idmap, pidfd, socket};
+
+/// A container's first process, running its command.
+pub(crate) struct Running {
+    pub(crate) pid: u32,
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) cgroup: Box<dyn Cgroup>,
+    /// The master's end of its terminal.
+    pub(crate) terminal: Option<OwnedFd>,
+    /// Holding the root keeps its end, and the unmounting it means, out of the way of the command's exit.
+    pub(crate) rootfs: Vec<DetachedMount>,
+}
+
+/// Starts a bundle's command.
+pub(crate) fn launch(
+    request: &StartRequest,
+    bundle: &Bundle,
+    driver: &dyn CgroupDriver,
+    stdio: Stdio,
+) -> Result<Running, Failure> {
+    let mut plan = plan::build(bundle, request)?;
+    let mut undo = Undo::default();
+
+    let (cgroup, join) = make_cgroup(request, driver, &plan, &mut undo)?;
+    add_views(&mut plan, cgroup.as_ref());
+
+    let (ours, theirs) =
+        socket::pair().map_err(|errno| internal("make a socket for the container", errno))?;
+    let theirs = Channel::new(theirs);
+    // SAFETY: this process has a single thread (the monitor starts its only other one after this), and the child ends in
+    // `init::run`, which never returns.
+    let cloned = unsafe { Clone3::new(plan.namespaces).into_cgroup(join.v2_dir()).spawn() };
+    let (pid, child) = match cloned.map_err(|error| internal("clone the container's first process", error))? {
+        Cloned::Child => init::run(&mut plan, &theirs, &join, &stdio),
+        Cloned::Parent { pid, pidfd } => (pid, pidfd),
+    };
+    let kill = child.try_clone().map_err(|error| internal("copy a descriptor", error));
+    if let Ok(kill) = kill {
+        undo.push(move || {
+            // It may have ended already, by itself.
+            let _ = pidfd::send_signal(&kill, 9);
+            let _ = pidfd::wait(&kill);
+        });
+    }
+    drop((theirs, join));
+
+    let user_namespace = map_ids(&plan, pid, ours.as_fd())?;
+    let mapping = user_namespace.as_ref().zip(plan.id_maps.as_ref().and_then(idmap::IdMaps::root));
+    let mapping = mapping.map(|(fd, root)| Mapping { user_namespace: fd.as_fd(), root });
+    let root_folder = bundle.spec.root().as_ref().map_or_else(|| "rootfs".into(), |root| root.path().clone());
+    let rootfs = prepare::rootfs(&request.rootfs, &request.bundle.join(root_folder), mapping)?;
+    let mounts = prepare::mounts(&plan, mapping)?;
+    let root = rootfs.first().ok_or_else(|| Failure::new(FailureKind::Internal, "no root file system"))?;
+    let identity = Identity::resolve(&plan.user, root.as_fd(), !plan.process.has_home)?;
+    give_streams(&plan, &identity, &stdio)?;
+    drop(stdio);
+
+    converse::send_mounts(ours.as_fd(), prepare::borrowed(&rootfs, &mounts))?;
+    send_identity(ours.as_fd(), &identity)?;
+    drop(mounts);
+
+    let terminal = match listen(ours.as_fd())? {
+        Answer::Running { terminal } => terminal,
+        Answer::Failed(failure) => return Err(explain::explain(&failure, &plan, cgroup.as_ref())),
+        Answer::Died => return Err(died(&child, cgroup.as_ref())),
+    };
+    undo.commit();
+    Ok(Running { pid, pidfd: child, cgroup, terminal, rootfs })
+}
+
+fn make_cgroup<'a>(
+    request: &StartRequest,
+    driver: &dyn CgroupDriver,
+    plan: &Plan,
+    undo: &mut Undo<'a>,
+) -> Result<(Box<dyn Cgroup>, tinyd_cgroup::JoinHandle), Failure> {
+    let failed = |error: tinyd_cgroup::Error| {
+        Failure::new(FailureKind::Internal, format!("make cgroup {}", request.cgroup)).caused_by(&error)
+    };
+    let path = CgroupPath::new(&request.cgroup).map_err(failed)?;
+    let cgroup = driver.create(&path, &plan.limits).map_err(failed)?;
+    let again = driver.open(&path).map_err(failed)?;
+    undo.push(move || {
+        // Nobody but the child was ever in it.
+        let _ = again.remove();
+    });
+    let join = cgroup.join_handle().map_err(failed)?;
+    Ok((cgroup, join))
+}
+
+fn add_views(plan: &mut Plan, cgroup: &dyn Cgroup) {
+    let text = |text: &str| CString::new(text).unwrap_or_default();
+    for mount in &mut plan.mounts {
+        if let MountSource::Cgroup { views, .. } = &mut mount.source {
+            *views = cgroup
+                .views()
+                .into_iter()
+                .map(|view| CgroupView {
+                    name: text(&view.name),
+                    links: view.links.iter().map(|link| text(link)).collect(),
+                    source: view.source,
+                })
+                .collect();
+        }
+    }
+}
+
+/// Gives the child its ids, and the caller the namespace that they are shown in.
+fn map_ids(plan: &Plan, pid: u32, channel: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Failure> {
+    let Some(maps) = plan.id_maps.as_ref().filter(|_| plan.namespaces.contains(Namespaces::USER)) else {
+        return Ok(None);
+    };
+    maps.write(pid).map_err(|error| internal("map the container's user and group ids", error))?;
+    let namespace = std::fs::File::open(format!("/proc/{pid}/ns/user"))
+        .map_err(|error| internal("open the container's user namespace", error))?;
+    socket::send(channel, &[Order::Mapped as u8], &[])
+        .map_err(|errno| internal("talk to the container's first process", errno))?;
+    Ok(Some(namespace.into()))
+}
+
+/// The command's user must be able to open its streams again, as `/dev/stdout`.
+fn give_streams(plan: &Plan, identity: &Identity, stdio: &Stdio) -> Result<(), Failure> {
+    let (uid, gid) = outside(plan.id_maps.as_ref(), identity)?;
+    for stream in [&stdio.stdin, &stdio.stdout, &stdio.stderr].into_iter().flatten() {
+        rustix::fs::fchown(
+            stream,
+            Some(rustix::fs::Uid::from_raw(uid)),
+            Some(rustix::fs::Gid::from_raw(gid)),
+        )
+        .map_err(|errno| internal("give the command its streams", errno))?;
+    }
+    Ok(())
+}
+
+/// What a user and its group are called on the host; an error where the container has no such id.
+pub(crate) fn outside(maps: Option<&idmap::IdMaps>, identity: &Identity) -> Result<(u32, u32), Failure> {
+    let Some(maps) = maps else { return Ok((identity.uid, identity.gid)) };
+    idmap::outside(&maps.users, identity.uid).zip(idmap::outside(&maps.groups, identity.gid)).ok_or_else(
+        || {
+            Failure::new(
+                FailureKind::Invalid,
+                format!("user {}:{} is not mapped into the container", identity.uid, identity.gid),
+            )
+            .with_hint("a container has the ids 0 to 65535; --userns host gives it all")
+        },
+    )
+}
+
+fn died(child: &OwnedFd, cgroup: &dyn Cgroup) -> Failure {
+    let how = match pidfd::peek(child) {
+        Ok(pidfd::Exit::Signaled(signal)) => format!("by signal {signal}"),
+        Ok(pidfd::Exit::Exited(code)) => format!("with code {code}"),
+        Err(error) => error.to_string(),
+    };
+    let failure = Failure::new(
+        FailureKind::Internal,
+        format!("the container's first process ended {how} before it became the command"),
+    );
+    match cgroup.oom_kills() {
+        Ok(kills) if kills > 0 => failure.with_hint("it ran out of memory: raise the limit"),
+        _ => failure,
+    }
+}
+
+pub(crate) fn internal(message: &str, error: impl Into<std::io::Error>) -> Failure {
+    let error = error.into();
+    let kind = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => FailureKind::Permission,
+        std::io::ErrorKind::Unsupported => FailureKind::Unsupported,
+        _ => FailureKind::Internal,
+    };
+    Failure::new(kind, message).caused_by(&error)
+}

@@ -1,0 +1,65 @@
+//! The parent's end of the socket to the child.
+
+use super::internal;
+use crate::Failure;
+use crate::identity::Identity;
+use crate::report::{ChildFailure, Order, Report};
+use rustix::io::Errno;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use tinyd_ns::socket;
+
+/// How the child's part ended.
+pub(crate) enum Answer {
+    /// The exec succeeded.
+    Running { terminal: Option<OwnedFd> },
+    /// A step failed.
+    Failed(ChildFailure),
+    /// The child ended without a word.
+    Died,
+}
+
+/// Hears the child out.
+pub(crate) fn listen(channel: BorrowedFd<'_>) -> Result<Answer, Failure> {
+    let (mut ready, mut terminal) = (false, None);
+    loop {
+        let mut packet = [0; Report::LENGTH];
+        let length = socket::receive(channel, &mut packet, |fd| terminal = Some(fd)).map_err(talk)?;
+        match Report::from_bytes(&packet[..length]) {
+            None if length == 0 && ready => return Ok(Answer::Running { terminal }),
+            None if length == 0 => return Ok(Answer::Died),
+            None => return Err(talk(Errno::PROTO)),
+            Some(Report::Terminal) => {}
+            Some(Report::Ready) => ready = true,
+            Some(Report::Failed(failure)) => return Ok(Answer::Failed(failure)),
+        }
+    }
+}
+
+pub(super) fn send_mounts<'fd>(
+    channel: BorrowedFd<'_>,
+    mounts: impl Iterator<Item = BorrowedFd<'fd>>,
+) -> Result<(), Failure> {
+    let mounts: Vec<_> = mounts.collect();
+    for some in mounts.chunks(socket::MAX_DESCRIPTORS) {
+        send(channel, &[Order::Mounts as u8], some)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn send_identity(channel: BorrowedFd<'_>, identity: &Identity) -> Result<(), Failure> {
+    let mut packet = vec![Order::Identity as u8];
+    packet.extend(identity.encode());
+    send(channel, &packet, &[])
+}
+
+/// A child that failed has closed its end; why, it has said before, and that is heard next.
+fn send(channel: BorrowedFd<'_>, packet: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<(), Failure> {
+    match socket::send(channel, packet, descriptors) {
+        Ok(()) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
+        Err(errno) => Err(talk(errno)),
+    }
+}
+
+fn talk(errno: Errno) -> Failure {
+    internal("talk to the container's first process", errno)
+}

@@ -1,0 +1,95 @@
+//! A failure in the child, in words: what was done, on which object.
+
+use crate::plan::{Plan, ProcessPlan};
+use crate::report::{ChildFailure, Stage};
+use crate::{Failure, FailureKind};
+use rustix::io::Errno;
+use std::ffi::CString;
+use tinyd_cgroup::Cgroup;
+
+/// A failure in the start of a container.
+pub(super) fn explain(failure: &ChildFailure, plan: &Plan, cgroup: &dyn Cgroup) -> Failure {
+    let operand = usize::from(failure.operand);
+    let named = |what: &str, list: &[CString]| {
+        format!("{what} {}", list.get(operand).map_or_else(|| "?".into(), |text| text.to_string_lossy()))
+    };
+    let message = match failure.stage {
+        Stage::JoinCgroup => format!("join cgroup {}", cgroup.path()),
+        Stage::CgroupNamespace => "make a cgroup namespace".to_owned(),
+        Stage::MappedRoot => "become root of the user namespace".to_owned(),
+        Stage::Hostname => "set the host name".to_owned(),
+        Stage::Domainname => "set the domain name".to_owned(),
+        Stage::Loopback => "switch the loopback device on".to_owned(),
+        Stage::PrivateMounts => "make the container's mounts private".to_owned(),
+        Stage::Root => "attach the root file system".to_owned(),
+        Stage::Layer => named("attach the layer of", &plan.layers),
+        Stage::Mount => {
+            let target = plan.mounts.get(operand).map(|mount| mount.target.to_string_lossy());
+            format!("mount {} in the container", target.unwrap_or_else(|| "?".into()))
+        }
+        Stage::Cgroups => "mount the container's cgroups".to_owned(),
+        Stage::Mask => named("mask", &plan.masked),
+        Stage::ReadOnlyPath => named("make read-only", &plan.read_only),
+        Stage::Sysctl => {
+            let names: Vec<_> = plan.sysctls.iter().map(|(name, _)| name.clone()).collect();
+            named("set", &names)
+        }
+        Stage::Terminal => "open a terminal in the container".to_owned(),
+        Stage::MakeWorkingDirectory => {
+            format!("make the working directory {}", plan.process.cwd.to_string_lossy())
+        }
+        Stage::ReadOnlyRoot => "make the root file system read-only".to_owned(),
+        Stage::Pivot => "move into the container's root".to_owned(),
+        _ => return explain_exec(failure, &plan.process),
+    };
+    Failure::new(kind(failure.errno), message).caused_by(&std::io::Error::from(failure.errno))
+}
+
+/// A failure in the steps that a container's command and a further one share.
+pub(crate) fn explain_exec(failure: &ChildFailure, plan: &ProcessPlan) -> Failure {
+    let operand = usize::from(failure.operand);
+    let message = match failure.stage {
+        Stage::Exec => return cannot_exec(failure.errno, plan),
+        Stage::Rlimit => {
+            let limit =
+                plan.rlimits.get(operand).map_or_else(String::new, |limit| limit.resource.to_string());
+            format!("set {limit}")
+        }
+        Stage::JoinCgroup => "join the container's cgroup".to_owned(),
+        Stage::JoinNamespaces => "join the container's namespaces".to_owned(),
+        Stage::MappedRoot => "become root of the user namespace".to_owned(),
+        Stage::Keyring => "make a session keyring".to_owned(),
+        Stage::Session => "start a session".to_owned(),
+        Stage::Terminal => "open a terminal in the container".to_owned(),
+        Stage::Stdio => "set up the command's streams".to_owned(),
+        Stage::WorkingDirectory => format!("enter the working directory {}", plan.cwd.to_string_lossy()),
+        Stage::NoNewPrivileges => "set no_new_privs".to_owned(),
+        Stage::Seccomp => "load the seccomp filter".to_owned(),
+        Stage::Capabilities => "set the capabilities".to_owned(),
+        Stage::User => "become the command's user".to_owned(),
+        Stage::Descriptors => "close descriptors".to_owned(),
+        _ => "talk to the parent".to_owned(),
+    };
+    Failure::new(kind(failure.errno), message).caused_by(&std::io::Error::from(failure.errno))
+}
+
+/// The command itself could not be executed: the two cases that have exit codes of their own.
+fn cannot_exec(errno: Errno, plan: &ProcessPlan) -> Failure {
+    let program = plan.args.first().map_or_else(String::new, |arg| arg.to_string_lossy().into_owned());
+    match errno {
+        Errno::NOENT | Errno::NOTDIR => Failure::new(
+            FailureKind::CommandNotFound,
+            format!("{program:?}: command not found in the container"),
+        ),
+        errno => Failure::new(FailureKind::CommandNotExecutable, format!("{program:?}: cannot be executed"))
+            .caused_by(&std::io::Error::from(errno)),
+    }
+}
+
+fn kind(errno: Errno) -> FailureKind {
+    match errno {
+        Errno::PERM | Errno::ACCESS => FailureKind::Permission,
+        Errno::NOSYS | Errno::OPNOTSUPP | Errno::NODEV => FailureKind::Unsupported,
+        _ => FailureKind::Internal,
+    }
+}

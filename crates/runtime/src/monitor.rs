@@ -1,0 +1,144 @@
+//! The process that stays with a container: it is the parent of its first process, carries its streams, records its exit
+//! and cleans up. It has one thread (but for a short one that syncs files), and outlives whoever started it.
+
+mod cleanup;
+mod clients;
+mod clock;
+mod exit;
+mod log;
+mod streams;
+mod wait_loop;
+
+use crate::frame::Kind;
+use crate::launch::{self, Running, internal};
+use crate::plan::Bundle;
+use crate::state::{self, ProcessId, RunState, SOCKET_FILE, STATE_FILE};
+use crate::{Failure, FailureKind, StartRequest};
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+use tinyd_cgroup::{CgroupDriver, CgroupPath, Host};
+
+pub(crate) use clients::{Client, Clients};
+pub(crate) use clock::now_ns;
+pub(crate) use streams::Streams;
+pub(crate) use wait_loop::WaitLoop;
+
+/// Starts the container and stays with it until its end. `keep` is held open until the command runs.
+pub(crate) fn run(request: &StartRequest, driver: &dyn CgroupDriver, client: OwnedFd, keep: Vec<OwnedFd>) {
+    // A monitor ends with its container, not with the terminal or the service that it was started from.
+    let _ = rustix::process::setsid();
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+        tinyd_ns::process::ignore_signal(signal);
+    }
+    let client = Client::new(client, request.attach);
+    let started = match start(request, driver) {
+        Ok(started) => started,
+        Err(failure) => {
+            client.send_record(Kind::Failed, &failure);
+            return;
+        }
+    };
+    let told = client.send_now(Kind::Started, &started.running.pid.to_le_bytes());
+    drop(keep);
+    if !told {
+        // Whoever asked is gone and nobody was told the id: the container must not be there.
+        let _ = started.running.cgroup.kill();
+        let _ = tinyd_ns::pidfd::send_signal(&started.running.pidfd, libc::SIGKILL);
+    }
+    join_own_cgroup(request, driver);
+    cleanup::sync_in_background(request);
+    let mut clients = Clients::new(started.listener);
+    if request.attach {
+        clients.add(client);
+    } else {
+        drop(client);
+    }
+    let log = request.log.as_ref().map(log::LogWriter::new);
+    let (clients, exit) = WaitLoop::new(&started.running.pidfd, started.streams, clients, log)
+        .run(|exit| exit::record(request, &started.running, started.started_ns, exit));
+    cleanup::finish(request, started.running, clients, exit);
+}
+
+struct Started {
+    running: Running,
+    streams: Streams,
+    listener: OwnedFd,
+    started_ns: i64,
+}
+
+fn start(request: &StartRequest, driver: &dyn CgroupDriver) -> Result<Started, Failure> {
+    let run_dir = make_run_dir(&request.run_dir)?;
+    let result = (|| {
+        let listener = listen(&run_dir)?;
+        let bundle = Bundle::load(&request.bundle)?;
+        let (mut streams, stdio) = Streams::make(&run_dir, request.interactive, bundle.wants_terminal())?;
+        let mut running = launch::launch(request, &bundle, driver, stdio)?;
+        if let Some(terminal) = running.terminal.take() {
+            streams.add_terminal(terminal)?;
+        }
+        let started_ns = now_ns();
+        record_start(request, &running, started_ns).inspect_err(|_| {
+            // The command runs already: it is ended again.
+            let _ = tinyd_ns::pidfd::send_signal(&running.pidfd, libc::SIGKILL);
+            let _ = tinyd_ns::pidfd::wait(&running.pidfd);
+            let _ = running.cgroup.remove();
+        })?;
+        Ok(Started { running, streams, listener, started_ns })
+    })();
+    if result.is_err() {
+        // The folder held nothing before: its maker was this function.
+        let _ = tinyd_fs::remove_tree(&request.run_dir);
+    }
+    result
+}
+
+fn make_run_dir(path: &Path) -> Result<OwnedFd, Failure> {
+    let failed = |errno| internal(&format!("make {}", path.display()), errno);
+    match rustix::fs::mkdir(path, Mode::RWXU) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+        Err(errno) => return Err(failed(errno)),
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(failed)
+}
+
+/// The socket lies in a folder that only root enters.
+fn listen(run_dir: &OwnedFd) -> Result<OwnedFd, Failure> {
+    let failed = |errno| internal("make the monitor's socket", errno);
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket =
+        rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).map_err(failed)?;
+    let path = format!("/proc/self/fd/{}/{SOCKET_FILE}", run_dir.as_raw_fd());
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path).map_err(failed)?).map_err(failed)?;
+    rustix::net::listen(&socket, 64).map_err(failed)?;
+    Ok(socket)
+}
+
+fn record_start(request: &StartRequest, running: &Running, started_ns: i64) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| internal("record the start", error);
+    let state = RunState {
+        init: ProcessId::of(running.pid).map_err(failed)?,
+        monitor: ProcessId::of(std::process::id()).map_err(failed)?,
+        started_ns,
+        boot_id: state::boot_id().map_err(failed)?,
+    };
+    state::store(&request.run_dir.join(STATE_FILE), &state, false).map_err(failed)
+}
+
+/// Of the hierarchies of version 1, off anybody's path; into that of version 2 the monitor was born.
+fn join_own_cgroup(request: &StartRequest, driver: &dyn CgroupDriver) {
+    // A monitor that stays in its caller's cgroup works all the same: only the accounting is not as it should be.
+    let _ = CgroupPath::new(&request.monitor_cgroup)
+        .and_then(|path| driver.ensure(&path))
+        .and_then(|cgroup| cgroup.join_handle())
+        .map(|join| join.join(false));
+}
+
+/// The driver of this host's cgroups.
+pub(crate) fn cgroup_driver() -> Result<Box<dyn CgroupDriver>, Failure> {
+    Host::detect()
+        .and_then(|host| host.driver())
+        .map_err(|error| Failure::new(FailureKind::Unsupported, "find the host's cgroups").caused_by(&error))
+}

@@ -1,0 +1,68 @@
+//! What is done off everybody's path: syncing after the start; after the end, releasing, telling, removing.
+
+use super::clients::Clients;
+use crate::frame::Kind;
+use crate::launch::Running;
+use crate::state::{self, ExitRecord, SOCKET_FILE, STATE_FILE};
+use crate::{Release, StartRequest};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// How often, and how long, a cgroup is tried to be removed whose last processes are still on their way out.
+const RETRIES: u32 = 50;
+const RETRY_EVERY: Duration = Duration::from_millis(100);
+
+/// Frees what the request says, tells the clients, and removes what was made for the container.
+///
+/// Nothing here stops at an error: what cannot be removed now is found by the engine's check.
+pub(super) fn finish(request: &StartRequest, running: Running, clients: Clients, exit: Option<ExitRecord>) {
+    for step in &request.release {
+        // What is missing was released by someone else.
+        let _ = match step {
+            Release::Unlink(path) => fs::remove_file(path),
+            Release::Rename(from, to) => fs::rename(from, to),
+        };
+    }
+    if let Some(exit) = &exit {
+        for client in &clients.all {
+            client.send_record(Kind::Exited, exit);
+        }
+    }
+    drop(clients);
+    let Running { cgroup, rootfs, pidfd, .. } = running;
+    drop((rootfs, pidfd));
+    for _ in 0..RETRIES {
+        if cgroup.remove().is_ok() {
+            break;
+        }
+        let _ = cgroup.kill();
+        std::thread::sleep(RETRY_EVERY);
+    }
+    if let (Some(exit), Some(copy)) = (&exit, &request.exit_copy) {
+        let _ = state::store(copy, exit, true);
+    }
+    for name in [SOCKET_FILE, "stdin", "stdout", "stderr", STATE_FILE] {
+        let _ = fs::remove_file(request.run_dir.join(name));
+    }
+    for tree in &request.trash {
+        let _ = tinyd_fs::remove_tree(tree);
+    }
+}
+
+/// Syncs the container's folder to disk while the command runs: a container that was told of survives a power failure.
+pub(super) fn sync_in_background(request: &StartRequest) {
+    let Some(folder) = request.sync.clone() else { return };
+    // From here on the process has two threads, and clones nothing more. Where no thread is to be had, the kernel writes
+    // the files in its own time.
+    let _ = std::thread::Builder::new().stack_size(64 * 1024).spawn(move || sync(&folder));
+}
+
+fn sync(folder: &Path) {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    let files =
+        files.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())).map(|entry| entry.path());
+    for path in files.chain([folder.to_owned()]).chain(folder.parent().map(Path::to_owned)) {
+        let _ = fs::File::open(path).and_then(|file| file.sync_all());
+    }
+}

@@ -1,0 +1,165 @@
+//! Those who are connected to the monitor: one may be attached from the start, others wait for the exit.
+
+use crate::frame::{self, Kind, MAX_PAYLOAD};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, SocketFlags};
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Packets that may wait for a client before no more output is read for its sake.
+const MAX_WAITING: usize = 4;
+
+/// A connection.
+pub(crate) struct Client {
+    socket: OwnedFd,
+    /// Gets the output; otherwise only the exit.
+    attached: bool,
+    waiting: VecDeque<Vec<u8>>,
+    gone: bool,
+}
+
+impl Client {
+    pub(crate) fn new(socket: OwnedFd, attached: bool) -> Self {
+        Self { socket, attached, waiting: VecDeque::new(), gone: false }
+    }
+
+    /// Sends a packet, waiting if need be. False when the client is gone.
+    pub(crate) fn send_now(&self, kind: Kind, payload: &[u8]) -> bool {
+        rustix::io::retry_on_intr(|| {
+            rustix::net::send(&self.socket, &packet(kind, payload), SendFlags::NOSIGNAL)
+        })
+        .is_ok()
+    }
+
+    /// Sends a record as JSON, waiting if need be. A client that is gone cannot be told.
+    pub(crate) fn send_record(&self, kind: Kind, record: &impl Serialize) {
+        let json = serde_json::to_vec(record).unwrap_or_default();
+        self.send_now(kind, &json);
+    }
+
+    /// Sends what waits, as far as the client takes it.
+    pub(crate) fn flush(&mut self) {
+        while let Some(packet) = self.waiting.front() {
+            let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+            match rustix::io::retry_on_intr(|| rustix::net::send(&self.socket, packet, flags)) {
+                Ok(_) => drop(self.waiting.pop_front()),
+                Err(Errno::AGAIN | Errno::NOBUFS) => return,
+                Err(_) => {
+                    self.gone = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty() && !self.gone
+    }
+
+    /// It has closed its end.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone
+    }
+
+    pub(crate) fn is_attached(&self) -> bool {
+        self.attached
+    }
+
+    /// The next packet; `None` when there is none now, or never will be.
+    pub(crate) fn receive<'buffer>(&mut self, buffer: &'buffer mut [u8]) -> Option<&'buffer [u8]> {
+        let received =
+            rustix::io::retry_on_intr(|| rustix::net::recv(&self.socket, &mut *buffer, RecvFlags::DONTWAIT));
+        match received {
+            Ok((length, _)) if length > 0 => Some(&buffer[..length]),
+            Err(Errno::AGAIN) => None,
+            _ => {
+                self.gone = true;
+                None
+            }
+        }
+    }
+}
+
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// All connections, and the socket at which new ones come in.
+pub(crate) struct Clients {
+    pub(crate) listener: Option<OwnedFd>,
+    pub(crate) all: Vec<Client>,
+}
+
+impl Clients {
+    pub(crate) fn new(listener: OwnedFd) -> Self {
+        Self { listener: Some(listener), all: Vec::new() }
+    }
+
+    /// A single one, and no more to come.
+    pub(crate) fn only(client: Client) -> Self {
+        Self { listener: None, all: vec![client] }
+    }
+
+    pub(crate) fn add(&mut self, client: Client) {
+        self.all.push(client);
+    }
+
+    pub(crate) fn accept(&mut self) {
+        let Some(listener) = &self.listener else { return };
+        while let Ok(socket) = rustix::net::accept_with(listener, SocketFlags::CLOEXEC) {
+            self.all.push(Client::new(socket, false));
+        }
+    }
+
+    /// Passes output on.
+    pub(crate) fn output(&mut self, kind: Kind, bytes: &[u8]) {
+        for piece in bytes.chunks(MAX_PAYLOAD) {
+            for client in self.all.iter_mut().filter(|client| client.attached) {
+                client.waiting.push_back(packet(kind, piece));
+                client.flush();
+            }
+        }
+    }
+
+    /// Someone who is attached does not take what the command writes: nothing more is read until it does, so that the
+    /// command waits too.
+    pub(crate) fn are_full(&self) -> bool {
+        self.all.iter().any(|client| !client.gone && client.waiting.len() >= MAX_WAITING)
+    }
+
+    pub(crate) fn are_waiting(&self) -> bool {
+        self.all.iter().any(Client::is_waiting)
+    }
+}
+
+fn packet(kind: Kind, payload: &[u8]) -> Vec<u8> {
+    let mut packet = Vec::with_capacity(payload.len() + 1);
+    packet.push(kind as u8);
+    packet.extend_from_slice(payload);
+    packet
+}
+
+/// What a client asks of a running command.
+pub(crate) enum Wish<'packet> {
+    Stdin(&'packet [u8]),
+    StdinClosed,
+    Resize(u16, u16),
+    Signal(i32),
+}
+
+impl<'packet> Wish<'packet> {
+    /// Reads a packet; `None` for one that no client sends.
+    pub(crate) fn parse(packet: &'packet [u8]) -> Option<Self> {
+        let (kind, payload) = frame::parse(packet)?;
+        match kind {
+            Kind::Stdin => Some(Self::Stdin(payload)),
+            Kind::StdinClosed => Some(Self::StdinClosed),
+            Kind::Resize => frame::parse_resize(payload).map(|(rows, columns)| Self::Resize(rows, columns)),
+            Kind::Signal => payload.try_into().ok().map(|bytes| Self::Signal(i32::from_le_bytes(bytes))),
+            _ => None,
+        }
+    }
+}

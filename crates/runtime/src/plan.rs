@@ -1,0 +1,124 @@
+//! What the child will do, worked out before it exists: between clone and exec nothing is allocated, so every string,
+//! pointer and filter is made here, by the parent, from the bundle's `config.json`.
+
+mod build;
+mod cstrings;
+mod mounts;
+mod process;
+mod spec;
+
+pub(crate) use build::{MAX_PREPARED, build, id_maps_of, namespaces_of};
+pub(crate) use cstrings::CStrings;
+pub(crate) use process::for_exec;
+pub(crate) use spec::Bundle;
+
+use rustix::mount::MountAttrFlags;
+use std::ffi::CString;
+use std::path::PathBuf;
+use tinyd_ns::Namespaces;
+use tinyd_ns::caps::CapSets;
+use tinyd_ns::idmap::IdMaps;
+use tinyd_ns::rlimit::Rlimit;
+use tinyd_ns::seccomp::{FilterFlags, Program};
+
+/// A container's start.
+pub(crate) struct Plan {
+    /// New namespaces, but for the cgroup one, which comes after the cgroups were joined.
+    pub(crate) namespaces: Namespaces,
+    pub(crate) cgroup_namespace: bool,
+    /// Maps of the user namespace, if there is one.
+    pub(crate) id_maps: Option<IdMaps>,
+    pub(crate) hostname: Option<CString>,
+    pub(crate) domainname: Option<CString>,
+    /// Where the overlays below the root are mounted.
+    pub(crate) layers: Vec<CString>,
+    pub(crate) mounts: Vec<MountPlan>,
+    pub(crate) masked: Vec<CString>,
+    pub(crate) read_only: Vec<CString>,
+    /// Files below `/proc`, and what is written to them.
+    pub(crate) sysctls: Vec<(CString, CString)>,
+    pub(crate) root_read_only: bool,
+    pub(crate) process: ProcessPlan,
+    /// `USER[:GROUP]`, or who the bundle says by number.
+    pub(crate) user: UserPlan,
+    pub(crate) limits: tinyd_cgroup::Limits,
+}
+
+/// A mount below the root.
+pub(crate) struct MountPlan {
+    pub(crate) target: CString,
+    pub(crate) source: MountSource,
+}
+
+pub(crate) enum MountSource {
+    /// A file system that the child makes, because it belongs to its namespaces.
+    New { kind: CString, options: Vec<(CString, CString)>, attributes: MountAttrFlags, role: Role },
+    /// `/dev`: made by the parent, who may make device nodes.
+    Dev { options: Vec<(CString, CString)>, attributes: MountAttrFlags },
+    /// A file or folder of the host.
+    Bind(BindPlan),
+    /// The container's cgroup in each hierarchy.
+    Cgroup {
+        attributes: MountAttrFlags,
+        /// Filled in when the cgroup has been made.
+        views: Vec<CgroupView>,
+    },
+}
+
+/// A hierarchy as the container sees it.
+pub(crate) struct CgroupView {
+    /// Name of its folder; empty when it is the whole mount.
+    pub(crate) name: CString,
+    pub(crate) links: Vec<CString>,
+    /// The container's cgroup in it, on the host.
+    pub(crate) source: PathBuf,
+}
+
+/// What a new file system is to the rest of the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Plain,
+    Proc,
+    Sys,
+    Terminals,
+}
+
+pub(crate) struct BindPlan {
+    pub(crate) source: PathBuf,
+    pub(crate) recursive: bool,
+    pub(crate) attributes: MountAttrFlags,
+    /// The attributes hold for the mounts below it too.
+    pub(crate) attributes_recursive: bool,
+    /// Shown with the ids of the container's user namespace.
+    pub(crate) idmap: bool,
+    /// It is `/sys` of the host, for a container with the host's network.
+    pub(crate) role: Role,
+}
+
+/// A command: a container's own, or a further one.
+pub(crate) struct ProcessPlan {
+    pub(crate) args: CStrings,
+    /// The last pointer but the null is free: `HOME`, once it is known, goes there.
+    pub(crate) env: CStrings,
+    pub(crate) has_home: bool,
+    /// The paths where the program may be, in the order in which they are tried.
+    pub(crate) candidates: Vec<CString>,
+    pub(crate) cwd: CString,
+    pub(crate) caps: CapSets,
+    pub(crate) no_new_privileges: bool,
+    pub(crate) rlimits: Vec<Rlimit>,
+    pub(crate) seccomp: Option<(Program, FilterFlags)>,
+    pub(crate) umask: u32,
+    pub(crate) keyring: CString,
+    pub(crate) terminal: bool,
+    pub(crate) window: Option<(u16, u16)>,
+}
+
+/// Whom the command becomes.
+#[derive(Clone, Debug)]
+pub(crate) enum UserPlan {
+    /// By number, with supplementary groups.
+    Ids { uid: u32, gid: u32, groups: Vec<u32> },
+    /// By the text that a user gave, looked up in the container's own files.
+    Text(String),
+}

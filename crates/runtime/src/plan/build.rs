@@ -1,0 +1,210 @@
+//! From the OCI configuration to the plan of a start.
+
+use super::spec::{Bundle, invalid};
+use super::{Plan, UserPlan, mounts, process};
+use crate::{Failure, StartRequest};
+use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, LinuxResources, Spec};
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use tinyd_cgroup::Limits;
+use tinyd_ns::Namespaces;
+use tinyd_ns::idmap::{IdMaps, IdRange};
+
+/// The annotation that names the user as it was given, to be looked up in the container's own passwd and group files.
+const USER_ANNOTATION: &str = "dev.tinyd.user";
+
+/// Descriptors that travel to the child: far more than anyone mounts, and fewer than it has room for.
+pub(crate) const MAX_PREPARED: usize = 200;
+
+/// The namespaces that a bundle's container has of its own.
+pub(crate) fn namespaces_of(bundle: &Bundle) -> Result<Namespaces, Failure> {
+    bundle.spec.linux().as_ref().map_or(Ok(Namespaces::empty()), namespaces)
+}
+
+/// The maps of its user namespace, if it has one.
+pub(crate) fn id_maps_of(bundle: &Bundle) -> Result<Option<IdMaps>, Failure> {
+    let Some(linux) = bundle.spec.linux() else { return Ok(None) };
+    id_maps(linux, namespaces(linux)?)
+}
+
+/// Checks the configuration and works out the start.
+pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Failure> {
+    let spec = &bundle.spec;
+    refuse_what_is_not_done(spec)?;
+    let linux = spec.linux().as_ref().ok_or_else(|| invalid("linux", "is missing"))?;
+    let namespaces = namespaces(linux)?;
+    let id_maps = id_maps(linux, namespaces)?;
+    let process = spec.process().as_ref().ok_or_else(|| invalid("process", "is missing"))?;
+    let user = match spec.annotations().as_ref().and_then(|all| all.get(USER_ANNOTATION)) {
+        Some(text) => UserPlan::Text(text.clone()),
+        None => UserPlan::Ids {
+            uid: process.user().uid(),
+            gid: process.user().gid(),
+            groups: process.user().additional_gids().clone().unwrap_or_default(),
+        },
+    };
+    let layers = request
+        .rootfs
+        .overlays
+        .iter()
+        .skip(1)
+        .map(|overlay| c_path("rootfs", &overlay.target))
+        .collect::<Result<_, _>>()?;
+    let mounts = mounts::plan(spec, id_maps.is_some(), namespaces)?;
+    if mounts.len() + request.rootfs.overlays.len() > MAX_PREPARED {
+        return Err(invalid("mounts", format!("there are more than {MAX_PREPARED}")));
+    }
+    let paths = |property, list: &Option<Vec<String>>| {
+        list.iter().flatten().map(|path| c_path(property, Path::new(path))).collect::<Result<Vec<_>, _>>()
+    };
+    Ok(Plan {
+        namespaces: namespaces - Namespaces::CGROUP,
+        cgroup_namespace: namespaces.contains(Namespaces::CGROUP),
+        id_maps,
+        hostname: c_text("hostname", spec.hostname().as_deref())?,
+        domainname: c_text("domainname", spec.domainname().as_deref())?,
+        layers,
+        mounts,
+        masked: paths("linux.maskedPaths", linux.masked_paths())?,
+        read_only: paths("linux.readonlyPaths", linux.readonly_paths())?,
+        sysctls: sysctls(linux, namespaces)?,
+        root_read_only: spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false),
+        process: process::plan(process, bundle.seccomp.as_ref(), &request.id, request.window)?,
+        user,
+        limits: linux.resources().as_ref().map(limits).transpose()?.unwrap_or_default(),
+    })
+}
+
+/// What the OCI specification knows and this runtime does not do yet is refused, not ignored.
+fn refuse_what_is_not_done(spec: &Spec) -> Result<(), Failure> {
+    let linux = spec.linux().as_ref();
+    let process = spec.process().as_ref();
+    let present = [
+        ("hooks", spec.hooks().is_some()),
+        ("linux.devices", linux.is_some_and(|l| l.devices().as_ref().is_some_and(|d| !d.is_empty()))),
+        ("linux.intelRdt", linux.is_some_and(|l| l.intel_rdt().is_some())),
+        ("linux.personality", linux.is_some_and(|l| l.personality().is_some())),
+        ("linux.mountLabel", linux.is_some_and(|l| l.mount_label().is_some())),
+        ("process.apparmorProfile", process.is_some_and(|p| p.apparmor_profile().is_some())),
+        ("process.selinuxLabel", process.is_some_and(|p| p.selinux_label().is_some())),
+        ("process.oomScoreAdj", process.is_some_and(|p| p.oom_score_adj().is_some())),
+        ("process.scheduler", process.is_some_and(|p| p.scheduler().is_some())),
+    ];
+    match present.iter().find(|(_, present)| *present) {
+        Some((property, _)) => Err(invalid(property, "is not supported by this version of tinyd-runtime")),
+        None => Ok(()),
+    }
+}
+
+fn namespaces(linux: &Linux) -> Result<Namespaces, Failure> {
+    let mut all = Namespaces::empty();
+    for namespace in linux.namespaces().iter().flatten() {
+        if namespace.path().is_some() {
+            return Err(invalid("linux.namespaces", "joining by path is not supported by this version"));
+        }
+        all |= match namespace.typ() {
+            LinuxNamespaceType::Mount => Namespaces::MOUNT,
+            LinuxNamespaceType::Cgroup => Namespaces::CGROUP,
+            LinuxNamespaceType::Uts => Namespaces::UTS,
+            LinuxNamespaceType::Ipc => Namespaces::IPC,
+            LinuxNamespaceType::User => Namespaces::USER,
+            LinuxNamespaceType::Pid => Namespaces::PID,
+            LinuxNamespaceType::Network => Namespaces::NET,
+            LinuxNamespaceType::Time => return Err(invalid("linux.namespaces", "time is not supported yet")),
+        };
+    }
+    // Everything that follows takes place in the container's own mounts, and its end is the end of process 1.
+    for (kind, name) in [(Namespaces::MOUNT, "mount"), (Namespaces::PID, "pid")] {
+        if !all.contains(kind) {
+            return Err(invalid("linux.namespaces", format!("{name} is missing")));
+        }
+    }
+    Ok(all)
+}
+
+fn id_maps(linux: &Linux, namespaces: Namespaces) -> Result<Option<IdMaps>, Failure> {
+    if !namespaces.contains(Namespaces::USER) {
+        return Ok(None);
+    }
+    let ranges = |mappings: &Option<Vec<LinuxIdMapping>>| {
+        mappings
+            .iter()
+            .flatten()
+            .map(|m| IdRange { inside: m.container_id(), outside: m.host_id(), length: m.size() })
+            .collect()
+    };
+    let maps = IdMaps { users: ranges(linux.uid_mappings()), groups: ranges(linux.gid_mappings()) };
+    if maps.root().is_none() {
+        return Err(invalid("linux.uidMappings", "user and group 0 must be mapped"));
+    }
+    Ok(Some(maps))
+}
+
+fn limits(resources: &LinuxResources) -> Result<Limits, Failure> {
+    let mut limits = Limits::default();
+    if let Some(cpu) = resources.cpu() {
+        limits.cpu.quota_us = cpu.quota();
+        limits.cpu.period_us = cpu.period();
+        limits.cpu.shares = cpu.shares();
+        limits.cpu.cpus = cpu.cpus().clone();
+        limits.cpu.mems = cpu.mems().clone();
+    }
+    if let Some(memory) = resources.memory() {
+        limits.memory.limit_bytes = memory.limit();
+        limits.memory.swap_bytes = memory.swap();
+        limits.memory.reservation_bytes = memory.reservation();
+    }
+    if let Some(pids) = resources.pids() {
+        limits.pids_max = Some(pids.limit());
+    }
+    let present = [
+        ("blockIO", resources.block_io().is_some()),
+        ("hugepageLimits", resources.hugepage_limits().as_ref().is_some_and(|all| !all.is_empty())),
+        ("network", resources.network().is_some()),
+        ("rdma", resources.rdma().is_some()),
+        ("unified", resources.unified().is_some()),
+    ];
+    match present.iter().find(|(_, present)| *present) {
+        Some((name, _)) => Err(invalid(
+            &format!("linux.resources.{name}"),
+            "is not supported by this version of tinyd-runtime",
+        )),
+        None => Ok(limits),
+    }
+}
+
+/// Only those that a namespace of the container's own keeps from the host (CVE-2022-0811).
+fn sysctls(linux: &Linux, namespaces: Namespaces) -> Result<Vec<(CString, CString)>, Failure> {
+    let mut all = Vec::new();
+    for (name, value) in linux.sysctl().iter().flatten() {
+        let ipc = ["kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."]
+            .iter()
+            .any(|prefix| name.starts_with(prefix));
+        let allowed = (ipc && namespaces.contains(Namespaces::IPC))
+            || (name.starts_with("net.") && namespaces.contains(Namespaces::NET));
+        let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+            && !name.contains("..");
+        if !allowed || !plain {
+            return Err(invalid(
+                "linux.sysctl",
+                format!("{name} does not belong to a namespace of the container"),
+            ));
+        }
+        if value.contains(['\n', '\0']) {
+            return Err(invalid("linux.sysctl", format!("the value of {name} has more than one line")));
+        }
+        let path = format!("sys/{}", name.replace('.', "/"));
+        all.push((c_path("linux.sysctl", Path::new(&path))?, c_path("linux.sysctl", Path::new(value))?));
+    }
+    Ok(all)
+}
+
+fn c_text(property: &str, text: Option<&str>) -> Result<Option<CString>, Failure> {
+    text.map(|text| c_path(property, Path::new(text))).transpose()
+}
+
+/// A path or text without a zero byte.
+pub(super) fn c_path(property: &str, path: &Path) -> Result<CString, Failure> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| invalid(property, "holds a zero byte"))
+}

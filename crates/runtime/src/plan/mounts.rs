@@ -1,0 +1,131 @@
+//! The mounts of a configuration: which are made in the child, which by the parent, with which options.
+
+use super::build::c_path;
+use super::spec::invalid;
+use super::{BindPlan, MountPlan, MountSource, Role};
+use crate::Failure;
+use oci_spec::runtime::{Mount, Spec};
+use rustix::mount::MountAttrFlags;
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+use tinyd_ns::Namespaces;
+
+/// The options of a mount, taken apart.
+struct Options {
+    set: MountAttrFlags,
+    /// The attributes hold below it too (`rro` and its like).
+    recursive_attributes: bool,
+    bind: bool,
+    recursive: bool,
+    /// What is left is the file system's own business.
+    own: Vec<(CString, CString)>,
+}
+
+pub(super) fn plan(
+    spec: &Spec,
+    user_namespace: bool,
+    namespaces: Namespaces,
+) -> Result<Vec<MountPlan>, Failure> {
+    spec.mounts().iter().flatten().map(|mount| one(mount, user_namespace, namespaces)).collect()
+}
+
+fn one(mount: &Mount, user_namespace: bool, namespaces: Namespaces) -> Result<MountPlan, Failure> {
+    let target = mount.destination();
+    if !target.is_absolute() {
+        return Err(invalid("mounts", format!("{} is not an absolute path", target.display())));
+    }
+    let options = options(mount)?;
+    let kind = mount.typ().as_deref().unwrap_or(if options.bind { "bind" } else { "" });
+    let attributes = options.set;
+    let new = |name: &str, role| -> Result<MountSource, Failure> {
+        let kind = c_path("mounts", Path::new(name))?;
+        Ok(MountSource::New { kind, options: options.own.clone(), attributes, role })
+    };
+    let source = match kind {
+        _ if options.bind || kind == "bind" => MountSource::Bind(bind(mount, &options, user_namespace)?),
+        "proc" => new(kind, Role::Proc)?,
+        "sysfs" if user_namespace && !namespaces.contains(Namespaces::NET) => {
+            return Err(invalid(
+                "mounts",
+                "sysfs in a user namespace needs a network namespace of the container's own",
+            ));
+        }
+        "sysfs" => new(kind, Role::Sys)?,
+        "devpts" => new(kind, Role::Terminals)?,
+        "tmpfs" if target == Path::new("/dev") => {
+            MountSource::Dev { options: options.own.clone(), attributes }
+        }
+        "tmpfs" | "mqueue" => new(kind, Role::Plain)?,
+        "cgroup" | "cgroup2" => MountSource::Cgroup { attributes, views: Vec::new() },
+        other => {
+            return Err(invalid(
+                "mounts",
+                format!("{}: file systems of type {other:?} are not mounted", target.display()),
+            ));
+        }
+    };
+    Ok(MountPlan { target: c_path("mounts", target)?, source })
+}
+
+fn bind(mount: &Mount, options: &Options, user_namespace: bool) -> Result<BindPlan, Failure> {
+    let source = mount.source().clone().filter(|source| source.is_absolute()).ok_or_else(|| {
+        invalid("mounts", format!("{}: a bind needs an absolute source", mount.destination().display()))
+    })?;
+    if !options.own.is_empty() {
+        let names: Vec<_> = options.own.iter().map(|(name, _)| name.to_string_lossy()).collect();
+        return Err(invalid(
+            "mounts",
+            format!("{}: unknown options {}", mount.destination().display(), names.join(",")),
+        ));
+    }
+    Ok(BindPlan {
+        role: if mount.destination() == &PathBuf::from("/sys") { Role::Sys } else { Role::Plain },
+        source,
+        recursive: options.recursive,
+        attributes: options.set,
+        attributes_recursive: options.recursive_attributes,
+        idmap: user_namespace && mount.uid_mappings().is_some(),
+    })
+}
+
+fn options(mount: &Mount) -> Result<Options, Failure> {
+    let mut all = Options {
+        set: MountAttrFlags::empty(),
+        recursive_attributes: false,
+        bind: false,
+        recursive: false,
+        own: Vec::new(),
+    };
+    for option in mount.options().iter().flatten() {
+        match option.as_str() {
+            "bind" => all.bind = true,
+            "rbind" => (all.bind, all.recursive) = (true, true),
+            // Every mount is private to the container, whatever it was on the host.
+            "private" | "rprivate" => {}
+            "shared" | "rshared" | "slave" | "rslave" | "unbindable" | "runbindable" => {
+                return Err(invalid(
+                    "mounts",
+                    format!("propagation {option} is not supported by this version"),
+                ));
+            }
+            "rw" | "suid" | "dev" | "exec" | "defaults" | "relatime" | "async" | "newinstance" => {}
+            "ro" => all.set |= MountAttrFlags::MOUNT_ATTR_RDONLY,
+            "nosuid" => all.set |= MountAttrFlags::MOUNT_ATTR_NOSUID,
+            "nodev" => all.set |= MountAttrFlags::MOUNT_ATTR_NODEV,
+            "noexec" => all.set |= MountAttrFlags::MOUNT_ATTR_NOEXEC,
+            "noatime" => all.set |= MountAttrFlags::MOUNT_ATTR_NOATIME,
+            "strictatime" => all.set |= MountAttrFlags::MOUNT_ATTR_STRICTATIME,
+            "nodiratime" => all.set |= MountAttrFlags::MOUNT_ATTR_NODIRATIME,
+            "nosymfollow" => all.set |= MountAttrFlags::MOUNT_ATTR_NOSYMFOLLOW,
+            "rro" => {
+                all.set |= MountAttrFlags::MOUNT_ATTR_RDONLY;
+                all.recursive_attributes = true;
+            }
+            own => {
+                let (name, value) = own.split_once('=').unwrap_or((own, ""));
+                all.own.push((c_path("mounts", Path::new(name))?, c_path("mounts", Path::new(value))?));
+            }
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,179 @@
+//! A command: a container's own, or a further one.
+
+use super::build::c_path;
+use super::spec::{Bundle, invalid};
+use super::{CStrings, ProcessPlan, UserPlan};
+use crate::{ExecRequest, Failure, FailureKind};
+use oci_spec::runtime::{Capabilities, LinuxCapabilities, Process};
+use std::ffi::CString;
+use std::path::Path;
+use tinyd_ns::caps::{CapSet, CapSets, Capability};
+use tinyd_ns::rlimit::{Resource, Rlimit};
+use tinyd_ns::seccomp::{self, Arch, Profile};
+
+/// What execvp(3) searches when the environment does not say.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+pub(super) fn plan(
+    process: &Process,
+    profile: Option<&Profile>,
+    id: &str,
+    window: Option<(u16, u16)>,
+) -> Result<ProcessPlan, Failure> {
+    let args = process.args().as_deref().unwrap_or_default();
+    let env = process.env().as_deref().unwrap_or_default();
+    command(process, args, env, process.cwd(), profile, id).map(|plan| ProcessPlan {
+        terminal: process.terminal().unwrap_or(false),
+        window,
+        ..plan
+    })
+}
+
+/// A further command in a container: the bundle's process, with what the request says instead.
+pub(crate) fn for_exec(bundle: &Bundle, request: &ExecRequest) -> Result<(ProcessPlan, UserPlan), Failure> {
+    let process = bundle.spec.process().as_ref().ok_or_else(|| invalid("process", "is missing"))?;
+    let mut env = process.env().clone().unwrap_or_default();
+    for entry in &request.env {
+        let name = entry.split_once('=').map_or(entry.as_str(), |(name, _)| name);
+        env.retain(|old| old.split_once('=').is_none_or(|(old, _)| old != name));
+        env.push(entry.clone());
+    }
+    if request.terminal && !env.iter().any(|entry| entry.starts_with("TERM=")) {
+        env.push("TERM=xterm".to_owned());
+    }
+    let cwd = request.cwd.as_ref().map_or(process.cwd().as_path(), |cwd| Path::new(cwd));
+    let annotations = bundle.spec.annotations().as_ref();
+    let user = match (&request.user, annotations.and_then(|all| all.get("dev.tinyd.user"))) {
+        (Some(text), _) | (None, Some(text)) => UserPlan::Text(text.clone()),
+        (None, None) => UserPlan::Ids {
+            uid: process.user().uid(),
+            gid: process.user().gid(),
+            groups: process.user().additional_gids().clone().unwrap_or_default(),
+        },
+    };
+    let plan = command(process, &request.args, &env, cwd, bundle.seccomp.as_ref(), &request.id)?;
+    Ok((ProcessPlan { terminal: request.terminal, window: request.window, ..plan }, user))
+}
+
+fn command(
+    process: &Process,
+    args: &[String],
+    env: &[String],
+    cwd: &Path,
+    profile: Option<&Profile>,
+    id: &str,
+) -> Result<ProcessPlan, Failure> {
+    if args.is_empty() {
+        return Err(Failure::new(FailureKind::Invalid, "Missing container command"));
+    }
+    if !cwd.is_absolute() {
+        return Err(invalid("process.cwd", format!("{} is not an absolute path", cwd.display())));
+    }
+    // An entry without "=" would be taken for something else by whatever reads it next (CVE-2026-57231).
+    if let Some(entry) = env.iter().find(|entry| entry.find('=').is_none_or(|at| at == 0)) {
+        return Err(invalid("process.env", format!("{entry:?} is not NAME=VALUE")));
+    }
+    let strings = |property, list: &[String]| {
+        list.iter().map(|text| c_path(property, Path::new(text))).collect::<Result<Vec<_>, _>>()
+    };
+    let search = env.iter().rev().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
+    Ok(ProcessPlan {
+        candidates: candidates(&args[0], search)?,
+        has_home: env.iter().any(|entry| entry.starts_with("HOME=")),
+        args: CStrings::new(strings("process.args", args)?, 0),
+        env: CStrings::new(strings("process.env", env)?, 1),
+        cwd: c_path("process.cwd", cwd)?,
+        caps: caps(process.capabilities().as_ref()),
+        no_new_privileges: process.no_new_privileges().unwrap_or(false),
+        rlimits: rlimits(process)?,
+        seccomp: profile.map(compile).transpose()?,
+        umask: process.user().umask().unwrap_or(0o022),
+        keyring: c_path("id", Path::new(&format!("_ses.{id}")))?,
+        terminal: false,
+        window: None,
+    })
+}
+
+/// Where a program may be: as execvp(3), but looked for inside the container.
+fn candidates(program: &str, search: &str) -> Result<Vec<CString>, Failure> {
+    if program.contains('/') {
+        return Ok(vec![c_path("process.args", Path::new(program))?]);
+    }
+    if program.is_empty() {
+        return Err(Failure::new(FailureKind::CommandNotFound, "\"\" is no program"));
+    }
+    search
+        .split(':')
+        .map(|folder| if folder.is_empty() { "." } else { folder })
+        .map(|folder| c_path("process.env", &Path::new(folder).join(program)))
+        .collect()
+}
+
+fn caps(spec: Option<&LinuxCapabilities>) -> CapSets {
+    // What cannot be had is not asked for: the kernel would refuse the whole set.
+    let bounding = CapSet::bounding();
+    let set = |list: &Option<Capabilities>| {
+        list.iter()
+            .flatten()
+            .filter_map(|name| Capability::from_name(&name.to_string()).ok())
+            .collect::<CapSet>()
+            .intersect(bounding)
+    };
+    let Some(spec) = spec else {
+        return CapSets {
+            bounding: CapSet::EMPTY,
+            effective: CapSet::EMPTY,
+            permitted: CapSet::EMPTY,
+            inheritable: CapSet::EMPTY,
+            ambient: CapSet::EMPTY,
+        };
+    };
+    CapSets {
+        bounding: set(spec.bounding()),
+        effective: set(spec.effective()),
+        permitted: set(spec.permitted()),
+        inheritable: set(spec.inheritable()),
+        ambient: set(spec.ambient()),
+    }
+}
+
+fn rlimits(process: &Process) -> Result<Vec<Rlimit>, Failure> {
+    let list = process.rlimits().iter().flatten().map(|limit| {
+        let name = limit.typ().to_string();
+        let resource = name.parse::<Resource>().map_err(|error| invalid("process.rlimits", error))?;
+        // The specification writes "no limit" as the largest number.
+        let value = |n: u64| (n != u64::MAX).then_some(n);
+        Ok(Rlimit { resource, soft: value(limit.soft()), hard: value(limit.hard()) })
+    });
+    list.collect()
+}
+
+fn compile(profile: &Profile) -> Result<(seccomp::Program, seccomp::FilterFlags), Failure> {
+    let compiled = seccomp::compile(profile, Arch::NATIVE).map_err(|error| {
+        Failure::new(FailureKind::Invalid, "config.json: linux.seccomp").caused_by(&error)
+    })?;
+    if compiled.program.needs_listener() {
+        return Err(invalid(
+            "linux.seccomp",
+            "SCMP_ACT_NOTIFY is not supported by this version of tinyd-runtime",
+        ));
+    }
+    Ok((compiled.program, profile.filter_flags()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_looked_for_as_execvp_does() {
+        let list = |program, search| -> Vec<String> {
+            candidates(program, search).unwrap().iter().map(|c| c.to_string_lossy().into_owned()).collect()
+        };
+        assert_eq!(list("ls", "/usr/bin:/bin"), ["/usr/bin/ls", "/bin/ls"]);
+        assert_eq!(list("ls", ":/bin"), ["./ls", "/bin/ls"]);
+        assert_eq!(list("./ls", "/bin"), ["./ls"]);
+        assert_eq!(list("/bin/ls", ""), ["/bin/ls"]);
+        assert_eq!(candidates("", "/bin").unwrap_err().kind, FailureKind::CommandNotFound);
+    }
+}

@@ -1,0 +1,48 @@
+//! Reading a bundle's `config.json`.
+
+use crate::{Failure, FailureKind};
+use oci_spec::runtime::Spec;
+use serde::Deserialize;
+use std::path::Path;
+use tinyd_ns::seccomp::Profile;
+
+/// A bundle's configuration.
+pub(crate) struct Bundle {
+    pub(crate) spec: Spec,
+    /// The seccomp profile, in the type of the crate that compiles it.
+    pub(crate) seccomp: Option<Profile>,
+}
+
+/// The one part of the configuration that is read into a type of ours.
+#[derive(Deserialize)]
+struct SeccompOnly {
+    linux: Option<LinuxSeccompOnly>,
+}
+
+#[derive(Deserialize)]
+struct LinuxSeccompOnly {
+    seccomp: Option<Profile>,
+}
+
+impl Bundle {
+    pub(crate) fn load(folder: &Path) -> Result<Self, Failure> {
+        let path = folder.join("config.json");
+        let failed = |kind, error: &(dyn std::error::Error + 'static)| {
+            Failure::new(kind, format!("read {}", path.display())).caused_by(error)
+        };
+        let bytes = std::fs::read(&path).map_err(|error| failed(FailureKind::Internal, &error))?;
+        let parts: SeccompOnly =
+            serde_json::from_slice(&bytes).map_err(|error| failed(FailureKind::Invalid, &error))?;
+        let spec = serde_json::from_slice(&bytes).map_err(|error| failed(FailureKind::Invalid, &error))?;
+        Ok(Self { spec, seccomp: parts.linux.and_then(|linux| linux.seccomp) })
+    }
+
+    pub(crate) fn wants_terminal(&self) -> bool {
+        self.spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false)
+    }
+}
+
+/// A bundle that cannot be run, and which property says so.
+pub(crate) fn invalid(property: &str, why: impl std::fmt::Display) -> Failure {
+    Failure::new(FailureKind::Invalid, format!("config.json: {property}: {why}"))
+}

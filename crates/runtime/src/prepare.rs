@@ -1,0 +1,139 @@
+//! The parent's part of the mounts: what needs the host's rights is made here, as detached mounts, and travels to the
+//! child as descriptors.
+
+use crate::plan::{BindPlan, MountSource, Plan};
+use crate::{Failure, FailureKind, Rootfs};
+use rustix::fs::CWD;
+use rustix::io::Errno;
+use rustix::mount::MountAttrFlags;
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use tinyd_fs::mount::{Changes, DetachedMount};
+use tinyd_fs::overlay::{IdMap, Overlay, Writable};
+use tinyd_ns::caps;
+use tinyd_ns::credentials::FileSystemIds;
+
+/// The user namespace that mounts are shown in.
+#[derive(Clone, Copy)]
+pub(crate) struct Mapping<'fd> {
+    pub(crate) user_namespace: BorrowedFd<'fd>,
+    pub(crate) root: (u32, u32),
+}
+
+/// The overlays of a root file system, the root first; or the bundle's own folder when there are none.
+pub(crate) fn rootfs(
+    rootfs: &Rootfs,
+    folder: &Path,
+    mapping: Option<Mapping<'_>>,
+) -> Result<Vec<DetachedMount>, Failure> {
+    if rootfs.overlays.is_empty() {
+        let changes = Changes { private: true, recursive: true, ..Changes::NONE };
+        return clone_of(folder, true, &changes).map(|mount| vec![mount]);
+    }
+    rootfs
+        .overlays
+        .iter()
+        .map(|overlay| {
+            Overlay {
+                lowers: &overlay.lowers,
+                writable: Writable { upper: &overlay.upper, work: &overlay.work, volatile: rootfs.volatile },
+                // Device nodes of an image are nobody's way to a device: those there are lie in /dev.
+                attributes: MountAttrFlags::MOUNT_ATTR_NODEV,
+                idmap: mapping.map(|m| IdMap { user_namespace: m.user_namespace, root: m.root }),
+            }
+            .mount(as_mapped_root)
+            .map_err(|error| {
+                let failure = Failure::new(FailureKind::Internal, "put the root file system together");
+                let failure = failure.caused_by(&error);
+                match error.io().and_then(std::io::Error::raw_os_error) {
+                    Some(libc::EINVAL) if mapping.is_some() => failure.with_hint(
+                        "a file system of its layers, or this kernel, may not map ids: try --userns host",
+                    ),
+                    _ => failure,
+                }
+            })
+        })
+        .collect()
+}
+
+/// Makes an overlay as the user who is root inside, but with the rights that this process has.
+fn as_mapped_root((uid, gid): (u32, u32), create: &mut dyn FnMut()) {
+    // Without the bit, file-system ids other than root's take capabilities away. Where it cannot be set, the overlay
+    // says so by failing.
+    if caps::set_no_setuid_fixup(true).is_ok() {
+        let ids = FileSystemIds::assume(uid, gid);
+        create();
+        drop(ids);
+        let _ = caps::set_no_setuid_fixup(false);
+    } else {
+        create();
+    }
+}
+
+/// The other mounts that the parent makes, in the order in which the child will ask for them.
+pub(crate) fn mounts(plan: &Plan, mapping: Option<Mapping<'_>>) -> Result<Vec<OwnedFd>, Failure> {
+    let mut all = Vec::new();
+    for mount in &plan.mounts {
+        match &mount.source {
+            MountSource::New { .. } => {}
+            MountSource::Dev { options, attributes } => {
+                let options = options.iter().map(|(name, value)| (name.as_c_str(), value.as_c_str()));
+                let dev = tinyd_fs::dev::make(options, *attributes, mapping.map_or((0, 0), |m| m.root));
+                let dev =
+                    dev.map_err(|error| Failure::new(FailureKind::Internal, "make /dev").caused_by(&error))?;
+                all.push(dev.into_fd());
+            }
+            MountSource::Bind(bind) => all.push(self::bind(bind, mapping)?),
+            MountSource::Cgroup { attributes, views } => {
+                let changes = Changes { set: *attributes, private: true, ..Changes::NONE };
+                for view in views {
+                    all.push(clone_of(&view.source, false, &changes)?.into_fd());
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn bind(bind: &BindPlan, mapping: Option<Mapping<'_>>) -> Result<OwnedFd, Failure> {
+    let changes = Changes {
+        set: if bind.attributes_recursive { bind.attributes } else { MountAttrFlags::empty() },
+        private: true,
+        user_namespace: mapping.filter(|_| bind.idmap).map(|m| m.user_namespace),
+        recursive: bind.recursive,
+        ..Changes::NONE
+    };
+    let mount = clone_of(&bind.source, bind.recursive, &changes)?;
+    if !bind.attributes_recursive && !bind.attributes.is_empty() {
+        let attributes = Changes { set: bind.attributes, ..Changes::NONE };
+        mount.change(&attributes).map_err(|errno| failed("bind", &bind.source, errno))?;
+    }
+    Ok(mount.into_fd())
+}
+
+fn clone_of(path: &Path, recursive: bool, changes: &Changes<'_>) -> Result<DetachedMount, Failure> {
+    let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| failed("bind", path, Errno::INVAL))?;
+    let mount =
+        DetachedMount::clone_of(CWD, &name, recursive).map_err(|errno| failed("bind", path, errno))?;
+    mount.change(changes).map_err(|errno| match (errno, changes.user_namespace) {
+        (Errno::INVAL | Errno::PERM, Some(_)) => failed("map the ids of", path, errno)
+            .with_hint("its file system, or one mounted below it, cannot be shown to a user namespace: use --userns host"),
+        _ => failed("bind", path, errno),
+    })?;
+    Ok(mount)
+}
+
+fn failed(operation: &str, path: &Path, errno: Errno) -> Failure {
+    let kind = if errno == Errno::NOENT { FailureKind::Invalid } else { FailureKind::Internal };
+    Failure::new(kind, format!("{operation} {}", path.display())).caused_by(&std::io::Error::from(errno))
+}
+
+/// The descriptors of mounts, for sending.
+pub(crate) fn borrowed<'fd>(
+    rootfs: &'fd [DetachedMount],
+    mounts: &'fd [OwnedFd],
+) -> impl Iterator<Item = BorrowedFd<'fd>> {
+    rootfs.iter().map(AsFd::as_fd).chain(mounts.iter().map(AsFd::as_fd))
+}

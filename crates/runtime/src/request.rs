@@ -1,0 +1,134 @@
+//! What the engine asks of `tinyd-runtime`: plain records, sent as JSON in the first packets.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The first message on the socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Start a container and watch over it.
+    Start(Box<StartRequest>),
+    /// Run a further command in one.
+    Exec(Box<ExecRequest>),
+    /// Mount a container's root file system where the host's other programs see it.
+    Mount(Box<MountRequest>),
+}
+
+/// Start a container's bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartRequest {
+    /// The container's id, for messages and as name of its session keyring.
+    pub id: String,
+    /// The folder that holds `config.json`.
+    pub bundle: PathBuf,
+    /// The container's folder of run-time state; made when it is missing. See [`state`](crate::state) for what is in it.
+    pub run_dir: PathBuf,
+    /// The container's own cgroup, relative to each hierarchy's root; must not exist yet.
+    pub cgroup: String,
+    /// The cgroup that the monitor moves into; made when it is missing.
+    pub monitor_cgroup: String,
+    /// How the root file system is put together.
+    pub rootfs: Rootfs,
+    /// The sender wants the command's output and exit on this socket.
+    pub attach: bool,
+    /// The command's standard input is a pipe that `Stdin` packets fill; otherwise it reads nothing.
+    pub interactive: bool,
+    /// Rows and columns of the terminal, where the bundle asks for one.
+    pub window: Option<(u16, u16)>,
+    /// Where the output is kept.
+    pub log: Option<LogSpec>,
+    /// Where the record of the exit is copied, with fsync, after it was told.
+    pub exit_copy: Option<PathBuf>,
+    /// A folder that is synced to disk in the background once the command runs.
+    pub sync: Option<PathBuf>,
+    /// Done in this order when the command has ended, before anyone is told. Not done when the start fails: what the
+    /// sender made is then the sender's to undo.
+    pub release: Vec<Release>,
+    /// Trees that are removed after everyone was told.
+    pub trash: Vec<PathBuf>,
+}
+
+/// A step that frees something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Release {
+    /// Remove a file or link; one that is not there is no error.
+    Unlink(PathBuf),
+    /// Move a file or folder.
+    Rename(PathBuf, PathBuf),
+}
+
+/// A root file system as a set of overlays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rootfs {
+    /// The root first, then whatever lies below it (`usr` of a root made from the host). Empty: the bundle's `root.path`
+    /// is used as it is.
+    pub overlays: Vec<OverlayMount>,
+    /// Skip every sync: for containers that do not outlive their command. Such an upper cannot be mounted twice.
+    pub volatile: bool,
+}
+
+/// One overlay of a root file system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverlayMount {
+    /// Where it is mounted, relative to the root; empty for the root itself.
+    pub target: PathBuf,
+    /// The layers that are read, topmost first.
+    pub lowers: Vec<PathBuf>,
+    /// The layer that is written.
+    pub upper: PathBuf,
+    /// The overlay's scratch folder, on the file system of `upper`.
+    pub work: PathBuf,
+}
+
+/// A log of the command's output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSpec {
+    /// The file that is written; older ones have `.1`, `.2`, … behind their names.
+    pub path: PathBuf,
+    /// A file that would grow beyond so many bytes is put away.
+    pub max_bytes: u64,
+    /// How many files are kept, the one being written among them.
+    pub max_files: u32,
+}
+
+/// Run a further command in a running container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecRequest {
+    /// The container's id, for messages.
+    pub id: String,
+    /// The folder that holds `config.json`.
+    pub bundle: PathBuf,
+    /// The container's folder of run-time state.
+    pub run_dir: PathBuf,
+    /// The container's cgroup.
+    pub cgroup: String,
+    /// The command with its arguments.
+    pub args: Vec<String>,
+    /// `NAME=VALUE`, added to the bundle's environment.
+    pub env: Vec<String>,
+    /// Absolute path inside; the bundle's when `None`.
+    pub cwd: Option<String>,
+    /// `USER[:GROUP]`; the bundle's when `None`.
+    pub user: Option<String>,
+    /// Gives it a terminal.
+    pub terminal: bool,
+    /// Its standard input is a pipe that `Stdin` packets fill; otherwise it reads nothing.
+    pub interactive: bool,
+    /// The sender does not wait: the command's output goes nowhere and it outlives the connection.
+    pub detach: bool,
+    /// Rows and columns of the terminal.
+    pub window: Option<(u16, u16)>,
+}
+
+/// Mount a stopped container's root file system in the host's own mount namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountRequest {
+    /// The container's id, for messages.
+    pub id: String,
+    /// The folder that holds `config.json`, which has the id maps.
+    pub bundle: PathBuf,
+    /// What is mounted.
+    pub rootfs: Rootfs,
+    /// An existing folder.
+    pub target: PathBuf,
+}

@@ -1,0 +1,139 @@
+//! What is kept of a container while it runs and after it: small files in its run-time folder, on tmpfs.
+//!
+//! | file | written | what it says |
+//! |---|---|---|
+//! | `state.json` | when the command runs | [`RunState`] |
+//! | `exit.json` | when the command has ended, *before* it is reaped | [`ExitRecord`] |
+//! | `monitor.sock` | before the start | the monitor's socket: `wait` and `attach` connect to it |
+//! | `stdin`, `stdout`, `stderr` | before the start | FIFOs: the command's streams, where it has no terminal |
+//!
+//! Records are written whole, to a file beside, and renamed.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+/// A process that cannot be mistaken for a later one with its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessId {
+    /// As the host numbers it.
+    pub pid: u32,
+    /// Clock ticks between the machine's start and its own (proc_pid_stat(5), field 22).
+    pub start_time: u64,
+}
+
+impl ProcessId {
+    /// The identity of a process that runs now.
+    pub fn of(pid: u32) -> io::Result<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        // The second field is the program's name in brackets, which may itself hold brackets and blanks.
+        let start_time = stat
+            .rsplit_once(')')
+            .and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19))
+            .and_then(|field| field.parse().ok())
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat")))?;
+        Ok(Self { pid, start_time })
+    }
+
+    /// It runs still (a zombie counts: its exit was not taken).
+    pub fn is_alive(self) -> bool {
+        Self::of(self.pid).is_ok_and(|now| now == self)
+    }
+
+    /// A descriptor of it, if it is there still.
+    pub fn open(self) -> Option<std::os::fd::OwnedFd> {
+        let fd = tinyd_ns::pidfd::open(self.pid).ok()?;
+        // Checked after opening: from here on the descriptor cannot come to mean another process.
+        self.is_alive().then_some(fd)
+    }
+}
+
+/// A running container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunState {
+    /// Its first process.
+    pub init: ProcessId,
+    /// Its monitor.
+    pub monitor: ProcessId,
+    /// When the command was started, in nanoseconds since 1970.
+    pub started_ns: i64,
+    /// The machine's boot in which all this is true (`/proc/sys/kernel/random/boot_id`).
+    pub boot_id: String,
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitRecord {
+    /// The command's own code, or 128+n when signal n ended it.
+    pub code: u8,
+    /// The kernel killed a process of it for want of memory.
+    pub oom_killed: bool,
+    /// When the command was started, in nanoseconds since 1970.
+    pub started_ns: i64,
+    /// When it ended, in nanoseconds since 1970.
+    pub finished_ns: i64,
+}
+
+/// Name of the file that holds a [`RunState`].
+pub const STATE_FILE: &str = "state.json";
+/// Name of the file that holds an [`ExitRecord`].
+pub const EXIT_FILE: &str = "exit.json";
+/// Name of the monitor's socket.
+pub const SOCKET_FILE: &str = "monitor.sock";
+
+/// Reads a record; `None` when there is none.
+pub fn load<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a record whole: to a file beside it, which is then renamed. With `sync` it is on the disk afterwards.
+pub fn store<T: Serialize>(path: &Path, record: &T, sync: bool) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let mut file = fs::File::create(&beside)?;
+    file.write_all(&serde_json::to_vec(record)?)?;
+    if sync {
+        file.sync_all()?;
+    }
+    fs::rename(&beside, path)?;
+    if sync && let Some(folder) = path.parent() {
+        fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// The machine's boot id.
+pub fn boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_told_from_a_later_one() {
+        let me = ProcessId::of(std::process::id()).unwrap();
+        assert!(me.is_alive());
+        assert!(me.open().is_some());
+        let other = ProcessId { start_time: me.start_time + 1, ..me };
+        assert!(!other.is_alive());
+        assert!(other.open().is_none());
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(EXIT_FILE);
+        assert_eq!(load::<ExitRecord>(&path).unwrap(), None);
+        let record = ExitRecord { code: 137, oom_killed: true, started_ns: 1, finished_ns: 2 };
+        store(&path, &record, true).unwrap();
+        assert_eq!(load(&path).unwrap(), Some(record));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,160 @@
+//! `cargo xtask test`: sets the machine up, builds, runs every test, and compares the machine with what it was before.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::geteuid;
+use tinyd_tests::leak::{self, Scope, Snapshot};
+use tinyd_tests::{paths, proc};
+
+use crate::tally::{self, Tally};
+use crate::workspace::cargo;
+use crate::{build_cmd, setup, shell};
+
+/// Runs the tests whose name contains `filter`, or all.
+pub(crate) fn run(filter: Option<&str>) -> Result<bool> {
+    let is_root = geteuid().is_root();
+    title("set-up");
+    setup::run()?;
+    build_cmd::run()?;
+    let before = Snapshot::take(&Scope::Machine);
+    let mut summary = Summary::default();
+    let skips = paths::target().join("skipped-tests");
+    forget(&skips)?;
+
+    title("tiers pure and namespace: unit tests, doc tests and examples of every crate");
+    summary.add(cargo_test(filter, &skips)?);
+    title("tier root: the built programs on the real kernel");
+    if is_root {
+        summary.add(black_box(filter, &skips)?);
+    } else {
+        println!("SKIPPED tier root (not root)");
+        summary.ok &= !shell::is_ci();
+    }
+    title("the machine, compared with what it was before");
+    summary.ok &= compare(&before);
+    if is_root {
+        remove_shared_cgroups();
+    }
+    summary.ok &= show_skips(&skips)?;
+    if filter.is_some() && summary.tally == Tally::default() {
+        bail!("no test has a name like that");
+    }
+    println!("\n{} passed, {} failed", summary.tally.passed, summary.tally.failed);
+    Ok(summary.ok)
+}
+
+#[derive(Debug)]
+struct Summary {
+    ok: bool,
+    tally: Tally,
+}
+
+impl Default for Summary {
+    fn default() -> Summary {
+        Summary { ok: true, tally: Tally::default() }
+    }
+}
+
+impl Summary {
+    fn add(&mut self, (ok, tally): (bool, Tally)) {
+        self.ok &= ok;
+        self.tally += tally;
+    }
+}
+
+fn title(text: &str) {
+    println!("\n== {text}");
+}
+
+fn cargo_test(filter: Option<&str>, skips: &Path) -> Result<(bool, Tally)> {
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--exclude", "tinyd-tests", "--no-fail-fast"]).args(filter);
+    tally::run(command.env("TINYD_SKIPS", skips))
+}
+
+/// The black-box tests by nextest, which gives each a process of its own, where it is installed.
+fn black_box(filter: Option<&str>, skips: &Path) -> Result<(bool, Tally)> {
+    let threads = threads().to_string();
+    let mut command = cargo();
+    if shell::works(cargo().args(["nextest", "--version"])) {
+        command.args(["nextest", "run", "--package", "tinyd-tests", "--no-fail-fast", "--no-tests", "pass"]);
+        command.args(["--test-threads", &threads]).args(filter);
+    } else {
+        command.args(["test", "--package", "tinyd-tests", "--lib", "--tests", "--no-fail-fast"]).args(filter);
+        command.args(["--", "--test-threads", &threads]);
+    }
+    command.env("TINYD_BIN", paths::tinyd()).env("TINYD_SKIPS", skips);
+    tally::run(&mut command)
+}
+
+/// A container's life is mostly the kernel's waiting: two tests a processor, unless `TINYD_TEST_THREADS` says otherwise.
+fn threads() -> usize {
+    let wanted = std::env::var("TINYD_TEST_THREADS").ok().and_then(|text| text.parse().ok());
+    wanted.unwrap_or_else(|| 2 * std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// Whether nothing is on the machine that was not there before the tests.
+fn compare(before: &Snapshot) -> bool {
+    let left = leak::left_over(before, &Scope::Machine, Duration::from_secs(10));
+    if left.is_empty() {
+        println!("nothing was left behind");
+    } else {
+        println!("LEFT BEHIND by the tests as a whole:\n{}", leak::describe(&left));
+    }
+    left.is_empty()
+}
+
+/// The two folders that all containers share stay as long as the machine is used; after the tests they go.
+fn remove_shared_cgroups() {
+    for hierarchy in proc::cgroups::hierarchies() {
+        for name in ["tinyd/monitor", "tinyd"] {
+            // Not there, or in use by a container that is not the tests': both are as they should be.
+            let _ = fs::remove_dir(hierarchy.mount.join(name));
+        }
+    }
+}
+
+fn forget(skips: &Path) -> Result<()> {
+    match fs::remove_file(skips) {
+        Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
+            Err(err).with_context(|| format!("cannot remove {}", skips.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Shows what was skipped; in CI that is a failure.
+fn show_skips(skips: &Path) -> Result<bool> {
+    let text = match fs::read_to_string(skips) {
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        other => other.with_context(|| format!("cannot read {}", skips.display()))?,
+    };
+    title("skipped");
+    print!("{text}");
+    Ok(!shell::is_ci())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skips_are_shown_and_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let skips = dir.path().join("skips");
+        forget(&skips).unwrap();
+        assert!(show_skips(&skips).unwrap());
+        fs::write(&skips, "SKIPPED it (why)\n").unwrap();
+        assert_eq!(show_skips(&skips).unwrap(), !shell::is_ci());
+        forget(&skips).unwrap();
+        assert!(!skips.exists());
+    }
+
+    #[test]
+    fn there_is_at_least_one_thread() {
+        assert!(threads() >= 1);
+    }
+}
