@@ -53,6 +53,8 @@ impl DetachedMount {
         attributes: MountAttrFlags,
     ) -> Result<Self, Errno> {
         let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+        // Shown as the source in mountinfo.
+        fsconfig_set_string(&context, c"source", kind)?;
         for (name, value) in options {
             if value.is_empty() {
                 fsconfig_set_flag(&context, name)?;

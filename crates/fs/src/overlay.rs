@@ -60,8 +60,9 @@ impl Overlay<'_> {
     pub fn mount(&self, as_mapped_root: impl FnOnce((u32, u32), &mut dyn FnMut())) -> Result<DetachedMount> {
         let failed = |operation| Error::file_system::<Errno>(operation, "overlay");
         let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(failed("open"))?;
-        for lower in self.lowers {
-            let layer = self.layer(lower)?;
+        // A detached mount is dissolved with its descriptor: all are held until the overlay has taken its own copies.
+        let layers = self.lowers.iter().map(|lower| self.layer(lower)).collect::<Result<Vec<_>>>()?;
+        for (layer, lower) in layers.iter().zip(self.lowers) {
             fsconfig_set_fd(&context, "lowerdir+", layer.as_fd())
                 .map_err(Error::path("use as lowerdir", lower))?;
         }

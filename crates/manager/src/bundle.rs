@@ -8,7 +8,7 @@ mod process;
 
 use crate::error::{Error, Result};
 use crate::store::Record;
-use oci_spec::runtime::{LinuxIdMapping, RootBuilder, Spec};
+use oci_spec::runtime::{LinuxIdMapping, LinuxIdMappingBuilder, RootBuilder, Spec};
 use std::collections::HashMap;
 use std::path::Path;
 use tinyd_ns::caps::CapSet;
@@ -29,10 +29,9 @@ pub(crate) struct Host {
 
 impl Host {
     /// Looks at this host.
-    pub(crate) fn detect() -> Result<Self> {
-        let bounding = CapSet::bounding()
-            .map_err(|source| Error::Bundle { part: "capabilities", source: Box::new(source) })?;
-        Ok(Self { capabilities: CapSet::DEFAULT.intersection(bounding), masked: hidden::masked_here() })
+    pub(crate) fn detect() -> Self {
+        // What the engine itself may not have it cannot give.
+        Self { capabilities: CapSet::DEFAULT.intersect(CapSet::bounding()), masked: hidden::masked_here() }
     }
 }
 
@@ -64,11 +63,12 @@ fn annotations(record: &Record) -> Result<Option<HashMap<String, String>>> {
 
 /// The container's ids on the host; `None` without a user namespace.
 fn id_map(record: &Record) -> Option<Vec<LinuxIdMapping>> {
-    record.id_base().map(|base| {
-        let mut map = LinuxIdMapping::default();
-        map.set_container_id(0).set_host_id(base).set_size(crate::ids::RANGE);
-        vec![map]
-    })
+    // A builder without rules of its own cannot fail; if it did, there would be no map, and so no container.
+    let map = LinuxIdMappingBuilder::default()
+        .container_id(0u32)
+        .host_id(record.id_base()?)
+        .size(crate::ids::RANGE);
+    map.build().ok().map(|map| vec![map])
 }
 
 #[cfg(test)]
@@ -125,13 +125,25 @@ mod tests {
         assert!(linux["seccomp"]["defaultAction"].as_str().unwrap().starts_with("SCMP_ACT_"));
         assert_eq!(linux.get("devices"), None);
         assert_eq!(config.get("annotations"), None);
-        let targets: Vec<&str> =
-            config["mounts"].as_array().unwrap().iter().map(|one| one["destination"].as_str().unwrap()).collect();
+        let targets: Vec<&str> = config["mounts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["destination"].as_str().unwrap())
+            .collect();
         assert_eq!(
             targets,
             [
-                "/proc", "/dev", "/dev/pts", "/sys", "/sys/fs/cgroup", "/dev/mqueue", "/dev/shm",
-                "/etc/resolv.conf", "/etc/hostname", "/etc/hosts",
+                "/proc",
+                "/dev",
+                "/dev/pts",
+                "/sys",
+                "/sys/fs/cgroup",
+                "/dev/mqueue",
+                "/dev/shm",
+                "/etc/resolv.conf",
+                "/etc/hostname",
+                "/etc/hosts",
             ]
         );
     }
@@ -154,7 +166,9 @@ mod tests {
         assert_eq!(binds.len(), 4);
         assert!(binds.iter().all(|one| one["uidMappings"] == map && one["gidMappings"] == map));
         assert_eq!(binds[3]["options"], json!(["rbind", "rprivate", "rro"]));
-        assert!(mounts.iter().filter(|one| one["type"] != "bind").all(|one| one.get("uidMappings").is_none()));
+        assert!(
+            mounts.iter().filter(|one| one["type"] != "bind").all(|one| one.get("uidMappings").is_none())
+        );
         let last = config["linux"]["namespaces"].as_array().unwrap().last().unwrap()["type"].clone();
         assert_eq!(last, "user");
     }
@@ -173,7 +187,13 @@ mod tests {
         assert_eq!(plain["linux"].get("sysctl"), None);
         assert!(!plain["linux"]["namespaces"].to_string().contains("network"));
         let sys = |config: &Value| {
-            config["mounts"].as_array().unwrap().iter().find(|one| one["destination"] == "/sys").unwrap().clone()
+            config["mounts"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|one| one["destination"] == "/sys")
+                .unwrap()
+                .clone()
         };
         assert_eq!(sys(&plain)["type"], "sysfs");
         // sysfs belongs to the network namespace's owner, which is not this user namespace.
@@ -201,6 +221,9 @@ mod tests {
             };
         });
         let limits = make(&record)["linux"]["resources"].clone();
-        assert_eq!(limits, json!({"memory": {"limit": 64 << 20}, "cpu": {"quota": 25000, "period": 100_000}}));
+        assert_eq!(
+            limits,
+            json!({"memory": {"limit": 64 << 20}, "cpu": {"quota": 25000, "period": 100_000}})
+        );
     }
 }

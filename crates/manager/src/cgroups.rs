@@ -40,7 +40,10 @@ impl Core {
                 let explicit = Limits { pids_max: None, ..wanted };
                 driver.validate(&explicit).map_err(refused)?;
                 resources.pids = Some(-1);
-                Ok(Some("this host has no cgroup controller pids: the number of processes is not limited".to_owned()))
+                Ok(Some(
+                    "this host has no cgroup controller pids: the number of processes is not limited"
+                        .to_owned(),
+                ))
             }
             Err(error) => Err(refused(error)),
         }
@@ -48,7 +51,8 @@ impl Core {
 
     /// Kills whatever is in a container's group. A group that is gone is no error.
     pub(crate) fn kill_cgroup(&self, id: &str) -> Result<()> {
-        let failed = |source| Error::Cgroup { operation: "kill", container: ids::short(id).to_owned(), source };
+        let failed =
+            |source| Error::Cgroup { operation: "kill", container: ids::short(id).to_owned(), source };
         match self.open_cgroup(id)? {
             Some(group) => present(group.kill()).map_err(failed).map(drop),
             None => Ok(()),
@@ -58,24 +62,28 @@ impl Core {
     /// Kills whatever is in a container's group, waits until it is dead, and removes the group.
     pub(crate) fn discard_cgroup(&self, id: &str) -> Result<()> {
         let Some(group) = self.open_cgroup(id)? else { return Ok(()) };
-        let failed =
-            |operation| move |source| Error::Cgroup { operation, container: ids::short(id).to_owned(), source };
+        let failed = |operation| {
+            move |source| Error::Cgroup { operation, container: ids::short(id).to_owned(), source }
+        };
         present(group.kill()).map_err(failed("kill"))?;
         // A process that cannot die keeps the group: removing it then says so.
-        until(PATIENCE, || Ok(present(group.is_populated())?.is_none_or(|populated| !populated).then_some(())))
-            .map_err(failed("look into"))?;
+        until(PATIENCE, || {
+            Ok(present(group.is_populated())?.is_none_or(|populated| !populated).then_some(()))
+        })
+        .map_err(failed("look into"))?;
         group.remove().map_err(failed("remove"))
     }
 
     fn open_cgroup(&self, id: &str) -> Result<Option<Box<dyn Cgroup>>> {
-        let failed = |source| Error::Cgroup { operation: "open", container: ids::short(id).to_owned(), source };
+        let failed =
+            |source| Error::Cgroup { operation: "open", container: ids::short(id).to_owned(), source };
         let path = CgroupPath::new(&path(id)).map_err(failed)?;
         present(self.cgroups()?.open(&path)).map_err(failed)
     }
 }
 
 /// "Not found" is no error of a tear-down.
-fn present<T>(result: tinyd_cgroup::Result<T>) -> tinyd_cgroup::Result<Option<T>> {
+pub(crate) fn present<T>(result: tinyd_cgroup::Result<T>) -> tinyd_cgroup::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_not_found() => Ok(None),

@@ -1,6 +1,6 @@
 //! `check`: whatever has no owner.
 
-use crate::cgroups::{MONITORS, PARENT};
+use crate::cgroups::{MONITORS, PARENT, present};
 use crate::core::Core;
 use crate::erase::{mounts_below, unmount_below};
 use crate::error::{Error, Result};
@@ -9,8 +9,12 @@ use crate::lock::ContainerLock;
 use crate::store::{RECORD_FILE, entries, remove_tree, unlink};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 use tinyd_cgroup::CgroupPath;
 use tinyd_engine::{CheckReport, Finding};
+
+/// A group that another engine has just made is empty until its first process joins.
+const JOINING: Duration = Duration::from_millis(500);
 
 /// Findings as they are made, and whether they are put right.
 struct Report {
@@ -20,11 +24,11 @@ struct Report {
 
 impl Report {
     /// Notes a finding and puts it right, where that is wanted. A remedy returns what it could not do.
-    fn find(&mut self, object: impl ToString, problem: &str, remedy: impl FnOnce() -> Vec<Error>) {
+    fn find(&mut self, object: impl AsRef<Path>, problem: &str, remedy: impl FnOnce() -> Vec<Error>) {
         let failures = if self.repair { remedy() } else { Vec::new() };
         let failure: Vec<String> = failures.iter().map(Error::line).collect();
         self.findings.push(Finding {
-            object: object.to_string(),
+            object: object.as_ref().display().to_string(),
             problem: problem.to_owned(),
             repaired: self.repair && failure.is_empty(),
             failure: (!failure.is_empty()).then(|| failure.join("; ")),
@@ -39,41 +43,47 @@ fn errors(result: Result<()>) -> Vec<Error> {
 impl Core {
     pub(crate) fn check(&self, repair: bool) -> Result<CheckReport> {
         let mut report = Report { repair, findings: Vec::new() };
-        self.check_intents(&mut report)?;
-        self.check_containers(&mut report)?;
+        self.check_state(&mut report)?;
+        self.check_cgroups(&mut report)?;
+        Ok(CheckReport { findings: report.findings })
+    }
+
+    /// Everything but the control groups, which the engines of a machine share.
+    fn check_state(&self, report: &mut Report) -> Result<()> {
+        self.check_intents(report)?;
+        self.check_containers(report)?;
         let known: BTreeSet<String> = self.store.ids()?.into_iter().collect();
         // Whoever has an intent is at work: what it has made so far has an owner.
         let busy: BTreeSet<String> = entries(&self.store.run_root().join("intents"))?.into_iter().collect();
         let owned = |id: &str| known.contains(id) || busy.contains(id);
         for (link, owner) in self.store.names()? {
             if !owned(&owner) {
-                report.find(link.display(), "is the name of no container", || errors(self.free(&link, &owner)));
+                report.find(&link, "is the name of no container", || errors(self.free(&link, &owner)));
             }
         }
         for (link, owner) in self.store.leases()? {
             if !owned(&owner) {
-                report.find(link.display(), "is a lease of no container", || errors(self.free(&link, &owner)));
+                report.find(&link, "is a lease of no container", || errors(self.free(&link, &owner)));
             }
         }
         let run = self.store.run_root().join("containers");
         for id in entries(&run)?.into_iter().filter(|id| is_id(id) && !owned(id)) {
             if !self.monitored(&id) {
-                report.find(run.join(&id).display(), "is the run-time state of no container", || self.discard_run(&id));
+                report.find(run.join(&id), "is the run-time state of no container", || self.discard_run(&id));
             }
         }
         let locks = self.store.run_root().join("locks");
         for id in entries(&locks)?.into_iter().filter(|id| !owned(id)) {
-            report.find(locks.join(&id).display(), "is the lock of no container", || errors(self.unlock(&id)));
+            report.find(locks.join(&id), "is the lock of no container", || errors(self.unlock(&id)));
         }
         let trash = self.store.root().join("trash");
         for name in entries(&trash)?.into_iter().filter(|id| !self.monitored(id)) {
             let path = trash.join(name);
-            report.find(path.display(), "is what was left of a removal", || {
+            report.find(&path, "is what was left of a removal", || {
                 errors(unmount_below(&path, true).and_then(|()| remove_tree(&path)))
             });
         }
-        self.check_cgroups(&mut report, &known)?;
-        Ok(CheckReport { findings: report.findings })
+        Ok(())
     }
 
     fn check_intents(&self, report: &mut Report) -> Result<()> {
@@ -88,7 +98,7 @@ impl Core {
                 _ => false,
             };
             if free {
-                report.find(path.display(), "is work that a dead process left undone", || self.recover_one(&id));
+                report.find(&path, "is work that a dead process left undone", || self.recover_one(&id));
             }
         }
         Ok(())
@@ -107,18 +117,21 @@ impl Core {
                     let merged = folder.canonicalize().unwrap_or(folder.clone()).join("merged");
                     // What `mount` mounted is wanted.
                     for point in mounted.iter().filter(|point| !point.starts_with(&merged)) {
-                        report.find(point.display(), "is mounted in a container's folder", || {
+                        report.find(point, "is mounted in a container's folder", || {
                             errors(unmount_below(point, false))
                         });
                     }
                 }
                 Ok(None) if !folder.exists() => {}
                 Ok(None) => {
-                    report.find(folder.join(RECORD_FILE).display(), "is missing", || self.erase_locked(&id));
+                    report.find(folder.join(RECORD_FILE), "is missing", || self.erase_locked(&id));
                 }
                 Err(error @ Error::Record { .. }) => {
                     // What it was cannot be told: to remove it is the user's decision.
-                    let problem = format!("cannot be understood ({}); tinyd rm {id} removes the container", error.line());
+                    let problem = format!(
+                        "cannot be understood ({}); tinyd rm {id} removes the container",
+                        error.line()
+                    );
                     report.findings.push(Finding {
                         object: folder.join(RECORD_FILE).display().to_string(),
                         problem,
@@ -133,36 +146,40 @@ impl Core {
     }
 
     /// Several engines share the machine's `tinyd` group, so an unknown one is only ever removed when it is empty.
-    fn check_cgroups(&self, report: &mut Report, known: &BTreeSet<String>) -> Result<()> {
-        let failed = |source| Error::Cgroup { operation: "look into", container: PARENT.to_owned(), source };
+    fn check_cgroups(&self, report: &mut Report) -> Result<()> {
+        let failed = |source| Error::Cgroups { operation: "look into", path: PARENT.to_owned(), source };
         let driver = self.cgroups()?;
         let parent = CgroupPath::new(PARENT).map_err(failed)?;
+        let mut idle = Vec::new();
         for id in driver.children(&parent).map_err(failed)? {
             if id == MONITORS || self.store.intent(&id).exists() || self.monitored(&id) {
                 continue;
             }
             let path = parent.join(&id).map_err(failed)?;
-            let populated = match driver.open(&path).and_then(|group| group.is_populated()) {
-                Ok(populated) => populated,
-                Err(error) if error.is_not_found() => continue,
-                Err(error) => return Err(failed(error)),
+            let group = match present(driver.open(&path)).map_err(failed)? {
+                Some(group) => group,
+                None => continue,
             };
-            let remove = || -> Vec<Error> {
-                let removed = driver.open(&path).and_then(|group| group.remove());
-                removed.err().filter(|error| !error.is_not_found()).map(failed).into_iter().collect()
-            };
-            let object = format!("cgroup {path}");
-            match (known.contains(&id), populated) {
+            match present(group.is_populated()).map_err(failed)? {
+                None => {}
+                Some(false) => idle.push((path, group)),
                 // A container whose monitor is gone and whose processes are not.
-                (true, true) => {}
-                (true, false) => report.find(object, "is of a container that does not run", remove),
-                (false, false) => report.find(object, "has neither a container here nor processes", remove),
-                (false, true) => report.find(object, "has processes and no container here", || {
-                    vec![failed(tinyd_cgroup::Error::InvalidPath {
-                        path: path.to_string(),
-                        reason: "it may be another engine's, which is not disturbed",
-                    })]
+                Some(true) if self.store.container(&id).exists() => {}
+                Some(true) => report.findings.push(Finding {
+                    object: format!("cgroup {path}"),
+                    problem: "has processes and no container here: it may be another engine's".to_owned(),
+                    repaired: false,
+                    failure: None,
                 }),
+            }
+        }
+        if !idle.is_empty() {
+            std::thread::sleep(JOINING);
+        }
+        for (path, group) in idle {
+            if present(group.is_populated()).map_err(failed)? == Some(false) {
+                let remove = || -> Vec<Error> { group.remove().map_err(failed).err().into_iter().collect() };
+                report.find(format!("cgroup {path}"), "has no processes and no monitor", remove);
             }
         }
         Ok(())
@@ -210,12 +227,12 @@ mod tests {
         }
         let (place, core) = testing::core(FakeLauncher::succeeding());
         let kept = core.create(&spec(place.path(), Some("kept"))).unwrap().id;
-        let mine = |report: &CheckReport| -> Vec<Finding> {
-            // The machine's cgroups are shared with whatever else runs here.
-            let of_mine = |finding: &&Finding| !finding.object.starts_with("cgroup");
-            report.findings.iter().filter(of_mine).cloned().collect()
+        let check = |repair| {
+            let mut report = Report { repair, findings: Vec::new() };
+            core.check_state(&mut report).unwrap();
+            report.findings
         };
-        assert_eq!(mine(&core.check(false).unwrap()), []);
+        assert_eq!(check(false), []);
         let ghost = "e".repeat(32);
         crate::names::take(&core.store, "ghost", &ghost).unwrap();
         ids::lease(&core.store, &ghost).unwrap();
@@ -224,12 +241,12 @@ mod tests {
         fs::create_dir(core.store.container(&"d".repeat(32))).unwrap();
         fs::write(core.store.intent(&"c".repeat(32)), "").unwrap();
         fs::write(core.store.lock(&ghost), "").unwrap();
-        let found = mine(&core.check(false).unwrap());
+        let found = check(false);
         assert_eq!(found.len(), 7, "{found:#?}");
         assert!(found.iter().all(|finding| !finding.repaired));
-        let repaired = mine(&core.check(true).unwrap());
+        let repaired = check(true);
         assert!(repaired.len() == 7 && repaired.iter().all(|finding| finding.repaired), "{repaired:#?}");
-        assert_eq!(mine(&core.check(false).unwrap()), []);
+        assert_eq!(check(false), []);
         assert_eq!(core.store.ids().unwrap(), [kept]);
     }
 }

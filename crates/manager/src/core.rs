@@ -25,8 +25,10 @@ impl Core {
         runtime: Option<PathBuf>,
         launcher: Box<dyn Launcher>,
         images: Vec<Box<dyn ImageSource>>,
+        cgroups: Option<Box<dyn CgroupDriver>>,
     ) -> Self {
-        Self { store, launcher, images, runtime, cgroups: OnceLock::new(), boot_id: OnceLock::new() }
+        let cgroups = cgroups.map_or_else(OnceLock::new, OnceLock::from);
+        Self { store, launcher, images, runtime, cgroups, boot_id: OnceLock::new() }
     }
 
     /// `tinyd-runtime`.

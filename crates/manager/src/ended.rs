@@ -42,7 +42,6 @@ impl Core {
             true => self.connect(record)?,
             false => None,
         };
-        let mut init = live.state.init;
         if let Some(mut link) = link {
             loop {
                 if !ready(&link.as_fd(), deadline)? {
@@ -57,7 +56,7 @@ impl Core {
         }
         // There is no monitor (any more): the process itself tells its end, though not how.
         loop {
-            if let Some(process) = process::open(init)
+            if let Some(process) = process::open(live.state.init)
                 && !ready(&process, deadline)?
             {
                 return Ok(None);
@@ -66,10 +65,10 @@ impl Core {
                 Life::Stopped(ended) | Life::Gone(ended) => return Ok(Some(ended)),
                 // Another command starts it anew: the run that was waited for has ended.
                 Life::Created => return Ok(Some(Ended::lost(live.state.started_ns))),
-                Life::Running(now) if now.state.init != init && now.state.started_ns != live.state.started_ns => {
+                Life::Running(now) if now.state.init != live.state.init => {
                     return Ok(Some(Ended::lost(live.state.started_ns)));
                 }
-                Life::Running(now) => init = now.state.init,
+                Life::Running(_) => {}
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(None);
@@ -80,7 +79,7 @@ impl Core {
     }
 
     /// Kills a container and waits for its exit, for a bounded time.
-    pub(crate) fn kill_all(&self, record: &Record, live: &Live, lock: &ContainerLock) -> Result<Ended> {
+    pub(crate) fn kill_all(&self, record: &Record, live: &Live, lock: &ContainerLock) -> Result<()> {
         // With the first process of a PID namespace all others die; the group has what joined from outside, and goes
         // only while it is this run's.
         if self.signal(record, live, SIGKILL)? {
@@ -90,10 +89,16 @@ impl Core {
     }
 
     /// Waits for the exit of a container that was killed.
-    pub(crate) fn await_killed(&self, record: &Record, live: &Live, lock: Option<&ContainerLock>) -> Result<Ended> {
-        let ended = self.await_end(record, live, Some(Instant::now() + KILL), lock)?;
-        let pid = live.state.init.pid;
-        ended.ok_or_else(|| Error::Stuck { container: record.short().to_owned(), pid, state: process::state(pid) })
+    pub(crate) fn await_killed(
+        &self,
+        record: &Record,
+        live: &Live,
+        lock: Option<&ContainerLock>,
+    ) -> Result<()> {
+        match self.await_end(record, live, Some(Instant::now() + KILL), lock)? {
+            Some(_) => Ok(()),
+            None => Err(stuck(record, live.state.init.pid)),
+        }
     }
 
     /// Waits until the monitor of a container that has ended has tidied up, for a bounded time.
@@ -104,11 +109,7 @@ impl Core {
         let Some(monitor) = process::open(state.monitor) else { return Ok(()) };
         match ready(&monitor, Some(Instant::now() + TIDY))? {
             true => Ok(()),
-            false => Err(Error::Stuck {
-                container: record.short().to_owned(),
-                pid: state.monitor.pid,
-                state: process::state(state.monitor.pid),
-            }),
+            false => Err(stuck(record, state.monitor.pid)),
         }
     }
 
@@ -116,6 +117,10 @@ impl Core {
     pub(crate) fn connect(&self, record: &Record) -> Result<Option<Box<dyn crate::launcher::Link>>> {
         self.launcher.connect(&self.store.run_dir(&record.id)).map_err(|source| talk(record, source))
     }
+}
+
+fn stuck(record: &Record, pid: u32) -> Error {
+    Error::Stuck { container: record.short().to_owned(), pid, state: process::state(pid) }
 }
 
 fn talk(record: &Record, source: tinyd_runtime::client::ClientError) -> Error {

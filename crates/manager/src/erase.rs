@@ -21,9 +21,10 @@ impl Core {
             self.discard_cgroup(id),
             unmount_below(&folder, true),
             remove_tree(&self.store.run_dir(id)),
-            match name {
-                Some(name) => names::free(&self.store, name, id),
-                None => Ok(()),
+            // What a record says is all there is; without one whatever holds the id is its own.
+            match (name, &record) {
+                (None, Some(_)) => Ok(()),
+                (name, _) => names::free(&self.store, name, id),
             },
             match &record {
                 Some(record) if record.slot.is_none() => Ok(()),
@@ -40,7 +41,10 @@ impl Core {
 
     /// Removes what a start made outside the container's folder.
     pub(crate) fn discard_run(&self, id: &str) -> Vec<Error> {
-        [self.discard_cgroup(id), remove_tree(&self.store.run_dir(id))].into_iter().filter_map(Result::err).collect()
+        [self.discard_cgroup(id), remove_tree(&self.store.run_dir(id))]
+            .into_iter()
+            .filter_map(Result::err)
+            .collect()
     }
 }
 

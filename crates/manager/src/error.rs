@@ -149,6 +149,17 @@ pub enum Error {
         #[source]
         source: tinyd_cgroup::Error,
     },
+    /// The control groups of all containers.
+    #[error("{operation} the control groups below {path}")]
+    Cgroups {
+        /// `look into`.
+        operation: &'static str,
+        /// Their parent, below each hierarchy's root.
+        path: String,
+        /// Why.
+        #[source]
+        source: tinyd_cgroup::Error,
+    },
     /// Limits that this host cannot set, or no control groups at all.
     #[error("set the container's limits")]
     Limits {
@@ -212,7 +223,11 @@ pub enum Error {
 
 impl Error {
     /// A failure of a system call on a file of the state.
-    pub(crate) fn file(operation: &'static str, path: impl AsRef<Path>, source: impl Into<io::Error>) -> Self {
+    pub(crate) fn file(
+        operation: &'static str,
+        path: impl AsRef<Path>,
+        source: impl Into<io::Error>,
+    ) -> Self {
         Self::File { operation, path: path.as_ref().to_owned(), source: source.into() }
     }
 
@@ -228,7 +243,11 @@ impl Error {
     /// The error and what lies beneath it in one line, as a user is told.
     pub(crate) fn line(&self) -> String {
         if let Self::Launch { source: ClientError::Failed(failure), .. } = self {
-            return std::iter::once(&failure.message).chain(&failure.causes).cloned().collect::<Vec<_>>().join(": ");
+            return std::iter::once(&failure.message)
+                .chain(&failure.causes)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(": ");
         }
         let mut line = self.to_string();
         let mut next = std::error::Error::source(self);
@@ -249,7 +268,9 @@ impl Error {
         match self {
             Self::NotRoot => ErrorKind::Permission,
             Self::MissingCommand | Self::Invalid { .. } => ErrorKind::InvalidInput,
-            Self::NoSuchContainer { .. } | Self::NoSuchImage { .. } | Self::NoSuchNetwork { .. } => ErrorKind::NotFound,
+            Self::NoSuchContainer { .. } | Self::NoSuchImage { .. } | Self::NoSuchNetwork { .. } => {
+                ErrorKind::NotFound
+            }
             Self::Ambiguous { .. } => ErrorKind::Ambiguous,
             Self::NameTaken { .. } => ErrorKind::Conflict,
             Self::WrongState { .. } | Self::Busy { .. } => ErrorKind::WrongState,
@@ -283,10 +304,13 @@ impl Error {
             }
             Self::WrongState { hint, .. } => hint.map(str::to_owned),
             Self::NoSuchImage { .. } => Some(
-                "an image is a folder that holds a root file system (/path or ./path), or the word host".to_owned(),
+                "an image is a folder that holds a root file system (/path or ./path), or the word host"
+                    .to_owned(),
             ),
             Self::NoSuchNetwork { .. } => Some("use --net none or --net host".to_owned()),
-            Self::NoIdsLeft { .. } => Some("remove containers that are not needed, or use --userns host".to_owned()),
+            Self::NoIdsLeft { .. } => {
+                Some("remove containers that are not needed, or use --userns host".to_owned())
+            }
             Self::NoRuntime { tried } => Some(format!(
                 "it belongs beside tinyd, or set TINYD_RUNTIME; looked at {}",
                 tried.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
@@ -355,7 +379,8 @@ mod tests {
 
     #[test]
     fn pure_a_failure_of_the_runtime_keeps_its_words() {
-        let mut failure = Failure::new(FailureKind::CommandNotFound, "execute nope").with_hint("look at PATH");
+        let mut failure =
+            Failure::new(FailureKind::CommandNotFound, "execute nope").with_hint("look at PATH");
         failure.causes = vec!["no such file".to_owned(), "os error 2".to_owned()];
         let error = Error::Launch {
             operation: "start",

@@ -48,10 +48,8 @@ impl Core {
             window: spec.window.map(|size| (size.rows, size.columns)),
             id,
         }));
-        let launch = self.launcher.launch(&self.runtime()?, &request, None).map_err(|source| Error::Launch {
-            operation: "run a command in",
-            container: record.short().to_owned(),
-            source,
+        let launch = self.launcher.launch(&self.runtime()?, &request, None).map_err(|source| {
+            Error::Launch { operation: "run a command in", container: record.short().to_owned(), source }
         })?;
         Ok(LocalSession::wanted(!spec.detach, &record.id, launch.link))
     }

@@ -7,7 +7,7 @@ pub(crate) use folder::FolderImage;
 pub(crate) use host::HostImage;
 
 use crate::error::{Error, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An image, as the layers that are mounted of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,11 +32,11 @@ pub trait ImageSource: Send + Sync {
     ///
     /// # Errors
     /// The word is this source's and there is no such image, or it cannot be prepared.
-    fn resolve(&self, word: &str, root: &std::path::Path) -> Result<Option<Image>, Error>;
+    fn resolve(&self, word: &str, root: &Path) -> std::result::Result<Option<Image>, Error>;
 }
 
 /// Asks sources in turn.
-pub(crate) fn resolve(sources: &[Box<dyn ImageSource>], word: &str, root: &std::path::Path) -> Result<Image> {
+pub(crate) fn resolve(sources: &[Box<dyn ImageSource>], word: &str, root: &Path) -> Result<Image> {
     for source in sources {
         if let Some(image) = source.resolve(word, root)? {
             return Ok(image);

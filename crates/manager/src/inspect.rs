@@ -226,7 +226,7 @@ mod tests {
         let id = core.create(&wanted).unwrap().id;
         let seen = core.inspect("web").unwrap();
         assert_eq!((seen.id.as_str(), seen.name.as_str()), (id.as_str(), "/web"));
-        assert_eq!((seen.path.as_str(), seen.args), ("sh", vec!["-c".to_owned(), "a  b".to_owned()]));
+        assert_eq!((seen.path.as_str(), seen.args.join("|")), ("sh", "-c|a  b".to_owned()));
         assert_eq!((seen.state.status.as_str(), seen.state.pid), ("created", 0));
         assert_eq!(seen.state.started_at, NEVER);
         assert_eq!(seen.host_config.memory, 64 << 20);

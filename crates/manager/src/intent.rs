@@ -67,7 +67,8 @@ impl Intent {
             }
         })?;
         let Some(file) = made else { return Err(Error::Busy { container: ids::short(id).to_owned() }) };
-        let json = serde_json::to_vec(&plan).map_err(|source| Error::Record { path: path.clone(), source })?;
+        let json =
+            serde_json::to_vec(&plan).map_err(|source| Error::Record { path: path.clone(), source })?;
         // A short write is a torn record: nothing was done yet, and nothing is put right for it.
         match rustix::io::write(&file, &json) {
             Ok(written) if written == json.len() => Ok(Self { path, file }),
@@ -103,7 +104,8 @@ pub(crate) enum Found {
 /// Looks at a container's intent and takes a dead one over. Of several that try at once, one gets it.
 pub(crate) fn claim(store: &Store, id: &str) -> Result<Found> {
     let path = store.intent(id);
-    let file = match rustix::fs::open(&path, OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
+    let file = match rustix::fs::open(&path, OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+    {
         Ok(file) => file,
         Err(Errno::NOENT) => return Ok(Found::Nothing),
         Err(errno) => return Err(Error::file("open the intent", path, errno)),
@@ -134,7 +136,10 @@ mod tests {
         // Its maker dies: the file stays, the lock goes.
         drop(intent);
         let Found::Dead(taken, Some(plan)) = claim(&store, &id).unwrap() else { panic!("not taken") };
-        assert_eq!((plan.verb, plan.id.as_str(), plan.name.as_deref()), (Verb::Run, id.as_str(), Some("web")));
+        assert_eq!(
+            (plan.verb, plan.id.as_str(), plan.name.as_deref()),
+            (Verb::Run, id.as_str(), Some("web"))
+        );
         assert!(matches!(claim(&store, &id).unwrap(), Found::Held));
         taken.finish().unwrap();
         assert!(matches!(claim(&store, &id).unwrap(), Found::Nothing));

@@ -1,1 +1,80 @@
-//! tinyd manager.
+//! The container engine: [`LocalEngine`] makes, starts, watches and removes containers from the calling process.
+//!
+//! It implements [`tinyd_engine::Engine`], verb by verb, over parts that are traits: sources of images, the way to
+//! `tinyd-runtime` (which alone makes namespaces and mounts), and the host's control groups. There is no daemon, and this
+//! crate keeps nothing in memory that it would miss: the truth is in the engine's folders and in the kernel. Whatever a
+//! killed command left is put right by the next one that meets it.
+//!
+//! *Invariants:* this crate never prints, never parses a command line, and never names a concrete driver outside its
+//! default wiring. It never enters a container's file system: what is inside is touched by the runtime alone.
+//!
+//! ```no_run
+//! use tinyd_engine::{ContainerSpec, Engine, Output, StartRequest};
+//! use tinyd_manager::{EngineConfig, LocalEngine};
+//!
+//! # fn main() -> tinyd_engine::Result<()> {
+//! let engine = LocalEngine::open(EngineConfig::default())?;
+//! let spec = ContainerSpec::new("host", ["echo", "Hello World"]).removed_on_exit();
+//! let run = engine.run(&spec, &StartRequest::attached(None))?;
+//! let mut session = run.session.into_iter().next();
+//! while let Some(session) = &mut session
+//!     && let Some(output) = session.receive()?
+//! {
+//!     if let Output::Exited(exit) = output {
+//!         assert_eq!(exit.code, 0);
+//!         break;
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+#![forbid(unsafe_code)]
+
+mod bundle;
+mod cgroups;
+mod check;
+mod config;
+mod core;
+mod create;
+mod ended;
+mod engine;
+mod erase;
+mod error;
+mod exec;
+mod ids;
+mod image;
+mod inspect;
+mod intent;
+mod kill;
+mod launch;
+mod launcher;
+mod life;
+mod list;
+mod locate;
+mod lock;
+mod logs;
+mod mount;
+mod names;
+mod prepare;
+mod process;
+mod recover;
+mod remove;
+mod resolve;
+mod run;
+mod session;
+mod start;
+mod stop;
+mod store;
+#[cfg(test)]
+mod testing;
+mod time;
+mod userns;
+mod validate;
+mod version;
+mod wait;
+mod wiring;
+
+pub use config::EngineConfig;
+pub use engine::{LocalEngine, Parts};
+pub use error::Error;
+pub use image::{Image, ImageSource, Tree};
+pub use launcher::{Launch, Launcher, Link};

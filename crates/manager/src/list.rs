@@ -1,4 +1,5 @@
-//! `list`: a line for each container. Nothing here waits for anybody: `ps` never hangs.
+//! `list`: a line for each container. It takes no lock that another command holds, and waits for nobody but
+//! processes that it kills itself, for a bounded time.
 
 use crate::core::Core;
 use crate::error::{Error, Result};
@@ -29,7 +30,9 @@ impl Core {
 
 fn summary(record: Record, life: &Life) -> ContainerSummary {
     let moment = |ns: i64| (ns != 0).then(|| time::from_ns(ns));
-    let of = |ended: &Ended| (moment(ended.record.started_ns), moment(ended.record.finished_ns), Some(ended.status()));
+    let of = |ended: &Ended| {
+        (moment(ended.record.started_ns), moment(ended.record.finished_ns), Some(ended.status()))
+    };
     let (status, pid, (started, finished, exit)) = match life {
         Life::Created => (ContainerStatus::Created, 0, (None, None, None)),
         Life::Running(live) => {
@@ -38,7 +41,8 @@ fn summary(record: Record, life: &Life) -> ContainerSummary {
         Life::Stopped(ended) | Life::Gone(ended) => (ContainerStatus::Stopped, 0, of(ended)),
     };
     let spec = &record.spec;
-    let volumes = spec.binds.iter().map(|bind| format!("{}:{}", bind.source.display(), bind.target.display()));
+    let volumes =
+        spec.binds.iter().map(|bind| format!("{}:{}", bind.source.display(), bind.target.display()));
     ContainerSummary {
         command: validate::argv(spec),
         volumes: volumes.collect(),

@@ -23,9 +23,15 @@ pub(crate) fn lookup(store: &Store, name: &str) -> Result<Option<String>> {
     store.read_link(&store.name_link(name))
 }
 
-/// Frees a container's name, if it is its own.
-pub(crate) fn free(store: &Store, name: &str, id: &str) -> Result<()> {
-    store.unlink_owned(&store.name_link(name), id)
+/// Frees a container's name, if it is its own. Without a name all are searched for the container's.
+pub(crate) fn free(store: &Store, name: Option<&str>, id: &str) -> Result<()> {
+    match name {
+        Some(name) => store.unlink_owned(&store.name_link(name), id),
+        None => store.names()?.into_iter().try_for_each(|(link, owner)| match owner == id {
+            true => store.unlink_owned(&link, id),
+            false => Ok(()),
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -40,11 +46,13 @@ mod tests {
         take(&store, "web", &one).unwrap();
         let error = take(&store, "web", &two).unwrap_err();
         assert_eq!(error.to_string(), "the name \"web\" is taken by container 111111111111");
-        free(&store, "web", &two).unwrap();
+        free(&store, Some("web"), &two).unwrap();
         assert_eq!(lookup(&store, "web").unwrap().as_deref(), Some(one.as_str()));
-        free(&store, "web", &one).unwrap();
-        free(&store, "web", &one).unwrap();
+        free(&store, Some("web"), &one).unwrap();
+        free(&store, None, &one).unwrap();
         assert_eq!(lookup(&store, "web").unwrap(), None);
         take(&store, "web", &two).unwrap();
+        free(&store, None, &two).unwrap();
+        assert_eq!(lookup(&store, "web").unwrap(), None);
     }
 }

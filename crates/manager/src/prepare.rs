@@ -37,7 +37,8 @@ impl Core {
             && let Some(text) = &spec.user
             && User::parse(text)?.highest() >= ids::RANGE
         {
-            let problem = format!("lies outside the {} ids of its user namespace (see --userns host)", ids::RANGE);
+            let problem =
+                format!("lies outside the {} ids of its user namespace (see --userns host)", ids::RANGE);
             return Err(Error::invalid("user", text, problem));
         }
         for bind in &mut spec.binds {
@@ -47,7 +48,7 @@ impl Core {
         if verb == Verb::Run {
             self.runtime()?;
         }
-        let host = bundle::Host::detect()?;
+        let host = bundle::Host::detect();
         let image = self.image(&spec.image)?;
 
         let id = ids::new_id();
@@ -80,7 +81,7 @@ impl Core {
                 Err(errno) => left.push(Error::file("remove", folder, errno)),
             }
         }
-        settled(prepared.intent, left, error)
+        settled(prepared.intent, &left, error)
     }
 
     fn make(&self, prepared: &mut Prepared, host: &bundle::Host) -> Result<()> {
@@ -128,7 +129,7 @@ impl Core {
 }
 
 /// Ends an intent after undoing: when all of it was undone it goes, else it stays for the next command.
-pub(crate) fn settled(intent: Intent, left: Vec<Error>, error: Error) -> Error {
+pub(crate) fn settled(intent: Intent, left: &[Error], error: Error) -> Error {
     let mut left: Vec<String> = left.iter().map(Error::line).collect();
     if left.is_empty() {
         left.extend(intent.finish().err().map(|error| error.line()));
@@ -142,7 +143,8 @@ pub(crate) fn settled(intent: Intent, left: Vec<Error>, error: Error) -> Error {
 /// Makes a missing mount source, with what is missing above it, as folders that everybody may enter. `true` when it did.
 fn make_source(source: &Path, made: &mut Vec<PathBuf>) -> Result<bool> {
     let before = made.len();
-    let missing: Vec<&Path> = source.ancestors().take_while(|path| path.symlink_metadata().is_err()).collect();
+    let missing: Vec<&Path> =
+        source.ancestors().take_while(|path| path.symlink_metadata().is_err()).collect();
     for path in missing.into_iter().rev() {
         let mode = Mode::from_raw_mode(0o755);
         match rustix::fs::mkdir(path, mode) {
@@ -179,7 +181,8 @@ mod tests {
         assert!(prepared.notes.iter().any(|note| note.contains("a/b")), "{:?}", prepared.notes);
         assert_eq!(record.hostname, record.short());
         let config: serde_json::Value =
-            serde_json::from_slice(&fs::read(core.store.container_file(&record.id, "config.json")).unwrap()).unwrap();
+            serde_json::from_slice(&fs::read(core.store.container_file(&record.id, "config.json")).unwrap())
+                .unwrap();
         assert_eq!(config["process"]["args"], serde_json::json!(["true"]));
         assert_eq!(core.store.leases().unwrap().len(), usize::from(record.slot.is_some()));
         prepared.intent.finish().unwrap();
@@ -192,14 +195,14 @@ mod tests {
         }
         let (place, core) = testing::core(FakeLauncher::succeeding());
         let first = core.prepare(&spec(place.path(), Some("web")), Verb::Create).unwrap();
-        let (id, leases) = (first.record.id.clone(), core.store.leases().unwrap());
+        let (id, leases) = (first.record.id, core.store.leases().unwrap());
         let mut second = spec(place.path(), Some("web"));
         second.binds =
             vec![BindMount { source: place.path().join("a/b"), target: "/mnt".into(), read_only: false }];
         let Err(error) = core.prepare(&second, Verb::Run) else { panic!("a name was given twice") };
         assert!(matches!(error, Error::NameTaken { .. }), "{error:?}");
         // The first one is as it was, and of the second there is nothing.
-        assert_eq!(core.store.ids().unwrap(), [id.clone()]);
+        assert_eq!(core.store.ids().unwrap(), std::slice::from_ref(&id));
         assert_eq!(core.store.leases().unwrap(), leases);
         assert_eq!(names::lookup(&core.store, "web").unwrap(), Some(id));
         assert!(!place.path().join("a").exists());

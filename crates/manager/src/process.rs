@@ -53,7 +53,10 @@ pub(crate) fn readable_by(fd: impl AsFd, deadline: Option<Instant>) -> rustix::i
 }
 
 /// Asks again and again, at growing distances, until the answer is there or the time is up.
-pub(crate) fn until<T, E>(limit: Duration, mut ask: impl FnMut() -> Result<Option<T>, E>) -> Result<Option<T>, E> {
+pub(crate) fn until<T, E>(
+    limit: Duration,
+    mut ask: impl FnMut() -> Result<Option<T>, E>,
+) -> Result<Option<T>, E> {
     let deadline = Instant::now() + limit;
     let mut pause = Duration::from_micros(500);
     loop {

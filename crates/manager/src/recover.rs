@@ -90,11 +90,14 @@ mod tests {
     /// Everything below the engine's folders but what is prepared once.
     fn left(core: &Core) -> Vec<String> {
         let mut found = Vec::new();
-        for (root, folders) in
-            [(core.store.root(), ["containers", "names", "ids", "trash"].as_slice()), (core.store.run_root(), &["containers", "intents", "locks"])]
-        {
+        for (root, folders) in [
+            (core.store.root(), ["containers", "names", "ids", "trash"].as_slice()),
+            (core.store.run_root(), &["containers", "intents", "locks"]),
+        ] {
             for folder in folders {
-                found.extend(entries(&root.join(folder)).unwrap().into_iter().map(|name| format!("{folder}/{name}")));
+                found.extend(
+                    entries(&root.join(folder)).unwrap().into_iter().map(|name| format!("{folder}/{name}")),
+                );
             }
         }
         found

@@ -29,7 +29,7 @@ impl Core {
                         hint: Some("stop it first, or use --force"),
                     });
                 }
-                Life::Running(live) => drop(self.kill_all(record, &live, &lock)?),
+                Life::Running(live) => self.kill_all(record, &live, &lock)?,
                 Life::Created | Life::Stopped(_) => {}
                 Life::Gone(_) => return Ok(id),
             }
@@ -69,7 +69,11 @@ mod tests {
             assert_eq!(entries(&core.store.root().join(folder)).unwrap(), Vec::<String>::new(), "{folder}");
         }
         for folder in ["containers", "intents", "locks"] {
-            assert_eq!(entries(&core.store.run_root().join(folder)).unwrap(), Vec::<String>::new(), "{folder}");
+            assert_eq!(
+                entries(&core.store.run_root().join(folder)).unwrap(),
+                Vec::<String>::new(),
+                "{folder}"
+            );
         }
         assert!(matches!(core.remove("web", &RemoveRequest::default()), Err(Error::NoSuchContainer { .. })));
         assert!(core.create(&spec(place.path(), Some("web"))).is_ok());

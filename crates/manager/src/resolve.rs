@@ -71,7 +71,8 @@ fn distance(one: &str, other: &str) -> usize {
         let mut corner = row[0];
         row[0] = line + 1;
         for (column, &wanted) in other.iter().enumerate() {
-            let cheapest = (row[column] + 1).min(row[column + 1] + 1).min(corner + usize::from(letter != wanted));
+            let cheapest =
+                (row[column] + 1).min(row[column + 1] + 1).min(corner + usize::from(letter != wanted));
             corner = row[column + 1];
             row[column + 1] = cheapest;
         }

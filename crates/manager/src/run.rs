@@ -46,7 +46,11 @@ mod tests {
             assert_eq!(entries(&core.store.root().join(folder)).unwrap(), Vec::<String>::new(), "{folder}");
         }
         for folder in ["containers", "intents", "locks"] {
-            assert_eq!(entries(&core.store.run_root().join(folder)).unwrap(), Vec::<String>::new(), "{folder}");
+            assert_eq!(
+                entries(&core.store.run_root().join(folder)).unwrap(),
+                Vec::<String>::new(),
+                "{folder}"
+            );
         }
     }
 

@@ -50,7 +50,7 @@ impl Core {
             Err(error) => {
                 let mut left = self.undo_start(&id);
                 left.extend(self.keep_error(&record, &error).err());
-                Err(settled(intent, left, error))
+                Err(settled(intent, &left, error))
             }
         }
     }

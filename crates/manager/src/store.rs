@@ -41,7 +41,8 @@ pub(crate) struct Store {
 impl Store {
     /// The folders that a configuration names; those that are missing are made.
     pub(crate) fn open(config: &EngineConfig) -> Result<Self> {
-        let whole = |path: &Path| std::path::absolute(path).map_err(|source| Error::file("resolve", path, source));
+        let whole =
+            |path: &Path| std::path::absolute(path).map_err(|source| Error::file("resolve", path, source));
         let store = Self { root: whole(&config.root)?, run_root: whole(&config.run_root)? };
         // The last ones to be made in each tree: when they are there, so are the others.
         let there = |path: &Path| rustix::fs::access(path, Access::EXISTS).is_ok();
@@ -94,10 +95,6 @@ impl Store {
 
     pub(crate) fn trash(&self, id: &str) -> PathBuf {
         self.root.join("trash").join(id)
-    }
-
-    pub(crate) fn host_root(&self) -> PathBuf {
-        self.root.join("host-root")
     }
 
     pub(crate) fn run_dir(&self, id: &str) -> PathBuf {
@@ -198,7 +195,11 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
 
 /// Removes a tree without crossing a mount; one that is gone is no error.
 pub(crate) fn remove_tree(path: &Path) -> Result<()> {
-    tinyd_fs::remove_tree(path).map_err(|source| Error::Tree { operation: "remove", path: path.to_owned(), source })
+    tinyd_fs::remove_tree(path).map_err(|source| Error::Tree {
+        operation: "remove",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Makes a folder with exactly this mode, whatever the umask; one that is there is left as it is.

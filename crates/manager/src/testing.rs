@@ -3,13 +3,15 @@
 use crate::config::EngineConfig;
 use crate::core::Core;
 use crate::launcher::{Launch, Launcher, Link};
-use crate::store::Store;
+use crate::store::{Record, Store};
+use crate::{ids, time};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
+use tinyd_engine::ContainerSpec;
 use tinyd_runtime::client::ClientError;
-use tinyd_runtime::{Failure, FailureKind, Request};
+use tinyd_runtime::{Failure, FailureKind, OverlayMount, Request, Rootfs};
 
 /// An engine's folders below a temporary one.
 pub(crate) fn config(place: &Path) -> EngineConfig {
@@ -30,10 +32,52 @@ pub(crate) fn store() -> (TempDir, Store) {
 
 /// An engine whose launcher is a fake.
 pub(crate) fn core(launcher: FakeLauncher) -> (TempDir, Core) {
+    core_sharing(Arc::new(launcher))
+}
+
+/// As [`core`], with a launcher that the test keeps.
+pub(crate) fn core_sharing(launcher: Arc<FakeLauncher>) -> (TempDir, Core) {
     let place = tempfile::tempdir().unwrap();
     let store = Store::open(&config(place.path())).unwrap();
-    let core = Core::new(store, config(place.path()).runtime, Box::new(launcher), crate::wiring::images());
+    let core =
+        Core::new(store, config(place.path()).runtime, Box::new(launcher), crate::wiring::images(), None);
     (place, core)
+}
+
+/// A container of a folder below `place`, which is made.
+pub(crate) fn spec(place: &Path, name: Option<&str>) -> ContainerSpec {
+    let image = place.join("image");
+    std::fs::create_dir_all(&image).unwrap();
+    let image = image.to_str().unwrap();
+    ContainerSpec { name: name.map(str::to_owned), ..ContainerSpec::new(image, ["true"]) }
+}
+
+/// The record of a container that is nowhere else.
+pub(crate) fn record(store: &Store) -> Record {
+    record_with(store, |_| {})
+}
+
+/// As [`record`], changed.
+pub(crate) fn record_with(store: &Store, change: impl FnOnce(&mut Record)) -> Record {
+    let id = ids::new_id();
+    let folder = store.container(&id);
+    let root = OverlayMount {
+        target: PathBuf::new(),
+        lowers: vec![PathBuf::from("/image")],
+        upper: folder.join("upper"),
+        work: folder.join("work"),
+    };
+    let mut record = Record {
+        created_ns: time::now_ns(),
+        launched: false,
+        slot: None,
+        hostname: "box".to_owned(),
+        rootfs: Rootfs { overlays: vec![root], volatile: false },
+        spec: ContainerSpec::new("/image", ["true"]),
+        id,
+    };
+    change(&mut record);
+    record
 }
 
 /// Whether this test may use root's rights; says so when it may not, and fails where that must not happen.
@@ -63,7 +107,7 @@ impl FakeLauncher {
     }
 }
 
-impl Launcher for FakeLauncher {
+impl Launcher for Arc<FakeLauncher> {
     fn launch(&self, _: &Path, request: &Request, _: Option<BorrowedFd<'_>>) -> Result<Launch, ClientError> {
         self.requests.lock().unwrap().push(request.clone());
         match self.failure {

@@ -147,7 +147,8 @@ mod tests {
             let error = spec(&ContainerSpec::new("host", none)).unwrap_err();
             assert_eq!(error.to_string(), "Missing container command");
         }
-        let with_entrypoint = ContainerSpec { entrypoint: Some(vec!["sh".into()]), command: vec![], ..base() };
+        let with_entrypoint =
+            ContainerSpec { entrypoint: Some(vec!["sh".into()]), command: vec![], ..base() };
         assert_eq!(argv(&spec(&with_entrypoint).unwrap()), ["sh"]);
     }
 
@@ -182,7 +183,9 @@ mod tests {
         for limits in bad {
             assert!(resources(&limits).is_err(), "{limits:?}");
         }
-        assert!(resources(&Resources { pids: Some(-1), memory: Some(6 << 20), ..Default::default() }).is_ok());
+        assert!(
+            resources(&Resources { pids: Some(-1), memory: Some(6 << 20), ..Default::default() }).is_ok()
+        );
     }
 
     #[test]

@@ -37,7 +37,8 @@ impl Core {
 /// The version in what a program says of itself: `tinyd-runtime version 0.1.0`.
 fn number(said: &str) -> String {
     let first = said.lines().next().unwrap_or_default();
-    let word = first.split_ascii_whitespace().find(|word| word.starts_with(|letter: char| letter.is_ascii_digit()));
+    let word =
+        first.split_ascii_whitespace().find(|word| word.starts_with(|letter: char| letter.is_ascii_digit()));
     word.unwrap_or("unknown").to_owned()
 }
 

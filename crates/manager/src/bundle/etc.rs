@@ -44,14 +44,13 @@ fn resolv_conf(of_host: &str, upstream: impl FnOnce() -> String) -> String {
             && words.next().is_some_and(|address| address.starts_with("127.") || address == "::1")
     };
     let lines = |text: &str| -> String {
-        text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with(['#', ';']) && !local(line)).fold(
-            String::new(),
-            |mut kept, line| {
+        text.lines()
+            .filter(|line| !line.trim().is_empty() && !line.starts_with(['#', ';']) && !local(line))
+            .fold(String::new(), |mut kept, line| {
                 kept.push_str(line);
                 kept.push('\n');
                 kept
-            },
-        )
+            })
     };
     if of_host.lines().any(|line| local(&line)) {
         let behind = upstream();

@@ -30,7 +30,11 @@ const CPUS: &str = "/sys/devices/system/cpu";
 pub(super) fn masked_here() -> Vec<String> {
     // All CPUs of a machine have it, or none: one look instead of one for each.
     let throttle = Path::new(CPUS).join("cpu0/thermal_throttle").exists();
-    let possible = if throttle { fs::read_to_string(format!("{CPUS}/possible")).unwrap_or_default() } else { String::new() };
+    let possible = if throttle {
+        fs::read_to_string(format!("{CPUS}/possible")).unwrap_or_default()
+    } else {
+        String::new()
+    };
     masked(possible.trim(), throttle)
 }
 
@@ -44,11 +48,12 @@ pub(super) fn masked(possible: &str, throttle: bool) -> Vec<String> {
 }
 
 fn cpus(list: &str) -> impl Iterator<Item = u32> + '_ {
-    list.split(',').filter_map(|range| {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        Some(first.parse::<u32>().ok()?..=last.parse::<u32>().ok()?)
-    })
-    .flatten()
+    list.split(',')
+        .filter_map(|range| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            Some(first.parse::<u32>().ok()?..=last.parse::<u32>().ok()?)
+        })
+        .flatten()
 }
 
 #[cfg(test)]

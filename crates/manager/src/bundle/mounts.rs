@@ -20,7 +20,9 @@ pub(super) fn mounts(record: &Record, folder: &Path) -> Vec<Mount> {
     let mut binds: Vec<_> = record.spec.binds.iter().collect();
     binds.sort_by_key(|bind| bind.target.components().count());
     mounts.retain(|mount| !binds.iter().any(|bind| bind.target == *mount.destination()));
-    mounts.extend(binds.iter().map(|one| bind(one.source.clone(), one.target.clone(), one.read_only, map.as_deref())));
+    mounts.extend(
+        binds.iter().map(|one| bind(one.source.clone(), one.target.clone(), one.read_only, map.as_deref())),
+    );
     mounts
 }
 
@@ -31,7 +33,11 @@ fn standard(record: &Record) -> Vec<Mount> {
     vec![
         mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
         mount("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-        mount("/dev/pts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+        mount(
+            "/dev/pts",
+            "devpts",
+            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        ),
         match foreign_sys {
             true => plain("/sys", "bind", "/sys", &["rbind", "rprivate", "nosuid", "noexec", "nodev", "rro"]),
             false => mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
@@ -83,8 +89,10 @@ mod tests {
                 .map(|target| BindMount { source: "/s".into(), target: target.into(), read_only: false })
                 .to_vec();
         });
-        let targets: Vec<String> =
-            mounts(&record, Path::new("/c")).iter().map(|mount| mount.destination().display().to_string()).collect();
+        let targets: Vec<String> = mounts(&record, Path::new("/c"))
+            .iter()
+            .map(|mount| mount.destination().display().to_string())
+            .collect();
         assert_eq!(targets[targets.len() - 4..], ["/etc/hostname", "/data", "/etc/hosts", "/data/deep/er"]);
         assert_eq!(targets.iter().filter(|target| *target == "/etc/hosts").count(), 1);
     }

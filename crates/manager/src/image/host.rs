@@ -13,10 +13,14 @@ impl ImageSource for HostImage {
             return Ok(None);
         }
         let cache = root.join("host-root");
-        let made = tinyd_fs::host_root::prepare(&cache)
-            .map_err(|source| Error::Tree { operation: "prepare the host's root in", path: cache, source })?;
+        let made = tinyd_fs::host_root::prepare(&cache).map_err(|source| Error::Tree {
+            operation: "prepare the host's root in",
+            path: cache,
+            source,
+        })?;
         let skeleton = Tree { target: PathBuf::new(), lowers: vec![made.skeleton] };
-        let below = made.trees.into_iter().map(|tree| Tree { target: tree.target, lowers: vec![tree.source] });
+        let below =
+            made.trees.into_iter().map(|tree| Tree { target: tree.target, lowers: vec![tree.source] });
         Ok(Some(Image { trees: std::iter::once(skeleton).chain(below).collect() }))
     }
 }

@@ -25,7 +25,8 @@ pub(crate) struct Contents<'a> {
 /// Makes the folder of a container that nobody knows yet: its intent covers it, so nothing is renamed into place.
 pub(crate) fn make_container(store: &Store, id: &str, contents: &Contents<'_>) -> Result<()> {
     let path = store.container(id);
-    rustix::fs::mkdir(&path, Mode::from_raw_mode(0o700)).map_err(|errno| Error::file("make", &path, errno))?;
+    rustix::fs::mkdir(&path, Mode::from_raw_mode(0o700))
+        .map_err(|errno| Error::file("make", &path, errno))?;
     let root = Folder::open(path)?;
     // What the command sees as its root folder is the upper layer's: open to every user inside.
     root.make("upper", 0o755)?;
@@ -115,7 +116,8 @@ mod tests {
             trees: 2,
         };
         make_container(&store, &id, &contents).unwrap();
-        let mode = |name: &str| store.container_file(&id, name).metadata().unwrap().permissions().mode() & 0o7777;
+        let mode =
+            |name: &str| store.container_file(&id, name).metadata().unwrap().permissions().mode() & 0o7777;
         for (name, wanted) in [
             ("", 0o700),
             ("upper", 0o755),

@@ -74,8 +74,15 @@ mod tests {
             normal(&BindMount { source: source.into(), target: target.into(), read_only: false })
         };
         assert!(bind("/src", "/dst").is_ok());
-        let bad =
-            [("src", "/d"), ("/s", "d"), ("/s", "/"), ("/s", "//."), ("/s", "/a/../b"), ("/s", "/proc/x"), ("/s", "/a\0")];
+        let bad = [
+            ("src", "/d"),
+            ("/s", "d"),
+            ("/s", "/"),
+            ("/s", "//."),
+            ("/s", "/a/../b"),
+            ("/s", "/proc/x"),
+            ("/s", "/a\0"),
+        ];
         for (source, target) in bad {
             assert!(bind(source, target).is_err(), "{source} {target}");
         }

@@ -28,7 +28,8 @@ impl User {
             match part.bytes().next() {
                 None => return refuse("is not USER or USER:GROUP"),
                 Some(b'0'..=b'9') => {
-                    let plain = part.bytes().all(|byte| byte.is_ascii_digit()) && (part == "0" || !part.starts_with('0'));
+                    let plain = part.bytes().all(|byte| byte.is_ascii_digit())
+                        && (part == "0" || !part.starts_with('0'));
                     match part.parse::<u32>() {
                         Ok(value) if plain && value <= MAX => *number = Some(value),
                         _ => return refuse("holds a number outside 0 to 2147483647"),
@@ -59,8 +60,25 @@ mod tests {
     #[test]
     fn pure_a16_nothing_comes_to_mean_root() {
         let bad = [
-            "4294967296", "2147483648", "-1", "0x0", "00", "1000:", ":", ":5", "", "65536:99999999999", "1:-1", "1:2:3",
-            "+1", " 1", "1 ", "root:00", "a b", "ro\not", "٣",
+            "4294967296",
+            "2147483648",
+            "-1",
+            "0x0",
+            "00",
+            "1000:",
+            ":",
+            ":5",
+            "",
+            "65536:99999999999",
+            "1:-1",
+            "1:2:3",
+            "+1",
+            " 1",
+            "1 ",
+            "root:00",
+            "a b",
+            "ro\not",
+            "٣",
         ];
         for text in bad {
             assert!(User::parse(text).is_err(), "{text:?}");

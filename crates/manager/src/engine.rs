@@ -1,0 +1,130 @@
+//! [`LocalEngine`]: the trait's face of the verbs.
+
+use crate::config::EngineConfig;
+use crate::core::Core;
+use crate::error::Error;
+use crate::image::ImageSource;
+use crate::launcher::Launcher;
+use crate::store::Store;
+use crate::wait::LocalWaiter;
+use crate::wiring;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tinyd_cgroup::CgroupDriver;
+use tinyd_engine::{
+    CheckReport, ContainerInspect, ContainerSpec, ContainerSummary, Created, Engine, ExecSpec, ListRequest,
+    Logs, LogsRequest, RemoveRequest, Result, Session, StartRequest, Started, VersionInfo, Waiter,
+};
+
+/// The engine that runs containers from the calling process: no daemon, and no state but that on disk and in the kernel.
+///
+/// Any number of engines, in any number of processes, may work on the same folders at once.
+#[derive(Clone)]
+pub struct LocalEngine {
+    core: Arc<Core>,
+}
+
+/// The exchangeable parts of an engine, for programs that bring their own.
+pub struct Parts {
+    /// The way to `tinyd-runtime`.
+    pub launcher: Box<dyn Launcher>,
+    /// The kinds of images, in the order in which they are asked.
+    pub images: Vec<Box<dyn ImageSource>>,
+    /// The host's control groups; `None` looks at the host when they are first needed.
+    pub cgroups: Option<Box<dyn CgroupDriver>>,
+}
+
+impl Default for Parts {
+    /// The runtime itself; the host's own root and folders.
+    fn default() -> Self {
+        Self { launcher: wiring::launcher(), images: wiring::images(), cgroups: None }
+    }
+}
+
+impl LocalEngine {
+    /// Opens an engine: makes its folders where they are missing, and puts right what commands left that were killed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Permission`](tinyd_engine::ErrorKind::Permission) without root; the kernel's, when the folders cannot
+    /// be made.
+    pub fn open(config: EngineConfig) -> Result<Self> {
+        Self::with_parts(config, Parts::default())
+    }
+
+    /// As [`open`](Self::open), with parts of the caller's own.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub fn with_parts(config: EngineConfig, parts: Parts) -> Result<Self> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(Error::NotRoot.into());
+        }
+        let store = Store::open(&config)?;
+        let core = Core::new(store, config.runtime, parts.launcher, parts.images, parts.cgroups);
+        core.recover()?;
+        Ok(Self { core: Arc::new(core) })
+    }
+}
+
+impl Engine for LocalEngine {
+    fn create(&self, spec: &ContainerSpec) -> Result<Created> {
+        self.core.create(spec).map_err(Error::into)
+    }
+
+    fn start(&self, container: &str, request: &StartRequest) -> Result<Started> {
+        self.core.start(container, request).map_err(Error::into)
+    }
+
+    fn run(&self, spec: &ContainerSpec, request: &StartRequest) -> Result<Started> {
+        self.core.run(spec, request).map_err(Error::into)
+    }
+
+    fn stop(&self, container: &str, grace: Option<Duration>) -> Result<String> {
+        self.core.stop(container, grace).map_err(Error::into)
+    }
+
+    fn kill(&self, container: &str, signal: i32) -> Result<String> {
+        self.core.kill(container, signal).map_err(Error::into)
+    }
+
+    fn remove(&self, container: &str, request: &RemoveRequest) -> Result<String> {
+        self.core.remove(container, request).map_err(Error::into)
+    }
+
+    fn exec(&self, container: &str, spec: &ExecSpec) -> Result<Option<Box<dyn Session>>> {
+        self.core.exec(container, spec).map_err(Error::into)
+    }
+
+    fn logs(&self, container: &str, request: &LogsRequest) -> Result<Box<dyn Logs>> {
+        self.core.logs(container, request).map_err(Error::into)
+    }
+
+    fn wait(&self, container: &str) -> Result<Box<dyn Waiter>> {
+        Ok(Box::new(LocalWaiter::new(&self.core, container)?))
+    }
+
+    fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>> {
+        self.core.list(*request).map_err(Error::into)
+    }
+
+    fn inspect(&self, container: &str) -> Result<ContainerInspect> {
+        self.core.inspect(container).map_err(Error::into)
+    }
+
+    fn mount(&self, container: &str) -> Result<PathBuf> {
+        self.core.mount(container).map_err(Error::into)
+    }
+
+    fn unmount(&self, container: &str) -> Result<String> {
+        self.core.unmount(container).map_err(Error::into)
+    }
+
+    fn check(&self, repair: bool) -> Result<CheckReport> {
+        self.core.check(repair).map_err(Error::into)
+    }
+
+    fn version(&self) -> Result<VersionInfo> {
+        self.core.version().map_err(Error::into)
+    }
+}

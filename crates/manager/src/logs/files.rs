@@ -1,0 +1,201 @@
+//! The files of a log, read one after the other while they are being put away.
+
+use super::tail;
+use crate::error::{Error, Result};
+use std::fs::{File, Metadata};
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// More files than any container keeps.
+const MOST: u32 = 16;
+
+const BUFFER: usize = 64 * 1024;
+
+/// A log as one stream of lines.
+pub(super) struct Reader {
+    path: PathBuf,
+    open: Option<Open>,
+}
+
+struct Open {
+    file: BufReader<File>,
+    inode: u64,
+    line: Vec<u8>,
+    /// The line that was given last is still in `line`.
+    given: bool,
+}
+
+impl Reader {
+    /// From the beginning, but for files that were last written before a moment.
+    pub(super) fn all(path: &Path, since: Option<SystemTime>) -> Result<Self> {
+        let mut reader = Self { path: path.to_owned(), open: None };
+        let wanted = |meta: &Metadata| {
+            since.is_none_or(|since| meta.modified().is_ok_and(|modified| modified >= since))
+        };
+        for (path, _) in files(path)?.into_iter().rev() {
+            // The newest is wanted always: it may still grow.
+            if path == reader.path || path.metadata().is_ok_and(|meta| wanted(&meta)) {
+                reader.open = open(&path, 0)?;
+            }
+            if reader.open.is_some() {
+                break;
+            }
+        }
+        Ok(reader)
+    }
+
+    /// From the last lines on.
+    pub(super) fn last(path: &Path, lines: usize) -> Result<Self> {
+        let mut newest_first = Vec::new();
+        for (path, _) in files(path)? {
+            match File::open(&path) {
+                Ok(file) => newest_first.push((path, file)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::file("open", path, error)),
+            }
+        }
+        let open = match tail::start(&newest_first, lines)? {
+            Some((index, offset)) => {
+                let (path, file) = newest_first.swap_remove(index);
+                Some(opened(&path, file, offset)?)
+            }
+            None => None,
+        };
+        Ok(Self { path: path.to_owned(), open })
+    }
+
+    /// The next line, without its line feed; `None` when there is no whole one now.
+    pub(super) fn next_line(&mut self) -> Result<Option<&[u8]>> {
+        loop {
+            if self.open.is_none() {
+                let Some((path, _)) = files(&self.path)?.pop() else { return Ok(None) };
+                self.open = open(&path, 0)?;
+            }
+            if self.read()? {
+                break;
+            }
+            // It was put away when another has its name. What was written before that is read first.
+            let Some(open_file) = &self.open else { return Ok(None) };
+            let all = files(&self.path)?;
+            let newer = match all.iter().position(|(_, inode)| *inode == open_file.inode) {
+                Some(0) => return Ok(None),
+                Some(index) => all.into_iter().nth(index - 1),
+                None => all.into_iter().next_back(),
+            };
+            if self.read()? {
+                break;
+            }
+            let Some((path, _)) = newer else { return Ok(None) };
+            match open(&path, 0)? {
+                Some(next) => self.open = Some(next),
+                // It has moved on again: the next look finds it.
+                None => return Ok(None),
+            }
+        }
+        Ok(self.open.as_ref().map(|open| &open.line[..open.line.len() - 1]))
+    }
+
+    /// Reads on to the end of a line; `false` when the file ends before.
+    fn read(&mut self) -> Result<bool> {
+        let Some(open) = &mut self.open else { return Ok(false) };
+        if std::mem::take(&mut open.given) {
+            open.line.clear();
+        }
+        open.file
+            .read_until(b'\n', &mut open.line)
+            .map_err(|source| Error::file("read", &self.path, source))?;
+        open.given = open.line.ends_with(b"\n");
+        Ok(open.given)
+    }
+}
+
+/// The files of a log that there are, newest first, with their inodes.
+fn files(path: &Path) -> Result<Vec<(PathBuf, u64)>> {
+    let mut found = Vec::new();
+    for index in 0..MOST {
+        let path = match index {
+            0 => path.to_owned(),
+            older => {
+                let mut name = path.as_os_str().to_owned();
+                name.push(format!(".{older}"));
+                PathBuf::from(name)
+            }
+        };
+        match path.metadata() {
+            Ok(meta) => found.push((path, meta.ino())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::file("look at", path, error)),
+        }
+    }
+    Ok(found)
+}
+
+fn open(path: &Path, offset: u64) -> Result<Option<Open>> {
+    match File::open(path) {
+        Ok(file) => opened(path, file, offset).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::file("open", path, error)),
+    }
+}
+
+fn opened(path: &Path, mut file: File, offset: u64) -> Result<Open> {
+    let failed = |source| Error::file("read", path, source);
+    let inode = file.metadata().map_err(failed)?.ino();
+    file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+    Ok(Open { file: BufReader::with_capacity(BUFFER, file), inode, line: Vec::new(), given: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn next(reader: &mut Reader) -> Option<String> {
+        reader.next_line().unwrap().map(|line| String::from_utf8(line.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn pure_a_reader_that_lags_finds_the_next_file() {
+        let place = tempfile::tempdir().unwrap();
+        let log = place.path().join("log");
+        fs::write(&log, "a\n").unwrap();
+        let mut reader = Reader::all(&log, None).unwrap();
+        assert_eq!(next(&mut reader).as_deref(), Some("a"));
+        assert_eq!(next(&mut reader), None);
+        // Put away twice while nobody read.
+        fs::write(&log, "a\nb\n").unwrap();
+        fs::rename(&log, place.path().join("log.2")).unwrap();
+        fs::write(place.path().join("log.1"), "c\n").unwrap();
+        fs::write(&log, "d\npart").unwrap();
+        assert_eq!(next(&mut reader).as_deref(), Some("b"));
+        assert_eq!(next(&mut reader).as_deref(), Some("c"));
+        assert_eq!(next(&mut reader).as_deref(), Some("d"));
+        assert_eq!(next(&mut reader), None);
+        let whole = fs::OpenOptions::new().append(true).open(&log).unwrap();
+        std::io::Write::write_all(&mut &whole, b"ial\n").unwrap();
+        assert_eq!(next(&mut reader).as_deref(), Some("partial"));
+        // Its file is thrown away altogether: the oldest that is left comes next.
+        fs::remove_file(&log).unwrap();
+        fs::remove_file(place.path().join("log.2")).unwrap();
+        fs::remove_file(place.path().join("log.1")).unwrap();
+        fs::write(place.path().join("log.1"), "e\n").unwrap();
+        fs::write(&log, "f\n").unwrap();
+        assert_eq!(next(&mut reader).as_deref(), Some("e"));
+        assert_eq!(next(&mut reader).as_deref(), Some("f"));
+    }
+
+    #[test]
+    fn pure_files_from_before_a_moment_are_not_read() {
+        let place = tempfile::tempdir().unwrap();
+        let log = place.path().join("log");
+        fs::write(&log, "new\n").unwrap();
+        let old = fs::File::create(place.path().join("log.1")).unwrap();
+        std::io::Write::write_all(&mut &old, b"old\n").unwrap();
+        old.set_modified(std::time::UNIX_EPOCH).unwrap();
+        let since = SystemTime::now() - std::time::Duration::from_secs(3600);
+        assert_eq!(next(&mut Reader::all(&log, Some(since)).unwrap()).as_deref(), Some("new"));
+        assert_eq!(next(&mut Reader::all(&log, None).unwrap()).as_deref(), Some("old"));
+    }
+}
