@@ -14,7 +14,7 @@ use tinyd_runtime::state::{RunState, STATE_FILE, load};
 
 /// How long a killed command may take to go, and a monitor to tidy up.
 const KILL: Duration = Duration::from_secs(10);
-const TIDY: Duration = Duration::from_secs(5);
+const TIDY: Duration = Duration::from_secs(10);
 
 pub(crate) const SIGKILL: i32 = 9;
 pub(crate) const SIGTERM: i32 = 15;

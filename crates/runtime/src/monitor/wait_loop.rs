@@ -58,9 +58,12 @@ impl<'a> WaitLoop<'a> {
         let mut exited = Some(exited);
         let mut result = None;
         loop {
+            let done = self.exited && !self.clients.are_waiting();
+            if done && self.streams.outputs.is_empty() {
+                return (self.clients, result);
+            }
             let ready = self.wait();
-            let waiting = self.clients.are_waiting();
-            if self.exited && !waiting && (ready.is_empty() || self.streams.outputs.is_empty()) {
+            if done && ready.is_empty() {
                 return (self.clients, result);
             }
             for (token, flags) in ready {

@@ -1,0 +1,138 @@
+//! A program that uses a container engine: it is written against the trait alone, and tried here with an engine that
+//! only takes notes.
+//!
+//! `cargo run -p tinyd-engine --example consumer`. With `tinyd_manager::LocalEngine` in the place of `Notes` the same
+//! program runs real containers.
+
+use std::io::Write as _;
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tinyd_engine::{
+    CheckReport, ContainerInspect, ContainerSpec, ContainerSummary, Created, Engine, Error, ErrorKind,
+    ExecSpec, ExitStatus, ListRequest, Logs, LogsRequest, RemoveRequest, Result, Session, StartRequest,
+    Started, VersionInfo, Waiter,
+};
+
+/// The program: builds a project in a container with limits, shows what went wrong, and leaves nothing.
+fn build(engine: &dyn Engine, project: &str) -> Result<bool> {
+    let mut spec = ContainerSpec::new("host", ["make", "-C", project]);
+    spec.name = Some("build".to_owned());
+    spec.resources.memory = Some(512 << 20);
+    let run = engine.run(&spec, &StartRequest::detached())?;
+    let exit = engine.wait(&run.id)?.wait()?;
+    if exit.code != 0 {
+        let mut logs = engine.logs(&run.id, &LogsRequest { tail: Some(20), ..LogsRequest::default() })?;
+        while let Some(entry) = logs.next()? {
+            // Whoever reads no error messages has no use for this one.
+            let _ = std::io::stderr().write_all(&entry.data);
+        }
+    }
+    engine.remove(&run.id, &RemoveRequest::default())?;
+    Ok(exit.code == 0)
+}
+
+fn main() -> Result<()> {
+    let engine = Notes::default();
+    assert!(build(&engine, "/src")?);
+    let notes = engine.0.into_inner().unwrap_or_default();
+    assert_eq!(notes, ["run host make -C /src", "wait 1", "remove 1"]);
+    let _ = writeln!(std::io::stdout(), "{}", notes.join("\n"));
+    Ok(())
+}
+
+/// An engine in which every command succeeds at once.
+#[derive(Default)]
+struct Notes(Mutex<Vec<String>>);
+
+impl Notes {
+    fn note(&self, what: String) {
+        if let Ok(mut notes) = self.0.lock() {
+            notes.push(what);
+        }
+    }
+}
+
+fn unsupported<T>(verb: &str) -> Result<T> {
+    Err(Error::new(ErrorKind::Unsupported, format!("{verb}: this engine only takes notes")))
+}
+
+impl Engine for Notes {
+    fn run(&self, spec: &ContainerSpec, _: &StartRequest) -> Result<Started> {
+        self.note(format!("run {} {}", spec.image, spec.command.join(" ")));
+        Ok(Started { id: "1".to_owned(), notes: Vec::new(), session: None })
+    }
+
+    fn wait(&self, container: &str) -> Result<Box<dyn Waiter>> {
+        self.note(format!("wait {container}"));
+        Ok(Box::new(Ended))
+    }
+
+    fn remove(&self, container: &str, _: &RemoveRequest) -> Result<String> {
+        self.note(format!("remove {container}"));
+        Ok(container.to_owned())
+    }
+
+    fn create(&self, _: &ContainerSpec) -> Result<Created> {
+        unsupported("create")
+    }
+
+    fn start(&self, _: &str, _: &StartRequest) -> Result<Started> {
+        unsupported("start")
+    }
+
+    fn stop(&self, _: &str, _: Option<Duration>) -> Result<String> {
+        unsupported("stop")
+    }
+
+    fn kill(&self, _: &str, _: i32) -> Result<String> {
+        unsupported("kill")
+    }
+
+    fn exec(&self, _: &str, _: &ExecSpec) -> Result<Option<Box<dyn Session>>> {
+        unsupported("exec")
+    }
+
+    fn logs(&self, _: &str, _: &LogsRequest) -> Result<Box<dyn Logs>> {
+        unsupported("logs")
+    }
+
+    fn list(&self, _: &ListRequest) -> Result<Vec<ContainerSummary>> {
+        unsupported("list")
+    }
+
+    fn inspect(&self, _: &str) -> Result<ContainerInspect> {
+        unsupported("inspect")
+    }
+
+    fn mount(&self, _: &str) -> Result<PathBuf> {
+        unsupported("mount")
+    }
+
+    fn unmount(&self, _: &str) -> Result<String> {
+        unsupported("unmount")
+    }
+
+    fn check(&self, _: bool) -> Result<CheckReport> {
+        unsupported("check")
+    }
+
+    fn version(&self) -> Result<VersionInfo> {
+        unsupported("version")
+    }
+}
+
+/// The exit of a command that has ended already.
+struct Ended;
+
+impl Waiter for Ended {
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn wait(&mut self) -> Result<ExitStatus> {
+        Ok(ExitStatus { code: 0, oom_killed: false, unknown: false })
+    }
+}
