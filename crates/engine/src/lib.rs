@@ -6,13 +6,19 @@
 //! *Invariant:* this crate has no behaviour of its own beyond its types, and depends on serde alone.
 //!
 //! ```
-//! use tinyd_engine::{ContainerSpec, Engine, StartRequest};
+//! use tinyd_engine::{ContainerSpec, Engine, Error, Output, StartRequest};
 //!
 //! /// Runs `true` in a root made from this machine, and tells whether it succeeded.
-//! fn smoke_test(engine: &dyn Engine) -> Result<bool, tinyd_engine::Error> {
+//! fn smoke_test(engine: &dyn Engine) -> Result<bool, Error> {
 //!     let spec = ContainerSpec::new("host", ["true"]).removed_on_exit();
-//!     let run = engine.run(&spec, &StartRequest::detached())?;
-//!     Ok(engine.wait(&run.id)?.wait()?.code == 0)
+//!     let run = engine.run(&spec, &StartRequest::attached(None))?;
+//!     let Some(mut session) = run.session else { return Ok(false) };
+//!     while let Some(output) = session.receive()? {
+//!         if let Output::Exited(exit) = output {
+//!             return Ok(exit.code == 0);
+//!         }
+//!     }
+//!     Ok(false)
 //! }
 //! ```
 //!

@@ -25,7 +25,7 @@ const FOLDERS: [&str; 3] = ["pts", "shm", "mqueue"];
 /// Makes a `/dev` that belongs to `owner` (user, group; as the caller's namespace numbers them), not attached yet.
 /// `options` are those of tmpfs(5), `mode=755` for example.
 ///
-/// The nodes are made by the caller, who needs CAP_MKNOD outside of user namespaces: inside one nobody may make nodes,
+/// The nodes are made by the caller, whose umask must leave them open to all (0), and who needs CAP_MKNOD outside of user namespaces: inside one nobody may make nodes,
 /// and none could be opened on a file system made there.
 pub fn make<'a>(
     options: impl IntoIterator<Item = (&'a CStr, &'a CStr)>,
@@ -51,8 +51,6 @@ fn fill(mount: &DetachedMount, owner: (u32, u32)) -> std::result::Result<(), Err
     for (name, major, minor) in NODES {
         mknodat(mount, name, FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(major, minor))?;
         own(name)?;
-        // Whatever the umask left of it.
-        rustix::fs::chmodat(mount, name, Mode::from_raw_mode(0o666), AtFlags::empty())?;
     }
     for (target, name) in LINKS {
         symlinkat(target, mount, name)?;
@@ -76,6 +74,7 @@ mod tests {
             eprintln!("SKIPPED (needs root)");
             return;
         }
+        rustix::process::umask(Mode::empty());
         let dev = make([(c"mode", c"755")], MountAttrFlags::empty(), (1234, 1235)).unwrap();
         for (name, major, minor) in NODES {
             let stat = statat(&dev, name, AtFlags::SYMLINK_NOFOLLOW).unwrap();

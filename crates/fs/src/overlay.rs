@@ -46,6 +46,16 @@ pub struct IdMap<'a> {
     pub root: (u32, u32),
 }
 
+/// An overlay, attached nowhere yet.
+#[derive(Debug)]
+pub struct MountedOverlay {
+    /// The mount.
+    pub mount: DetachedMount,
+    /// The layers as they were opened. The overlay has its own copies by now, but letting go of these takes the kernel a
+    /// while, which is better spent when nobody waits: when this is dropped.
+    _layers: Vec<OwnedFd>,
+}
+
 impl Overlay<'_> {
     /// Mounts it, attached nowhere.
     ///
@@ -57,11 +67,11 @@ impl Overlay<'_> {
     /// # Errors
     /// `EINVAL` where the file system of a layer cannot map ids, or the kernel takes no layer by descriptor (before Linux
     /// 6.13).
-    pub fn mount(&self, as_mapped_root: impl FnOnce((u32, u32), &mut dyn FnMut())) -> Result<DetachedMount> {
+    pub fn mount(&self, as_mapped_root: impl FnOnce((u32, u32), &mut dyn FnMut())) -> Result<MountedOverlay> {
         let failed = |operation| Error::file_system::<Errno>(operation, "overlay");
         let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(failed("open"))?;
         // A detached mount is dissolved with its descriptor: all are held until the overlay has taken its own copies.
-        let layers = self.lowers.iter().map(|lower| self.layer(lower)).collect::<Result<Vec<_>>>()?;
+        let mut layers = self.lowers.iter().map(|lower| self.layer(lower)).collect::<Result<Vec<_>>>()?;
         for (layer, lower) in layers.iter().zip(self.lowers) {
             fsconfig_set_fd(&context, "lowerdir+", layer.as_fd())
                 .map_err(Error::path("use as lowerdir", lower))?;
@@ -88,7 +98,9 @@ impl Overlay<'_> {
             None => create(),
         }
         created.map_err(failed("create"))?;
-        DetachedMount::from_context(context.as_fd(), self.attributes).map_err(failed("mount"))
+        let mount = DetachedMount::from_context(context.as_fd(), self.attributes).map_err(failed("mount"))?;
+        layers.push(parent);
+        Ok(MountedOverlay { mount, _layers: layers })
     }
 
     fn layer(&self, path: &Path) -> Result<OwnedFd> {

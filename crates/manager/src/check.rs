@@ -13,8 +13,9 @@ use std::time::Duration;
 use tinyd_cgroup::CgroupPath;
 use tinyd_engine::{CheckReport, Finding};
 
-/// A group that another engine has just made is empty until its first process joins.
-const JOINING: Duration = Duration::from_millis(500);
+/// How long what is under way may look as if it were nobody's: a group that was just made is empty until its first process
+/// joins, and what is removed takes its time.
+const SETTLING: Duration = Duration::from_millis(500);
 
 /// Findings as they are made, and whether they are put right.
 struct Report {
@@ -77,7 +78,13 @@ impl Core {
             report.find(locks.join(&id), "is the lock of no container", || errors(self.unlock(&id)));
         }
         let trash = self.store.root().join("trash");
-        for name in entries(&trash)?.into_iter().filter(|id| !self.monitored(id)) {
+        let mut discarded = entries(&trash)?;
+        if !discarded.is_empty() {
+            // A monitor that has told the exit is still removing.
+            std::thread::sleep(SETTLING);
+            discarded = entries(&trash)?;
+        }
+        for name in discarded.into_iter().filter(|id| !self.monitored(id)) {
             let path = trash.join(name);
             report.find(&path, "is what was left of a removal", || {
                 errors(unmount_below(&path, true).and_then(|()| remove_tree(&path)))
@@ -174,7 +181,7 @@ impl Core {
             }
         }
         if !idle.is_empty() {
-            std::thread::sleep(JOINING);
+            std::thread::sleep(SETTLING);
         }
         for (path, group) in idle {
             if present(group.is_populated()).map_err(failed)? == Some(false) {

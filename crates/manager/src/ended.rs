@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 use tinyd_runtime::client::Message;
-use tinyd_runtime::state::{RunState, STATE_FILE, load};
+use tinyd_runtime::state::{ProcessId, RunState, STATE_FILE, load};
 
 /// How long a killed command may take to go, and a monitor to tidy up.
 const KILL: Duration = Duration::from_secs(10);
@@ -78,14 +78,15 @@ impl Core {
         }
     }
 
-    /// Kills a container and waits for its exit, for a bounded time.
+    /// Kills a container and waits for its exit, and until its monitor has tidied up, for a bounded time.
     pub(crate) fn kill_all(&self, record: &Record, live: &Live, lock: &ContainerLock) -> Result<()> {
         // With the first process of a PID namespace all others die; the group has what joined from outside, and goes
         // only while it is this run's.
         if self.signal(record, live, SIGKILL)? {
             self.kill_cgroup(&record.id)?;
         }
-        self.await_killed(record, live, Some(lock))
+        self.await_killed(record, live, Some(lock))?;
+        await_process(record, live.state.monitor)
     }
 
     /// Waits for the exit of a container that was killed.
@@ -104,18 +105,22 @@ impl Core {
     /// Waits until the monitor of a container that has ended has tidied up, for a bounded time.
     pub(crate) fn await_monitor(&self, record: &Record) -> Result<()> {
         let path = self.store.run_dir(&record.id).join(STATE_FILE);
-        let state = load::<RunState>(&path).map_err(|source| Error::file("read", path, source))?;
-        let Some(state) = state else { return Ok(()) };
-        let Some(monitor) = process::open(state.monitor) else { return Ok(()) };
-        match ready(&monitor, Some(Instant::now() + TIDY))? {
-            true => Ok(()),
-            false => Err(stuck(record, state.monitor.pid)),
+        match load::<RunState>(&path).map_err(|source| Error::file("read", path, source))? {
+            Some(state) => await_process(record, state.monitor),
+            None => Ok(()),
         }
     }
 
     /// A conversation with a container's monitor; `None` when it has none.
     pub(crate) fn connect(&self, record: &Record) -> Result<Option<Box<dyn crate::launcher::Link>>> {
         self.launcher.connect(&self.store.run_dir(&record.id)).map_err(|source| talk(record, source))
+    }
+}
+
+fn await_process(record: &Record, id: ProcessId) -> Result<()> {
+    match process::open(id) {
+        Some(process) if !ready(&process, Some(Instant::now() + TIDY))? => Err(stuck(record, id.pid)),
+        _ => Ok(()),
     }
 }
 

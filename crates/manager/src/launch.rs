@@ -35,6 +35,7 @@ impl Core {
             release.extend(record.spec.name.as_deref().map(|name| Release::Unlink(store.name_link(name))));
             release.extend(record.slot.map(|slot| Release::Unlink(store.slot_link(slot))));
             release.push(Release::Rename(folder.clone(), store.trash(id)));
+            release.push(Release::Unlink(store.lock(id)));
             // The record of the exit goes last: until then those who wait find it.
             trash.extend([store.trash(id), store.run_dir(id)]);
         }
@@ -81,6 +82,7 @@ mod tests {
                 Release::Unlink(store.name_link("web")),
                 Release::Unlink(store.slot_link(3)),
                 Release::Rename(store.container(id), store.trash(id)),
+                Release::Unlink(store.lock(id)),
             ]
         );
         assert_eq!(request.trash, [store.trash(id), store.run_dir(id)]);

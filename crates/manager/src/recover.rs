@@ -34,7 +34,7 @@ impl Core {
         }
     }
 
-    /// The right to change a container, with nothing under way on it.
+    /// The right to change a container that is there, with nothing under way on it.
     pub(crate) fn guard(&self, id: &str) -> Result<ContainerLock> {
         let lock = ContainerLock::acquire(&self.store, id)?;
         let quiet = until(Duration::from_secs(20), || match claim(&self.store, id)? {
@@ -45,6 +45,11 @@ impl Core {
                 Some(error) => Err(error),
             },
         })?;
+        if !self.store.container(id).exists() {
+            // It went while the lock was waited for, and with it whoever would have removed the lock.
+            unlink(&self.store.lock(id))?;
+            return Err(self.no_such(id));
+        }
         quiet.map(|()| lock).ok_or_else(|| Error::Busy { container: ids::short(id).to_owned() })
     }
 

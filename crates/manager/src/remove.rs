@@ -13,8 +13,6 @@ impl Core {
         let lock = self.guard(&id)?;
         let record = match self.store.record(&id) {
             Ok(Some(record)) => Some(record),
-            // Somebody else has just removed it.
-            Ok(None) if !self.store.container(&id).exists() => return Err(self.no_such(word)),
             // Without a readable record there is nothing that could run, and the rest goes.
             Ok(None) | Err(Error::Record { .. }) => None,
             Err(error) => return Err(error),

@@ -30,8 +30,12 @@ impl Core {
         // A grace that no clock can hold is one without an end.
         let deadline = Instant::now().checked_add(grace.unwrap_or(GRACE));
         if self.await_end(&record, &live, deadline, None)?.is_none() {
-            let lock = self.guard(&id)?;
-            self.kill_all(&record, &live, &lock)?;
+            match self.guard(&id) {
+                Ok(lock) => self.kill_all(&record, &live, &lock)?,
+                // It ended by itself after all, and was one that removes itself.
+                Err(Error::NoSuchContainer { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(id)
     }

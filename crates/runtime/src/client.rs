@@ -8,7 +8,7 @@ use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, Socket
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// Why a monitor could not be talked to.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,18 @@ pub enum Message<'a> {
 pub struct Connection {
     socket: OwnedFd,
     buffer: Vec<u8>,
+    /// The program at the other end, when it is a child that ends with the session.
+    program: Option<Child>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(mut program) = self.program.take() {
+            // The end of the session is what the program waits for.
+            let _ = net::shutdown(&self.socket, net::Shutdown::Both);
+            let _ = program.wait();
+        }
+    }
 }
 
 /// A command that runs.
@@ -87,25 +99,29 @@ pub fn launch(
     let (ours, theirs) =
         net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .map_err(talk("make a socket for"))?;
-    // Without pre_exec or a new user the standard library uses posix_spawn: a large process is not copied. The socket is
-    // the child's standard input; nothing else is inherited, and what it must hold travels over the socket.
+    // Without pre_exec, a new user or folder the standard library uses posix_spawn: a large process is not copied (in a
+    // static program a new folder alone makes it fork). The socket is the child's standard input; nothing else is inherited, and what it must hold travels over the socket.
     let mut child = Command::new(program)
         .args([verb, "--id", id])
         .env_clear()
-        .current_dir("/")
         .stdin(Stdio::from(theirs))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .map_err(|source| ClientError::Spawn { program: program.to_owned(), source })?;
+    let mut status = Ok(String::new());
     let mut connection = Connection::new(ours);
     let sent = connection.send_request(request, keep);
     // The program told the cause itself when it ended in the middle of the request: what it says comes first.
     let answer = connection.receive_start();
-    // It goes on in a process of its own (a monitor's parent is not its client), or has ended.
-    let detached = matches!(request, Request::Start(_)) || matches!(request, Request::Exec(e) if e.detach);
-    let status =
-        if detached || answer.is_err() { child.wait().map(|s| s.to_string()) } else { Ok(String::new()) };
+    // A monitor, and a further command that nobody waits for, go on in a process of their own; a session's program ends
+    // with the session, and is waited for then.
+    let session = matches!(request, Request::Exec(exec) if !exec.detach);
+    if session && matches!(answer, Ok(Some(_))) {
+        connection.program = Some(child);
+    } else {
+        status = child.wait().map(|status| status.to_string());
+    }
     match (answer, sent) {
         (Ok(Some(pid)), _) => Ok(Launched { pid, connection }),
         (Ok(None), Err(error)) | (Err(error), _) => Err(error),
@@ -138,7 +154,7 @@ pub fn connect(run_dir: &Path) -> Result<Option<Connection>, ClientError> {
 
 impl Connection {
     fn new(socket: OwnedFd) -> Self {
-        Self { socket, buffer: vec![0; MAX_PAYLOAD + 1] }
+        Self { socket, buffer: vec![0; MAX_PAYLOAD + 1], program: None }
     }
 
     fn send_request(&self, request: &Request, keep: Option<BorrowedFd<'_>>) -> Result<(), ClientError> {

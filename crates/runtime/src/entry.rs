@@ -1,6 +1,7 @@
 //! The program `tinyd-runtime`.
 
 use crate::frame::{self, Kind, MAX_PAYLOAD};
+use crate::launch::internal;
 use crate::monitor::{self, Client};
 use crate::{Failure, FailureKind, Request, StartRequest, exec, mount_verb};
 use rustix::net::SocketType;
@@ -53,6 +54,12 @@ fn serve() -> ExitCode {
     let Some(socket) = take_socket() else {
         return refuse("this verb is internal: do not call it outside");
     };
+    // No file's mode depends on the caller's umask, and no folder of the caller's is held.
+    rustix::process::umask(rustix::fs::Mode::empty());
+    if let Err(error) = rustix::process::chdir(c"/") {
+        Client::new(socket, false).send_record(Kind::Failed, &internal("enter /", error));
+        return ExitCode::FAILURE;
+    }
     let mut keep = Vec::new();
     match receive(&socket, &mut keep) {
         Ok(Request::Start(request)) => start(&request, socket, keep),

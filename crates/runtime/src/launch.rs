@@ -22,14 +22,13 @@ pub(crate) use explain::explain_exec;
 use crate::identity::Identity;
 use crate::init::{self, Channel, Stdio};
 use crate::plan::{self, Bundle, CgroupView, MountSource, Plan};
-use crate::prepare::{self, Mapping};
+use crate::prepare::{self, Mapping, RootMount};
 use crate::report::Order;
 use crate::undo::Undo;
 use crate::{Failure, FailureKind, StartRequest};
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tinyd_cgroup::{Cgroup, CgroupDriver, CgroupPath};
-use tinyd_fs::mount::DetachedMount;
 use tinyd_ns::clone::{Clone3, Cloned};
 use tinyd_ns::{Namespaces, idmap, pidfd, socket};
 
@@ -41,7 +40,7 @@ pub(crate) struct Running {
     /// The master's end of its terminal.
     pub(crate) terminal: Option<OwnedFd>,
     /// Holding the root keeps its end, and the unmounting it means, out of the way of the command's exit.
-    pub(crate) rootfs: Vec<DetachedMount>,
+    pub(crate) rootfs: Vec<RootMount>,
 }
 
 /// Starts a bundle's command.

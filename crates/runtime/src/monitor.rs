@@ -58,7 +58,7 @@ pub(crate) fn run(request: &StartRequest, driver: &dyn CgroupDriver, client: Own
     let log = request.log.as_ref().map(log::LogWriter::new);
     let (clients, exit) = WaitLoop::new(&started.running.pidfd, started.streams, clients, log)
         .run(|exit| exit::record(request, &started.running, started.started_ns, exit));
-    cleanup::finish(request, started.running, clients, exit);
+    cleanup::finish(request, started.running, clients, exit.as_ref());
 }
 
 struct Started {

@@ -32,13 +32,13 @@ pub(crate) fn mount(request: &MountRequest) -> Result<(), Failure> {
         for (mount, overlay) in mounts.iter().zip(&request.rootfs.overlays) {
             match &root {
                 None => {
-                    mount.attach(target.as_fd())?;
+                    mount.mount().attach(target.as_fd())?;
                     root = Some(mount.as_fd());
                 }
                 Some(root) => {
                     let name = CString::new(overlay.target.as_os_str().as_bytes())
                         .map_err(|_| rustix::io::Errno::INVAL)?;
-                    mount.attach(resolve::ensure_plain_dir(*root, &name)?.as_fd())?;
+                    mount.mount().attach(resolve::ensure_plain_dir(*root, &name)?.as_fd())?;
                 }
             }
         }

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use tinyd_fs::mount::{Changes, DetachedMount};
-use tinyd_fs::overlay::{IdMap, Overlay, Writable};
+use tinyd_fs::overlay::{IdMap, MountedOverlay, Overlay, Writable};
 use tinyd_ns::caps;
 use tinyd_ns::credentials::FileSystemIds;
 
@@ -22,15 +22,36 @@ pub(crate) struct Mapping<'fd> {
     pub(crate) root: (u32, u32),
 }
 
+/// A mount that a root file system is made of.
+pub(crate) enum RootMount {
+    Folder(DetachedMount),
+    Overlay(MountedOverlay),
+}
+
+impl RootMount {
+    pub(crate) fn mount(&self) -> &DetachedMount {
+        match self {
+            Self::Folder(mount) => mount,
+            Self::Overlay(overlay) => &overlay.mount,
+        }
+    }
+}
+
+impl AsFd for RootMount {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.mount().as_fd()
+    }
+}
+
 /// The overlays of a root file system, the root first; or the bundle's own folder when there are none.
 pub(crate) fn rootfs(
     rootfs: &Rootfs,
     folder: &Path,
     mapping: Option<Mapping<'_>>,
-) -> Result<Vec<DetachedMount>, Failure> {
+) -> Result<Vec<RootMount>, Failure> {
     if rootfs.overlays.is_empty() {
         let changes = Changes { private: true, recursive: true, ..Changes::NONE };
-        return clone_of(folder, true, &changes).map(|mount| vec![mount]);
+        return clone_of(folder, true, &changes).map(|mount| vec![RootMount::Folder(mount)]);
     }
     rootfs
         .overlays
@@ -44,6 +65,7 @@ pub(crate) fn rootfs(
                 idmap: mapping.map(|m| IdMap { user_namespace: m.user_namespace, root: m.root }),
             }
             .mount(as_mapped_root)
+            .map(RootMount::Overlay)
             .map_err(|error| {
                 let failure = Failure::new(FailureKind::Internal, "put the root file system together");
                 let failure = failure.caused_by(&error);
@@ -132,7 +154,7 @@ fn failed(operation: &str, path: &Path, errno: Errno) -> Failure {
 
 /// The descriptors of mounts, for sending.
 pub(crate) fn borrowed<'fd>(
-    rootfs: &'fd [DetachedMount],
+    rootfs: &'fd [RootMount],
     mounts: &'fd [OwnedFd],
 ) -> impl Iterator<Item = BorrowedFd<'fd>> {
     rootfs.iter().map(AsFd::as_fd).chain(mounts.iter().map(AsFd::as_fd))

@@ -16,7 +16,12 @@ const RETRY_EVERY: Duration = Duration::from_millis(100);
 /// Frees what the request says, tells the clients, and removes what was made for the container.
 ///
 /// Nothing here stops at an error: what cannot be removed now is found by the engine's check.
-pub(super) fn finish(request: &StartRequest, running: Running, clients: Clients, exit: Option<ExitRecord>) {
+pub(super) fn finish(
+    request: &StartRequest,
+    running: Running,
+    mut clients: Clients,
+    exit: Option<&ExitRecord>,
+) {
     for step in &request.release {
         // What is missing was released by someone else.
         let _ = match step {
@@ -24,7 +29,9 @@ pub(super) fn finish(request: &StartRequest, running: Running, clients: Clients,
             Release::Rename(from, to) => fs::rename(from, to),
         };
     }
-    if let Some(exit) = &exit {
+    // Whoever has just connected, too.
+    clients.accept();
+    if let Some(exit) = exit {
         for client in &clients.all {
             client.send_record(Kind::Exited, exit);
         }
@@ -39,15 +46,17 @@ pub(super) fn finish(request: &StartRequest, running: Running, clients: Clients,
         let _ = cgroup.kill();
         std::thread::sleep(RETRY_EVERY);
     }
-    if let (Some(exit), Some(copy)) = (&exit, &request.exit_copy) {
+    if let (Some(exit), Some(copy)) = (exit, &request.exit_copy) {
         let _ = state::store(copy, exit, true);
     }
-    for name in [SOCKET_FILE, "stdin", "stdout", "stderr", STATE_FILE] {
+    for name in [SOCKET_FILE, "stdin", "stdout", "stderr"] {
         let _ = fs::remove_file(request.run_dir.join(name));
     }
     for tree in &request.trash {
         let _ = tinyd_fs::remove_tree(tree);
     }
+    // Last: for as long as it is there, and this process lives, all this is still being done.
+    let _ = fs::remove_file(request.run_dir.join(STATE_FILE));
 }
 
 /// Syncs the container's folder to disk while the command runs: a container that was told of survives a power failure.
