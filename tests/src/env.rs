@@ -54,8 +54,12 @@ impl Env {
         let containers = folder.join("root/containers");
         // As private as the engine's own root.
         fs::create_dir_all(&containers).expect("the root can be made");
-        for private in [folder.join("root"), containers.clone()] {
-            fs::set_permissions(private, fs::Permissions::from_mode(0o700))
+        // The engine takes a root that has containers for one that has the others too.
+        for name in ["names", "ids", "trash"] {
+            fs::create_dir(folder.join("root").join(name)).expect("the root can be filled");
+        }
+        for private in ["", "names", "ids", "trash", "containers"] {
+            fs::set_permissions(folder.join("root").join(private), fs::Permissions::from_mode(0o700))
                 .expect("an own folder can be made private");
         }
         fs::create_dir(&run_folder).expect("a run folder for the test can be made");

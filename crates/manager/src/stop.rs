@@ -15,14 +15,10 @@ impl Core {
         let record = self.known(&id, word)?;
         let live = match self.life(&record, None)? {
             Life::Running(live) => live,
-            Life::Stopped(_) | Life::Gone(_) => return Ok(id),
-            Life::Created => {
-                return Err(Error::WrongState {
-                    action: "stop",
-                    container: record.short().to_owned(),
-                    state: "has not been started",
-                    hint: None,
-                });
+            life => {
+                let state = if matches!(life, Life::Created) { "has not been started" } else { "is not running" };
+                let container = record.short().to_owned();
+                return Err(Error::WrongState { action: "stop", container, state, hint: None });
             }
         };
         // No lock over the wait: others may look at it, or kill it.

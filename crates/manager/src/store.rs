@@ -52,9 +52,9 @@ impl Store {
                 make_folder(&store.run_root.join(folder), 0o700)?;
             }
         }
-        if !there(&store.root.join("containers")) {
+        if !there(&store.root.join("trash")) {
             make_all(&store.root, 0o700)?;
-            for folder in ["names", "ids", "trash", "containers"] {
+            for folder in ["containers", "names", "ids", "trash"] {
                 make_folder(&store.root.join(folder), 0o700)?;
             }
         }

@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 use std::path::PathBuf;
 use tinyd_engine::{BindMount, ContainerSpec, NetworkMode, Resources};
 
+/// Below this a container cannot even be set up: the kernel would kill its first process.
+const LEAST_MEMORY: u64 = 6 << 20;
+
 /// The longest host name that the kernel takes (sethostname(2)).
 const HOST_NAME_MAX: usize = 64;
 
@@ -122,8 +125,9 @@ fn resources(resources: &Resources) -> Result<()> {
     };
     within("CPU quota", resources.cpu_quota, 1_000, i64::MAX as u64, "microseconds")?;
     within("CPU period", resources.cpu_period, 1_000, 1_000_000, "microseconds")?;
-    // Below this a container cannot even be set up: the kernel would kill its first process.
-    within("memory limit", resources.memory, 6 << 20, i64::MAX as u64, "bytes")?;
+    if let Some(bytes) = resources.memory.filter(|bytes| !(LEAST_MEMORY..=i64::MAX as u64).contains(bytes)) {
+        return Err(Error::invalid("memory limit", format!("{bytes} bytes"), "must be at least 6m (6 MiB)"));
+    }
     match resources.pids {
         Some(pids) if pids != -1 && pids < 1 => {
             Err(Error::invalid("process limit", pids.to_string(), "must be at least 1, or -1 for no limit"))

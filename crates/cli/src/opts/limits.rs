@@ -5,9 +5,6 @@ use super::quantity::scaled;
 /// The period that `--cpu` and `--cpus` count in, in microseconds.
 pub(super) const PERIOD: u64 = 100_000;
 
-/// Below this no program of use starts: its start alone counts against the limit.
-const LEAST_MEMORY: u64 = 4 << 20;
-
 /// The kernel takes no quota below a millisecond.
 const LEAST_QUOTA: u64 = 1_000;
 
@@ -28,12 +25,7 @@ pub(super) fn cpus(text: &str) -> Result<u64, String> {
 
 /// `--memory`: bytes, in binary units.
 pub(super) fn memory(text: &str) -> Result<u64, String> {
-    let bytes =
-        size(text).ok_or_else(|| "it is no size; write it like 100m or 1.5g (b, k, m, g, t)".to_owned())?;
-    if bytes < LEAST_MEMORY {
-        return Err("it is below the least, 4m".to_owned());
-    }
-    Ok(bytes)
+    size(text).ok_or_else(|| "it is no size; write it like 100m or 1.5g (b, k, m, g, t)".to_owned())
 }
 
 /// `--pids-limit`: a number, or -1.
@@ -89,9 +81,6 @@ mod tests {
         for text in ["1x", "", "m", "abc", "-1m", "1mm", "1ibm", "1bib", "1 m", "9999999t", "1i", "0x10"] {
             let message = memory(text).expect_err(text);
             assert!(message.contains("100m"), "{text}: {message}");
-        }
-        for text in ["0", "1m", "4194303"] {
-            assert!(memory(text).expect_err(text).contains("4m"), "{text}");
         }
     }
 
