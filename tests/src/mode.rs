@@ -47,7 +47,8 @@ impl Mode {
     }
 
     fn words<S: Into<OsString>>(&self, how: &str, args: impl IntoIterator<Item = S>) -> Vec<OsString> {
-        let mut words: Vec<OsString> = vec!["run".into(), how.into(), "--userns".into(), self.userns().into()];
+        let mut words: Vec<OsString> =
+            vec!["run".into(), how.into(), "--userns".into(), self.userns().into()];
         words.extend(args.into_iter().map(Into::into));
         words
     }
@@ -66,10 +67,7 @@ pub struct Container<'env> {
 impl<'env> Container<'env> {
     /// Runs this command line, which must print the id of a running container.
     #[track_caller]
-    pub fn start<S: Into<OsString>>(
-        env: &'env Env,
-        args: impl IntoIterator<Item = S>,
-    ) -> Container<'env> {
+    pub fn start<S: Into<OsString>>(env: &'env Env, args: impl IntoIterator<Item = S>) -> Container<'env> {
         let id = env.tinyd(args).ok().text();
         let mut container = Container { env, id, pid: 0 };
         let pid = container.inspect()["State"]["Pid"].as_i64();

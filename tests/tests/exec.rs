@@ -163,7 +163,9 @@ fn the_user_the_folder_and_the_variables_are_chosen() {
     require!(root);
     for userns in ["auto", "host"] {
         let env = with_c1(&["--userns", userns, "-e", "A=container", "-e", "B=kept"]);
-        for (user, ids) in [("1000", "1000:1000"), ("app", "1000:1000"), ("app:tty", "1000:5"), ("7:8", "7:8")] {
+        for (user, ids) in
+            [("1000", "1000:1000"), ("app", "1000:1000"), ("app:tty", "1000:5"), ("7:8", "7:8")]
+        {
             let output = exec(&env, &["-u", user, "c1", "sh", "-c", "echo $(id -u):$(id -g)"]).ok();
             assert_eq!(output.text(), ids, "{user}, --userns {userns}");
         }
@@ -180,7 +182,9 @@ fn the_user_the_folder_and_the_variables_are_chosen() {
 fn users_that_only_look_like_numbers_are_refused() {
     require!(root);
     let env = with_c1(&[]);
-    for user in ["4294967296", "2147483648", "-1", "0x0", "00", "1000:", ":", ":0", "65536:99999999999", "", "+0"] {
+    for user in
+        ["4294967296", "2147483648", "-1", "0x0", "00", "1000:", ":", ":0", "65536:99999999999", "", "+0"]
+    {
         let output = exec(&env, &[&format!("--user={user}"), "c1", "id", "-u"]).fails(125);
         assert_eq!(output.stdout(), "", "{user}");
         assert_eq!(output.stderr().lines().count(), 1, "{output}");

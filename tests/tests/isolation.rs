@@ -27,7 +27,11 @@ fn a_container_has_namespaces_of_its_own() {
             ];
             let shared = kind == "user" && !mode.mapped;
             let different = if shared { 1 } else { 3 };
-            assert_eq!(BTreeSet::from(inodes).len(), different, "{kind} of host and two containers: {inodes:?}");
+            assert_eq!(
+                BTreeSet::from(inodes).len(),
+                different,
+                "{kind} of host and two containers: {inodes:?}"
+            );
             let shown = one.inspect()["Namespaces"][kind].as_str().map(str::to_owned);
             let said = (!shared).then(|| format!("{kind}:[{}]", inodes[1]));
             assert_eq!(shown, said, "inspect says what the kernel says");
@@ -119,9 +123,9 @@ fn no_mount_of_a_container_is_on_the_host() {
         // A mount made later does not travel either.
         let source = format!("late-{}", mode.env.tag());
         let pid = container.pid.to_string();
-        let enter = if mode.mapped { "-Um" } else { "-m" };
-        let words = ["nsenter", "-t", &pid, enter, "mount", "-t", "tmpfs", &source, "/mnt"];
-        mode.env.other(words).output().ok();
+        let users = if mode.mapped { vec!["-U"] } else { vec![] };
+        let enter = ["nsenter", "-t", &pid, "-m"].into_iter().chain(users);
+        mode.env.other(enter.chain(["mount", "-t", "tmpfs", &source, "/mnt"])).output().ok();
         let inside = mounts::of(container.pid).unwrap();
         assert!(inside.iter().any(|mount| mount.source == source));
         for mount in &inside {
@@ -179,7 +183,10 @@ fn without_a_network_there_is_a_loopback_that_is_up_and_nothing_else() {
             assert_eq!(container.exec(&[], &["cat", "/sys/class/net/lo/flags"]).ok().text(), "0x9");
             let local = fs::read_to_string(format!("/proc/{}/net/fib_trie", container.pid)).unwrap();
             assert!(local.contains("127.0.0.1"), "{local}");
-            assert!(fs::read_to_string(format!("/proc/{}/net/route", container.pid)).unwrap().lines().count() <= 1);
+            assert!(
+                fs::read_to_string(format!("/proc/{}/net/route", container.pid)).unwrap().lines().count()
+                    <= 1
+            );
         }
     });
 }

@@ -61,7 +61,8 @@ fn what_is_created_has_no_process_and_no_start() {
     assert!(before.as_str() <= created && created <= after.as_str(), "{before} <= {created} <= {after}");
     assert_eq!(seen["State"]["StartedAt"], NEVER);
     assert_eq!(seen["State"]["FinishedAt"], NEVER);
-    let running = proc::all_pids().into_iter().filter(|pid| proc::arguments(*pid).contains(&"31234001".into()));
+    let running =
+        proc::all_pids().into_iter().filter(|pid| proc::arguments(*pid).contains(&"31234001".into()));
     assert_eq!(running.count(), 0);
     assert_eq!(groups(&id), Vec::<std::path::PathBuf>::new());
 }
@@ -246,7 +247,8 @@ fn hello_world_with_a_limit_and_then_stop_and_start() {
     require!(root);
     require!(controller "memory");
     let env = Env::new();
-    let once = ["run", "--rm", "--name", "my_container", "--mem", "128m", "/", "/bin/sh", "-c", "echo Hello World"];
+    let once =
+        ["run", "--rm", "--name", "my_container", "--mem", "128m", "/", "/bin/sh", "-c", "echo Hello World"];
     assert_eq!(env.tinyd(once).ok().stdout(), "Hello World\n");
     let script = format!("echo Hello World; {SERVER}");
     let words = ["run", "-d", "--name", "my_container", "--mem", "128m", "/", "/bin/sh", "-c", &script];
@@ -294,7 +296,9 @@ fn rm_leaves_nothing_of_a_command_that_ended_however_it_ended() {
     require!(root);
     let env = Env::new();
     let image = image();
-    for (script, code) in [("true", 0), ("exit 9", 9), ("kill -9 $$", 0), ("kill -9 -1; sleep 100 & exit 4", 4)] {
+    for (script, code) in
+        [("true", 0), ("exit 9", 9), ("kill -9 $$", 0), ("kill -9 -1; sleep 100 & exit 4", 4)]
+    {
         let output = env.tinyd(["run", "--rm", "--name", "one", &image, "sh", "-c", script]);
         assert_eq!(output.code(), Some(code), "{script}: {output}");
         assert_eq!(env.tinyd(["ps", "-aq"]).ok().text(), "");

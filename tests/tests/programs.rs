@@ -140,7 +140,8 @@ fn gcc_compiles_and_runs_a_program_in_an_interactive_session() {
     require!(command "/usr/bin/gcc");
     for userns in MODES {
         let env = Env::new();
-        let mut session = env.pty(["run", "-it", "--rm", "--userns", userns, "host", "bash", "--norc"], 40, 120);
+        let mut session =
+            env.pty(["run", "-it", "--rm", "--userns", userns, "host", "bash", "--norc"], 40, 120);
         session.send("PS1='rea''dy> '; stty -echo; cd /tmp\n");
         session.expect("ready> ");
         let source = "#include <stdio.h>\nint main(void) { printf(\"%d from C\\n\", 6 * 7); return 9; }\n";
@@ -330,7 +331,11 @@ fn a_user_opens_his_output_by_name() {
                 "nobody" => "65534",
                 other => &other[..other.find(':').unwrap_or(other.len())],
             };
-            assert_eq!(output.stdout(), format!("to the log\nto output\n{id}\n"), "{userns} {user}\n{output}");
+            assert_eq!(
+                output.stdout(),
+                format!("to the log\nto output\n{id}\n"),
+                "{userns} {user}\n{output}"
+            );
             assert_eq!(output.stderr(), "to error\nto a number\n", "{userns} {user}");
         }
     }
@@ -350,7 +355,11 @@ fn a_user_opens_his_output_by_name_in_exec_and_on_a_terminal() {
         let output = env.tinyd(["exec", "-u", "1000", "c", "sh", "-ec", text]).ok();
         assert_eq!((output.stdout().as_str(), output.stderr().as_str()), ("out\n", "err\n"));
         let text = "echo t1 > /dev/stdout; echo t2 > /dev/tty; echo t3 > $(tty)";
-        let session = env.pty(["run", "--rm", "-it", "--userns", userns, "-u", "1000", image, "sh", "-ec", text], 24, 80);
+        let session = env.pty(
+            ["run", "--rm", "-it", "--userns", userns, "-u", "1000", image, "sh", "-ec", text],
+            24,
+            80,
+        );
         let (status, shown) = session.wait();
         assert!(status.success() && ["t1", "t2", "t3"].iter().all(|word| shown.contains(word)), "{shown}");
     }
@@ -378,7 +387,8 @@ fn the_image_of_a_debian_root_is_never_changed() {
     require!(program);
     let image = roots::debian();
     let before = state_of(&image);
-    let text = "rm -rf /var/lib/dpkg /etc/passwd /usr/share/*; echo x > /new; chmod 700 /usr/bin; touch /bin/sh";
+    let text =
+        "rm -rf /var/lib/dpkg /etc/passwd /usr/share/*; echo x > /new; chmod 700 /usr/bin; touch /bin/sh";
     for userns in MODES {
         script(&Env::new(), userns, &image, text);
     }
@@ -388,10 +398,18 @@ fn the_image_of_a_debian_root_is_never_changed() {
 /// Owners, modes and times of the places that the script changes.
 fn state_of(image: &Path) -> Vec<String> {
     use std::os::unix::fs::MetadataExt;
-    let names = ["", "usr/bin", "usr/share", "etc/passwd", "var/lib/dpkg", "var/lib/dpkg/status", "usr/bin/dash"];
+    let names =
+        ["", "usr/bin", "usr/share", "etc/passwd", "var/lib/dpkg", "var/lib/dpkg/status", "usr/bin/dash"];
     let of = |name: &&str| {
         let found = fs::symlink_metadata(image.join(name)).unwrap();
-        format!("{name} {}:{} {:o} {} {}", found.uid(), found.gid(), found.mode(), found.mtime(), found.ctime())
+        format!(
+            "{name} {}:{} {:o} {} {}",
+            found.uid(),
+            found.gid(),
+            found.mode(),
+            found.mtime(),
+            found.ctime()
+        )
     };
     names.iter().map(of).collect()
 }

@@ -63,5 +63,5 @@ fn overlay(own: &Path, lower: PathBuf) -> Result<DetachedMount, Box<dyn Error>> 
         idmap: None,
     };
     // Without mapped ids nobody else has to be its maker.
-    Ok(overlay.mount(|_, create| create())?)
+    Ok(overlay.mount(|_, create| create())?.mount)
 }

@@ -9,7 +9,7 @@ use rustix::mount::{
     fsopen,
 };
 use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -65,17 +65,14 @@ impl Overlay<'_> {
     /// takes those ids, calls its argument and gives them back.
     ///
     /// # Errors
-    /// `EINVAL` where the file system of a layer cannot map ids, or the kernel takes no layer by descriptor (before Linux
-    /// 6.13).
+    /// `EINVAL` where the file system of a layer cannot map ids; with ids mapped, also where the kernel takes no layer that
+    /// is attached nowhere (before Linux 6.13).
     pub fn mount(&self, as_mapped_root: impl FnOnce((u32, u32), &mut dyn FnMut())) -> Result<MountedOverlay> {
         let failed = |operation| Error::file_system::<Errno>(operation, "overlay");
         let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(failed("open"))?;
         // A detached mount is dissolved with its descriptor: all are held until the overlay has taken its own copies.
         let mut layers = self.lowers.iter().map(|lower| self.layer(lower)).collect::<Result<Vec<_>>>()?;
-        for (layer, lower) in layers.iter().zip(self.lowers) {
-            fsconfig_set_fd(&context, "lowerdir+", layer.as_fd())
-                .map_err(Error::path("use as lowerdir", lower))?;
-        }
+        self.add_lowers(&context, &layers)?;
         let writable = &self.writable;
         // One mount for both: the kernel refuses an upper and a work folder that lie on different mounts.
         let parent = writable.upper.parent().unwrap_or(Path::new("/"));
@@ -84,7 +81,8 @@ impl Overlay<'_> {
             let name = path.file_name().unwrap_or_default();
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let folder = openat(&parent, name, flags, Mode::empty()).map_err(Error::path("open", path))?;
-            fsconfig_set_fd(&context, option, folder.as_fd()).map_err(Error::path("use as layer", path))?;
+            set_layer(&context, option, &folder).map_err(Error::path("use as layer", path))?;
+            layers.push(folder);
         }
         if writable.volatile {
             fsconfig_set_flag(&context, "volatile").map_err(failed("configure"))?;
@@ -103,6 +101,22 @@ impl Overlay<'_> {
         Ok(MountedOverlay { mount, _layers: layers })
     }
 
+    fn add_lowers(&self, context: &OwnedFd, layers: &[OwnedFd]) -> Result<()> {
+        for (layer, lower) in layers.iter().zip(self.lowers) {
+            match set_layer(context, "lowerdir+", layer) {
+                Ok(()) => {}
+                // Before Linux 6.8 all lowers are one option.
+                Err(Errno::INVAL) => {
+                    let names: Vec<_> = layers.iter().map(by_descriptor).collect();
+                    return fsconfig_set_string(context, "lowerdir", names.join(":"))
+                        .map_err(Error::path("use as lowerdir", lower));
+                }
+                Err(errno) => return Err(Error::path("use as lowerdir", lower)(errno)),
+            }
+        }
+        Ok(())
+    }
+
     fn layer(&self, path: &Path) -> Result<OwnedFd> {
         let open = |flags| openat(CWD, path, flags, Mode::empty()).map_err(Error::path("open", path));
         let Some(idmap) = &self.idmap else {
@@ -116,4 +130,17 @@ impl Overlay<'_> {
         copy.change(&changes).map_err(Error::path("map the ids of", path))?;
         Ok(copy.into_fd())
     }
+}
+
+/// Names a layer by its descriptor, which Linux takes as such since 6.13; before that by the descriptor's path, which needs
+/// no escapes and is short (an option holds 256 bytes).
+fn set_layer(context: &OwnedFd, option: &str, layer: &OwnedFd) -> std::result::Result<(), Errno> {
+    match fsconfig_set_fd(context, option, layer.as_fd()) {
+        Err(Errno::INVAL) => fsconfig_set_string(context, option, by_descriptor(layer)),
+        result => result,
+    }
+}
+
+fn by_descriptor(layer: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", layer.as_raw_fd())
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 /// Where an engine keeps its state and finds its runtime. Engines with different folders know nothing of each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineConfig {
-    /// Containers and leases, on a disk that overlay accepts as upper layer. Mode 0700.
+    /// Containers and leases, on a disk that overlay accepts as upper layer. Mode 0711: users may pass
+    /// through to where they have rights, and list nothing.
     pub root: PathBuf,
     /// Run-time state: sockets, intents, locks. On tmpfs, so that a reboot empties it. Mode 0711.
     pub run_root: PathBuf,

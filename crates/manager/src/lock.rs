@@ -7,7 +7,7 @@ use crate::store::Store;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Longer than any verb holds it: a kill and its exit take ten seconds at most.
@@ -16,6 +16,17 @@ const PATIENCE: Duration = Duration::from_secs(25);
 /// The right to change a container; ends with its value, or with the process.
 pub(crate) struct ContainerLock {
     _file: OwnedFd,
+    path: PathBuf,
+    container: PathBuf,
+}
+
+impl Drop for ContainerLock {
+    fn drop(&mut self) {
+        // The container went while the lock was held or waited for, and with it whoever would have removed the lock.
+        if !self.container.exists() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 impl ContainerLock {
@@ -34,7 +45,7 @@ impl ContainerLock {
         let file = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600))
             .map_err(|errno| Error::file("open the lock", &path, errno))?;
         match try_lock(&file, &path)? {
-            true => Ok(Some(Self { _file: file })),
+            true => Ok(Some(Self { _file: file, path, container: store.container(id) })),
             false => Ok(None),
         }
     }
@@ -60,10 +71,19 @@ mod tests {
     fn pure_one_holds_it() {
         let (_place, store) = store();
         let id = "1".repeat(32);
+        std::fs::create_dir(store.container(&id)).unwrap();
         let lock = ContainerLock::acquire(&store, &id).unwrap();
         assert!(ContainerLock::try_acquire(&store, &id).unwrap().is_none());
         drop(lock);
         assert!(ContainerLock::try_acquire(&store, &id).unwrap().is_some());
+    }
+
+    #[test]
+    fn pure_the_lock_of_a_container_that_went_goes_too() {
+        let (_place, store) = store();
+        let id = "2".repeat(32);
+        drop(ContainerLock::acquire(&store, &id).unwrap());
+        assert!(!store.lock(&id).exists());
     }
 
     #[test]

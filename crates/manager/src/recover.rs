@@ -46,8 +46,6 @@ impl Core {
             },
         })?;
         if !self.store.container(id).exists() {
-            // It went while the lock was waited for, and with it whoever would have removed the lock.
-            unlink(&self.store.lock(id))?;
             return Err(self.no_such(id));
         }
         quiet.map(|()| lock).ok_or_else(|| Error::Busy { container: ids::short(id).to_owned() })

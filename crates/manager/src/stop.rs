@@ -16,7 +16,8 @@ impl Core {
         let live = match self.life(&record, None)? {
             Life::Running(live) => live,
             life => {
-                let state = if matches!(life, Life::Created) { "has not been started" } else { "is not running" };
+                let state =
+                    if matches!(life, Life::Created) { "has not been started" } else { "is not running" };
                 let container = record.short().to_owned();
                 return Err(Error::WrongState { action: "stop", container, state, hint: None });
             }

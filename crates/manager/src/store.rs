@@ -53,8 +53,10 @@ impl Store {
             }
         }
         if !there(&store.root.join("trash")) {
-            make_all(&store.root, 0o700)?;
-            for folder in ["containers", "names", "ids", "trash"] {
+            make_all(&store.root, 0o711)?;
+            // Users may pass through to a container's folder, which lets only its own root pass on, and list nothing.
+            make_folder(&store.root.join("containers"), 0o711)?;
+            for folder in ["names", "ids", "trash"] {
                 make_folder(&store.root.join(folder), 0o700)?;
             }
         }
@@ -228,9 +230,9 @@ mod tests {
     fn pure_the_folders_have_their_modes() {
         let (place, store) = testing::store();
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
-        assert_eq!(mode(&place.path().join("root")), 0o700);
+        assert_eq!(mode(&place.path().join("root")), 0o711);
         assert_eq!(mode(&place.path().join("run")), 0o711);
-        assert_eq!(mode(&store.containers()), 0o700);
+        assert_eq!(mode(&store.containers()), 0o711);
         // A second engine finds them.
         Store::open(&testing::config(place.path())).unwrap();
         assert_eq!(store.ids().unwrap(), Vec::<String>::new());

@@ -40,15 +40,17 @@ pub fn join_session_keyring(name: &CStr) -> Result<(), Errno> {
 
 /// *Child-side.* Gives every signal its default disposition and blocks none: a program expects that of whoever starts it.
 pub fn reset_signals() {
-    // SAFETY: zero is a valid value of sigset_t and sigaction: the empty set, the default disposition.
-    unsafe {
-        let none: libc::sigaction = std::mem::zeroed();
-        for signal in 1..=64 {
-            // SIGKILL, SIGSTOP and the C library's own answer EINVAL, which is as it should be.
-            libc::sigaction(signal, &raw const none, std::ptr::null_mut());
-        }
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none.sa_mask, std::ptr::null_mut());
+    // The kernel's own structure, whose zero is the default disposition: the C library keeps 32 and 33 to itself, and
+    // leaves them ignored in whatever it spawns.
+    const DEFAULT: [u64; 4] = [0; 4];
+    const SET_SIZE: usize = 8;
+    for signal in 1..=64 {
+        // SAFETY: DEFAULT is as large as the kernel's sigaction and is only read; SIGKILL and SIGSTOP answer EINVAL, which
+        // is as it should be.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, DEFAULT.as_ptr(), 0usize, SET_SIZE) };
     }
+    // SAFETY: the set is of the size given and only read.
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, DEFAULT.as_ptr(), 0usize, SET_SIZE) };
 }
 
 /// Ignores a signal from now on.

@@ -2,7 +2,7 @@
 
 use super::{BUNDLE_FILE, RECORD_FILE, Store};
 use crate::error::{Error, Result};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Gid, Mode, OFlags};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,8 @@ pub(crate) struct Contents<'a> {
     pub resolv_conf: &'a str,
     /// How many overlays lie below the root's own.
     pub trees: usize,
+    /// The group that is root's inside, if that is not the host's.
+    pub group: Option<u32>,
 }
 
 /// Makes the folder of a container that nobody knows yet: its intent covers it, so nothing is renamed into place.
@@ -27,6 +29,13 @@ pub(crate) fn make_container(store: &Store, id: &str, contents: &Contents<'_>) -
     let path = store.container(id);
     rustix::fs::mkdir(&path, Mode::from_raw_mode(0o700))
         .map_err(|errno| Error::file("make", &path, errno))?;
+    if let Some(group) = contents.group {
+        // Another runtime reaches a mounted root by its path, as root of the container's user namespace: it may pass, and
+        // nobody else may.
+        rustix::fs::chown(&path, None, Some(Gid::from_raw(group)))
+            .and_then(|()| rustix::fs::chmod(&path, Mode::from_raw_mode(0o710)))
+            .map_err(|errno| Error::file("make", &path, errno))?;
+    }
     let root = Folder::open(path)?;
     // What the command sees as its root folder is the upper layer's: open to every user inside.
     root.make("upper", 0o755)?;
@@ -114,6 +123,7 @@ mod tests {
             hosts: "hosts\n",
             resolv_conf: "",
             trees: 2,
+            group: None,
         };
         make_container(&store, &id, &contents).unwrap();
         let mode =
