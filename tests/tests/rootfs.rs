@@ -18,6 +18,12 @@ fn look(path: &Path) -> Option<Look> {
     Some((meta.ino(), meta.mode(), meta.uid(), meta.gid(), meta.size(), seconds, part))
 }
 
+/// The same without what other programs of this machine change in a folder.
+fn steady(path: &Path) -> Option<Look> {
+    let found = look(path)?;
+    if path.is_dir() { Some((found.0, found.1, found.2, found.3, 0, 0, 0)) } else { Some(found) }
+}
+
 /// Everything below a folder.
 fn survey(top: &Path) -> BTreeMap<PathBuf, Look> {
     let mut found = BTreeMap::new();
@@ -41,31 +47,13 @@ fn an_image_folder_is_as_before_after_everything_in_it_was_changed() {
         let script = "echo new > /new; rm /etc/passwd; echo more >> /etc/group; chmod 700 /bin; chown 5:5 /home; \
                       mv /var /moved; rm -rf /mnt; ln -s / /loop; touch -d 2001-01-01 /tmp; mkdir -p /a/b/c; \
                       [ -s /new ] && [ ! -e /etc/passwd ] && [ -d /moved/log ] && [ ! -e /mnt ] && echo changed";
-        for options in [vec![image.to_str().unwrap()], vec!["-i", image.to_str().unwrap(), "--it"]] {
-            let options: Vec<&str> = if options.len() == 1 { options } else { vec![options[0], options[1]] };
-            let named = options.len() == 2;
-            if named {
-                // The seeds' form, which is detached: its output is in the log.
-                let words = [
-                    "run",
-                    "-i",
-                    options[1],
-                    "--userns",
-                    mode.userns(),
-                    "--name",
-                    "seed",
-                    "sh",
-                    "-c",
-                    script,
-                ];
-                mode.env.tinyd(words).ok();
-                assert_eq!(mode.env.tinyd(["wait", "seed"]).ok().text(), "0");
-                assert_eq!(mode.env.tinyd(["logs", "seed"]).ok().text(), "changed");
-            } else {
-                let output = mode.run([options[0], "sh", "-c", script]).ok();
-                assert_eq!(output.text(), "changed");
-            }
-        }
+        let image = image.to_str().unwrap();
+        assert_eq!(mode.run([image, "sh", "-c", script]).ok().text(), "changed");
+        // The seeds' form, which is detached: its output is in the log.
+        let words = ["run", "-i", image, "--userns", mode.userns(), "--name", "seed", "sh", "-c", script];
+        mode.env.tinyd(words).ok();
+        assert_eq!(mode.env.tinyd(["wait", "seed"]).ok().text(), "0");
+        assert_eq!(mode.env.tinyd(["logs", "seed"]).ok().text(), "changed");
     });
     assert_eq!(survey(&image), before);
 }
@@ -226,9 +214,9 @@ fn the_hosts_own_files_are_not_in_a_root_made_from_it() {
 fn the_machines_programs_are_as_before_after_they_were_changed_inside() {
     require!(root);
     let watched =
-        ["/usr/bin", "/usr/bin/env", "/usr/lib", "/usr/sbin", "/usr/share", "/etc/services", "/etc", "/opt"];
+        ["/usr/bin", "/usr/bin/env", "/usr/lib", "/usr/share", "/usr/share/zoneinfo", "/etc/services"];
     let watched: Vec<&Path> = watched.iter().map(Path::new).filter(|path| path.exists()).collect();
-    let looks = || -> Vec<_> { watched.iter().map(|path| (path.to_owned(), look(path))).collect() };
+    let looks = || -> Vec<_> { watched.iter().map(|path| (path.to_owned(), steady(path))).collect() };
     let before = looks();
     in_both_modes(|mode| {
         let tag = mode.env.tag();

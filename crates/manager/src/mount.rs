@@ -4,6 +4,7 @@ use crate::core::Core;
 use crate::erase::{mounts_below, unmount_below};
 use crate::error::{Error, Result};
 use crate::life::Life;
+use crate::store::let_pass;
 use std::path::PathBuf;
 use tinyd_runtime::{MountRequest, Request};
 
@@ -30,18 +31,25 @@ impl Core {
         }
         // The monitor of a run that has just ended may hold the layers still.
         self.await_monitor(&record)?;
+        let_pass(&self.store, &id, None)?;
         let request = Request::Mount(Box::new(MountRequest {
             bundle: self.store.container(&id),
             rootfs: record.rootfs.clone(),
             target: merged.clone(),
-            id,
+            id: id.clone(),
         }));
-        match self.launcher.launch(&self.runtime()?, &request, None) {
-            Ok(_) => Ok(merged),
+        let mounted = match self.launcher.launch(&self.runtime()?, &request, None) {
+            Ok(_) => let_pass(&self.store, &id, record.id_base()),
             Err(source) => {
+                Err(Error::Launch { operation: "mount", container: record.short().to_owned(), source })
+            }
+        };
+        match mounted {
+            Ok(()) => Ok(merged),
+            Err(error) => {
                 // What was mounted before the failure goes; the failure is what the caller hears of.
                 let _ = unmount_below(&merged, false);
-                Err(Error::Launch { operation: "mount", container: record.short().to_owned(), source })
+                Err(error)
             }
         }
     }
@@ -59,6 +67,7 @@ impl Core {
             });
         }
         unmount_below(&merged, false)?;
+        let_pass(&self.store, &id, None)?;
         Ok(id)
     }
 }

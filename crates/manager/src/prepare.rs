@@ -110,7 +110,6 @@ impl Core {
             hosts: &hosts,
             resolv_conf: &resolv_conf,
             trees: record.rootfs.overlays.len() - 1,
-            group: record.id_base(),
         };
         make_container(&self.store, &record.id, &contents)
     }

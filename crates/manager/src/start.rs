@@ -8,7 +8,7 @@ use crate::life::{Ended, Life};
 use crate::prepare::settled;
 use crate::recover::LAST_EXIT_FILE;
 use crate::session::LocalSession;
-use crate::store::{Record, START_ERROR_FILE, STARTED_FILE, StartError, remove_tree, unlink};
+use crate::store::{Record, START_ERROR_FILE, STARTED_FILE, StartError, let_pass, remove_tree, unlink};
 use rustix::fs::{Mode, OFlags};
 use tinyd_engine::{StartRequest, Started};
 use tinyd_runtime::state::{EXIT_FILE, store};
@@ -64,6 +64,8 @@ impl Core {
             store(&last, ended, false).map_err(|source| Error::file("write", &last, source))?;
         }
         unlink(&self.store.container_file(id, EXIT_FILE))?;
+        // Someone may have unmounted its root without us.
+        let_pass(&self.store, id, None)?;
         remove_tree(&self.store.run_dir(id))?;
         let mark = self.store.container_file(id, STARTED_FILE);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -12,7 +12,7 @@
 mod folder;
 mod record;
 
-pub(crate) use folder::{Contents, make_container};
+pub(crate) use folder::{Contents, let_pass, make_container};
 pub(crate) use record::{Record, StartError};
 
 use crate::config::EngineConfig;

@@ -20,8 +20,6 @@ pub(crate) struct Contents<'a> {
     pub resolv_conf: &'a str,
     /// How many overlays lie below the root's own.
     pub trees: usize,
-    /// The group that is root's inside, if that is not the host's.
-    pub group: Option<u32>,
 }
 
 /// Makes the folder of a container that nobody knows yet: its intent covers it, so nothing is renamed into place.
@@ -29,13 +27,6 @@ pub(crate) fn make_container(store: &Store, id: &str, contents: &Contents<'_>) -
     let path = store.container(id);
     rustix::fs::mkdir(&path, Mode::from_raw_mode(0o700))
         .map_err(|errno| Error::file("make", &path, errno))?;
-    if let Some(group) = contents.group {
-        // Another runtime reaches a mounted root by its path, as root of the container's user namespace: it may pass, and
-        // nobody else may.
-        rustix::fs::chown(&path, None, Some(Gid::from_raw(group)))
-            .and_then(|()| rustix::fs::chmod(&path, Mode::from_raw_mode(0o710)))
-            .map_err(|errno| Error::file("make", &path, errno))?;
-    }
     let root = Folder::open(path)?;
     // What the command sees as its root folder is the upper layer's: open to every user inside.
     root.make("upper", 0o755)?;
@@ -56,6 +47,19 @@ pub(crate) fn make_container(store: &Store, id: &str, contents: &Contents<'_>) -
     root.write(BUNDLE_FILE, 0o600, contents.bundle)?;
     // The record comes last: with it the container is whole.
     root.write(RECORD_FILE, 0o600, contents.record)
+}
+
+/// Lets a group pass through a container's folder, or nobody: the group is root's of a user namespace, as which another
+/// runtime reaches a mounted root by its path.
+///
+/// Not while layers are being put together: a folder whose group has no number inside cannot be entered through a mount
+/// with mapped ids, not even by root.
+pub(crate) fn let_pass(store: &Store, id: &str, group: Option<u32>) -> Result<()> {
+    let path = store.container(id);
+    let mode = if group.is_some() { 0o710 } else { 0o700 };
+    rustix::fs::chown(&path, None, Some(Gid::from_raw(group.unwrap_or(0))))
+        .and_then(|()| rustix::fs::chmod(&path, Mode::from_raw_mode(mode)))
+        .map_err(|errno| Error::file("set the mode of", &path, errno))
 }
 
 struct Folder {
@@ -123,7 +127,6 @@ mod tests {
             hosts: "hosts\n",
             resolv_conf: "",
             trees: 2,
-            group: None,
         };
         make_container(&store, &id, &contents).unwrap();
         let mode =
