@@ -58,9 +58,9 @@ impl Env {
         for name in ["names", "ids", "trash"] {
             fs::create_dir(folder.join("root").join(name)).expect("the root can be filled");
         }
-        for private in ["", "names", "ids", "trash", "containers"] {
-            fs::set_permissions(folder.join("root").join(private), fs::Permissions::from_mode(0o700))
-                .expect("an own folder can be made private");
+        for (name, mode) in [("", 0o711), ("containers", 0o711), ("names", 0o700), ("ids", 0o700), ("trash", 0o700)] {
+            fs::set_permissions(folder.join("root").join(name), fs::Permissions::from_mode(mode))
+                .expect("an own folder has the mode it is given");
         }
         fs::create_dir(&run_folder).expect("a run folder for the test can be made");
         let files = folder.join("files");

@@ -22,7 +22,7 @@ pub(crate) use explain::explain_exec;
 use crate::identity::Identity;
 use crate::init::{self, Channel, Stdio};
 use crate::plan::{self, Bundle, CgroupView, MountSource, Plan};
-use crate::prepare::{self, Mapping, RootMount};
+use crate::prepare::{self, AsMappedRoot, Mapping, RootMount};
 use crate::report::Order;
 use crate::undo::Undo;
 use crate::{Failure, FailureKind, StartRequest};
@@ -59,6 +59,8 @@ pub(crate) fn launch(
     let (ours, theirs) =
         socket::pair().map_err(|errno| internal("make a socket for the container", errno))?;
     let theirs = Channel::new(theirs);
+    // The file system of a new namespace's message queues is made by clone3 itself, and belongs to whoever calls it.
+    let as_root = plan.id_maps.as_ref().and_then(idmap::IdMaps::root).map(AsMappedRoot::assume);
     // SAFETY: this process has a single thread (the monitor starts its only other one after this), and the child ends in
     // `init::run`, which never returns.
     let cloned = unsafe { Clone3::new(plan.namespaces).into_cgroup(join.v2_dir()).spawn() };
@@ -66,6 +68,7 @@ pub(crate) fn launch(
         Cloned::Child => init::run(&mut plan, &theirs, &join, &stdio),
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
     };
+    drop(as_root);
     let kill = child.try_clone().map_err(|error| internal("copy a descriptor", error));
     if let Ok(kill) = kill {
         undo.push(move || {

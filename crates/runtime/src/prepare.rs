@@ -64,7 +64,10 @@ pub(crate) fn rootfs(
                 attributes: MountAttrFlags::MOUNT_ATTR_NODEV,
                 idmap: mapping.map(|m| IdMap { user_namespace: m.user_namespace, root: m.root }),
             }
-            .mount(as_mapped_root)
+            .mount(|root, create| {
+                let _as_root = AsMappedRoot::assume(root);
+                create();
+            })
             .map(RootMount::Overlay)
             .map_err(|error| {
                 let failure = Failure::new(FailureKind::Internal, "put the root file system together");
@@ -80,17 +83,23 @@ pub(crate) fn rootfs(
         .collect()
 }
 
-/// Makes an overlay as the user who is root inside, but with the rights that this process has.
-fn as_mapped_root((uid, gid): (u32, u32), create: &mut dyn FnMut()) {
-    // Without the bit, file-system ids other than root's take capabilities away. Where it cannot be set, the overlay
-    // says so by failing.
-    if caps::set_no_setuid_fixup(true).is_ok() {
-        let ids = FileSystemIds::assume(uid, gid);
-        create();
-        drop(ids);
-        let _ = caps::set_no_setuid_fixup(false);
-    } else {
-        create();
+/// File-system ids of the user who is root inside, with the rights that this process has, while this lives: what the kernel
+/// makes meanwhile belongs to that user.
+pub(crate) struct AsMappedRoot(Option<FileSystemIds>);
+
+impl AsMappedRoot {
+    pub(crate) fn assume((uid, gid): (u32, u32)) -> Self {
+        // Without the bit, file-system ids other than root's take capabilities away. Where it cannot be set, what is made
+        // belongs to the host's root, and an overlay says so by failing.
+        Self(caps::set_no_setuid_fixup(true).ok().map(|()| FileSystemIds::assume(uid, gid)))
+    }
+}
+
+impl Drop for AsMappedRoot {
+    fn drop(&mut self) {
+        if self.0.take().is_some() {
+            let _ = caps::set_no_setuid_fixup(false);
+        }
     }
 }
 

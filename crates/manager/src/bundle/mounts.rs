@@ -14,7 +14,7 @@ pub(super) fn mounts(record: &Record, folder: &Path) -> Vec<Mount> {
     let map = id_map(record);
     let mut mounts = standard(record);
     for (file, target) in FILES {
-        mounts.push(bind(folder.join(file), PathBuf::from(target), false, map.as_deref()));
+        mounts.push(bind(folder.join(file), PathBuf::from(target), record.spec.read_only, map.as_deref()));
     }
     // What a user mounts somewhere is meant instead of what stands there, and a folder comes before what lies in it.
     let mut binds: Vec<_> = record.spec.binds.iter().collect();

@@ -1,0 +1,124 @@
+//! The programs on the disk may change while containers run: what runs needs them no more, and what comes goes on with
+//! the new ones.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tinyd_tests::{Env, in_both_modes, paths, proc, require, wait_until};
+
+const PROGRAMS: [&str; 2] = ["tinyd", "tinyd-runtime"];
+
+/// An environment whose programs are its own copies, and their folder.
+fn copied() -> (Env, PathBuf) {
+    let env = Env::with_program_in(|files| {
+        let folder = files.join("bin");
+        fs::create_dir(&folder).unwrap();
+        install(&folder);
+        folder.join("tinyd")
+    });
+    let folder = env.files().join("bin");
+    (env, folder)
+}
+
+/// Puts fresh copies in place, as a package manager does: another file under the same name.
+fn install(folder: &Path) {
+    let built = paths::tinyd();
+    for name in PROGRAMS {
+        let unfinished = folder.join(format!("{name}.new"));
+        fs::copy(built.with_file_name(name), &unfinished).unwrap();
+        fs::rename(&unfinished, folder.join(name)).unwrap();
+    }
+}
+
+fn number(env: &Env, name: &str, field: &str) -> i32 {
+    let said = env.tinyd(["inspect", name]).ok().json();
+    i32::try_from(said[0]["State"][field].as_i64().unwrap()).unwrap()
+}
+
+#[test]
+fn a_container_goes_on_when_the_programs_are_replaced() {
+    require!(root);
+    in_both_modes(|mode| {
+        let (env, folder) = copied();
+        let script = "trap 'echo bye; exit 5' TERM; while [ ! -e /go ]; do sleep 0.02; done; echo went; while :; do sleep 0.02; done";
+        let words = ["run", "-d", "--name", "c", "--userns", mode.userns(), "host", "sh", "-c", script];
+        env.tinyd(words).ok();
+        let (pid, monitor) = (number(&env, "c", "Pid"), number(&env, "c", "MonitorPid"));
+        let program = fs::read_link(format!("/proc/{monitor}/exe")).unwrap();
+        assert_eq!(program, folder.join("tinyd-runtime"), "the monitor runs the copy");
+
+        install(&folder);
+        let program = fs::read_link(format!("/proc/{monitor}/exe")).unwrap();
+        assert!(program.to_string_lossy().ends_with("(deleted)"), "{program:?}");
+        env.tinyd(["exec", "c", "touch", "/go"]).ok();
+        wait_until("its output goes on", || env.tinyd(["logs", "c"]).ok().text() == "went");
+        assert_eq!(env.tinyd(["exec", "c", "sh", "-c", "exit 3"]).code(), Some(3));
+        assert_eq!((number(&env, "c", "Pid"), number(&env, "c", "MonitorPid")), (pid, monitor));
+        assert!(proc::is_alive(pid));
+        env.tinyd(["stop", "c"]).ok();
+        assert_eq!(env.tinyd(["wait", "c"]).ok().text(), "5");
+        assert_eq!(env.tinyd(["logs", "c"]).ok().text(), "went\nbye");
+        env.tinyd(["rm", "c"]).ok();
+        env.assert_clean();
+    });
+}
+
+#[test]
+fn a_container_that_removes_itself_does_so_without_programs_on_the_disk() {
+    require!(root);
+    in_both_modes(|mode| {
+        let (env, folder) = copied();
+        let words = [
+            "run",
+            "--rm",
+            "-i",
+            "--userns",
+            mode.userns(),
+            "host",
+            "sh",
+            "-c",
+            "echo on; read line; exit 6",
+        ];
+        let mut running = env.cmd(words).piped().spawn();
+        running.expect("on");
+        for name in PROGRAMS {
+            fs::remove_file(folder.join(name)).unwrap();
+        }
+        running.send("\n");
+        running.wait().fails(6);
+        env.assert_clean();
+        install(&folder);
+        assert_eq!(env.tinyd(["ps", "-a", "-q"]).ok().text(), "");
+    });
+}
+
+#[test]
+fn no_program_of_ours_is_executed_twice_on_the_way_to_the_users_command() {
+    require!(root);
+    require!(command "strace");
+    in_both_modes(|mode| {
+        let trace = mode.env.files().join("trace");
+        let strace = [
+            "strace",
+            "-f",
+            "-qq",
+            "-s",
+            "300",
+            "-e",
+            "trace=execve,execveat",
+            "-o",
+            trace.to_str().unwrap(),
+        ];
+        let words = ["run", "--rm", "--userns", mode.userns(), "host", "/usr/bin/true", "for-the-trace"];
+        mode.env.cmd(words).under(strace).output().ok();
+        let text = fs::read_to_string(&trace).unwrap();
+        let executed: Vec<&str> = text.lines().filter(|line| line.ends_with("= 0")).collect();
+        let count = |part: &str| executed.iter().filter(|line| line.contains(part)).count();
+        assert_eq!(count("/tinyd\", "), 1, "{text}");
+        assert_eq!(count("/tinyd-runtime\", "), 1, "{text}");
+        assert_eq!(count("\"/usr/bin/true\", [\"/usr/bin/true\", \"for-the-trace\"]"), 1, "{text}");
+        assert_eq!(count("/proc/self/exe"), 0, "{text}");
+        assert_eq!(executed.len(), 3, "{text}");
+    });
+}
