@@ -39,7 +39,8 @@ fn standard(record: &Record) -> Vec<Mount> {
             &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
         ),
         match foreign_sys {
-            true => plain("/sys", "bind", "/sys", &["rbind", "rprivate", "nosuid", "noexec", "nodev", "rro"]),
+            // The file system alone, without what the host has mounted in it.
+            true => plain("/sys", "bind", "/sys", &["bind", "rprivate", "nosuid", "noexec", "nodev", "ro"]),
             false => mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
         },
         mount("/sys/fs/cgroup", "cgroup", &["ro", "nosuid", "noexec", "nodev"]),
