@@ -58,7 +58,9 @@ impl Env {
         for name in ["names", "ids", "trash"] {
             fs::create_dir(folder.join("root").join(name)).expect("the root can be filled");
         }
-        for (name, mode) in [("", 0o711), ("containers", 0o711), ("names", 0o700), ("ids", 0o700), ("trash", 0o700)] {
+        for (name, mode) in
+            [("", 0o711), ("containers", 0o711), ("names", 0o700), ("ids", 0o700), ("trash", 0o700)]
+        {
             fs::set_permissions(folder.join("root").join(name), fs::Permissions::from_mode(mode))
                 .expect("an own folder has the mode it is given");
         }
@@ -155,6 +157,18 @@ impl Env {
     pub fn assert_clean(&self) {
         let left = self.leaks();
         assert!(left.is_empty(), "left behind:\n{}", leak::describe(&left));
+    }
+
+    /// Requires that `system check` finds nothing of this test's. (Of the control groups, which all engines share, it sees
+    /// those of other tests too.)
+    #[track_caller]
+    pub fn assert_checked(&self) {
+        let said = self.tinyd(["system", "check"]).stdout();
+        let ids = self.ids();
+        let is_own =
+            |line: &&str| line.contains(&self.tag) || ids.iter().any(|id| line.contains(id.as_str()));
+        let own: Vec<&str> = said.lines().filter(is_own).collect();
+        assert!(own.is_empty(), "system check: {own:#?}");
     }
 
     /// The same after a time of the caller's choice; none at all shows what is there at this moment.

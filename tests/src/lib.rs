@@ -22,10 +22,12 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a harness reports trouble by failing the test that uses it"
+    clippy::print_stdout,
+    reason = "a harness reports trouble by failing the test that uses it, and says in its output what that needs"
 )]
 
 mod command;
+mod dice;
 mod env;
 pub mod leak;
 mod mode;
@@ -40,9 +42,11 @@ pub mod remove;
 mod rescue;
 pub mod roots;
 mod running;
+pub mod tracer;
 mod wait;
 
 pub use command::Cmd;
+pub use dice::Dice;
 pub use env::Env;
 pub use mode::{Container, Mode, in_both_modes};
 pub use output::Output;

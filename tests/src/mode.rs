@@ -20,6 +20,7 @@ pub struct Mode {
 }
 
 /// Runs a test in both ways, each with an [`Env`] of its own. Which one failed stands in what the test printed.
+#[allow(clippy::print_stdout, reason = "the test runner keeps it, and shows it when the test fails")]
 pub fn in_both_modes(test: impl Fn(&Mode)) {
     for mapped in [true, false] {
         let mode = Mode { env: Env::new(), mapped };

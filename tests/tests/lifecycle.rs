@@ -99,7 +99,7 @@ fn a_stopped_container_starts_again_as_it_was() {
     let held = limits(&id);
     assert_eq!(held, [Some("67108864".to_owned()), Some("77".to_owned())]);
     let arguments = proc::arguments(first_pid);
-    env.tinyd(["stop", "c1"]).ok();
+    env.tinyd(["stop", "-t", "0", "c1"]).ok();
     wait_until("the first process is gone", || !proc::is_alive(first_pid));
     assert_eq!(env.tinyd(["start", "c1"]).ok().text(), id);
     let (second, second_pid) = (inspect(&env, "c1"), pid(&env, "c1"));
@@ -147,7 +147,7 @@ fn what_is_removed_is_gone_and_its_name_is_free() {
     let pid = pid(&env, "c1");
     assert!(mounts::of(pid).unwrap().iter().any(|mount| mount.point.as_os_str() == "/"));
     assert!(!groups(&id).is_empty());
-    env.tinyd(["stop", "c1"]).ok();
+    env.tinyd(["stop", "-t", "0", "c1"]).ok();
     assert_eq!(env.tinyd(["rm", "c1"]).ok().text(), id);
     assert_eq!(env.tinyd(["ps", "-aq"]).ok().text(), "");
     assert!(!proc::is_alive(pid));
@@ -221,7 +221,7 @@ fn illegal_transitions_are_refused_and_change_nothing() {
     refused(&["rm", "c1"], 1);
     assert_eq!(pid(&env, "c1"), first);
     env.tinyd(["exec", "c1", "true"]).ok();
-    env.tinyd(["stop", "c1"]).ok();
+    env.tinyd(["stop", "-t", "0", "c1"]).ok();
     assert_eq!(status(), "exited");
     refused(&["stop", "c1"], 1);
     refused(&["kill", "c1"], 1);
@@ -250,8 +250,8 @@ fn hello_world_with_a_limit_and_then_stop_and_start() {
     let once =
         ["run", "--rm", "--name", "my_container", "--mem", "128m", "/", "/bin/sh", "-c", "echo Hello World"];
     assert_eq!(env.tinyd(once).ok().stdout(), "Hello World\n");
-    let script = format!("echo Hello World; {SERVER}");
-    let words = ["run", "-d", "--name", "my_container", "--mem", "128m", "/", "/bin/sh", "-c", &script];
+    let script = "trap 'exit 0' TERM; echo Hello World; sleep 300 & wait";
+    let words = ["run", "-d", "--name", "my_container", "--mem", "128m", "/", "/bin/sh", "-c", script];
     let id = env.tinyd(words).ok().text();
     let info = env.tinyd(["info", "my_container"]).ok().json()[0].take();
     assert_eq!(info["Id"], id.as_str());
@@ -264,6 +264,7 @@ fn hello_world_with_a_limit_and_then_stop_and_start() {
     let v2 = cgroups::hierarchy_of("memory").unwrap().v2;
     let usage = cgroups::value(&id, "memory", if v2 { "memory.current" } else { "memory.usage_in_bytes" });
     assert!(usage.unwrap().parse::<u64>().unwrap() > 0);
+    wait_until("it has greeted", || env.tinyd(["logs", "my_container"]).ok().stdout() == "Hello World\n");
     env.tinyd(["stop", "my_container"]).ok();
     env.tinyd(["start", "my_container"]).ok();
     wait_until("it has greeted twice", || {
@@ -276,7 +277,7 @@ fn many_are_done_and_each_failure_is_told() {
     require!(root);
     let env = Env::new();
     let (a, b) = (server(&env, "a"), server(&env, "b"));
-    let stopped = env.tinyd(["stop", "a", "nope", "b", "nada"]).fails(1);
+    let stopped = env.tinyd(["stop", "-t", "0", "a", "nope", "b", "nada"]).fails(1);
     assert_eq!(stopped.stdout(), format!("{a}\n{b}\n"));
     assert_eq!(stopped.stderr().lines().count(), 2, "{stopped}");
     assert!(stopped.stderr().contains("\"nope\"") && stopped.stderr().contains("\"nada\""));

@@ -126,8 +126,6 @@ fn a_command_is_given_three_descriptors_and_no_more() {
             .piped()
             .spawn();
         running.expect("ready");
-        let monitor = inspected[0]["State"]["MonitorPid"].as_i64().unwrap();
-        assert!(monitor > 1);
         let group = proc::cgroups::of_container(&id, "pids").unwrap();
         let others = || proc::cgroups::members(&group).into_iter().filter(|other| *other != pid);
         tinyd_tests::wait_until("the executed command has become sleep", || {
@@ -142,7 +140,8 @@ fn a_command_is_given_three_descriptors_and_no_more() {
 fn a_command_on_a_terminal_is_given_the_terminal_and_no_more() {
     require!(root);
     in_both_modes(|mode| {
-        let script = "stty size; ls -l /proc/self/fd | wc -l; ls -l /proc/$$/fd; read line";
+        // Nothing but a built-in after the marker: a child or a pipe of the shell's would be seen as well.
+        let script = "stty size; read line";
         let words =
             ["run", "-it", "--rm", "--name", "t", "--userns", mode.userns(), "host", "sh", "-c", script];
         let mut pty = mode.env.pty(words, 31, 87);
@@ -150,10 +149,7 @@ fn a_command_on_a_terminal_is_given_the_terminal_and_no_more() {
         let inspected = mode.env.tinyd(["inspect", "t"]).ok().json();
         let pid = i32::try_from(inspected[0]["State"]["Pid"].as_i64().unwrap()).unwrap();
         let found = proc::descriptors(pid);
-        let only = found
-            .iter()
-            .all(|(number, target)| *number <= 2 || (*number == 255 && target.starts_with("/dev")));
-        assert!(only && found.len() >= 3, "{found:?}");
+        assert_only_three(pid);
         for (_, target) in &found {
             assert!(target.starts_with("/dev/pts") || target.starts_with("/dev/console"), "{found:?}");
         }

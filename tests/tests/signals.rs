@@ -47,14 +47,32 @@ fn the_clients_signals_reach_the_command() {
 fn a_command_that_goes_on_after_a_signal_keeps_its_client() {
     require!(root);
     let env = Env::new();
-    let script = "n=0; trap 'n=$((n+1)); echo got $n; [ $n -lt 3 ] || exit 9' INT; echo up; while :; do sleep 0.05; done";
-    let mut running = env.cmd(["run", "--rm", &image(), "sh", "-c", script]).spawn();
+    let trap = "trap 'n=$((n+1)); echo got $n; [ $n -lt 5 ] || exit 9' TERM";
+    let script = format!("n=0; {trap}; echo up; while :; do sleep 0.05; done");
+    let mut running = env.cmd(["run", "--rm", &image(), "sh", "-c", &script]).spawn();
     running.expect("up\n");
-    for count in 1..=3 {
-        running.signal(Signal::INT);
+    for count in 1..=5 {
+        running.signal(Signal::TERM);
         running.expect(&format!("got {count}\n"));
     }
     running.wait().fails(9);
+}
+
+/// A way out for whoever sits before a program that does not listen.
+#[test]
+fn the_third_interrupt_in_a_row_kills() {
+    require!(root);
+    let env = Env::new();
+    let script = "n=0; trap 'n=$((n+1)); echo got $n' INT; echo up; while :; do sleep 0.05; done";
+    let mut running = env.cmd(["run", "--rm", &image(), "sh", "-c", script]).spawn();
+    running.expect("up\n");
+    for count in 1..=2 {
+        running.signal(Signal::INT);
+        running.expect(&format!("got {count}\n"));
+    }
+    running.signal(Signal::INT);
+    assert_eq!(running.wait().fails(137).stdout(), "up\ngot 1\ngot 2\n");
+    env.assert_clean();
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{major, minor};
 use tinyd_tests::proc::mounts::{self, Mount};
-use tinyd_tests::{Container, in_both_modes, proc, require, roots};
+use tinyd_tests::{Container, Mode, in_both_modes, proc, require, roots};
 
 const SLEEP: [&str; 3] = ["host", "sleep", "300"];
 
@@ -38,6 +38,11 @@ fn inside(container: &Container<'_>, path: &str) -> PathBuf {
 fn root_id(container: &Container<'_>) -> u32 {
     let ids = proc::status(container.pid, "Uid").unwrap();
     ids.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// With a network of its own, and with the host's, whose /sys is made in another way.
+fn with_each_network(mode: &Mode) -> [Container<'_>; 2] {
+    ["none", "host"].map(|network| mode.start(["--net", network].into_iter().chain(SLEEP)))
 }
 
 /// The one mount at each of these places; the topmost where something lies over it.
@@ -115,32 +120,55 @@ fn control_groups_are_seen_and_cannot_be_written() {
 }
 
 #[test]
-fn hidden_paths_show_nothing() {
+fn nothing_but_the_containers_own_is_mounted_below_sys() {
     require!(root);
     in_both_modes(|mode| {
-        let container = mode.start(SLEEP);
-        let mut hidden = 0;
-        for path in MASKED {
-            let Ok(host) = fs::metadata(path) else { continue };
-            hidden += 1;
-            let shown = inside(&container, path);
-            if host.is_dir() {
-                assert_eq!(fs::read_dir(&shown).unwrap().count(), 0, "{path}");
-                let output = container.exec(&[], &["mkdir", &format!("{path}/x")]);
-                assert!(output.stderr().contains("Read-only file system"), "{output}");
-            } else {
-                let device = fs::metadata(&shown).unwrap();
-                assert!(device.file_type().is_char_device(), "{path}");
-                assert_eq!((major(device.rdev()), minor(device.rdev())), (1, 3), "{path}");
+        for container in with_each_network(mode) {
+            for mount in mounts::of(container.pid).unwrap() {
+                if !mount.point.starts_with("/sys") {
+                    continue;
+                }
+                let group = mount.fs.starts_with("cgroup");
+                assert!(
+                    group || ["sysfs", "tmpfs"].contains(&mount.fs.as_str()),
+                    "the host's: {}",
+                    mount.line
+                );
+                let own = format!("/tinyd/{}", container.id);
+                assert!(!group || mount.root == own, "another's control groups: {}", mount.line);
             }
-            let words = if host.is_dir() { ["ls", "-A", path] } else { ["cat", "--", path] };
-            assert_eq!(container.exec(&[], &words).ok().stdout(), "", "{path}");
         }
-        assert!(hidden >= 3, "this host has so few of them that the test says nothing");
-        let said = container.inspect()["HostConfig"]["MaskedPaths"].clone();
-        let said: Vec<&str> = said.as_array().unwrap().iter().filter_map(|path| path.as_str()).collect();
-        assert!(MASKED.iter().all(|path| said.contains(path)), "{said:?}");
     });
+}
+
+#[test]
+fn hidden_paths_show_nothing() {
+    require!(root);
+    in_both_modes(|mode| with_each_network(mode).iter().for_each(assert_hidden));
+}
+
+fn assert_hidden(container: &Container<'_>) {
+    let mut hidden = 0;
+    for path in MASKED {
+        let Ok(host) = fs::metadata(path) else { continue };
+        hidden += 1;
+        let shown = inside(container, path);
+        if host.is_dir() {
+            assert_eq!(fs::read_dir(&shown).unwrap().count(), 0, "{path}");
+            let output = container.exec(&[], &["mkdir", &format!("{path}/x")]);
+            assert!(output.stderr().contains("Read-only file system"), "{output}");
+        } else {
+            let device = fs::metadata(&shown).unwrap();
+            assert!(device.file_type().is_char_device(), "{path}");
+            assert_eq!((major(device.rdev()), minor(device.rdev())), (1, 3), "{path}");
+        }
+        let words = if host.is_dir() { ["ls", "-A", path] } else { ["cat", "--", path] };
+        assert_eq!(container.exec(&[], &words).ok().stdout(), "", "{path}");
+    }
+    assert!(hidden >= 3, "this host has so few of them that the test says nothing");
+    let said = container.inspect()["HostConfig"]["MaskedPaths"].clone();
+    let said: Vec<&str> = said.as_array().unwrap().iter().filter_map(|path| path.as_str()).collect();
+    assert!(MASKED.iter().all(|path| said.contains(path)), "{said:?}");
 }
 
 #[test]

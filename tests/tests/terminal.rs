@@ -102,16 +102,17 @@ fn the_seeds_lines_work_without_an_image() {
     require!(root);
     let env = Env::new();
     let mut shell = env.pty(["run", "-ti", "--rm", "/bin/sh"], 24, 80);
-    shell.send("echo $$ $(cat /proc/1/comm)\nexit\n");
-    shell.expect("1 sh");
+    shell.send("echo first=$$ $(cat /proc/1/comm); ps -ef | awk '$2 == 1 {print \"ps\", $2, $8}'\nexit\n");
+    shell.expect("first=1 sh\r\n");
+    shell.expect("ps 1 /bin/sh\r\n");
     assert_eq!(shell.wait().0.code(), Some(0));
     let (status, text) = env.pty(["run", "-ti", "--rm", "/bin/ls"], 24, 80).wait();
     assert!(status.success() && text.contains("usr"), "{text}");
     let (status, text) = env.pty(["run", "-ti", "--rm", "ls", "-l"], 24, 80).wait();
     assert!(status.success() && text.starts_with("total ") && text.contains("bin -> usr/bin"), "{text}");
     let mut bash = env.pty(["run", "-ti", "--rm", "bash"], 24, 80);
-    bash.send("echo $$ ${BASH_VERSION:+bash}\nexit 3\n");
-    bash.expect("1 bash");
+    bash.send("echo first=$$ ${BASH_VERSION:+bash}\nexit 3\n");
+    bash.expect("first=1 bash");
     assert_eq!(bash.wait().0.code(), Some(3));
 }
 

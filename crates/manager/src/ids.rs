@@ -6,6 +6,7 @@
 use crate::error::{Error, Result};
 use crate::store::Store;
 use rustix::io::Errno;
+use rustix::rand::{GetRandomFlags, getrandom};
 
 /// The first id that is leased, above what distributions give to users and to subuid(5).
 const FIRST: u32 = 0x1000_0000;
@@ -17,8 +18,12 @@ pub(crate) const RANGE: u32 = 65_536;
 const SLOTS: u32 = 24_576;
 
 /// A new container's id.
-pub(crate) fn new_id() -> String {
-    uuid::Uuid::new_v4().simple().to_string()
+pub(crate) fn new_id() -> Result<String> {
+    let mut random = [0; 16];
+    let got = rustix::io::retry_on_intr(|| getrandom(&mut random, GetRandomFlags::empty()));
+    // So few bytes come whole or not at all (getrandom(2)).
+    got.map_err(|errno| Error::file("get random bytes from", "the kernel", errno))?;
+    Ok(uuid::Builder::from_random_bytes(random).into_uuid().simple().to_string())
 }
 
 /// 32 lower-case hex digits.
@@ -69,9 +74,9 @@ mod tests {
 
     #[test]
     fn pure_ids_have_their_shape() {
-        let id = new_id();
+        let id = new_id().unwrap();
         assert!(is_id(&id), "{id}");
-        assert_ne!(id, new_id());
+        assert_ne!(id, new_id().unwrap());
         assert_eq!(short(&id).len(), 12);
         for bad in ["", "abc", "0123456789ABCDEF0123456789abcdef", "g123456789abcdef0123456789abcdef"] {
             assert!(!is_id(bad), "{bad}");

@@ -51,7 +51,7 @@ impl Core {
             Some(lines) => Reader::last(&path, lines)?,
             None => Reader::all(&path, request.since)?,
         };
-        Ok(Box::new(LocalLogs {
+        let mut logs = LocalLogs {
             reader,
             since: bound(request.since),
             until: bound(request.until),
@@ -59,7 +59,10 @@ impl Core {
             ended: follow.is_none(),
             follow,
             ahead: VecDeque::new(),
-        }))
+        };
+        // What is there already makes the descriptor readable.
+        logs.look_ahead()?;
+        Ok(Box::new(logs))
     }
 }
 

@@ -51,7 +51,7 @@ impl Core {
         let host = bundle::Host::detect();
         let image = self.image(&spec.image)?;
 
-        let id = ids::new_id();
+        let id = ids::new_id()?;
         let hostname = spec.hostname.clone().unwrap_or_else(|| ids::short(&id).to_owned());
         let rootfs = self.rootfs(&id, image, spec.remove);
         let record = Record {

@@ -59,7 +59,7 @@ pub(crate) fn record(store: &Store) -> Record {
 
 /// As [`record`], changed.
 pub(crate) fn record_with(store: &Store, change: impl FnOnce(&mut Record)) -> Record {
-    let id = ids::new_id();
+    let id = ids::new_id().unwrap();
     let folder = store.container(&id);
     let root = OverlayMount {
         target: PathBuf::new(),

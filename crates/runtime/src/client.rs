@@ -43,6 +43,12 @@ pub enum ClientError {
     Failed(Failure),
 }
 
+impl ClientError {
+    fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Talk { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
 /// A packet from a monitor.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Message<'a> {
@@ -112,7 +118,10 @@ pub fn launch(
     let mut status = Ok(String::new());
     let mut connection = Connection::new(ours);
     let sent = connection.send_request(request, keep);
-    // The program told the cause itself when it ended in the middle of the request: what it says comes first.
+    if sent.is_err() {
+        // The program must not wait for the rest.
+        let _ = net::shutdown(&connection.socket, net::Shutdown::Write);
+    }
     let answer = connection.receive_start();
     // A monitor, and a further command that nobody waits for, go on in a process of their own; a session's program ends
     // with the session, and is waited for then.
@@ -123,8 +132,11 @@ pub fn launch(
         status = child.wait().map(|status| status.to_string());
     }
     match (answer, sent) {
-        (Ok(Some(pid)), _) => Ok(Launched { pid, connection }),
-        (Ok(None), Err(error)) | (Err(error), _) => Err(error),
+        // It ended in the middle of the request: what it says of that comes first.
+        (Err(answer), Err(error)) if error.is_broken_pipe() => Err(answer),
+        (_, Err(error)) => Err(error),
+        (Ok(Some(pid)), Ok(())) => Ok(Launched { pid, connection }),
+        (Err(error), Ok(())) => Err(error),
         (Ok(None), Ok(())) => {
             Err(ClientError::Died { status: status.unwrap_or_else(|error| error.to_string()) })
         }

@@ -15,28 +15,29 @@
 
 mod converse;
 mod explain;
+mod guards;
 
 pub(crate) use converse::{Answer, listen, send_identity};
 pub(crate) use explain::explain_exec;
+pub(crate) use guards::{Child, NewCgroup};
 
 use crate::identity::Identity;
 use crate::init::{self, Channel, Stdio};
 use crate::plan::{self, Bundle, CgroupView, MountSource, Plan};
 use crate::prepare::{self, AsMappedRoot, Mapping, RootMount};
 use crate::report::Order;
-use crate::undo::Undo;
 use crate::{Failure, FailureKind, StartRequest};
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use tinyd_cgroup::{Cgroup, CgroupDriver, CgroupPath};
+use tinyd_cgroup::{Cgroup, CgroupDriver, CgroupPath, JoinHandle};
 use tinyd_ns::clone::{Clone3, Cloned};
 use tinyd_ns::{Namespaces, idmap, pidfd, socket};
 
 /// A container's first process, running its command.
 pub(crate) struct Running {
     pub(crate) pid: u32,
-    pub(crate) pidfd: OwnedFd,
-    pub(crate) cgroup: Box<dyn Cgroup>,
+    pub(crate) child: Child,
+    pub(crate) cgroup: NewCgroup,
     /// The master's end of its terminal.
     pub(crate) terminal: Option<OwnedFd>,
     /// Holding the root keeps its end, and the unmounting it means, out of the way of the command's exit.
@@ -51,10 +52,8 @@ pub(crate) fn launch(
     stdio: Stdio,
 ) -> Result<Running, Failure> {
     let mut plan = plan::build(bundle, request)?;
-    let mut undo = Undo::default();
-
-    let (cgroup, join) = make_cgroup(request, driver, &plan, &mut undo)?;
-    add_views(&mut plan, cgroup.as_ref());
+    let (cgroup, join) = make_cgroup(request, driver, &plan)?;
+    add_views(&mut plan, cgroup.cgroup.as_ref());
 
     let (ours, theirs) =
         socket::pair().map_err(|errno| internal("make a socket for the container", errno))?;
@@ -64,62 +63,63 @@ pub(crate) fn launch(
     // SAFETY: this process has a single thread (the monitor starts its only other one after this), and the child ends in
     // `init::run`, which never returns.
     let cloned = unsafe { Clone3::new(plan.namespaces).into_cgroup(join.v2_dir()).spawn() };
-    let (pid, child) = match cloned.map_err(|error| internal("clone the container's first process", error))? {
+    let (pid, child) = match cloned.map_err(|error| explain::cannot_clone(plan.namespaces, &error))? {
         Cloned::Child => init::run(&mut plan, &theirs, &join, &stdio),
-        Cloned::Parent { pid, pidfd } => (pid, pidfd),
+        Cloned::Parent { pid, pidfd } => (pid, Child::new(pidfd)),
     };
-    drop(as_root);
-    let kill = child.try_clone().map_err(|error| internal("copy a descriptor", error));
-    if let Ok(kill) = kill {
-        undo.push(move || {
-            // It may have ended already, by itself.
-            let _ = pidfd::send_signal(&kill, 9);
-            let _ = pidfd::wait(&kill);
-        });
-    }
-    drop((theirs, join));
+    drop((as_root, theirs, join));
 
-    let user_namespace = map_ids(&plan, pid, ours.as_fd())?;
+    let prepared = prepare_for(pid, request, bundle, &plan, &stdio, ours.as_fd());
+    drop(stdio);
+    // A child that failed has said why, and that is the cause of whatever went wrong here afterwards.
+    let answer = match &prepared {
+        Ok(_) => listen(ours.as_fd())?,
+        Err(_) => converse::last_words(ours.as_fd()),
+    };
+    let terminal = match (answer, prepared.is_ok()) {
+        (Answer::Failed(failure), _) => return Err(explain::explain(&failure, &plan, &request.cgroup)),
+        (Answer::Died, true) => return Err(died(&child.pidfd, cgroup.cgroup.as_ref())),
+        (Answer::Running { terminal }, _) => terminal,
+        (Answer::Died, false) => None,
+    };
+    let rootfs = prepared?;
+    Ok(Running { pid, child: child.keep(), cgroup: cgroup.keep(), terminal, rootfs })
+}
+
+/// The parent's part between clone and exec: ids, mounts, user. Gives the mounts that the root consists of.
+fn prepare_for(
+    pid: u32,
+    request: &StartRequest,
+    bundle: &Bundle,
+    plan: &Plan,
+    stdio: &Stdio,
+    channel: BorrowedFd<'_>,
+) -> Result<Vec<RootMount>, Failure> {
+    let user_namespace = map_ids(plan, pid, channel)?;
     let mapping = user_namespace.as_ref().zip(plan.id_maps.as_ref().and_then(idmap::IdMaps::root));
     let mapping = mapping.map(|(fd, root)| Mapping { user_namespace: fd.as_fd(), root });
     let root_folder = bundle.spec.root().as_ref().map_or_else(|| "rootfs".into(), |root| root.path().clone());
     let rootfs = prepare::rootfs(&request.rootfs, &request.bundle.join(root_folder), mapping)?;
-    let mounts = prepare::mounts(&plan, mapping)?;
+    let mounts = prepare::mounts(plan, mapping)?;
     let root = rootfs.first().ok_or_else(|| Failure::new(FailureKind::Internal, "no root file system"))?;
     let identity = Identity::resolve(&plan.user, root.as_fd(), !plan.process.has_home)?;
-    give_streams(&plan, &identity, &stdio)?;
-    drop(stdio);
-
-    converse::send_mounts(ours.as_fd(), prepare::borrowed(&rootfs, &mounts))?;
-    send_identity(ours.as_fd(), &identity)?;
-    drop(mounts);
-
-    let terminal = match listen(ours.as_fd())? {
-        Answer::Running { terminal } => terminal,
-        Answer::Failed(failure) => return Err(explain::explain(&failure, &plan, cgroup.as_ref())),
-        Answer::Died => return Err(died(&child, cgroup.as_ref())),
-    };
-    undo.commit();
-    Ok(Running { pid, pidfd: child, cgroup, terminal, rootfs })
+    give_streams(plan, &identity, stdio)?;
+    converse::send_mounts(channel, prepare::borrowed(&rootfs, &mounts))?;
+    send_identity(channel, &identity)?;
+    Ok(rootfs)
 }
 
-fn make_cgroup<'a>(
+fn make_cgroup(
     request: &StartRequest,
     driver: &dyn CgroupDriver,
     plan: &Plan,
-    undo: &mut Undo<'a>,
-) -> Result<(Box<dyn Cgroup>, tinyd_cgroup::JoinHandle), Failure> {
+) -> Result<(NewCgroup, JoinHandle), Failure> {
     let failed = |error: tinyd_cgroup::Error| {
         Failure::new(FailureKind::Internal, format!("make cgroup {}", request.cgroup)).caused_by(&error)
     };
     let path = CgroupPath::new(&request.cgroup).map_err(failed)?;
-    let cgroup = driver.create(&path, &plan.limits).map_err(failed)?;
-    let again = driver.open(&path).map_err(failed)?;
-    undo.push(move || {
-        // Nobody but the child was ever in it.
-        let _ = again.remove();
-    });
-    let join = cgroup.join_handle().map_err(failed)?;
+    let cgroup = NewCgroup::new(driver.create(&path, &plan.limits).map_err(failed)?);
+    let join = cgroup.cgroup.join_handle().map_err(failed)?;
     Ok((cgroup, join))
 }
 
@@ -148,8 +148,7 @@ fn map_ids(plan: &Plan, pid: u32, channel: BorrowedFd<'_>) -> Result<Option<Owne
     maps.write(pid).map_err(|error| internal("map the container's user and group ids", error))?;
     let namespace = std::fs::File::open(format!("/proc/{pid}/ns/user"))
         .map_err(|error| internal("open the container's user namespace", error))?;
-    socket::send(channel, &[Order::Mapped as u8], &[])
-        .map_err(|errno| internal("talk to the container's first process", errno))?;
+    converse::send(channel, &[Order::Mapped as u8], &[])?;
     Ok(Some(namespace.into()))
 }
 

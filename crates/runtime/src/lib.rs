@@ -57,7 +57,6 @@ mod prepare;
 mod report;
 mod request;
 pub mod state;
-mod undo;
 
 pub use failure::{Failure, FailureKind};
 pub use request::{ExecRequest, LogSpec, MountRequest, OverlayMount, Release, Request, Rootfs, StartRequest};

@@ -44,8 +44,8 @@ pub(crate) fn run(request: &StartRequest, driver: &dyn CgroupDriver, client: Own
     drop(keep);
     if !told {
         // Whoever asked is gone and nobody was told the id: the container must not be there.
-        let _ = started.running.cgroup.kill();
-        let _ = tinyd_ns::pidfd::send_signal(&started.running.pidfd, libc::SIGKILL);
+        let _ = started.running.cgroup.cgroup.kill();
+        let _ = tinyd_ns::pidfd::send_signal(&started.running.child.pidfd, libc::SIGKILL);
     }
     join_own_cgroup(request, driver);
     cleanup::sync_in_background(request);
@@ -56,7 +56,7 @@ pub(crate) fn run(request: &StartRequest, driver: &dyn CgroupDriver, client: Own
         drop(client);
     }
     let log = request.log.as_ref().map(log::LogWriter::new);
-    let (clients, exit) = WaitLoop::new(&started.running.pidfd, started.streams, clients, log)
+    let (clients, exit) = WaitLoop::new(&started.running.child.pidfd, started.streams, clients, log)
         .run(|exit| exit::record(request, &started.running, started.started_ns, exit));
     cleanup::finish(request, started.running, clients, exit.as_ref());
 }
@@ -81,9 +81,9 @@ fn start(request: &StartRequest, driver: &dyn CgroupDriver) -> Result<Started, F
         let started_ns = now_ns();
         record_start(request, &running, started_ns).inspect_err(|_| {
             // The command runs already: it is ended again.
-            let _ = tinyd_ns::pidfd::send_signal(&running.pidfd, libc::SIGKILL);
-            let _ = tinyd_ns::pidfd::wait(&running.pidfd);
-            let _ = running.cgroup.remove();
+            let _ = tinyd_ns::pidfd::send_signal(&running.child.pidfd, libc::SIGKILL);
+            let _ = tinyd_ns::pidfd::wait(&running.child.pidfd);
+            let _ = running.cgroup.cgroup.remove();
         })?;
         Ok(Started { running, streams, listener, started_ns })
     })();

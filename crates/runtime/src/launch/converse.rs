@@ -4,6 +4,7 @@ use super::internal;
 use crate::Failure;
 use crate::identity::Identity;
 use crate::report::{ChildFailure, Order, Report};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use tinyd_ns::socket;
@@ -35,6 +36,25 @@ pub(crate) fn listen(channel: BorrowedFd<'_>) -> Result<Answer, Failure> {
     }
 }
 
+/// What the child has said so far, when its parent cannot go on: nothing is waited for.
+pub(super) fn last_words(channel: BorrowedFd<'_>) -> Answer {
+    let nothing = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    let said = || {
+        let mut fds = [PollFd::from_borrowed_fd(channel, PollFlags::IN)];
+        matches!(poll(&mut fds, Some(&nothing)), Ok(1)) && fds[0].revents().contains(PollFlags::IN)
+    };
+    while said() {
+        let mut packet = [0; Report::LENGTH];
+        let Ok(length) = socket::receive(channel, &mut packet, drop) else { break };
+        match Report::from_bytes(&packet[..length]) {
+            Some(Report::Failed(failure)) => return Answer::Failed(failure),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    Answer::Died
+}
+
 pub(super) fn send_mounts<'fd>(
     channel: BorrowedFd<'_>,
     mounts: impl Iterator<Item = BorrowedFd<'fd>>,
@@ -53,7 +73,11 @@ pub(crate) fn send_identity(channel: BorrowedFd<'_>, identity: &Identity) -> Res
 }
 
 /// A child that failed has closed its end; why, it has said before, and that is heard next.
-fn send(channel: BorrowedFd<'_>, packet: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<(), Failure> {
+pub(super) fn send(
+    channel: BorrowedFd<'_>,
+    packet: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<(), Failure> {
     match socket::send(channel, packet, descriptors) {
         Ok(()) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
         Err(errno) => Err(talk(errno)),

@@ -5,16 +5,16 @@ use crate::report::{ChildFailure, Stage};
 use crate::{Failure, FailureKind};
 use rustix::io::Errno;
 use std::ffi::CString;
-use tinyd_cgroup::Cgroup;
+use tinyd_ns::Namespaces;
 
 /// A failure in the start of a container.
-pub(super) fn explain(failure: &ChildFailure, plan: &Plan, cgroup: &dyn Cgroup) -> Failure {
+pub(super) fn explain(failure: &ChildFailure, plan: &Plan, cgroup: &str) -> Failure {
     let operand = usize::from(failure.operand);
     let named = |what: &str, list: &[CString]| {
         format!("{what} {}", list.get(operand).map_or_else(|| "?".into(), |text| text.to_string_lossy()))
     };
     let message = match failure.stage {
-        Stage::JoinCgroup => format!("join cgroup {}", cgroup.path()),
+        Stage::JoinCgroup => format!("join cgroup {cgroup}"),
         Stage::CgroupNamespace => "make a cgroup namespace".to_owned(),
         Stage::MappedRoot => "become root of the user namespace".to_owned(),
         Stage::Hostname => "set the host name".to_owned(),
@@ -71,6 +71,22 @@ pub(crate) fn explain_exec(failure: &ChildFailure, plan: &ProcessPlan) -> Failur
         _ => "talk to the parent".to_owned(),
     };
     Failure::new(kind(failure.errno), message).caused_by(&std::io::Error::from(failure.errno))
+}
+
+/// The kernel refused the namespaces that the bundle asks for.
+pub(super) fn cannot_clone(namespaces: Namespaces, error: &std::io::Error) -> Failure {
+    let names: Vec<_> = namespaces.iter().filter_map(Namespaces::file_name).collect();
+    let kind = match error.raw_os_error() {
+        Some(libc::EPERM) => FailureKind::Permission,
+        Some(libc::EINVAL | libc::ENOSYS) => FailureKind::Unsupported,
+        _ => FailureKind::Internal,
+    };
+    let failure = Failure::new(kind, format!("make new namespaces ({})", names.join(", "))).caused_by(error);
+    if namespaces.contains(Namespaces::USER) {
+        failure.with_hint("where this kernel or a limit forbids user namespaces, use --userns host")
+    } else {
+        failure
+    }
 }
 
 /// The command itself could not be executed: the two cases that have exit codes of their own.

@@ -37,13 +37,13 @@ pub(super) fn finish(
         }
     }
     drop(clients);
-    let Running { cgroup, rootfs, pidfd, .. } = running;
-    drop((rootfs, pidfd));
+    let Running { cgroup, rootfs, child, .. } = running;
+    drop((rootfs, child));
     for _ in 0..RETRIES {
-        if cgroup.remove().is_ok() {
+        if cgroup.cgroup.remove().is_ok() {
             break;
         }
-        let _ = cgroup.kill();
+        let _ = cgroup.cgroup.kill();
         std::thread::sleep(RETRY_EVERY);
     }
     if let (Some(exit), Some(copy)) = (exit, &request.exit_copy) {

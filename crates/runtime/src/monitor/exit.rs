@@ -10,7 +10,7 @@ use tinyd_ns::pidfd::Exit;
 pub(super) fn record(request: &StartRequest, running: &Running, started_ns: i64, exit: Exit) -> ExitRecord {
     let record = ExitRecord {
         code: exit.code(),
-        oom_killed: running.cgroup.oom_kills().is_ok_and(|kills| kills > 0),
+        oom_killed: running.cgroup.cgroup.oom_kills().is_ok_and(|kills| kills > 0),
         started_ns,
         finished_ns: now_ns(),
     };

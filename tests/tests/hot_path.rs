@@ -1,0 +1,174 @@
+//! What a start costs: the processes it makes and the calls it does without.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
+
+use std::fs;
+use std::path::PathBuf;
+
+use tinyd_tests::proc::cgroups;
+use tinyd_tests::{Env, require, roots};
+
+/// One line of `strace -ff -y`: a process has a file of its own, so that no line is torn in two.
+struct Call {
+    name: String,
+    line: String,
+}
+
+impl Call {
+    /// The number after the last `=`: what the call gave. `None` for one that never came back.
+    fn result(&self) -> Option<i64> {
+        self.line.rsplit_once(" = ")?.1.split([' ', '<']).next()?.parse().ok()
+    }
+
+    /// The strings among its arguments.
+    fn texts(&self) -> Vec<&str> {
+        self.line.split('"').skip(1).step_by(2).collect()
+    }
+
+    /// What its first argument, a descriptor, is open on.
+    fn target(&self) -> &str {
+        let inside = |text: &'_ str| text.find('<').map(|at| at + 1);
+        let Some(start) = inside(&self.line) else { return "" };
+        let end = self.line[start..].find('>').map_or(self.line.len(), |length| start + length);
+        &self.line[start..end]
+    }
+}
+
+/// The calls of a `run --rm --net none IMAGE true`, process by process. The first one, which makes what is made once for
+/// all, is not looked at.
+fn calls(env: &Env, image: &str) -> Vec<Vec<Call>> {
+    let words = ["run", "--rm", "--net", "none", image, "true"];
+    env.tinyd(words).ok();
+    let folder = env.files().join("calls");
+    fs::create_dir(&folder).unwrap();
+    let prefix = folder.join("of");
+    let strace = ["strace", "-ff", "-y", "-s", "256", "-o", prefix.to_str().unwrap()];
+    env.cmd(words).under(strace).output().ok();
+    env.assert_clean();
+    let files: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.iter().map(|file| fs::read_to_string(file).unwrap().lines().filter_map(parse).collect()).collect()
+}
+
+fn parse(line: &str) -> Option<Call> {
+    let name = line.split_once('(')?.0;
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_name.then(|| Call { name: name.to_owned(), line: line.to_owned() })
+}
+
+fn each<'calls>(all: &'calls [Vec<Call>], names: &'calls [&str]) -> impl Iterator<Item = &'calls Call> {
+    all.iter().flatten().filter(|call| names.contains(&call.name.as_str()))
+}
+
+fn images() -> [String; 2] {
+    ["host".to_owned(), roots::busybox().to_str().unwrap().to_owned()]
+}
+
+#[test]
+fn three_programs_are_executed_and_three_processes_made() {
+    require!(root);
+    require!(program);
+    require!(command "strace");
+    for image in images() {
+        let env = Env::new();
+        let all = calls(&env, &image);
+        let executed = each(&all, &["execve", "execveat"]).filter(|call| call.result() == Some(0));
+        let mut names: Vec<_> =
+            executed.map(|call| call.texts()[0].rsplit('/').next().unwrap().to_owned()).collect();
+        names.sort();
+        assert_eq!(names, ["tinyd", "tinyd-runtime", "true"], "{image}");
+        // The runtime's start (vfork), its way into the background, and the container's first process.
+        let made = each(&all, &["clone", "clone3", "fork", "vfork"]).filter(|call| call.result() > Some(0));
+        let made: Vec<_> = made.map(|call| call.line.as_str()).collect();
+        assert_eq!(made.len(), 3, "{image}: {made:#?}");
+        // Only one of them brings memory of its own that has to be copied twice over: the big one is never copied.
+        let is_client = |call: &Call| call.name == "execve" && call.texts()[0].ends_with("/tinyd");
+        let client = all.iter().find(|calls| calls.first().is_some_and(is_client)).unwrap();
+        let by_client: Vec<_> =
+            client.iter().filter(|call| call.name.starts_with("clone") || call.name == "fork").collect();
+        assert_eq!(by_client.len(), 1);
+        assert!(by_client[0].line.contains("CLONE_VM") && by_client[0].line.contains("CLONE_VFORK"));
+    }
+}
+
+#[test]
+fn nothing_is_synced() {
+    require!(root);
+    require!(program);
+    require!(command "strace");
+    for image in images() {
+        let env = Env::new();
+        let all = calls(&env, &image);
+        let names = ["fsync", "fdatasync", "syncfs", "sync", "msync", "sync_file_range"];
+        let found: Vec<_> = each(&all, &names).map(|call| call.line.as_str()).collect();
+        assert!(found.is_empty(), "{found:#?}");
+        let flags = ["O_SYNC", "O_DSYNC"];
+        let opened = each(&all, &["open", "openat", "openat2"]);
+        let found: Vec<_> = opened
+            .filter(|call| flags.iter().any(|flag| call.line.contains(flag)))
+            .map(|call| &call.line)
+            .collect();
+        assert!(found.is_empty(), "{found:#?}");
+    }
+}
+
+/// Moving a process from outside waits for a grace period of the kernel in each hierarchy of version 1.
+#[test]
+fn no_process_is_moved_into_a_cgroup_by_another() {
+    require!(root);
+    require!(program);
+    require!(command "strace");
+    let old: Vec<_> =
+        cgroups::hierarchies().into_iter().filter(|found| !found.v2).map(|found| found.mount).collect();
+    for image in images() {
+        let env = Env::new();
+        let all = calls(&env, &image);
+        let mut joined = 0;
+        for call in each(&all, &["write", "pwrite64", "writev"]) {
+            let target = call.target();
+            let in_old = old.iter().any(|mount| target.starts_with(mount.to_str().unwrap()));
+            assert!(!(in_old && target.ends_with("/cgroup.procs")), "{}", call.line);
+            if target.ends_with("/tasks") || target.ends_with("/cgroup.procs") {
+                assert_eq!(
+                    call.texts().first().map(|text| text.trim_end_matches("\\n")),
+                    Some("0"),
+                    "{}",
+                    call.line
+                );
+                joined += usize::from(in_old);
+            }
+        }
+        // The test has seen what it looks for: where there are such hierarchies the container's process joins some.
+        let wanted = old.iter().any(|mount| mount.ends_with("memory") || mount.ends_with("pids"));
+        assert_eq!(joined > 0, wanted, "{image}: {joined} joined");
+    }
+}
+
+/// Nobody sleeps, or looks every few milliseconds whether something has come to pass.
+#[test]
+fn nothing_waits_by_the_clock() {
+    require!(root);
+    require!(program);
+    require!(command "strace");
+    for image in images() {
+        let env = Env::new();
+        let all = calls(&env, &image);
+        let slept: Vec<_> =
+            each(&all, &["nanosleep", "clock_nanosleep", "sched_yield", "select", "pselect6"])
+                .map(|call| &call.line)
+                .collect();
+        assert!(slept.is_empty(), "{slept:#?}");
+        for call in each(&all, &["poll", "ppoll", "epoll_wait", "epoll_pwait", "epoll_pwait2", "futex"]) {
+            let arguments = call.line.rsplit_once(" = ").map_or(call.line.as_str(), |(left, _)| left);
+            let timed = arguments.contains("tv_sec") && !arguments.contains("tv_sec=0, tv_nsec=0");
+            let milliseconds = match call.name.as_str() {
+                "poll" | "epoll_wait" => arguments
+                    .trim_end()
+                    .trim_end_matches(')')
+                    .rsplit(", ")
+                    .next()
+                    .and_then(|last| last.parse::<i64>().ok()),
+                _ => None,
+            };
+            assert!(!timed && milliseconds.unwrap_or(0) <= 0, "{}", call.line);
+        }
+    }
+}
