@@ -328,3 +328,24 @@ fn a_group_that_cannot_be_made_is_an_error_that_names_it() {
         mode.env.assert_clean();
     });
 }
+
+#[test]
+fn weights_divide_a_processor_in_their_proportion() {
+    require!(root);
+    in_both_modes(|mode| {
+        // Both on one processor, on which there is not enough for two.
+        let busy = ["host", "taskset", "-c", "0", "sh", "-c", "while :; do :; done"];
+        let light = mode.start(["-cpushare", "512"].iter().chain(&busy).copied());
+        let heavy = mode.start(["--cpu-shares", "1024"].iter().chain(&busy).copied());
+        let shares = ("cpu.shares", "cpu.weight");
+        if !is_v2("cpu") {
+            assert_eq!(value(&light, "cpu", shares), "512");
+            assert_eq!(value(&heavy, "cpu", shares), "1024");
+        }
+        let before = (cpu_used(&light), cpu_used(&heavy));
+        std::thread::sleep(Duration::from_millis(1500));
+        let used = (cpu_used(&light) - before.0, cpu_used(&heavy) - before.1);
+        let ratio = used.1.as_secs_f64() / used.0.as_secs_f64();
+        assert!((1.5..2.7).contains(&ratio), "512 to 1024 shares had {used:?}, 1 to {ratio:.2}");
+    });
+}

@@ -63,6 +63,9 @@ pub(crate) struct ContainerOptions {
     /// Number of processors, such as 2.5
     #[arg(long, value_name = "N", value_parser = limits::cpus)]
     cpus: Option<u64>,
+    /// Weight where processors are short, from 2 to 262144; others have 1024 (also -cpushare)
+    #[arg(long, alias = "cpushare", value_name = "N", value_parser = limits::cpu_shares)]
+    cpu_shares: Option<u64>,
     /// Most memory, in binary units: 100m, 1.5g (also --mem)
     #[arg(short, long, alias = "mem", value_name = "SIZE", value_parser = limits::memory)]
     memory: Option<u64>,
@@ -113,6 +116,7 @@ impl ContainerOptions {
             resources: Resources {
                 cpu_quota,
                 cpu_period: cpu_quota.map(|_| limits::PERIOD),
+                cpu_shares: self.cpu_shares,
                 memory: self.memory,
                 pids: self.pids_limit,
             },
@@ -149,7 +153,7 @@ mod tests {
     fn every_option_arrives() {
         let spec = spec(
             "--name c1 --hostname h -e A=1 -e A=2 -w /w -u 1:2 --entrypoint /e --rm --read-only --cpu 10000 --mem 500m \
-             --pids-limit -1 --userns host -v /a:/b -v /c:/d:ro --net host -it host sh -c x",
+             -cpushare 512 --pids-limit -1 --userns host -v /a:/b -v /c:/d:ro --net host -it host sh -c x",
         );
         let expected = ContainerSpec {
             image: "host".into(),
@@ -167,6 +171,7 @@ mod tests {
             resources: Resources {
                 cpu_quota: Some(10_000),
                 cpu_period: Some(100_000),
+                cpu_shares: Some(512),
                 memory: Some(500 << 20),
                 pids: Some(-1),
             },

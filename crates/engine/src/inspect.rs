@@ -111,6 +111,8 @@ pub struct HostConfig {
     pub cpu_quota: u64,
     /// Microseconds, 0 when the default.
     pub cpu_period: u64,
+    /// Weight, 0 when the default.
+    pub cpu_shares: u64,
     /// Processes and threads, -1 without a limit.
     pub pids_limit: i64,
     /// `auto` or `host`.

@@ -65,6 +65,8 @@ pub struct Resources {
     pub cpu_quota: Option<u64>,
     /// The period of `cpu_quota` in microseconds; 100,000 by default.
     pub cpu_period: Option<u64>,
+    /// The container's weight where processors are short, 2 to 262,144; others have 1,024.
+    pub cpu_shares: Option<u64>,
     /// Memory in bytes.
     pub memory: Option<u64>,
     /// Number of processes and threads; `None` is the engine's default of 2,048, `Some(-1)` no limit.

@@ -216,6 +216,7 @@ mod tests {
             record.spec.resources = Resources {
                 cpu_quota: Some(25_000),
                 cpu_period: None,
+                cpu_shares: Some(512),
                 memory: Some(64 << 20),
                 pids: Some(-1),
             };
@@ -223,7 +224,7 @@ mod tests {
         let limits = make(&record)["linux"]["resources"].clone();
         assert_eq!(
             limits,
-            json!({"memory": {"limit": 64 << 20}, "cpu": {"quota": 25000, "period": 100_000}})
+            json!({"memory": {"limit": 64 << 20}, "cpu": {"shares": 512, "quota": 25000, "period": 100_000}})
         );
     }
 }

@@ -99,6 +99,7 @@ fn limits(resources: &Resources) -> Limits {
         cpu: CpuLimits {
             quota_us: signed(quota),
             period_us: quota.map(|_| resources.cpu_period.unwrap_or(DEFAULT_PERIOD)),
+            shares: resources.cpu_shares,
             ..Default::default()
         },
         memory: MemoryLimits { limit_bytes: signed(resources.memory), ..Default::default() },

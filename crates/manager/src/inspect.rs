@@ -149,6 +149,7 @@ fn host_config(record: &Record, bundle: &Spec) -> HostConfig {
         memory: spec.resources.memory.unwrap_or(0),
         cpu_quota: spec.resources.cpu_quota.unwrap_or(0),
         cpu_period: spec.resources.cpu_period.unwrap_or(0),
+        cpu_shares: spec.resources.cpu_shares.unwrap_or(0),
         pids_limit: spec.resources.pids.unwrap_or(cgroups::DEFAULT_PIDS),
         userns_mode: match spec.userns {
             UserNamespace::Auto => "auto".to_owned(),

@@ -124,6 +124,7 @@ fn resources(resources: &Resources) -> Result<()> {
         _ => Ok(()),
     };
     within("CPU quota", resources.cpu_quota, 1_000, i64::MAX as u64, "microseconds")?;
+    within("CPU shares", resources.cpu_shares, 2, 262_144, "shares")?;
     within("CPU period", resources.cpu_period, 1_000, 1_000_000, "microseconds")?;
     if let Some(bytes) = resources.memory.filter(|bytes| !(LEAST_MEMORY..=i64::MAX as u64).contains(bytes)) {
         return Err(Error::invalid("memory limit", format!("{bytes} bytes"), "must be at least 6m (6 MiB)"));

@@ -23,6 +23,14 @@ pub(super) fn cpus(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "it must be a number of processors, at least 0.01, such as 2.5".to_owned())
 }
 
+/// `--cpu-shares`: a weight.
+pub(super) fn cpu_shares(text: &str) -> Result<u64, String> {
+    let shares = text.parse().ok().filter(|shares| (2..=262_144).contains(shares));
+    shares.ok_or_else(|| {
+        "it must be a whole number from 2 to 262144, where 1024 is what others have".to_owned()
+    })
+}
+
 /// `--memory`: bytes, in binary units.
 pub(super) fn memory(text: &str) -> Result<u64, String> {
     size(text).ok_or_else(|| "it is no size; write it like 100m or 1.5g (b, k, m, g, t)".to_owned())
@@ -81,6 +89,14 @@ mod tests {
         for text in ["1x", "", "m", "abc", "-1m", "1mm", "1ibm", "1bib", "1 m", "9999999t", "1i", "0x10"] {
             let message = memory(text).expect_err(text);
             assert!(message.contains("100m"), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn weights() {
+        assert_eq!((cpu_shares("2"), cpu_shares("262144")), (Ok(2), Ok(262_144)));
+        for text in ["1", "262145", "", "-1", "x"] {
+            assert!(cpu_shares(text).expect_err(text).contains("262144"), "{text}");
         }
     }
 

@@ -59,10 +59,13 @@ fn resources(wanted: &Resources) -> LinuxResources {
         memory.set_limit(Some(signed(bytes)));
         resources.set_memory(Some(memory));
     }
-    if let Some(quota) = wanted.cpu_quota {
+    if wanted.cpu_quota.is_some() || wanted.cpu_shares.is_some() {
         let mut cpu = LinuxCpu::default();
-        cpu.set_quota(Some(signed(quota)));
-        cpu.set_period(Some(wanted.cpu_period.unwrap_or(cgroups::DEFAULT_PERIOD)));
+        cpu.set_shares(wanted.cpu_shares);
+        if let Some(quota) = wanted.cpu_quota {
+            cpu.set_quota(Some(signed(quota)));
+            cpu.set_period(Some(wanted.cpu_period.unwrap_or(cgroups::DEFAULT_PERIOD)));
+        }
         resources.set_cpu(Some(cpu));
     }
     if wanted.pids != Some(-1) {
