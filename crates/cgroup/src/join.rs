@@ -56,6 +56,12 @@ impl JoinHandle {
         self.v2.as_ref().map(|v2| v2.dir.as_fd())
     }
 
+    /// All of its descriptors, for a caller who closes all others.
+    pub fn as_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let v1 = self.v1.iter().map(|(tasks, _)| tasks.as_fd());
+        v1.chain(self.v2.iter().flat_map(|v2| [v2.dir.as_fd(), v2.procs.as_fd()]))
+    }
+
     /// Moves the calling thread into every v1 hierarchy, and, when `v2` is true, its process into the v2 group (for a
     /// caller that could not use `CLONE_INTO_CGROUP`).
     ///

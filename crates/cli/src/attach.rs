@@ -6,7 +6,7 @@ mod signals;
 mod terminal;
 
 use crate::console::Console;
-use crate::failure::{Failure, Outcome, line_of};
+use crate::failure::{Failure, Outcome};
 use relay::{End, Relay};
 use signals::Signals;
 use terminal::RawMode;
@@ -57,7 +57,6 @@ impl<'a> Foreground<'a> {
     /// Stays with a container that was started until its command ends, and returns its exit code.
     pub(crate) fn container(self, engine: &dyn Engine, started: Started) -> Outcome {
         self.console.notes(&started.notes);
-        let console = self.console;
         let session =
             started.session.ok_or_else(|| Failure::Failed("the engine gave no session".to_owned()))?;
         let kill = |signal| {
@@ -69,13 +68,7 @@ impl<'a> Foreground<'a> {
             End::Lost => {
                 // The monitor is gone, the exit may be on record all the same.
                 let status = engine.wait(&started.id).and_then(|mut waiter| waiter.wait());
-                status.map_or_else(
-                    |error| {
-                        console.tell(&line_of(&error));
-                        Err(lost())
-                    },
-                    known,
-                )
+                status.map_or_else(|_| Err(lost()), known)
             }
         }
     }

@@ -13,20 +13,31 @@ pub fn exit_now(code: i32) -> ! {
 
 /// *Child-side.* Closes every descriptor from `first` on.
 pub fn close_from(first: RawFd) -> Result<(), Errno> {
-    close_range(first, 0)
+    close_range(first, RawFd::MAX, 0)
 }
 
 /// *Child-side.* Marks every descriptor from `first` on to be closed on exec.
 pub fn cloexec_from(first: RawFd) -> Result<(), Errno> {
-    close_range(first, libc::CLOSE_RANGE_CLOEXEC)
+    close_range(first, RawFd::MAX, libc::CLOSE_RANGE_CLOEXEC)
 }
 
-fn close_range(first: RawFd, flags: libc::c_uint) -> Result<(), Errno> {
+/// *Child-side.* Closes every descriptor but 0, 1, 2 and those in `kept`, which must be sorted.
+pub fn close_all_but(kept: &[RawFd]) -> Result<(), Errno> {
+    let mut next = 3;
+    for fd in kept.iter().copied().filter(|fd| *fd >= 3) {
+        if fd > next {
+            close_range(next, fd - 1, 0)?;
+        }
+        next = fd + 1;
+    }
+    close_from(next)
+}
+
+fn close_range(first: RawFd, last: RawFd, flags: libc::c_uint) -> Result<(), Errno> {
+    let (first, last) = (first as libc::c_uint, last as libc::c_uint);
     // SAFETY: close_range has no memory operands. Closing a descriptor under its owner is what callers, who are about to
     // exec or exit, ask for.
-    let result =
-        unsafe { libc::syscall(libc::SYS_close_range, first as libc::c_uint, libc::c_uint::MAX, flags) };
-    check(result)
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) })
 }
 
 /// *Child-side.* Gives the process a session keyring of its own, named for whoever lists keys (keyctl(2)). Past a quota of
@@ -95,6 +106,23 @@ mod tests {
     use super::*;
     use crate::Namespaces;
     use crate::clone::{Clone3, Cloned};
+    use std::os::fd::{AsRawFd, BorrowedFd};
+
+    #[test]
+    fn only_what_is_kept_stays_open() {
+        let (kept, lost) = (std::fs::File::open("/").unwrap(), std::fs::File::open("/").unwrap());
+        // SAFETY: a number that is not open is answered by EBADF; nothing is done with it.
+        let is_open = |fd: RawFd| rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(fd) }).is_ok();
+        let (kept, lost) = (kept.as_raw_fd(), lost.as_raw_fd());
+        // SAFETY: the child makes system calls only and ends by _exit.
+        match unsafe { Clone3::new(Namespaces::empty()).spawn() }.unwrap() {
+            Cloned::Child => {
+                let done = close_all_but(&[2, kept]).is_ok() && is_open(kept) && !is_open(lost) && is_open(1);
+                exit_now(if done { 7 } else { 1 })
+            }
+            Cloned::Parent { pidfd, .. } => assert_eq!(crate::pidfd::wait(&pidfd).unwrap().code(), 7),
+        }
+    }
 
     #[test]
     fn closing_and_keyrings_work_in_a_child() {

@@ -6,7 +6,7 @@ use crate::monitor::{self, Client};
 use crate::{Failure, FailureKind, Request, StartRequest, exec, mount_verb};
 use rustix::net::SocketType;
 use std::io::Write as _;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 use tinyd_cgroup::{CgroupDriver, CgroupPath};
 use tinyd_ns::Namespaces;
@@ -51,8 +51,17 @@ fn refuse(why: &str) -> ExitCode {
 
 /// Does what the request says that comes over standard input.
 fn serve() -> ExitCode {
-    let Some(socket) = take_socket() else {
+    let stdin = std::io::stdin();
+    if rustix::net::sockopt::socket_type(stdin.as_fd()) != Ok(SocketType::SEQPACKET) {
         return refuse("this verb is internal: do not call it outside");
+    }
+    let socket = match take_socket(stdin.as_fd()) {
+        Ok(socket) => socket,
+        Err(error) => {
+            let json = serde_json::to_vec(&internal("set up standard input", error)).unwrap_or_default();
+            let _ = tinyd_ns::socket::send(stdin.as_fd(), &[&[Kind::Failed as u8], &json[..]].concat(), &[]);
+            return ExitCode::FAILURE;
+        }
     };
     // No file's mode depends on the caller's umask, and no folder of the caller's is held.
     rustix::process::umask(rustix::fs::Mode::empty());
@@ -83,16 +92,14 @@ fn serve() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Standard input, if it is a socket of packets. Its number is then taken by the null device.
-fn take_socket() -> Option<OwnedFd> {
-    let stdin = std::io::stdin();
-    if rustix::net::sockopt::socket_type(stdin.as_fd()).ok()? != SocketType::SEQPACKET {
-        return None;
-    }
-    let socket = rustix::io::fcntl_dupfd_cloexec(stdin.as_fd(), 3).ok()?;
-    let null = std::fs::File::open("/dev/null").ok()?;
-    rustix::stdio::dup2_stdin(&null).ok()?;
-    Some(socket)
+/// Takes the socket from standard input, whose number the null device then has. Whatever else was inherited is closed: it
+/// would be held open for as long as the container lives.
+fn take_socket(stdin: BorrowedFd<'_>) -> std::io::Result<OwnedFd> {
+    tinyd_ns::process::close_from(3)?;
+    let socket = rustix::io::fcntl_dupfd_cloexec(stdin, 3)?;
+    let null = std::fs::File::open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    Ok(socket)
 }
 
 fn receive(socket: &OwnedFd, keep: &mut Vec<OwnedFd>) -> Result<Request, Failure> {
@@ -137,7 +144,7 @@ fn monitor_cgroup(request: &StartRequest, driver: &dyn CgroupDriver) -> Option<t
 
 /// Goes on in a child, whose parent ends at once: nobody has to wait for it, and its cgroup of version 2 is another from
 /// its first moment. (Moving there later would wait for a grace period of the kernel.)
-fn in_background(cgroup: Option<std::os::fd::BorrowedFd<'_>>, work: impl FnOnce()) {
+fn in_background(cgroup: Option<BorrowedFd<'_>>, work: impl FnOnce()) {
     // SAFETY: this process has a single thread, and goes on in exactly one of the two: the parent only returns to end.
     match unsafe { Clone3::new(Namespaces::empty()).into_cgroup(cgroup).spawn() } {
         Ok(Cloned::Parent { .. }) => {}

@@ -2,7 +2,7 @@
 
 use crate::frame::Kind;
 use crate::identity::{Identity, ReceivedIdentity};
-use crate::init::{self, Channel, Stdio};
+use crate::init::{self, Channel, Kept, Stdio};
 use crate::launch::{self, Answer, internal};
 use crate::monitor::{self, Client, Clients, Streams, WaitLoop, now_ns};
 use crate::plan::{self, Bundle, ProcessPlan};
@@ -84,13 +84,14 @@ fn start(request: &ExecRequest) -> Result<(OwnedFd, Streams, u32), Failure> {
     };
     let (ours, theirs) = socket::pair().map_err(|errno| internal("make a socket for the command", errno))?;
     let theirs = Channel::new(theirs);
+    let kept = Kept::new(&theirs, &join, &stdio).and(target.pidfd.as_fd());
     // Only children notice: this process stays where it is.
     join::of_process(target.pidfd.as_fd(), Namespaces::PID)
         .map_err(|errno| internal("join the container's pid namespace", errno))?;
     // SAFETY: this process has a single thread, and the child ends in `child`, which never returns.
     let cloned = unsafe { Clone3::new(Namespaces::empty()).into_cgroup(join.v2_dir()).spawn() };
     let (pid, pidfd) = match cloned.map_err(|error| internal("clone into the container", error))? {
-        Cloned::Child => child(&mut plan, &theirs, &join, &stdio, target.pidfd.as_fd()),
+        Cloned::Child => child(&mut plan, &theirs, &join, &stdio, target.pidfd.as_fd(), &kept),
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
     };
     drop((theirs, stdio, join));
@@ -145,8 +146,9 @@ extern "C" fn child(
     cgroups: &JoinHandle,
     stdio: &Stdio,
     target: BorrowedFd<'_>,
+    kept: &Kept,
 ) -> ! {
-    let failure = match become_command(plan, channel, cgroups, stdio, target) {
+    let failure = match become_command(plan, channel, cgroups, stdio, target, kept) {
         Ok(never) => match never {},
         Err(failure) => failure,
     };
@@ -159,7 +161,9 @@ fn become_command(
     cgroups: &JoinHandle,
     stdio: &Stdio,
     target: BorrowedFd<'_>,
+    kept: &Kept,
 ) -> Result<Infallible, ChildFailure> {
+    kept.close_others().map_err(at(Stage::Descriptors))?;
     // From its first moment in the container this process is seen there: nobody may look through it (CVE-2016-9962).
     process::set_undumpable().map_err(at(Stage::Parent))?;
     cgroups.join(false).map_err(|error| ChildFailure {

@@ -221,7 +221,7 @@ mod tests {
         let app = Identity { uid: 1000, gid: 1001, groups: vec![44, 10], home: b"/home/app".to_vec() };
         assert_eq!(text("app").unwrap(), app);
         assert_eq!(text("1000").unwrap(), app);
-        assert_eq!(text("app:video").unwrap(), Identity { gid: 44, groups: vec![], ..app.clone() });
+        assert_eq!(text("app:video").unwrap(), Identity { gid: 44, groups: vec![], ..app });
         let nobody = Identity { uid: 7, gid: 0, groups: vec![], home: b"/".to_vec() };
         assert_eq!(text("7").unwrap(), nobody);
         assert_eq!(text("7:8").unwrap(), Identity { gid: 8, ..nobody });

@@ -14,14 +14,47 @@ use crate::plan::Plan;
 use crate::report::{ChildFailure, Order, Stage, at, at_operand};
 use receive::Descriptors;
 use rustix::io::Errno;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use tinyd_cgroup::JoinHandle;
 use tinyd_ns::{Namespaces, credentials, join, process};
+
+/// The descriptors that a child keeps, sorted.
+pub(crate) struct Kept(Vec<RawFd>);
+
+impl Kept {
+    pub(crate) fn new(channel: &Channel, cgroups: &JoinHandle, stdio: &Stdio) -> Self {
+        let streams = [&stdio.stdin, &stdio.stdout, &stdio.stderr].into_iter().flatten();
+        let mut all: Vec<_> =
+            streams.map(AsFd::as_fd).chain(cgroups.as_fds()).map(|fd| fd.as_raw_fd()).collect();
+        all.push(channel.as_raw());
+        all.sort_unstable();
+        Self(all)
+    }
+
+    pub(crate) fn and(mut self, fd: BorrowedFd<'_>) -> Self {
+        self.0.push(fd.as_raw_fd());
+        self.0.sort_unstable();
+        self
+    }
+
+    /// *Child-side.* Closes all others: while a child held copies of its parent's descriptors, nobody would notice the
+    /// parent's end.
+    pub(crate) fn close_others(&self) -> Result<(), Errno> {
+        process::close_all_but(&self.0)
+    }
+}
 
 /// Becomes the container's command; what fails is told to the parent, and the process ends.
 ///
 /// `extern "C"`: a panic, which would be a defect, ends the process here instead of unwinding into the parent's code.
-pub(crate) extern "C" fn run(plan: &mut Plan, channel: &Channel, cgroups: &JoinHandle, stdio: &Stdio) -> ! {
-    let failure = match start(plan, channel, cgroups, stdio) {
+pub(crate) extern "C" fn run(
+    plan: &mut Plan,
+    channel: &Channel,
+    cgroups: &JoinHandle,
+    stdio: &Stdio,
+    kept: &Kept,
+) -> ! {
+    let failure = match start(plan, channel, cgroups, stdio, kept) {
         Ok(never) => match never {},
         Err(failure) => failure,
     };
@@ -33,7 +66,9 @@ fn start(
     channel: &Channel,
     cgroups: &JoinHandle,
     stdio: &Stdio,
+    kept: &Kept,
 ) -> Result<std::convert::Infallible, ChildFailure> {
+    kept.close_others().map_err(at(Stage::Descriptors))?;
     // Until the exec nobody of the same user may trace this process or look through its descriptors (CVE-2016-9962).
     process::set_undumpable().map_err(at(Stage::Parent))?;
     cgroups.join(false).map_err(|error| ChildFailure {

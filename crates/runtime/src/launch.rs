@@ -22,7 +22,7 @@ pub(crate) use explain::explain_exec;
 pub(crate) use guards::{Child, NewCgroup};
 
 use crate::identity::Identity;
-use crate::init::{self, Channel, Stdio};
+use crate::init::{self, Channel, Kept, Stdio};
 use crate::plan::{self, Bundle, CgroupView, MountSource, Plan};
 use crate::prepare::{self, AsMappedRoot, Mapping, RootMount};
 use crate::report::Order;
@@ -58,13 +58,14 @@ pub(crate) fn launch(
     let (ours, theirs) =
         socket::pair().map_err(|errno| internal("make a socket for the container", errno))?;
     let theirs = Channel::new(theirs);
+    let kept = Kept::new(&theirs, &join, &stdio);
     // The file system of a new namespace's message queues is made by clone3 itself, and belongs to whoever calls it.
     let as_root = plan.id_maps.as_ref().and_then(idmap::IdMaps::root).map(AsMappedRoot::assume);
     // SAFETY: this process has a single thread (the monitor starts its only other one after this), and the child ends in
     // `init::run`, which never returns.
     let cloned = unsafe { Clone3::new(plan.namespaces).into_cgroup(join.v2_dir()).spawn() };
     let (pid, child) = match cloned.map_err(|error| explain::cannot_clone(plan.namespaces, &error))? {
-        Cloned::Child => init::run(&mut plan, &theirs, &join, &stdio),
+        Cloned::Child => init::run(&mut plan, &theirs, &join, &stdio, &kept),
         Cloned::Parent { pid, pidfd } => (pid, Child::new(pidfd)),
     };
     drop((as_root, theirs, join));
