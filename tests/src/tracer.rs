@@ -84,6 +84,12 @@ pub struct Traced {
 }
 
 impl Traced {
+    /// Whether the fault came to pass at a call of this process and name.
+    pub fn fault_was(&self, role: Role, call: &str) -> bool {
+        let point = self.met.and_then(|place| self.points.get(place));
+        point.is_some_and(|point| point.role == role && name(point.number) == Some(call))
+    }
+
     /// Whether the fault came to pass before the container's command was executed.
     pub fn fault_before_command(&self) -> bool {
         self.met.is_some_and(|place| place < self.before_command)

@@ -54,6 +54,14 @@ fn listed(env: &Env) -> BTreeSet<String> {
     env.tinyd(["ps", "-aq", "--no-trunc"]).ok().stdout().lines().map(str::to_owned).collect()
 }
 
+/// What nobody was told of is gone, but for one that was killed in the moment of telling: it is better to keep such a one
+/// than to lose one that was told of. Of 60 rounds that moment, a thousandth of a start, meets hardly any.
+#[track_caller]
+fn few_are_secret(there: &BTreeSet<String>, told: &BTreeSet<String>) {
+    let secret: Vec<_> = there.difference(told).collect();
+    assert!(secret.len() <= 2, "nobody was told of {secret:?}; {} were told of", told.len());
+}
+
 #[test]
 fn runs_whose_client_is_killed_leave_nothing() {
     require!(root);
@@ -91,9 +99,7 @@ fn of_detached_runs_whose_client_is_killed_those_stay_that_were_told() {
     let told = kill_clients(&env, words);
     let there = listed(&env);
     assert!(told.is_subset(&there), "these were told of and are gone: {:?}", told.difference(&there));
-    // What nobody was told of: at most one that was killed in the moment between the start's end and the printing.
-    let secret: Vec<_> = there.difference(&told).collect();
-    assert!(secret.is_empty(), "nobody was told of {secret:?}; {} were told of", told.len());
+    few_are_secret(&there, &told);
     env.assert_checked();
     for id in there {
         env.tinyd(["rm", "-f", &id]).ok();
@@ -110,9 +116,11 @@ fn of_creates_whose_client_is_killed_those_stay_that_were_told() {
     let told = kill_clients(&env, |round| {
         vec!["create".into(), "--name".into(), format!("c{round}"), image.clone(), "true".into()]
     });
-    assert_eq!(listed(&env), told);
+    let there = listed(&env);
+    assert!(told.is_subset(&there), "these were told of and are gone: {:?}", told.difference(&there));
+    few_are_secret(&there, &told);
     env.assert_checked();
-    for id in told {
+    for id in there {
         env.tinyd(["rm", &id]).ok();
     }
     env.assert_clean();

@@ -2,10 +2,11 @@
 
 use crate::mount::DetachedMount;
 use crate::{Error, Result};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chownat, makedev, mkdirat, mknodat, symlinkat};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chownat, fstat, makedev, mkdirat, mknodat, symlinkat};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 use std::ffi::CStr;
+use std::os::fd::AsFd;
 
 /// Name, major and minor number of the character devices that every container has.
 const NODES: [(&str, u32, u32); 6] =
@@ -36,6 +37,15 @@ pub fn make<'a>(
         DetachedMount::new(c"tmpfs", options, attributes).map_err(Error::file_system("make", "tmpfs"))?;
     fill(&mount, owner).map_err(Error::file_system("fill", "/dev"))?;
     Ok(mount)
+}
+
+/// Whether a descriptor is of the null device, by its number.
+///
+/// *Child-side.*
+pub fn is_null(fd: impl AsFd) -> std::result::Result<bool, Errno> {
+    let stat = fstat(fd)?;
+    let character = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
+    Ok(character && stat.st_rdev == makedev(1, 3))
 }
 
 fn fill(mount: &DetachedMount, owner: (u32, u32)) -> std::result::Result<(), Errno> {

@@ -9,6 +9,10 @@ use rustix::mount::{
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+/// The attributes about times of access.
+const ACCESS_TIMES: MountAttrFlags =
+    MountAttrFlags::MOUNT_ATTR_NOATIME.union(MountAttrFlags::MOUNT_ATTR_STRICTATIME);
+
 /// What to change of a mount.
 #[derive(Clone, Copy, Debug)]
 pub struct Changes<'fd> {
@@ -97,7 +101,9 @@ impl DetachedMount {
         let user_namespace = changes.user_namespace.map(|fd| fd.as_raw_fd() as u64);
         let attributes = libc::mount_attr {
             attr_set: u64::from(changes.set.bits()) | user_namespace.map_or(0, |_| libc::MOUNT_ATTR_IDMAP),
-            attr_clr: changes.clear.bits().into(),
+            // The times of access are a choice of one: a new one needs the old one taken back.
+            attr_clr: u64::from(changes.clear.bits())
+                | if changes.set.intersects(ACCESS_TIMES) { libc::MOUNT_ATTR__ATIME } else { 0 },
             propagation: if changes.private { libc::MS_PRIVATE } else { 0 },
             userns_fd: user_namespace.unwrap_or_default(),
         };

@@ -8,6 +8,9 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 /// The longest path that is looked at, with its final zero byte (PATH_MAX).
 const PATH_MAX: usize = 4096;
 
+/// How often a path is looked up that others are changing; a lease on a file gives the same answer, and must not keep us.
+const MAX_TRIES: u32 = 64;
+
 /// *Child-side.* Opens a path as a reference (`O_PATH`), links followed inside the root.
 pub fn open(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
     open_with(root, path, OFlags::PATH)
@@ -26,13 +29,14 @@ pub fn open_beneath(folder: BorrowedFd<'_>, path: &CStr, flags: OFlags) -> Resul
 }
 
 fn in_root(root: BorrowedFd<'_>, path: &CStr, flags: OFlags, how: ResolveFlags) -> Result<OwnedFd, Errno> {
-    loop {
+    for _ in 0..MAX_TRIES {
         match openat2(root, path, flags, Mode::empty(), how) {
             // A rename on the way kept the kernel from being sure that `..` stays inside: it asks to be asked again.
             Err(Errno::AGAIN) => {}
             result => return result,
         }
     }
+    Err(Errno::AGAIN)
 }
 
 /// *Child-side.* Opens a folder as a reference, making it and the folders on the way (mode 0755) where they are missing.

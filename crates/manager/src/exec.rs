@@ -38,6 +38,7 @@ impl Core {
             bundle: self.store.container(&id),
             run_dir: self.store.run_dir(&id),
             cgroup: cgroups::path(&id),
+            protect_program: record.slot.is_none(),
             args: spec.command.clone(),
             env: spec.env.clone(),
             cwd: spec.workdir.clone(),

@@ -46,6 +46,7 @@ impl Core {
             cgroup: cgroups::path(id),
             monitor_cgroup: format!("{PARENT}/{MONITORS}"),
             rootfs: record.rootfs.clone(),
+            protect_program: record.slot.is_none(),
             attach: request.attach,
             interactive: record.spec.interactive,
             window: request.window.map(|size| (size.rows, size.columns)),

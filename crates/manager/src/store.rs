@@ -43,7 +43,7 @@ impl Store {
     pub(crate) fn open(config: &EngineConfig) -> Result<Self> {
         let whole =
             |path: &Path| std::path::absolute(path).map_err(|source| Error::file("resolve", path, source));
-        let store = Self { root: whole(&config.root)?, run_root: whole(&config.run_root)? };
+        let mut store = Self { root: whole(&config.root)?, run_root: whole(&config.run_root)? };
         // The last ones to be made in each tree: when they are there, so are the others.
         let there = |path: &Path| rustix::fs::access(path, Access::EXISTS).is_ok();
         if !there(&store.run_root.join("intents")) {
@@ -60,6 +60,9 @@ impl Store {
                 make_folder(&store.root.join(folder), 0o700)?;
             }
         }
+        // What is bound from there must not lead through a link that someone could change.
+        store.root = std::fs::canonicalize(&store.root)
+            .map_err(|source| Error::file("resolve", &store.root, source))?;
         Ok(store)
     }
 

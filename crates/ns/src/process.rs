@@ -2,7 +2,7 @@
 
 use rustix::io::Errno;
 use std::ffi::CStr;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 /// *Child-side.* Ends the process at once: no destructor runs and nothing is flushed, because what there is to flush
 /// belongs to the parent.
@@ -86,6 +86,23 @@ pub unsafe fn exec(path: &CStr, args: *const *const libc::c_char, env: *const *c
     last_errno()
 }
 
+/// *Child-side.* Becomes the program whose file is open, as a reference or otherwise (execveat(2)). Returns only when that
+/// failed.
+///
+/// # Safety
+/// As for [`exec`].
+pub unsafe fn exec_fd(
+    program: BorrowedFd<'_>,
+    args: *const *const libc::c_char,
+    env: *const *const libc::c_char,
+) -> Errno {
+    // SAFETY: the empty path is a C string; the arrays are as the caller promised.
+    unsafe {
+        libc::syscall(libc::SYS_execveat, program.as_raw_fd(), c"".as_ptr(), args, env, libc::AT_EMPTY_PATH)
+    };
+    last_errno()
+}
+
 /// *Child-side.* Copies a descriptor to a given number, which stays open on exec.
 pub fn dup_to(from: RawFd, to: RawFd) -> Result<(), Errno> {
     // SAFETY: dup2 has no memory operands; what `to` was before is given up on purpose.
@@ -106,7 +123,6 @@ mod tests {
     use super::*;
     use crate::Namespaces;
     use crate::clone::{Clone3, Cloned};
-    use std::os::fd::{AsRawFd, BorrowedFd};
 
     #[test]
     fn only_what_is_kept_stays_open() {

@@ -22,6 +22,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         cgroup: format!("tinyd/{id}"),
         monitor_cgroup: "tinyd/monitor".to_owned(),
         rootfs: Rootfs { overlays: Vec::new(), volatile: false },
+        protect_program: false,
         attach: true,
         interactive: false,
         window: None,

@@ -1,5 +1,6 @@
 //! The engine's side: starts `tinyd-runtime` and talks to it.
 
+use crate::entry::PROTECT;
 use crate::frame::{self, Kind, MAX_PAYLOAD};
 use crate::state::{ExitRecord, SOCKET_FILE};
 use crate::{Failure, FailureKind, Request};
@@ -95,10 +96,10 @@ pub fn launch(
     request: &Request,
     keep: Option<BorrowedFd<'_>>,
 ) -> Result<Launched, ClientError> {
-    let (verb, id) = match request {
-        Request::Start(start) => ("monitor", &start.id),
-        Request::Exec(exec) => ("exec", &exec.id),
-        Request::Mount(mount) => ("mount", &mount.id),
+    let (verb, id, protect) = match request {
+        Request::Start(start) => ("monitor", &start.id, start.protect_program),
+        Request::Exec(exec) => ("exec", &exec.id, exec.protect_program),
+        Request::Mount(mount) => ("mount", &mount.id, false),
     };
     let talk =
         |operation| move |source: rustix::io::Errno| ClientError::Talk { operation, source: source.into() };
@@ -106,9 +107,11 @@ pub fn launch(
         net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .map_err(talk("make a socket for"))?;
     // Without pre_exec, a new user or folder the standard library uses posix_spawn: a large process is not copied (in a
-    // static program a new folder alone makes it fork). The socket is the child's standard input; nothing else is inherited, and what it must hold travels over the socket.
+    // static program a new folder alone makes it fork). The socket is the child's standard input; what else it inherits it
+    // closes at once, and what it must hold travels over the socket.
     let mut child = Command::new(program)
         .args([verb, "--id", id])
+        .args(protect.then_some(PROTECT))
         .env_clear()
         .stdin(Stdio::from(theirs))
         .stdout(Stdio::null())

@@ -3,14 +3,21 @@
 use crate::frame::{self, Kind, MAX_PAYLOAD};
 use crate::launch::internal;
 use crate::monitor::{self, Client};
+use crate::plan::CStrings;
 use crate::{Failure, FailureKind, Request, StartRequest, exec, mount_verb};
+use rustix::fs::{CWD, Mode};
 use rustix::net::SocketType;
+use std::ffi::CString;
 use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
-use tinyd_cgroup::{CgroupDriver, CgroupPath};
-use tinyd_ns::Namespaces;
+use tinyd_cgroup::{CgroupDriver, CgroupPath, JoinHandle};
+use tinyd_fs::mount::{Changes, DetachedMount};
 use tinyd_ns::clone::{Clone3, Cloned};
+use tinyd_ns::{Namespaces, process};
+
+/// The word that makes the program run from a read-only mount of itself.
+pub(crate) const PROTECT: &str = "--protect";
 
 const USAGE: &str = "\
 tinyd-runtime starts containers for tinyd, and stays with them.
@@ -55,29 +62,23 @@ fn serve() -> ExitCode {
     if rustix::net::sockopt::socket_type(stdin.as_fd()) != Ok(SocketType::SEQPACKET) {
         return refuse("this verb is internal: do not call it outside");
     }
-    let socket = match take_socket(stdin.as_fd()) {
+    let socket = match start_afresh().and_then(|()| take_socket(stdin.as_fd())) {
         Ok(socket) => socket,
         Err(error) => {
-            let json = serde_json::to_vec(&internal("set up standard input", error)).unwrap_or_default();
+            let json = serde_json::to_vec(&internal("set tinyd-runtime up", error)).unwrap_or_default();
             let _ = tinyd_ns::socket::send(stdin.as_fd(), &[&[Kind::Failed as u8], &json[..]].concat(), &[]);
             return ExitCode::FAILURE;
         }
     };
-    // No file's mode depends on the caller's umask, and no folder of the caller's is held.
-    rustix::process::umask(rustix::fs::Mode::empty());
-    if let Err(error) = rustix::process::chdir(c"/") {
-        Client::new(socket, false).send_record(Kind::Failed, &internal("enter /", error));
-        return ExitCode::FAILURE;
-    }
     let mut keep = Vec::new();
     match receive(&socket, &mut keep) {
         Ok(Request::Start(request)) => start(&request, socket, keep),
         Ok(Request::Exec(request)) => {
             drop(keep);
             if request.detach {
-                in_background(None, move || exec::run(&request, socket))
+                in_background(None, socket, |socket| exec::run(&request, socket));
             } else {
-                exec::run(&request, socket)
+                exec::run(&request, socket);
             }
         }
         Ok(Request::Mount(request)) => {
@@ -92,10 +93,35 @@ fn serve() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Takes the socket from standard input, whose number the null device then has. Whatever else was inherited is closed: it
-/// would be held open for as long as the container lives.
+/// Owes nothing to whoever called: neither signals that are ignored (an ignored SIGCHLD would lose every exit), nor a umask,
+/// a folder or open files. Nobody of the same user may trace this process.
+fn start_afresh() -> std::io::Result<()> {
+    process::reset_signals();
+    for signal in [libc::SIGPIPE, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+        process::ignore_signal(signal);
+    }
+    process::close_from(3)?;
+    process::set_undumpable()?;
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    rustix::process::chdir(c"/")?;
+    if std::env::args().any(|arg| arg == PROTECT) { run_protected() } else { Ok(()) }
+}
+
+/// Becomes the same program, from a mount of it that cannot be written: whoever reaches it through `/proc/<pid>/exe` can
+/// change neither its content nor its mode. Returns only when that failed.
+fn run_protected() -> std::io::Result<()> {
+    let program = DetachedMount::clone_of(CWD, c"/proc/self/exe", false)?;
+    program.change(&Changes::read_only(false))?;
+    let args =
+        std::env::args().filter(|arg| arg != PROTECT).map(CString::new).collect::<Result<Vec<_>, _>>()?;
+    let args = CStrings::new(args, 0);
+    let env = CStrings::new(Vec::new(), 0);
+    // SAFETY: both arrays are ended by a null pointer and own their strings.
+    Err(unsafe { process::exec_fd(program.as_fd(), args.as_ptr(), env.as_ptr()) }.into())
+}
+
+/// Takes the socket from standard input, whose number the null device then has.
 fn take_socket(stdin: BorrowedFd<'_>) -> std::io::Result<OwnedFd> {
-    tinyd_ns::process::close_from(3)?;
     let socket = rustix::io::fcntl_dupfd_cloexec(stdin, 3)?;
     let null = std::fs::File::open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
@@ -132,24 +158,38 @@ fn start(request: &StartRequest, socket: OwnedFd, keep: Vec<OwnedFd>) {
         Ok(driver) => driver,
         Err(failure) => return Client::new(socket, false).send_record(Kind::Failed, &failure),
     };
-    let birth = monitor_cgroup(request, driver.as_ref());
-    let folder = birth.as_ref().and_then(|join| join.v2_dir());
-    in_background(folder, || monitor::run(request, driver.as_ref(), socket, keep));
+    let own_cgroup = monitor_cgroup(request, driver.as_ref());
+    // A copy, because the handle goes with the monitor.
+    let folder = own_cgroup.as_ref().and_then(|join| join.v2_dir()?.try_clone_to_owned().ok());
+    in_background(folder, socket, |socket| {
+        monitor::run(request, driver.as_ref(), own_cgroup, socket, keep);
+    });
 }
 
-fn monitor_cgroup(request: &StartRequest, driver: &dyn CgroupDriver) -> Option<tinyd_cgroup::JoinHandle> {
+fn monitor_cgroup(request: &StartRequest, driver: &dyn CgroupDriver) -> Option<JoinHandle> {
     let path = CgroupPath::new(&request.monitor_cgroup).ok()?;
     driver.ensure(&path).and_then(|cgroup| cgroup.join_handle()).ok()
 }
 
 /// Goes on in a child, whose parent ends at once: nobody has to wait for it, and its cgroup of version 2 is another from
 /// its first moment. (Moving there later would wait for a grace period of the kernel.)
-fn in_background(cgroup: Option<BorrowedFd<'_>>, work: impl FnOnce()) {
-    // SAFETY: this process has a single thread, and goes on in exactly one of the two: the parent only returns to end.
-    match unsafe { Clone3::new(Namespaces::empty()).into_cgroup(cgroup).spawn() } {
+fn in_background(cgroup: Option<OwnedFd>, client: OwnedFd, work: impl FnOnce(OwnedFd)) {
+    let spawn = |cgroup: Option<BorrowedFd<'_>>| {
+        // SAFETY: this process has a single thread, and goes on in exactly one of the two: the parent only returns to end.
+        unsafe { Clone3::new(Namespaces::empty()).into_cgroup(cgroup).spawn() }
+    };
+    let cloned = match spawn(cgroup.as_ref().map(AsFd::as_fd)) {
+        // The cgroup may just have been removed: the caller's own will do.
+        Err(_) if cgroup.is_some() => spawn(None),
+        cloned => cloned,
+    };
+    drop(cgroup);
+    match cloned {
         Ok(Cloned::Parent { .. }) => {}
-        // Without another process the work is done in this one: it is waited for, that is all.
-        Ok(Cloned::Child) | Err(_) => work(),
+        Ok(Cloned::Child) => work(client),
+        Err(error) => {
+            Client::new(client, false).send_record(Kind::Failed, &internal("start the monitor", error))
+        }
     }
 }
 
@@ -165,6 +205,7 @@ mod tests {
             bundle: "/b".into(),
             run_dir: "/r".into(),
             cgroup: "c".into(),
+            protect_program: false,
             args: vec!["a".repeat(3 * MAX_PAYLOAD)],
             env: vec![],
             cwd: None,

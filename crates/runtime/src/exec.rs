@@ -3,7 +3,7 @@
 use crate::frame::Kind;
 use crate::identity::{Identity, ReceivedIdentity};
 use crate::init::{self, Channel, Kept, Stdio};
-use crate::launch::{self, Answer, internal};
+use crate::launch::{self, Answer, Child, internal};
 use crate::monitor::{self, Client, Clients, Streams, WaitLoop, now_ns};
 use crate::plan::{self, Bundle, ProcessPlan};
 use crate::report::{ChildFailure, Stage, at};
@@ -21,7 +21,7 @@ use tinyd_ns::{Namespaces, credentials, join, pidfd, process, socket};
 /// Runs the command, and stays with it while there is someone to tell.
 pub(crate) fn run(request: &ExecRequest, client: OwnedFd) {
     let client = Client::new(client, !request.detach);
-    let (child, streams, pid) = match start(request) {
+    let (mut child, streams, pid) = match start(request) {
         Ok(started) => started,
         Err(failure) => {
             client.send_record(Kind::Failed, &failure);
@@ -34,21 +34,19 @@ pub(crate) fn run(request: &ExecRequest, client: OwnedFd) {
         // Its streams are the null device; its exit is taken here, so that it leaves no zombie.
         drop(client);
         let _ = rustix::process::setsid();
-        let _ = pidfd::wait(&child);
+        let _ = pidfd::wait(&child.pidfd);
+        child.keep();
         return;
     }
-    let wait = WaitLoop::new(&child, streams, Clients::only(client), None).ending_with_session();
-    let (clients, exit) = wait.run(|exit| ExitRecord {
+    let wait = WaitLoop::new(&child.pidfd, streams, Clients::only(client), None).ending_with_session();
+    let (clients, _) = wait.run(|exit| ExitRecord {
         code: exit.code(),
         oom_killed: false,
         started_ns,
         finished_ns: now_ns(),
     });
-    if let Some(exit) = exit {
-        for client in &clients.all {
-            client.send_record(Kind::Exited, &exit);
-        }
-    }
+    child.keep();
+    clients.deliver();
 }
 
 /// What the child needs to know.
@@ -58,7 +56,7 @@ struct Plan {
     own_user_namespace: bool,
 }
 
-fn start(request: &ExecRequest) -> Result<(OwnedFd, Streams, u32), Failure> {
+fn start(request: &ExecRequest) -> Result<(Child, Streams, u32), Failure> {
     let target = open_target(request)?;
     let bundle = Bundle::load(&request.bundle)?;
     let (process, user) = plan::for_exec(&bundle, request)?;
@@ -86,32 +84,38 @@ fn start(request: &ExecRequest) -> Result<(OwnedFd, Streams, u32), Failure> {
     let theirs = Channel::new(theirs);
     let kept = Kept::new(&theirs, &join, &stdio).and(target.pidfd.as_fd());
     // Only children notice: this process stays where it is.
-    join::of_process(target.pidfd.as_fd(), Namespaces::PID)
-        .map_err(|errno| internal("join the container's pid namespace", errno))?;
+    join::of_process(target.pidfd.as_fd(), Namespaces::PID).map_err(|errno| match errno {
+        Errno::SRCH => has_ended(request),
+        errno => internal("join the container's pid namespace", errno),
+    })?;
     // SAFETY: this process has a single thread, and the child ends in `child`, which never returns.
     let cloned = unsafe { Clone3::new(Namespaces::empty()).into_cgroup(join.v2_dir()).spawn() };
-    let (pid, pidfd) = match cloned.map_err(|error| internal("clone into the container", error))? {
+    let cloned = cloned.map_err(|error| match error.raw_os_error() {
+        // Its PID namespace takes no more processes.
+        Some(libc::ENOMEM) => has_ended(request),
+        _ => internal("clone into the container", error),
+    });
+    let (pid, running) = match cloned? {
         Cloned::Child => child(&mut plan, &theirs, &join, &stdio, target.pidfd.as_fd(), &kept),
-        Cloned::Parent { pid, pidfd } => (pid, pidfd),
+        Cloned::Parent { pid, pidfd } => (pid, Child::new(pidfd)),
     };
     drop((theirs, stdio, join));
+    launch::reset_oom_score(pid);
     launch::send_identity(ours.as_fd(), &identity)?;
-    let failure = match launch::listen(ours.as_fd()) {
-        Ok(Answer::Running { terminal }) => {
+    match launch::listen(ours.as_fd())? {
+        Answer::Running { terminal } => {
             if let Some(terminal) = terminal {
                 streams.add_terminal(terminal)?;
             }
-            return Ok((pidfd, streams, pid));
+            Ok((running, streams, pid))
         }
-        Ok(Answer::Failed(failure)) => launch::explain_exec(&failure, &plan.process),
-        Ok(Answer::Died) => {
-            Failure::new(FailureKind::NotRunning, format!("container {} has just ended", request.id))
-        }
-        Err(failure) => failure,
-    };
-    let _ = pidfd::send_signal(&pidfd, libc::SIGKILL);
-    let _ = pidfd::wait(&pidfd);
-    Err(failure)
+        Answer::Failed(failure) => Err(launch::explain_exec(&failure, &plan.process)),
+        Answer::Died => Err(has_ended(request)),
+    }
+}
+
+fn has_ended(request: &ExecRequest) -> Failure {
+    Failure::new(FailureKind::NotRunning, format!("container {} has just ended", request.id))
 }
 
 struct Target {
@@ -139,7 +143,8 @@ fn cgroups(request: &ExecRequest) -> Result<JoinHandle, Failure> {
         })
 }
 
-/// *Child-side.* Becomes the command; what fails is told to the parent. `extern "C"`: see [`init::run`].
+/// *Child-side.* Becomes the command; what fails is told to the parent. From its first moment this process is seen in the
+/// container: like its parent it cannot be traced, nor looked through, until its exec (CVE-2016-9962). `extern "C"`: see [`init::run`].
 extern "C" fn child(
     plan: &mut Plan,
     channel: &Channel,
@@ -164,8 +169,6 @@ fn become_command(
     kept: &Kept,
 ) -> Result<Infallible, ChildFailure> {
     kept.close_others().map_err(at(Stage::Descriptors))?;
-    // From its first moment in the container this process is seen there: nobody may look through it (CVE-2016-9962).
-    process::set_undumpable().map_err(at(Stage::Parent))?;
     cgroups.join(false).map_err(|error| ChildFailure {
         stage: Stage::JoinCgroup,
         operand: error.index as u16,
@@ -181,6 +184,7 @@ fn become_command(
     join::of_process(target, plan.join).map_err(at(Stage::JoinNamespaces))?;
     if plan.own_user_namespace {
         credentials::become_user(0, 0, &[]).map_err(at(Stage::MappedRoot))?;
+        process::set_undumpable().map_err(at(Stage::MappedRoot))?;
     }
     let terminal = if plan.process.terminal {
         Some(open_terminal(&plan.process, channel).map_err(at(Stage::Terminal))?)

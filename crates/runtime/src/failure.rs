@@ -38,7 +38,7 @@ pub struct Failure {
 impl Failure {
     /// A failure without causes.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), causes: Vec::new(), hint: None }
+        Self { kind, message: shorten(message.into()), causes: Vec::new(), hint: None }
     }
 
     /// Adds the chain of an error beneath it.
@@ -46,7 +46,7 @@ impl Failure {
     pub fn caused_by(mut self, source: &(dyn std::error::Error + 'static)) -> Self {
         let mut next = Some(source);
         while let Some(cause) = next {
-            self.causes.push(cause.to_string());
+            self.causes.push(shorten(cause.to_string()));
             next = cause.source();
         }
         self
@@ -58,6 +58,16 @@ impl Failure {
         self.hint = Some(hint.into());
         self
     }
+}
+
+/// A failure is one packet and one line: an argument of a megabyte in it helps nobody.
+fn shorten(mut text: String) -> String {
+    const MAX: usize = 512;
+    if let Some((end, _)) = text.char_indices().nth(MAX) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 impl fmt::Display for Failure {

@@ -69,8 +69,8 @@ fn start(
     kept: &Kept,
 ) -> Result<std::convert::Infallible, ChildFailure> {
     kept.close_others().map_err(at(Stage::Descriptors))?;
-    // Until the exec nobody of the same user may trace this process or look through its descriptors (CVE-2016-9962).
-    process::set_undumpable().map_err(at(Stage::Parent))?;
+    // Modes are those that are asked for; the command gets its own umask in the end.
+    rustix::process::umask(rustix::fs::Mode::empty());
     cgroups.join(false).map_err(|error| ChildFailure {
         stage: Stage::JoinCgroup,
         operand: error.index as u16,
@@ -82,6 +82,8 @@ fn start(
     if plan.id_maps.is_some() {
         channel.expect(Order::Mapped).map_err(at(Stage::Parent))?;
         credentials::become_user(0, 0, &[]).map_err(at(Stage::MappedRoot))?;
+        // New ids may have made it dumpable again (fs.suid_dumpable).
+        process::set_undumpable().map_err(at(Stage::MappedRoot))?;
     }
     namespaces(plan)?;
     let made = mounts::make(plan)?;

@@ -33,7 +33,7 @@ use tinyd_cgroup::{Cgroup, CgroupDriver, CgroupPath, JoinHandle};
 use tinyd_ns::clone::{Clone3, Cloned};
 use tinyd_ns::{Namespaces, idmap, pidfd, socket};
 
-/// A container's first process, running its command.
+/// A container's first process, running its command. It ends with this value unless it is [kept](Running::keep).
 pub(crate) struct Running {
     pub(crate) pid: u32,
     pub(crate) child: Child,
@@ -42,6 +42,14 @@ pub(crate) struct Running {
     pub(crate) terminal: Option<OwnedFd>,
     /// Holding the root keeps its end, and the unmounting it means, out of the way of the command's exit.
     pub(crate) rootfs: Vec<RootMount>,
+}
+
+impl Running {
+    /// Everything succeeded: it lives.
+    pub(crate) fn keep(&mut self) {
+        self.child.keep();
+        self.cgroup.keep();
+    }
 }
 
 /// Starts a bundle's command.
@@ -70,6 +78,7 @@ pub(crate) fn launch(
     };
     drop((as_root, theirs, join));
 
+    reset_oom_score(pid);
     let prepared = prepare_for(pid, request, bundle, &plan, &stdio, ours.as_fd());
     drop(stdio);
     // A child that failed has said why, and that is the cause of whatever went wrong here afterwards.
@@ -84,7 +93,13 @@ pub(crate) fn launch(
         (Answer::Died, false) => None,
     };
     let rootfs = prepared?;
-    Ok(Running { pid, child: child.keep(), cgroup: cgroup.keep(), terminal, rootfs })
+    Ok(Running { pid, child, cgroup, terminal, rootfs })
+}
+
+/// Whatever protection the caller has is not the container's: a limit of memory could not be enforced on it. Where even
+/// giving it up is refused, the caller's own value stays.
+pub(crate) fn reset_oom_score(pid: u32) {
+    let _ = std::fs::write(format!("/proc/{pid}/oom_score_adj"), "0");
 }
 
 /// The parent's part between clone and exec: ids, mounts, user. Gives the mounts that the root consists of.

@@ -18,7 +18,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
-use tinyd_cgroup::{CgroupDriver, CgroupPath, Host};
+use tinyd_cgroup::{CgroupDriver, Host, JoinHandle};
 
 pub(crate) use clients::{Client, Clients};
 pub(crate) use clock::now_ns;
@@ -26,12 +26,15 @@ pub(crate) use streams::Streams;
 pub(crate) use wait_loop::WaitLoop;
 
 /// Starts the container and stays with it until its end. `keep` is held open until the command runs.
-pub(crate) fn run(request: &StartRequest, driver: &dyn CgroupDriver, client: OwnedFd, keep: Vec<OwnedFd>) {
+pub(crate) fn run(
+    request: &StartRequest,
+    driver: &dyn CgroupDriver,
+    own_cgroup: Option<JoinHandle>,
+    client: OwnedFd,
+    keep: Vec<OwnedFd>,
+) {
     // A monitor ends with its container, not with the terminal or the service that it was started from.
     let _ = rustix::process::setsid();
-    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
-        tinyd_ns::process::ignore_signal(signal);
-    }
     let client = Client::new(client, request.attach);
     let started = match start(request, driver) {
         Ok(started) => started,
@@ -47,7 +50,11 @@ pub(crate) fn run(request: &StartRequest, driver: &dyn CgroupDriver, client: Own
         let _ = started.running.cgroup.cgroup.kill();
         let _ = tinyd_ns::pidfd::send_signal(&started.running.child.pidfd, libc::SIGKILL);
     }
-    join_own_cgroup(request, driver);
+    if let Some(own_cgroup) = own_cgroup {
+        // Of the hierarchies of version 1, off anybody's path; into that of version 2 the monitor was born. One that stays
+        // in its caller's works all the same: only the accounting is not as it should be.
+        let _ = own_cgroup.join(false);
+    }
     cleanup::sync_in_background(request);
     let mut clients = Clients::new(started.listener);
     if request.attach {
@@ -56,8 +63,12 @@ pub(crate) fn run(request: &StartRequest, driver: &dyn CgroupDriver, client: Own
         drop(client);
     }
     let log = request.log.as_ref().map(log::LogWriter::new);
-    let (clients, exit) = WaitLoop::new(&started.running.child.pidfd, started.streams, clients, log)
-        .run(|exit| exit::record(request, &started.running, started.started_ns, exit));
+    let (clients, exit) =
+        WaitLoop::new(&started.running.child.pidfd, started.streams, clients, log).run(|exit| {
+            let record = exit::record(request, &started.running, started.started_ns, exit);
+            cleanup::release(request);
+            record
+        });
     cleanup::finish(request, started.running, clients, exit.as_ref());
 }
 
@@ -79,12 +90,8 @@ fn start(request: &StartRequest, driver: &dyn CgroupDriver) -> Result<Started, F
             streams.add_terminal(terminal)?;
         }
         let started_ns = now_ns();
-        record_start(request, &running, started_ns).inspect_err(|_| {
-            // The command runs already: it is ended again.
-            let _ = tinyd_ns::pidfd::send_signal(&running.child.pidfd, libc::SIGKILL);
-            let _ = tinyd_ns::pidfd::wait(&running.child.pidfd);
-            let _ = running.cgroup.cgroup.remove();
-        })?;
+        record_start(request, &running, started_ns)?;
+        running.keep();
         Ok(Started { running, streams, listener, started_ns })
     })();
     if result.is_err() {
@@ -125,15 +132,6 @@ fn record_start(request: &StartRequest, running: &Running, started_ns: i64) -> R
         boot_id: state::boot_id().map_err(failed)?,
     };
     state::store(&request.run_dir.join(STATE_FILE), &state, false).map_err(failed)
-}
-
-/// Of the hierarchies of version 1, off anybody's path; into that of version 2 the monitor was born.
-fn join_own_cgroup(request: &StartRequest, driver: &dyn CgroupDriver) {
-    // A monitor that stays in its caller's cgroup works all the same: only the accounting is not as it should be.
-    let _ = CgroupPath::new(&request.monitor_cgroup)
-        .and_then(|path| driver.ensure(&path))
-        .and_then(|cgroup| cgroup.join_handle())
-        .map(|join| join.join(false));
 }
 
 /// The driver of this host's cgroups.

@@ -27,12 +27,14 @@ pub(crate) fn mount(request: &MountRequest) -> Result<(), Failure> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let target = openat(CWD, &request.target, flags, Mode::empty());
     let target = target.map_err(|errno| internal(&format!("open {}", request.target.display()), errno))?;
-    let attach = || {
+    let mut attached = false;
+    let mut attach = || {
         let mut root = None;
         for (mount, overlay) in mounts.iter().zip(&request.rootfs.overlays) {
             match &root {
                 None => {
                     mount.mount().attach(target.as_fd())?;
+                    attached = true;
                     root = Some(mount.as_fd());
                 }
                 Some(root) => {
@@ -45,8 +47,10 @@ pub(crate) fn mount(request: &MountRequest) -> Result<(), Failure> {
         Ok(())
     };
     attach().map_err(|errno: rustix::io::Errno| {
-        // What was attached first takes the rest with it.
-        let _ = rustix::mount::unmount(&request.target, rustix::mount::UnmountFlags::DETACH);
+        if attached {
+            // The root takes the rest with it.
+            let _ = rustix::mount::unmount(&request.target, rustix::mount::UnmountFlags::DETACH);
+        }
         internal(&format!("mount {}", request.target.display()), errno)
     })
 }

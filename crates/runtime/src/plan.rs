@@ -7,7 +7,7 @@ mod mounts;
 mod process;
 mod spec;
 
-pub(crate) use build::{MAX_PREPARED, build, id_maps_of, namespaces_of};
+pub(crate) use build::{MAX_LAYERS, MAX_PREPARED, build, id_maps_of, namespaces_of};
 pub(crate) use cstrings::CStrings;
 pub(crate) use process::for_exec;
 pub(crate) use spec::Bundle;

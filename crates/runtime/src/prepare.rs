@@ -3,7 +3,7 @@
 
 use crate::plan::{BindPlan, MountSource, Plan};
 use crate::{Failure, FailureKind, Rootfs};
-use rustix::fs::CWD;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 use std::ffi::CString;
@@ -111,7 +111,10 @@ pub(crate) fn mounts(plan: &Plan, mapping: Option<Mapping<'_>>) -> Result<Vec<Ow
             MountSource::New { .. } => {}
             MountSource::Dev { options, attributes } => {
                 let options = options.iter().map(|(name, value)| (name.as_c_str(), value.as_c_str()));
+                // Device nodes are everybody's, whatever this process gives its own files.
+                let umask = rustix::process::umask(Mode::empty());
                 let dev = tinyd_fs::dev::make(options, *attributes, mapping.map_or((0, 0), |m| m.root));
+                rustix::process::umask(umask);
                 let dev =
                     dev.map_err(|error| Failure::new(FailureKind::Internal, "make /dev").caused_by(&error))?;
                 all.push(dev.into_fd());
@@ -136,7 +139,7 @@ fn bind(bind: &BindPlan, mapping: Option<Mapping<'_>>) -> Result<OwnedFd, Failur
         recursive: bind.recursive,
         ..Changes::NONE
     };
-    let mount = clone_of(&bind.source, bind.recursive, &changes)?;
+    let mount = clone_of_plain(&bind.source, bind.recursive, &changes)?;
     if !bind.attributes_recursive && !bind.attributes.is_empty() {
         let attributes = Changes { set: bind.attributes, ..Changes::NONE };
         mount.change(&attributes).map_err(|errno| failed("bind", &bind.source, errno))?;
@@ -148,12 +151,32 @@ fn clone_of(path: &Path, recursive: bool, changes: &Changes<'_>) -> Result<Detac
     let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| failed("bind", path, Errno::INVAL))?;
     let mount =
         DetachedMount::clone_of(CWD, &name, recursive).map_err(|errno| failed("bind", path, errno))?;
+    configure(mount, path, changes)
+}
+
+fn configure(mount: DetachedMount, path: &Path, changes: &Changes<'_>) -> Result<DetachedMount, Failure> {
     mount.change(changes).map_err(|errno| match (errno, changes.user_namespace) {
         (Errno::INVAL | Errno::PERM, Some(_)) => failed("map the ids of", path, errno)
             .with_hint("its file system, or one mounted below it, cannot be shown to a user namespace: use --userns host"),
         _ => failed("bind", path, errno),
     })?;
     Ok(mount)
+}
+
+/// As [`clone_of`], of a path without links: the engine has resolved it, and what a container has put in its way since is not
+/// what was meant.
+fn clone_of_plain(path: &Path, recursive: bool, changes: &Changes<'_>) -> Result<DetachedMount, Failure> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let source =
+        openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS).map_err(|errno| match errno {
+            Errno::LOOP => {
+                failed("bind", path, errno).with_hint("a part of this path was replaced by a link")
+            }
+            errno => failed("bind", path, errno),
+        })?;
+    let mount = DetachedMount::clone_of(source.as_fd(), c"", recursive)
+        .map_err(|errno| failed("bind", path, errno))?;
+    configure(mount, path, changes)
 }
 
 fn failed(operation: &str, path: &Path, errno: Errno) -> Failure {

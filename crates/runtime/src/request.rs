@@ -29,6 +29,9 @@ pub struct StartRequest {
     pub monitor_cgroup: String,
     /// How the root file system is put together.
     pub rootfs: Rootfs,
+    /// Run `tinyd-runtime` from a read-only mount of itself: for a container without a user namespace, whose root could
+    /// otherwise change the program's file through `/proc` (CVE-2019-5736).
+    pub protect_program: bool,
     /// The sender wants the command's output and exit on this socket.
     pub attach: bool,
     /// The command's standard input is a pipe that `Stdin` packets fill; otherwise it reads nothing.
@@ -102,6 +105,8 @@ pub struct ExecRequest {
     pub run_dir: PathBuf,
     /// The container's cgroup.
     pub cgroup: String,
+    /// See [`StartRequest::protect_program`].
+    pub protect_program: bool,
     /// The command with its arguments.
     pub args: Vec<String>,
     /// `NAME=VALUE`, added to the bundle's environment.

@@ -79,12 +79,24 @@ fn streams(terminal: Option<&OwnedFd>, stdio: &Stdio, identity: &ReceivedIdentit
             (Some(terminal), _) => process::dup_to(terminal.as_raw_fd(), number)?,
             (None, Some(stream)) => process::dup_to(stream.as_raw_fd(), number)?,
             (None, None) => {
-                let null = rustix::fs::open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-                process::dup_to(null.as_raw_fd(), number)?;
+                process::dup_to(null_device()?.as_raw_fd(), number)?;
             }
         }
     }
     Ok(())
+}
+
+/// The container's null device, which must be what it seems: its root may have put anything in its place.
+fn null_device() -> Result<OwnedFd, Errno> {
+    let how = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    // NONBLOCK: a FIFO in its place must not keep us waiting.
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let null = openat2(CWD, c"/dev/null", flags, Mode::empty(), how)?;
+    if !tinyd_fs::dev::is_null(&null)? {
+        return Err(Errno::NODEV);
+    }
+    rustix::fs::fcntl_setfl(&null, OFlags::RDWR)?;
+    Ok(null)
 }
 
 /// Enters a folder of the root, never through a magic link of `/proc`.

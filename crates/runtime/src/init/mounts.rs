@@ -47,7 +47,7 @@ pub(super) fn attach(
 ) -> Result<Option<OwnedFd>, ChildFailure> {
     let root = descriptors.take().map(DetachedMount::from_fd).map_err(at(Stage::Root))?;
     root.attach_over_root().map_err(at(Stage::Root))?;
-    let mut layers = [const { None }; 16];
+    let mut layers = [const { None }; crate::plan::MAX_LAYERS];
     for (index, (target, place)) in plan.layers.iter().zip(&mut layers).enumerate() {
         let layer =
             attach_layer(root.as_fd(), target, descriptors).map_err(at_operand(Stage::Layer, index))?;
@@ -216,6 +216,9 @@ fn protect(plan: &Plan, root: BorrowedFd<'_>, known: &Known) -> Result<(), Child
             openat(dev, c"null", OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
         })
         .map_err(at(Stage::Mask))?;
+    if !tinyd_fs::dev::is_null(&null).map_err(at(Stage::Mask))? {
+        return Err(at(Stage::Mask)(Errno::NODEV));
+    }
     let mut masker = Masker::new(null.as_fd());
     for (index, path) in plan.masked.iter().enumerate() {
         masker.hide(roots, path).map_err(at_operand(Stage::Mask, index))?;

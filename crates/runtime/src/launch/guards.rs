@@ -11,14 +11,13 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    pub(super) fn new(pidfd: OwnedFd) -> Self {
+    pub(crate) fn new(pidfd: OwnedFd) -> Self {
         Self { pidfd, kept: false }
     }
 
     /// Lets it live.
-    pub(super) fn keep(mut self) -> Self {
+    pub(crate) fn keep(&mut self) {
         self.kept = true;
-        self
     }
 }
 
@@ -44,9 +43,8 @@ impl NewCgroup {
     }
 
     /// Lets it stay.
-    pub(super) fn keep(mut self) -> Self {
+    pub(crate) fn keep(&mut self) {
         self.kept = true;
-        self
     }
 }
 

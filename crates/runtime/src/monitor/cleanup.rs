@@ -1,7 +1,6 @@
 //! What is done off everybody's path: syncing after the start; after the end, releasing, telling, removing.
 
 use super::clients::Clients;
-use crate::frame::Kind;
 use crate::launch::Running;
 use crate::state::{self, ExitRecord, SOCKET_FILE, STATE_FILE};
 use crate::{Release, StartRequest};
@@ -13,30 +12,19 @@ use std::time::Duration;
 const RETRIES: u32 = 50;
 const RETRY_EVERY: Duration = Duration::from_millis(100);
 
-/// Frees what the request says, tells the clients, and removes what was made for the container.
-///
-/// Nothing here stops at an error: what cannot be removed now is found by the engine's check.
-pub(super) fn finish(
-    request: &StartRequest,
-    running: Running,
-    mut clients: Clients,
-    exit: Option<&ExitRecord>,
-) {
+/// Frees what the request says. Nothing stops at an error: what is missing was released by someone else, and what cannot be
+/// released now is found by the engine's check.
+pub(super) fn release(request: &StartRequest) {
     for step in &request.release {
-        // What is missing was released by someone else.
         let _ = match step {
             Release::Unlink(path) => fs::remove_file(path),
             Release::Rename(from, to) => fs::rename(from, to),
         };
     }
-    // Whoever has just connected, too.
-    clients.accept();
-    if let Some(exit) = exit {
-        for client in &clients.all {
-            client.send_record(Kind::Exited, exit);
-        }
-    }
-    drop(clients);
+}
+
+/// Removes what was made for the container. Nothing stops at an error here either.
+pub(super) fn finish(request: &StartRequest, running: Running, clients: Clients, exit: Option<&ExitRecord>) {
     let Running { cgroup, rootfs, child, .. } = running;
     drop((rootfs, child));
     for _ in 0..RETRIES {
@@ -57,6 +45,8 @@ pub(super) fn finish(
     }
     // Last: for as long as it is there, and this process lives, all this is still being done.
     let _ = fs::remove_file(request.run_dir.join(STATE_FILE));
+    // Those who do not take what was written for them (they are stopped, or a pager waits) hold up nothing but this process.
+    clients.deliver();
 }
 
 /// Syncs the container's folder to disk while the command runs: a container that was told of survives a power failure.

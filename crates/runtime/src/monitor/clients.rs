@@ -1,6 +1,7 @@
 //! Those who are connected to the monitor: one may be attached from the start, others wait for the exit.
 
 use crate::frame::{self, Kind, MAX_PAYLOAD};
+use crate::state::ExitRecord;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketFlags};
 use serde::Serialize;
@@ -57,9 +58,11 @@ impl Client {
         !self.waiting.is_empty() && !self.gone
     }
 
-    /// It has closed its end.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.gone
+    /// Sends a record as JSON, or keeps it until the client can take it.
+    fn queue(&mut self, kind: Kind, record: &impl Serialize) {
+        let json = serde_json::to_vec(record).unwrap_or_default();
+        self.waiting.push_back(packet(kind, &json));
+        self.flush();
     }
 
     pub(crate) fn is_attached(&self) -> bool {
@@ -89,18 +92,20 @@ impl AsFd for Client {
 
 /// All connections, and the socket at which new ones come in.
 pub(crate) struct Clients {
-    pub(crate) listener: Option<OwnedFd>,
+    listener: Option<OwnedFd>,
     pub(crate) all: Vec<Client>,
+    /// No more can be accepted until someone leaves.
+    crowded: bool,
 }
 
 impl Clients {
     pub(crate) fn new(listener: OwnedFd) -> Self {
-        Self { listener: Some(listener), all: Vec::new() }
+        Self { listener: Some(listener), all: Vec::new(), crowded: false }
     }
 
     /// A single one, and no more to come.
     pub(crate) fn only(client: Client) -> Self {
-        Self { listener: None, all: vec![client] }
+        Self { listener: None, all: vec![client], crowded: false }
     }
 
     pub(crate) fn add(&mut self, client: Client) {
@@ -109,8 +114,69 @@ impl Clients {
 
     pub(crate) fn accept(&mut self) {
         let Some(listener) = &self.listener else { return };
-        while let Ok(socket) = rustix::net::accept_with(listener, SocketFlags::CLOEXEC) {
-            self.all.push(Client::new(socket, false));
+        loop {
+            match rustix::net::accept_with(listener, SocketFlags::CLOEXEC) {
+                Ok(socket) => self.all.push(Client::new(socket, false)),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                // No descriptor is left for another one: the next has to wait until someone leaves.
+                Err(_) => {
+                    self.crowded = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Where new ones come in, if there is room for them.
+    pub(crate) fn open_listener(&self) -> Option<&OwnedFd> {
+        self.listener.as_ref().filter(|_| !self.crowded)
+    }
+
+    /// Forgets those who have left. True when the last one who was attached is among them.
+    pub(crate) fn drop_gone(&mut self) -> bool {
+        let before = self.all.len();
+        let had_session = self.has_session();
+        self.all.retain(|client| !client.gone);
+        if self.all.len() < before {
+            self.crowded = false;
+        }
+        had_session && !self.has_session()
+    }
+
+    pub(crate) fn has_session(&self) -> bool {
+        self.all.iter().any(|client| client.attached)
+    }
+
+    /// Tells the exit: at once to those who wait for nothing else, who are let go; the others hear it behind the output.
+    pub(crate) fn tell_waiters(&mut self, exit: &ExitRecord) {
+        // Whoever has just connected, too.
+        self.accept();
+        for client in self.all.iter_mut().filter(|client| !client.attached) {
+            client.queue(Kind::Exited, exit);
+        }
+        self.all.retain(|client| client.attached || client.is_waiting());
+    }
+
+    /// Tells those who are attached, behind everything that was written.
+    pub(crate) fn tell_sessions(&mut self, exit: &ExitRecord) {
+        for client in self.all.iter_mut().filter(|client| client.attached) {
+            client.queue(Kind::Exited, exit);
+        }
+    }
+
+    /// Sends everything that waits, however long that takes.
+    pub(crate) fn deliver(self) {
+        for client in self.all {
+            for packet in &client.waiting {
+                if rustix::io::retry_on_intr(|| {
+                    rustix::net::send(&client.socket, packet, SendFlags::NOSIGNAL)
+                })
+                .is_err()
+                {
+                    break;
+                }
+            }
         }
     }
 
@@ -128,10 +194,6 @@ impl Clients {
     /// command waits too.
     pub(crate) fn are_full(&self) -> bool {
         self.all.iter().any(|client| !client.gone && client.waiting.len() >= MAX_WAITING)
-    }
-
-    pub(crate) fn are_waiting(&self) -> bool {
-        self.all.iter().any(Client::is_waiting)
     }
 }
 

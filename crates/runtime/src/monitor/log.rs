@@ -51,7 +51,11 @@ impl LogWriter {
             Some(open) => open,
             None => self.file.insert(open(&self.path)?),
         };
-        file.write_all(records)?;
+        if let Err(error) = file.write_all(records) {
+            // A record that was written in part would swallow the next one.
+            let _ = file.set_len(*size);
+            return Err(error);
+        }
         *size += length;
         Ok(())
     }

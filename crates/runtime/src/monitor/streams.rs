@@ -8,6 +8,7 @@ use crate::init::Stdio;
 use crate::launch::internal;
 use rustix::fs::{Mode, OFlags, mkfifoat, openat};
 use rustix::io::Errno;
+use rustix::pty::OpenptFlags;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -40,6 +41,7 @@ pub(crate) struct Streams {
     pub(crate) stdin: Option<Stdin>,
     /// The terminal, for its window's size.
     pub(crate) terminal: Option<OwnedFd>,
+    slave: Option<OwnedFd>,
 }
 
 impl Streams {
@@ -49,7 +51,7 @@ impl Streams {
         interactive: bool,
         terminal: bool,
     ) -> Result<(Self, Stdio), Failure> {
-        let mut streams = Self { outputs: Vec::new(), stdin: None, terminal: None };
+        let mut streams = Self { outputs: Vec::new(), stdin: None, terminal: None, slave: None };
         let mut stdio = Stdio { stdin: None, stdout: None, stderr: None };
         if terminal {
             return Ok((streams, stdio));
@@ -77,7 +79,7 @@ impl Streams {
     /// Makes pipes, of which the command's ends belong to `owner` (user, group), for a command that ends with its session;
     /// none when there will be a `terminal`, or nobody listens.
     pub(crate) fn pipes(interactive: bool, none: bool, owner: (u32, u32)) -> Result<(Self, Stdio), Failure> {
-        let mut streams = Self { outputs: Vec::new(), stdin: None, terminal: None };
+        let mut streams = Self { outputs: Vec::new(), stdin: None, terminal: None, slave: None };
         let mut stdio = Stdio { stdin: None, stdout: None, stderr: None };
         if none {
             return Ok((streams, stdio));
@@ -102,6 +104,11 @@ impl Streams {
         let copy = |fd: &OwnedFd| fd.try_clone().map_err(|error| internal("copy a descriptor", error));
         rustix::fs::fcntl_setfl(&master, OFlags::RDWR | OFlags::NONBLOCK)
             .map_err(|errno| internal("set up the terminal", errno))?;
+        // Held, so that the stream does not end whenever no program has the terminal open.
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags)
+            .map_err(|errno| internal("set up the terminal", errno))?;
+        self.slave = Some(slave);
         self.outputs.push(Output::new(copy(&master)?, Source::Stdout));
         self.stdin = Some(Stdin::new(copy(&master)?));
         self.terminal = Some(master);

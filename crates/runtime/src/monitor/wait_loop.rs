@@ -4,15 +4,16 @@ use super::clients::{Clients, Wish};
 use super::log::LogWriter;
 use super::streams::{Source, Streams};
 use crate::frame::{Kind, MAX_PAYLOAD};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use crate::state::ExitRecord;
+use rustix::event::{PollFd, PollFlags, poll};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tinyd_ns::{pidfd, pty};
 
 /// How much is read at once.
 const CHUNK: usize = 32 * 1024;
-/// After the command's end its streams end too, as all its processes do. Someone outside who was given one would keep them
-/// open: they are waited for this long after the last byte.
-const LAST_BYTES: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+/// The most that is read of a stream after the command's end: what a pipe can hold. More comes only from someone outside who
+/// was given the stream, and writes on.
+const MAX_LAST_BYTES: usize = 1024 * 1024;
 
 /// The loop.
 pub(crate) struct WaitLoop<'a> {
@@ -23,7 +24,6 @@ pub(crate) struct WaitLoop<'a> {
     /// Kills the command when nobody is attached any more: a further command ends with its session.
     ends_with_session: bool,
     buffer: Vec<u8>,
-    exited: bool,
 }
 
 /// What a descriptor that poll(2) has something for is.
@@ -44,7 +44,7 @@ impl<'a> WaitLoop<'a> {
         log: Option<LogWriter>,
     ) -> Self {
         let buffer = vec![0; MAX_PAYLOAD + 1];
-        Self { process, streams, clients, log, ends_with_session: false, buffer, exited: false }
+        Self { process, streams, clients, log, ends_with_session: false, buffer }
     }
 
     pub(crate) fn ending_with_session(mut self) -> Self {
@@ -52,33 +52,20 @@ impl<'a> WaitLoop<'a> {
         self
     }
 
-    /// Goes round until the command has ended and everything that it wrote is passed on. `exited` is called at its end,
-    /// while it is a zombie still. Gives those who are to be told, and what `exited` gave.
-    pub(crate) fn run<T>(mut self, exited: impl FnOnce(pidfd::Exit) -> T) -> (Clients, Option<T>) {
-        let mut exited = Some(exited);
-        let mut result = None;
+    /// Goes round until the command has ended. `exited` is called at its end, while it is a zombie still, and records the
+    /// exit. Gives those who have not taken everything yet, and the record.
+    pub(crate) fn run(
+        mut self,
+        exited: impl FnOnce(pidfd::Exit) -> ExitRecord,
+    ) -> (Clients, Option<ExitRecord>) {
         loop {
-            let done = self.exited && !self.clients.are_waiting();
-            if done && self.streams.outputs.is_empty() {
-                return (self.clients, result);
-            }
-            let ready = self.wait();
-            if done && ready.is_empty() {
-                return (self.clients, result);
-            }
-            for (token, flags) in ready {
+            for (token, flags) in self.wait() {
                 match token {
-                    Token::Process => {
-                        self.exited = true;
-                        self.streams.stdin = None;
-                        if let (Some(exited), Ok(exit)) = (exited.take(), pidfd::peek(self.process)) {
-                            result = Some(exited(exit));
-                        }
-                        // It was recorded: the zombie may go.
-                        let _ = pidfd::wait(self.process);
-                    }
+                    Token::Process => return self.finish(exited),
                     Token::Listener => self.clients.accept(),
-                    Token::Output(index) => self.pass_output(index),
+                    Token::Output(index) => {
+                        self.pass_output(index);
+                    }
                     Token::Stdin => self.flush_stdin(),
                     Token::Client(index) => self.serve(index, flags),
                 }
@@ -88,12 +75,32 @@ impl<'a> WaitLoop<'a> {
         }
     }
 
+    fn finish(mut self, exited: impl FnOnce(pidfd::Exit) -> ExitRecord) -> (Clients, Option<ExitRecord>) {
+        let record = pidfd::peek(self.process).ok().map(exited);
+        // It was recorded: the zombie may go.
+        let _ = pidfd::wait(self.process);
+        if let Some(record) = &record {
+            self.clients.tell_waiters(record);
+        }
+        // All its processes ended before it: what they wrote is there to be read.
+        for index in 0..self.streams.outputs.len() {
+            for _ in 0..MAX_LAST_BYTES / CHUNK {
+                if !self.pass_output(index) {
+                    break;
+                }
+            }
+        }
+        if let Some(record) = &record {
+            self.clients.tell_sessions(record);
+        }
+        (self.clients, record)
+    }
+
     fn wait(&self) -> Vec<(Token, PollFlags)> {
         let interests = self.interests();
         let mut fds: Vec<_> =
             interests.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
-        let timeout = self.exited.then_some(&LAST_BYTES);
-        if rustix::io::retry_on_intr(|| poll(&mut fds, timeout)).is_err() {
+        if rustix::io::retry_on_intr(|| poll(&mut fds, None)).is_err() {
             return Vec::new();
         }
         let answers = interests.iter().zip(&fds).map(|((token, ..), fd)| (*token, fd.revents()));
@@ -102,10 +109,8 @@ impl<'a> WaitLoop<'a> {
 
     fn interests(&self) -> Vec<(Token, BorrowedFd<'_>, PollFlags)> {
         let mut all = Vec::with_capacity(8);
-        if !self.exited {
-            all.push((Token::Process, self.process.as_fd(), PollFlags::IN));
-        }
-        if let Some(listener) = &self.clients.listener {
+        all.push((Token::Process, self.process.as_fd(), PollFlags::IN));
+        if let Some(listener) = self.clients.open_listener() {
             all.push((Token::Listener, listener.as_fd(), PollFlags::IN));
         }
         if !self.clients.are_full() {
@@ -130,24 +135,28 @@ impl<'a> WaitLoop<'a> {
         all
     }
 
-    fn pass_output(&mut self, index: usize) {
-        let Some(output) = self.streams.outputs.get_mut(index) else { return };
+    /// Passes on what a stream has now; false when that is nothing.
+    fn pass_output(&mut self, index: usize) -> bool {
+        let Some(output) = self.streams.outputs.get_mut(index) else { return false };
         let source = output.source;
-        match output.read(&mut self.buffer[..CHUNK]) {
-            None => {}
-            Some(0) => output.ended = true,
-            Some(length) => {
-                let bytes = &self.buffer[..length];
-                if let Some(log) = &mut self.log {
-                    log.write(source, bytes);
-                }
-                let kind = match source {
-                    Source::Stdout => Kind::Stdout,
-                    Source::Stderr => Kind::Stderr,
-                };
-                self.clients.output(kind, bytes);
+        let length = match output.read(&mut self.buffer[..CHUNK]) {
+            None => return false,
+            Some(0) => {
+                output.ended = true;
+                return false;
             }
+            Some(length) => length,
+        };
+        let bytes = &self.buffer[..length];
+        if let Some(log) = &mut self.log {
+            log.write(source, bytes);
         }
+        let kind = match source {
+            Source::Stdout => Kind::Stdout,
+            Source::Stderr => Kind::Stderr,
+        };
+        self.clients.output(kind, bytes);
+        true
     }
 
     fn flush_stdin(&mut self) {
@@ -198,11 +207,18 @@ impl<'a> WaitLoop<'a> {
     }
 
     fn drop_clients(&mut self) {
-        let had_session = self.clients.all.iter().any(super::Client::is_attached);
-        self.clients.all.retain(|client| !client.is_gone());
-        let has_session = self.clients.all.iter().any(super::Client::is_attached);
-        if self.ends_with_session && had_session && !has_session && !self.exited {
+        if !self.clients.drop_gone() {
+            return;
+        }
+        if self.ends_with_session {
             let _ = pidfd::send_signal(self.process, libc::SIGKILL);
+        }
+        // Whoever gave the input is gone, and nobody else can: that is its end. A terminal goes on.
+        if self.streams.terminal.is_none()
+            && let Some(stdin) = &mut self.streams.stdin
+        {
+            stdin.close();
+            self.flush_stdin();
         }
     }
 }

@@ -17,6 +17,9 @@ const USER_ANNOTATION: &str = "dev.tinyd.user";
 /// Descriptors that travel to the child: far more than anyone mounts, and fewer than it has room for.
 pub(crate) const MAX_PREPARED: usize = 200;
 
+/// Overlays that a root file system may consist of.
+pub(crate) const MAX_LAYERS: usize = 16;
+
 /// The namespaces that a bundle's container has of its own.
 pub(crate) fn namespaces_of(bundle: &Bundle) -> Result<Namespaces, Failure> {
     bundle.spec.linux().as_ref().map_or(Ok(Namespaces::empty()), namespaces)
@@ -44,6 +47,9 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
             groups: process.user().additional_gids().clone().unwrap_or_default(),
         },
     };
+    if request.rootfs.overlays.len() > MAX_LAYERS {
+        return Err(invalid("rootfs", format!("consists of more than {MAX_LAYERS} overlays")));
+    }
     let layers = request
         .rootfs
         .overlays

@@ -108,7 +108,8 @@ fn options(mount: &Mount) -> Result<Options, Failure> {
                     format!("propagation {option} is not supported by this version"),
                 ));
             }
-            "rw" | "suid" | "dev" | "exec" | "defaults" | "relatime" | "async" | "newinstance" => {}
+            "rw" => all.set -= MountAttrFlags::MOUNT_ATTR_RDONLY,
+            "suid" | "dev" | "exec" | "defaults" | "relatime" | "async" | "newinstance" => {}
             "ro" => all.set |= MountAttrFlags::MOUNT_ATTR_RDONLY,
             "nosuid" => all.set |= MountAttrFlags::MOUNT_ATTR_NOSUID,
             "nodev" => all.set |= MountAttrFlags::MOUNT_ATTR_NODEV,
