@@ -102,7 +102,7 @@ fn start_afresh() -> std::io::Result<()> {
     }
     process::close_from(3)?;
     process::set_undumpable()?;
-    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    rustix::process::umask(Mode::WGRP | Mode::WOTH);
     rustix::process::chdir(c"/")?;
     if std::env::args().any(|arg| arg == PROTECT) { run_protected() } else { Ok(()) }
 }

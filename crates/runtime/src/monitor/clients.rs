@@ -148,21 +148,14 @@ impl Clients {
         self.all.iter().any(|client| client.attached)
     }
 
-    /// Tells the exit: at once to those who wait for nothing else, who are let go; the others hear it behind the output.
-    pub(crate) fn tell_waiters(&mut self, exit: &ExitRecord) {
+    /// Tells the exit, behind what was written; those who have taken everything are let go.
+    pub(crate) fn tell(&mut self, exit: &ExitRecord) {
         // Whoever has just connected, too.
         self.accept();
-        for client in self.all.iter_mut().filter(|client| !client.attached) {
+        for client in &mut self.all {
             client.queue(Kind::Exited, exit);
         }
-        self.all.retain(|client| client.attached || client.is_waiting());
-    }
-
-    /// Tells those who are attached, behind everything that was written.
-    pub(crate) fn tell_sessions(&mut self, exit: &ExitRecord) {
-        for client in self.all.iter_mut().filter(|client| client.attached) {
-            client.queue(Kind::Exited, exit);
-        }
+        self.all.retain(Client::is_waiting);
     }
 
     /// Sends everything that waits, however long that takes.

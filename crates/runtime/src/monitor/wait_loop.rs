@@ -76,13 +76,8 @@ impl<'a> WaitLoop<'a> {
     }
 
     fn finish(mut self, exited: impl FnOnce(pidfd::Exit) -> ExitRecord) -> (Clients, Option<ExitRecord>) {
-        let record = pidfd::peek(self.process).ok().map(exited);
-        // It was recorded: the zombie may go.
-        let _ = pidfd::wait(self.process);
-        if let Some(record) = &record {
-            self.clients.tell_waiters(record);
-        }
-        // All its processes ended before it: what they wrote is there to be read.
+        let exit = pidfd::peek(self.process);
+        // All its processes ended before it: what they wrote is there to be read, and is in the log when its end is known.
         for index in 0..self.streams.outputs.len() {
             for _ in 0..MAX_LAST_BYTES / CHUNK {
                 if !self.pass_output(index) {
@@ -90,8 +85,11 @@ impl<'a> WaitLoop<'a> {
                 }
             }
         }
+        let record = exit.ok().map(exited);
+        // It was recorded: the zombie may go.
+        let _ = pidfd::wait(self.process);
         if let Some(record) = &record {
-            self.clients.tell_sessions(record);
+            self.clients.tell(record);
         }
         (self.clients, record)
     }
