@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tinyd_tests::{Env, in_both_modes, paths, proc, require, wait_until};
@@ -46,7 +47,9 @@ fn a_container_goes_on_when_the_programs_are_replaced() {
         env.tinyd(words).ok();
         let (pid, monitor) = (number(&env, "c", "Pid"), number(&env, "c", "MonitorPid"));
         let program = fs::read_link(format!("/proc/{monitor}/exe")).unwrap();
-        assert_eq!(program, folder.join("tinyd-runtime"), "the monitor runs the copy");
+        // Without a user namespace it runs from a mount of that file which is attached nowhere, so its path is the root.
+        let expected = if mode.mapped { folder.join("tinyd-runtime") } else { PathBuf::from("/") };
+        assert_eq!(program, expected, "the monitor runs the copy");
 
         install(&folder);
         let program = fs::read_link(format!("/proc/{monitor}/exe")).unwrap();
@@ -116,9 +119,36 @@ fn no_program_of_ours_is_executed_twice_on_the_way_to_the_users_command() {
         let executed: Vec<&str> = text.lines().filter(|line| line.ends_with("= 0")).collect();
         let count = |part: &str| executed.iter().filter(|line| line.contains(part)).count();
         assert_eq!(count("/tinyd\", "), 1, "{text}");
-        assert_eq!(count("/tinyd-runtime\", "), 1, "{text}");
+        assert_eq!(count("execve(\"/"), 3, "{text}");
         assert_eq!(count("\"/usr/bin/true\", [\"/usr/bin/true\", \"for-the-trace\"]"), 1, "{text}");
         assert_eq!(count("/proc/self/exe"), 0, "{text}");
-        assert_eq!(executed.len(), 3, "{text}");
+        // Without a user namespace the runtime starts itself once more, from a mount that cannot be written.
+        let protected = usize::from(!mode.mapped);
+        assert_eq!(count("execveat("), protected, "{text}");
+        assert_eq!(executed.len(), 3 + protected, "{text}");
     });
+}
+
+/// CVE-2019-5736: whoever is root on the host's terms must not change the program through a process that runs it.
+#[test]
+fn the_program_cannot_be_changed_through_a_process_of_a_container() {
+    require!(root);
+    let (env, folder) = copied();
+    env.tinyd(["run", "-d", "--name", "c", "--userns", "host", "host", "sleep", "300"]).ok();
+    let monitor = number(&env, "c", "MonitorPid");
+    let program = format!("/proc/{monitor}/exe");
+    let before = fs::metadata(folder.join("tinyd-runtime")).unwrap();
+    let mode = fs::set_permissions(&program, PermissionsExt::from_mode(0o4777)).unwrap_err();
+    assert_eq!(mode.kind(), std::io::ErrorKind::ReadOnlyFilesystem, "{mode}");
+    let write = fs::OpenOptions::new().write(true).open(&program).unwrap_err();
+    assert!(
+        matches!(
+            write.kind(),
+            std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::ExecutableFileBusy
+        ),
+        "{write}"
+    );
+    let after = fs::metadata(folder.join("tinyd-runtime")).unwrap();
+    assert_eq!((after.mode(), after.mtime_nsec()), (before.mode(), before.mtime_nsec()));
+    env.tinyd(["rm", "-f", "c"]).ok();
 }

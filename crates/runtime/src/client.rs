@@ -132,7 +132,11 @@ pub fn launch(
     if session && matches!(answer, Ok(Some(_))) {
         connection.program = Some(child);
     } else {
-        status = child.wait().map(|status| status.to_string());
+        // A monitor is not the process that was started: that one ends well when it has made the monitor.
+        status = child.wait().map(|status| match status.success() {
+            true => "its monitor was killed".to_owned(),
+            false => status.to_string(),
+        });
     }
     match (answer, sent) {
         // It ended in the middle of the request: what it says of that comes first.
