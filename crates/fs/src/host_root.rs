@@ -3,7 +3,7 @@
 //! `lowerdir=/` would show `/etc/shadow`, `/root` and the engine's own folders, and a mask over it shows whatever it
 //! forgets. So the root is built the other way round: an almost empty skeleton, which is the lowest layer of the root, and a
 //! second overlay (or any read-only mount) for each [tree of programs](HostRoot::trees). Of `/etc` only an
-//! [allow-list](etc) is copied into the skeleton; `passwd` and `group` are made up.
+//! allow-list is copied into the skeleton; `passwd` and `group` are made up.
 //!
 //! The skeleton is made once and found again by a stamp of what it was made from.
 

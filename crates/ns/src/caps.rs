@@ -5,7 +5,7 @@
 //! 1. [`drop_bounding`], while `CAP_SETPCAP` is still effective;
 //! 2. [`keep_caps`]`(true)` if capabilities are to outlive the change to a user other than root;
 //! 3. the change of groups and user;
-//! 4. [`set`], then [`set_ambient`].
+//! 4. [`set()`], then [`set_ambient`].
 //!
 //! ```
 //! use tinyd_ns::caps::{CapSet, Capability};

@@ -1,6 +1,6 @@
 //! Seccomp: profiles of the OCI runtime specification, compiled to small balanced filters (seccomp(2)).
 //!
-//! [`compile`] turns a [`Profile`] into a [`Program`]: a binary search over system call numbers in which neighbours of
+//! [`compile()`] turns a [`Profile`] into a [`Program`]: a binary search over system call numbers in which neighbours of
 //! one verdict are one range. The kernel runs a new filter once for every call number when it is loaded, so that depth
 //! is what a load costs. [`default_profile`] is the profile for containers; it needs no JSON.
 //!

@@ -1,4 +1,4 @@
-//! The child: from clone to exec. It carries out the [`Plan`](crate::plan::Plan) and nothing else; everything here is
+//! The child: from clone to exec. It carries out the [`Plan`] and nothing else; everything here is
 //! *child-side*: no allocation, no lock, no path inside the container's root that is not resolved by descriptor.
 
 mod finish;
