@@ -1,11 +1,11 @@
 //! From the OCI configuration to the plan of a start.
 
+use super::cstrings::c_path;
 use super::spec::{Bundle, invalid};
 use super::{Plan, UserPlan, mounts, process};
 use crate::{Failure, StartRequest};
 use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, LinuxResources, Spec};
 use std::ffi::CString;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use tinyd_cgroup::Limits;
 use tinyd_ns::Namespaces;
@@ -208,9 +208,4 @@ fn sysctls(linux: &Linux, namespaces: Namespaces) -> Result<Vec<(CString, CStrin
 
 fn c_text(property: &str, text: Option<&str>) -> Result<Option<CString>, Failure> {
     text.map(|text| c_path(property, Path::new(text))).transpose()
-}
-
-/// A path or text without a zero byte.
-pub(super) fn c_path(property: &str, path: &Path) -> Result<CString, Failure> {
-    CString::new(path.as_os_str().as_bytes()).map_err(|_| invalid(property, "holds a zero byte"))
 }

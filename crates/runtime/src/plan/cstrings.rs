@@ -1,6 +1,10 @@
-//! Arrays of C strings as execve(2) wants them.
+//! C strings, and arrays of them as execve(2) wants them.
 
+use super::spec::invalid;
+use crate::Failure;
 use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 /// Strings, and an array of pointers to them that a null pointer ends.
 pub(crate) struct CStrings {
@@ -34,4 +38,9 @@ impl CStrings {
     pub(crate) fn first(&self) -> Option<&CString> {
         self.strings.first()
     }
+}
+
+/// A path or text without a zero byte.
+pub(super) fn c_path(property: &str, path: &Path) -> Result<CString, Failure> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| invalid(property, "holds a zero byte"))
 }

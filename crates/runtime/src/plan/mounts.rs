@@ -1,6 +1,6 @@
 //! The mounts of a configuration: which are made in the child, which by the parent, with which options.
 
-use super::build::c_path;
+use super::cstrings::c_path;
 use super::spec::invalid;
 use super::{BindPlan, MountPlan, MountSource, Role};
 use crate::Failure;

@@ -1,6 +1,6 @@
 //! A command: a container's own, or a further one.
 
-use super::build::c_path;
+use super::cstrings::c_path;
 use super::spec::{Bundle, invalid};
 use super::{CStrings, ProcessPlan, UserPlan};
 use crate::{ExecRequest, Failure, FailureKind};
