@@ -86,7 +86,7 @@ impl Core {
             self.kill_cgroup(&record.id)?;
         }
         self.await_killed(record, live, Some(lock))?;
-        await_process(record, live.state.monitor)
+        self.await_tidy(record, live.state.monitor)
     }
 
     /// Waits for the exit of a container that was killed.
@@ -106,21 +106,28 @@ impl Core {
     pub(crate) fn await_monitor(&self, record: &Record) -> Result<()> {
         let path = self.store.run_dir(&record.id).join(STATE_FILE);
         match load::<RunState>(&path).map_err(|source| Error::file("read", path, source))? {
-            Some(state) => await_process(record, state.monitor),
+            Some(state) => self.await_tidy(record, state.monitor),
             None => Ok(()),
         }
+    }
+
+    /// Waits until a monitor has ended, or has nothing left to do but to deliver what a client does not take: its state goes
+    /// last.
+    fn await_tidy(&self, record: &Record, monitor: ProcessId) -> Result<()> {
+        let Some(process) = process::open(monitor) else { return Ok(()) };
+        let state = self.store.run_dir(&record.id).join(STATE_FILE);
+        let deadline = Instant::now() + TIDY;
+        while !ready(&process, Some(Instant::now() + Duration::from_millis(5)))? && state.exists() {
+            if Instant::now() > deadline {
+                return Err(stuck(record, monitor.pid));
+            }
+        }
+        Ok(())
     }
 
     /// A conversation with a container's monitor; `None` when it has none.
     pub(crate) fn connect(&self, record: &Record) -> Result<Option<Box<dyn crate::launcher::Link>>> {
         self.launcher.connect(&self.store.run_dir(&record.id)).map_err(|source| talk(record, source))
-    }
-}
-
-fn await_process(record: &Record, id: ProcessId) -> Result<()> {
-    match process::open(id) {
-        Some(process) if !ready(&process, Some(Instant::now() + TIDY))? => Err(stuck(record, id.pid)),
-        _ => Ok(()),
     }
 }
 

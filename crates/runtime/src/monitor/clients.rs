@@ -150,8 +150,9 @@ impl Clients {
 
     /// Tells the exit, behind what was written; those who have taken everything are let go.
     pub(crate) fn tell(&mut self, exit: &ExitRecord) {
-        // Whoever has just connected, too.
+        // Whoever has just connected, too; nobody after that.
         self.accept();
+        self.listener = None;
         for client in &mut self.all {
             client.queue(Kind::Exited, exit);
         }
