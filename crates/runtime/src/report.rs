@@ -41,7 +41,6 @@ pub(crate) enum Stage {
     Root,
     Layer,
     Mount,
-    Cgroups,
     Mask,
     ReadOnlyPath,
     Sysctl,
@@ -62,7 +61,7 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    const ALL: [Self; 31] = [
+    const ALL: [Self; 30] = [
         Self::JoinCgroup,
         Self::JoinNamespaces,
         Self::CgroupNamespace,
@@ -76,7 +75,6 @@ impl Stage {
         Self::Root,
         Self::Layer,
         Self::Mount,
-        Self::Cgroups,
         Self::Mask,
         Self::ReadOnlyPath,
         Self::Sysctl,

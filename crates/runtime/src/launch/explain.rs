@@ -27,7 +27,6 @@ pub(super) fn explain(failure: &ChildFailure, plan: &Plan, cgroup: &str) -> Fail
             let target = plan.mounts.get(operand).map(|mount| mount.target.to_string_lossy());
             format!("mount {} in the container", target.unwrap_or_else(|| "?".into()))
         }
-        Stage::Cgroups => "mount the container's cgroups".to_owned(),
         Stage::Mask => named("mask", &plan.masked),
         Stage::ReadOnlyPath => named("make read-only", &plan.read_only),
         Stage::Sysctl => {
