@@ -161,3 +161,27 @@ fn several_are_one_array_and_templates_a_line_each() {
     assert_eq!(env.tinyd(["info", "a"]).ok().json(), env.tinyd(["inspect", "a"]).ok().json());
     env.tinyd(["inspect", "-f", "{{.NoSuchField}}", "a"]).fails(2);
 }
+
+#[test]
+fn the_engine_tells_what_it_has_and_the_kernel_agrees() {
+    require!(root);
+    let env = Env::new();
+    let image = image();
+    let info = || env.tinyd(["system", "info", "-f", "json"]).ok().json();
+    let empty = info();
+    assert_eq!(empty["Containers"], 0);
+    env.tinyd(["create", &image, "true"]).ok();
+    env.tinyd(["run", "-d", &image, "sleep", "300"]).ok();
+    env.tinyd(["run", &image, "true"]).ok();
+    let seen = info();
+    let counts = ["Containers", "ContainersRunning", "ContainersPaused", "ContainersStopped"];
+    assert_eq!(counts.map(|name| seen[name].as_u64().unwrap()), [3, 1, 0, 2]);
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let kib: u64 = meminfo.split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
+    assert_eq!(seen["MemTotal"].as_u64().unwrap(), kib * 1024);
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    assert_eq!(seen["KernelVersion"], release.trim());
+    assert_eq!(seen["DockerRootDir"], env.root().display().to_string());
+    assert_eq!(seen["Plugins"], json!({"Volume": ["bind"], "Network": ["none", "host"]}));
+    assert_eq!(env.tinyd(["system", "info", "-f", "{{.ContainersRunning}}"]).ok().text(), "1");
+}

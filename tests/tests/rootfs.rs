@@ -109,6 +109,14 @@ fn overlay_is_the_only_driver_and_is_named_as_such() {
         assert_eq!(said["Driver"], "overlay");
         let roots = mounts::of(container.pid).unwrap();
         assert!(!roots.iter().any(|mount| mount.fs == "aufs"));
+        let info = mode.env.tinyd(["system", "info", "--format", "json"]).ok().json();
+        assert_eq!(info["Driver"], "overlay");
+        let aufs = info["StorageDrivers"].as_array().unwrap().iter().find(|one| one["Name"] == "aufs");
+        let aufs = aufs.expect("aufs is named");
+        assert_eq!(aufs["Available"], false);
+        assert!(aufs["Note"].as_str().unwrap().contains("no current kernel"), "{aufs}");
+        let told = mode.env.tinyd(["system", "info"]).ok();
+        assert!(told.stdout().contains("Not aufs: aufs is in no current kernel"), "{told}");
         for words in [&["--help"][..], &["run", "--help"], &["version"], &["inspect", &container.id]] {
             let output = mode.env.tinyd(words.iter().copied()).ok();
             assert!(!output.stdout().to_lowercase().contains("aufs"), "{output}");

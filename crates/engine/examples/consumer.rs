@@ -13,7 +13,7 @@ use std::time::Duration;
 use tinyd_engine::{
     CheckReport, ContainerInspect, ContainerSpec, ContainerSummary, Created, Engine, Error, ErrorKind,
     ExecSpec, ExitStatus, ListRequest, Logs, LogsRequest, RemoveRequest, Result, Session, StartRequest,
-    Started, VersionInfo, Waiter,
+    Started, SystemInfo, VersionInfo, Waiter,
 };
 
 /// The program: builds a project in a container with limits, shows what went wrong, and leaves nothing.
@@ -117,6 +117,10 @@ impl Engine for Notes {
 
     fn check(&self, _: bool) -> Result<CheckReport> {
         unsupported("check")
+    }
+
+    fn info(&self) -> Result<SystemInfo> {
+        unsupported("info")
     }
 
     fn version(&self) -> Result<VersionInfo> {

@@ -30,6 +30,7 @@ mod check;
 mod container;
 mod error;
 mod exec;
+mod info;
 mod inspect;
 mod list;
 mod logs;
@@ -41,6 +42,7 @@ pub use check::{CheckReport, Finding};
 pub use container::{ContainerStatus, ExitStatus, RemoveRequest, StartRequest, WindowSize};
 pub use error::{Error, ErrorKind, Result};
 pub use exec::ExecSpec;
+pub use info::{Plugins, StorageDriver, SystemInfo};
 pub use inspect::{
     ContainerConfig, ContainerInspect, ContainerState, GraphDriver, HostConfig, MountPoint, NetworkSettings,
 };
@@ -117,6 +119,9 @@ pub trait Engine: Send + Sync {
 
     /// Looks for whatever has no owner (mounts, cgroups, folders, leases), and puts it right when `repair` is set.
     fn check(&self, repair: bool) -> Result<CheckReport>;
+
+    /// What the engine has, what it stands on, and what it does without on this host.
+    fn info(&self) -> Result<SystemInfo>;
 
     /// Which engine this is.
     fn version(&self) -> Result<VersionInfo>;

@@ -76,7 +76,8 @@ mod tests {
     use super::*;
     use crate::testing::{record_with, store};
     use serde_json::{Value, json};
-    use tinyd_engine::{BindMount, NetworkMode, Resources};
+    use tinyd_engine::{BindMount, Resources};
+    use tinyd_net::Namespace;
 
     fn make(record: &Record) -> Value {
         let host = Host { capabilities: CapSet::DEFAULT, masked: hidden::masked("0-1", true) };
@@ -178,7 +179,7 @@ mod tests {
         let (_place, store) = store();
         let host = |slot| {
             let record = record_with(&store, |record| {
-                record.spec.network = NetworkMode::Host;
+                record.netns = Namespace::Host;
                 record.slot = slot;
             });
             make(&record)

@@ -3,16 +3,21 @@
 use crate::error::{Error, Result};
 use crate::image::{Image, ImageSource};
 use crate::launcher::Launcher;
+use crate::parts::Parts;
 use crate::store::Store;
 use crate::{locate, wiring};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use tinyd_cgroup::CgroupDriver;
+use tinyd_net::NetworkDriver;
+use tinyd_volume::VolumeDriver;
 
 /// The parts of an engine. Verbs are methods of it, one to a file.
 pub(crate) struct Core {
     pub store: Store,
     pub launcher: Box<dyn Launcher>,
+    pub networks: Vec<Box<dyn NetworkDriver>>,
+    pub volumes: Vec<Box<dyn VolumeDriver>>,
     images: Vec<Box<dyn ImageSource>>,
     runtime: Option<PathBuf>,
     cgroups: OnceLock<Box<dyn CgroupDriver>>,
@@ -20,15 +25,10 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(
-        store: Store,
-        runtime: Option<PathBuf>,
-        launcher: Box<dyn Launcher>,
-        images: Vec<Box<dyn ImageSource>>,
-        cgroups: Option<Box<dyn CgroupDriver>>,
-    ) -> Self {
+    pub(crate) fn new(store: Store, runtime: Option<PathBuf>, parts: Parts) -> Self {
+        let Parts { launcher, images, networks, volumes, cgroups } = parts;
         let cgroups = cgroups.map_or_else(OnceLock::new, OnceLock::from);
-        Self { store, launcher, images, runtime, cgroups, boot_id: OnceLock::new() }
+        Self { store, launcher, networks, volumes, images, runtime, cgroups, boot_id: OnceLock::new() }
     }
 
     /// `tinyd-runtime`.

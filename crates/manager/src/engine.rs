@@ -3,18 +3,16 @@
 use crate::config::EngineConfig;
 use crate::core::Core;
 use crate::error::Error;
-use crate::image::ImageSource;
-use crate::launcher::Launcher;
+use crate::parts::Parts;
 use crate::store::Store;
 use crate::wait::LocalWaiter;
-use crate::wiring;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tinyd_cgroup::CgroupDriver;
 use tinyd_engine::{
     CheckReport, ContainerInspect, ContainerSpec, ContainerSummary, Created, Engine, ExecSpec, ListRequest,
-    Logs, LogsRequest, RemoveRequest, Result, Session, StartRequest, Started, VersionInfo, Waiter,
+    Logs, LogsRequest, RemoveRequest, Result, Session, StartRequest, Started, SystemInfo, VersionInfo,
+    Waiter,
 };
 
 /// The engine that runs containers from the calling process: no daemon, and no state but that on disk and in the kernel.
@@ -23,23 +21,6 @@ use tinyd_engine::{
 #[derive(Clone)]
 pub struct LocalEngine {
     core: Arc<Core>,
-}
-
-/// The exchangeable parts of an engine, for programs that bring their own.
-pub struct Parts {
-    /// The way to `tinyd-runtime`.
-    pub launcher: Box<dyn Launcher>,
-    /// The kinds of images, in the order in which they are asked.
-    pub images: Vec<Box<dyn ImageSource>>,
-    /// The host's control groups; `None` looks at the host when they are first needed.
-    pub cgroups: Option<Box<dyn CgroupDriver>>,
-}
-
-impl Default for Parts {
-    /// The runtime itself; the host's own root and folders.
-    fn default() -> Self {
-        Self { launcher: wiring::launcher(), images: wiring::images(), cgroups: None }
-    }
 }
 
 impl LocalEngine {
@@ -61,7 +42,7 @@ impl LocalEngine {
             return Err(Error::NotRoot.into());
         }
         let store = Store::open(&config)?;
-        let core = Core::new(store, config.runtime, parts.launcher, parts.images, parts.cgroups);
+        let core = Core::new(store, config.runtime, parts);
         core.recover()?;
         Ok(Self { core: Arc::new(core) })
     }
@@ -122,6 +103,10 @@ impl Engine for LocalEngine {
 
     fn check(&self, repair: bool) -> Result<CheckReport> {
         self.core.check(repair).map_err(Error::into)
+    }
+
+    fn info(&self) -> Result<SystemInfo> {
+        self.core.info().map_err(Error::into)
     }
 
     fn version(&self) -> Result<VersionInfo> {

@@ -86,6 +86,24 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A network that cannot be had.
+    #[error(transparent)]
+    Network {
+        /// Why.
+        source: tinyd_net::Error,
+    },
+    /// A volume, or a path of the host, that cannot be had.
+    #[error(transparent)]
+    Volume {
+        /// Why.
+        source: tinyd_volume::Error,
+    },
+    /// The engine was opened without the driver.
+    #[error("this engine has no volume driver {name:?}")]
+    NoVolumeDriver {
+        /// Its name.
+        name: &'static str,
+    },
     /// All ranges of ids for user namespaces are leased.
     #[error("all {slots} ranges of user ids are leased")]
     NoIdsLeft {
@@ -274,7 +292,13 @@ impl Error {
             Self::Ambiguous { .. } => ErrorKind::Ambiguous,
             Self::NameTaken { .. } => ErrorKind::Conflict,
             Self::WrongState { .. } | Self::Busy { .. } => ErrorKind::WrongState,
-            Self::NoRuntime { .. } => ErrorKind::Unsupported,
+            Self::NoRuntime { .. } | Self::NoVolumeDriver { .. } => ErrorKind::Unsupported,
+            Self::Network { source } => match source {
+                tinyd_net::Error::Invalid { .. } | tinyd_net::Error::Single { .. } => ErrorKind::InvalidInput,
+                tinyd_net::Error::Unavailable { .. } => ErrorKind::Unsupported,
+                _ => ErrorKind::Internal,
+            },
+            Self::Volume { source: tinyd_volume::Error::Invalid { .. } } => ErrorKind::InvalidInput,
             Self::Limits { source } => match source {
                 tinyd_cgroup::Error::InvalidLimit { .. } => ErrorKind::InvalidInput,
                 _ => ErrorKind::Unsupported,

@@ -11,9 +11,10 @@ use oci_spec::runtime::Spec;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tinyd_engine::{
-    ContainerConfig, ContainerInspect, ContainerState, GraphDriver, HostConfig, MountPoint, NetworkMode,
-    NetworkSettings, UserNamespace,
+    ContainerConfig, ContainerInspect, ContainerState, GraphDriver, HostConfig, MountPoint, NetworkSettings,
+    UserNamespace,
 };
+use tinyd_net::Namespace;
 use tinyd_runtime::state::load;
 
 /// The namespaces of a process, by their names in /proc/PID/ns.
@@ -53,8 +54,8 @@ impl Core {
             host_config: host_config(&record, &bundle),
             mounts: mounts(&record),
             network_settings: NetworkSettings {
-                sandbox_key: match (&record.spec.network, pid) {
-                    (NetworkMode::Host, _) | (_, 0) => String::new(),
+                sandbox_key: match (record.netns, pid) {
+                    (Namespace::Host, _) | (_, 0) => String::new(),
                     _ => format!("/proc/{pid}/ns/net"),
                 },
                 ..Default::default()
@@ -139,11 +140,7 @@ fn host_config(record: &Record, bundle: &Spec) -> HostConfig {
     let linux = bundle.linux().as_ref();
     HostConfig {
         binds: binds.collect(),
-        network_mode: match &spec.network {
-            NetworkMode::None => "none".to_owned(),
-            NetworkMode::Host => "host".to_owned(),
-            NetworkMode::Named(name) => name.clone(),
-        },
+        network_mode: record.network.spec.name.clone(),
         auto_remove: spec.remove,
         readonly_rootfs: spec.read_only,
         memory: spec.resources.memory.unwrap_or(0),

@@ -1,7 +1,8 @@
 //! The container engine: [`LocalEngine`] makes, starts, watches and removes containers from the calling process.
 //!
-//! It implements [`tinyd_engine::Engine`], verb by verb, over parts that are traits: sources of images, the way to
-//! `tinyd-runtime` (which alone makes namespaces and mounts), and the host's control groups. There is no daemon, and this
+//! It implements [`tinyd_engine::Engine`], verb by verb, over parts that are traits ([`Parts`]): sources of images, kinds
+//! of networks and of volumes, the host's control groups, and the way to `tinyd-runtime`, which alone makes namespaces and
+//! mounts. There is no daemon, and this
 //! crate keeps nothing in memory that it would miss: the truth is in the engine's folders and in the kernel. Whatever a
 //! killed command left is put right by the next one that meets it.
 //!
@@ -42,6 +43,7 @@ mod error;
 mod exec;
 mod ids;
 mod image;
+mod info;
 mod inspect;
 mod intent;
 mod kill;
@@ -54,6 +56,8 @@ mod lock;
 mod logs;
 mod mount;
 mod names;
+mod networks;
+mod parts;
 mod prepare;
 mod process;
 mod recover;
@@ -70,11 +74,13 @@ mod time;
 mod userns;
 mod validate;
 mod version;
+mod volumes;
 mod wait;
 mod wiring;
 
 pub use config::EngineConfig;
-pub use engine::{LocalEngine, Parts};
+pub use engine::LocalEngine;
 pub use error::Error;
 pub use image::{Image, ImageSource, Tree};
 pub use launcher::{Launch, Launcher, Link};
+pub use parts::Parts;

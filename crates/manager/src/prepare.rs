@@ -7,19 +7,17 @@ use crate::intent::{Intent, Verb};
 use crate::store::{Contents, Record, make_container};
 use crate::validate::{self, User};
 use crate::{ids, names, time, userns};
-use rustix::fs::Mode;
-use rustix::io::Errno;
-use std::path::{Path, PathBuf};
 use tinyd_engine::{ContainerSpec, UserNamespace};
 use tinyd_runtime::{OverlayMount, Rootfs};
+use tinyd_volume::VolumeState;
 
 /// A container that has been made, and is still taken back if this process dies.
 pub(crate) struct Prepared {
     pub record: Record,
     pub notes: Vec<String>,
     pub intent: Intent,
-    /// Folders of the host that were made for its mounts, the outermost first.
-    made: Vec<PathBuf>,
+    /// The volumes of its mounts, which are taken back with it.
+    volumes: Vec<VolumeState>,
 }
 
 impl Core {
@@ -41,9 +39,10 @@ impl Core {
                 format!("lies outside the {} ids of its user namespace (see --userns host)", ids::RANGE);
             return Err(Error::invalid("user", text, problem));
         }
-        for bind in &mut spec.binds {
-            bind.source = validate::resolve_source(&bind.source)?;
+        for bind in &spec.binds {
+            self.check_bind(&bind.source)?;
         }
+        let (network, netns) = self.network(&spec.network)?;
         notes.extend(self.check_limits(&mut spec.resources)?);
         if verb == Verb::Run {
             self.runtime()?;
@@ -60,11 +59,13 @@ impl Core {
             slot: None,
             hostname,
             rootfs,
+            network,
+            netns,
             spec,
             id,
         };
         let intent = Intent::begin(&self.store, verb, &record.id, record.spec.name.as_deref())?;
-        let mut prepared = Prepared { record, notes, intent, made: Vec::new() };
+        let mut prepared = Prepared { record, notes, intent, volumes: Vec::new() };
         match self.make(&mut prepared, &host) {
             Ok(()) => Ok(prepared),
             Err(error) => Err(self.take_back(prepared, error)),
@@ -74,35 +75,33 @@ impl Core {
     /// Undoes [`prepare`](Self::prepare), and a start after it, for the failure given; returns the error to report.
     pub(crate) fn take_back(&self, prepared: Prepared, error: Error) -> Error {
         let mut left = self.erase(&prepared.record.id, prepared.record.spec.name.as_deref());
-        // Only what is still empty is ours alone.
-        for folder in prepared.made.iter().rev() {
-            match rustix::fs::rmdir(folder) {
-                Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY) => {}
-                Err(errno) => left.push(Error::file("remove", folder, errno)),
-            }
-        }
+        left.extend(prepared.volumes.iter().rev().filter_map(|volume| self.unbind(volume).err()));
         settled(prepared.intent, &left, error)
     }
 
     fn make(&self, prepared: &mut Prepared, host: &bundle::Host) -> Result<()> {
-        let Prepared { record, notes, made, .. } = prepared;
+        let Prepared { record, notes, volumes, .. } = prepared;
         if let Some(name) = &record.spec.name {
             names::take(&self.store, name, &record.id)?;
         }
         if record.spec.userns == UserNamespace::Auto {
             record.slot = Some(ids::lease(&self.store, &record.id)?);
         }
-        for bind in &record.spec.binds {
-            if make_source(&bind.source, made)? {
-                notes.push(format!("{} did not exist and was made as a folder", bind.source.display()));
+        for bind in &mut record.spec.binds {
+            let volume = self.bind(&bind.source)?;
+            if !volume.made.is_empty() {
+                notes.push(format!("{} did not exist and was made as a folder", volume.path.display()));
             }
+            // With its links resolved, so that what was checked is what is mounted, now and at each later start.
+            bind.source.clone_from(&volume.path);
+            volumes.push(volume);
         }
         let json = bundle::config(record, &self.store.container(&record.id), host)?;
         let text = serde_json::to_vec(record).map_err(|source| Error::Record {
             path: self.store.container_file(&record.id, crate::store::RECORD_FILE),
             source,
         })?;
-        let (hosts, resolv_conf) = etc::files(&record.hostname, &record.spec.network);
+        let (hosts, resolv_conf) = etc::files(&record.hostname, record.netns);
         let contents = Contents {
             bundle: &json,
             record: &text,
@@ -138,23 +137,6 @@ pub(crate) fn settled(intent: Intent, left: &[Error], error: Error) -> Error {
         true => error,
         false => Error::Undo { left, source: Box::new(error) },
     }
-}
-
-/// Makes a missing mount source, with what is missing above it, as folders that everybody may enter. `true` when it did.
-fn make_source(source: &Path, made: &mut Vec<PathBuf>) -> Result<bool> {
-    let before = made.len();
-    let missing: Vec<&Path> =
-        source.ancestors().take_while(|path| path.symlink_metadata().is_err()).collect();
-    for path in missing.into_iter().rev() {
-        let mode = Mode::from_raw_mode(0o755);
-        match rustix::fs::mkdir(path, mode) {
-            Ok(()) => made.push(path.to_owned()),
-            Err(Errno::EXIST) => continue,
-            Err(errno) => return Err(Error::file("make the mount source", path, errno)),
-        }
-        rustix::fs::chmod(path, mode).map_err(|errno| Error::file("set the mode of", path, errno))?;
-    }
-    Ok(made.len() > before)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::config::EngineConfig;
 use crate::core::Core;
 use crate::launcher::{Launch, Launcher, Link};
+use crate::parts::Parts;
 use crate::store::{Record, Store};
 use crate::{ids, time};
 use std::os::fd::BorrowedFd;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tinyd_engine::ContainerSpec;
+use tinyd_net::{FixedDriver, Namespace, NetworkDriver, NetworkSpec};
 use tinyd_runtime::client::ClientError;
 use tinyd_runtime::{Failure, FailureKind, OverlayMount, Request, Rootfs};
 
@@ -39,8 +41,8 @@ pub(crate) fn core(launcher: FakeLauncher) -> (TempDir, Core) {
 pub(crate) fn core_sharing(launcher: Arc<FakeLauncher>) -> (TempDir, Core) {
     let place = tempfile::tempdir().unwrap();
     let store = Store::open(&config(place.path())).unwrap();
-    let core =
-        Core::new(store, config(place.path()).runtime, Box::new(launcher), crate::wiring::images(), None);
+    let parts = Parts { launcher: Box::new(launcher), ..Parts::default() };
+    let core = Core::new(store, config(place.path()).runtime, parts);
     (place, core)
 }
 
@@ -73,6 +75,8 @@ pub(crate) fn record_with(store: &Store, change: impl FnOnce(&mut Record)) -> Re
         slot: None,
         hostname: "box".to_owned(),
         rootfs: Rootfs { overlays: vec![root], volatile: false },
+        network: FixedDriver::NONE.create(&NetworkSpec::named("none")).unwrap(),
+        netns: Namespace::Own,
         spec: ContainerSpec::new("/image", ["true"]),
         id,
     };

@@ -3,12 +3,11 @@
 mod binds;
 mod user;
 
-pub(crate) use binds::resolve_source;
 pub(crate) use user::User;
 
 use crate::error::{Error, Result};
 use std::path::PathBuf;
-use tinyd_engine::{BindMount, ContainerSpec, NetworkMode, Resources};
+use tinyd_engine::{BindMount, ContainerSpec, Resources};
 
 /// Below this a container cannot even be set up: the kernel would kill its first process.
 const LEAST_MEMORY: u64 = 6 << 20;
@@ -36,10 +35,6 @@ pub(crate) fn spec(spec: &ContainerSpec) -> Result<ContainerSpec> {
         User::parse(user)?;
     }
     resources(&spec.resources)?;
-    match &spec.network {
-        NetworkMode::Named(name) => return Err(Error::NoSuchNetwork { name: name.clone() }),
-        NetworkMode::None | NetworkMode::Host => {}
-    }
     let mut normal = spec.clone();
     normal.binds = spec.binds.iter().map(binds::normal).collect::<Result<Vec<BindMount>>>()?;
     let mut targets: Vec<&PathBuf> = normal.binds.iter().map(|bind| &bind.target).collect();
@@ -200,11 +195,5 @@ mod tests {
         assert_eq!(spec(&good).unwrap().binds[0].target, Path::new("/a/b/c"));
         let twice = ContainerSpec { binds: vec![bind("/a"), bind("/a/")], ..base() };
         assert!(spec(&twice).unwrap_err().to_string().contains("given twice"));
-    }
-
-    #[test]
-    fn pure_an_unknown_network_is_refused() {
-        let named = ContainerSpec { network: NetworkMode::Named("blue".into()), ..base() };
-        assert!(matches!(spec(&named), Err(Error::NoSuchNetwork { .. })));
     }
 }

@@ -3,8 +3,8 @@
 use crate::bundle::OCI_VERSION;
 use crate::core::Core;
 use crate::error::{Error, Result};
+use crate::info;
 use std::process::{Command, Stdio};
-use tinyd_cgroup::Version;
 use tinyd_engine::VersionInfo;
 
 impl Core {
@@ -17,18 +17,13 @@ impl Core {
             .stderr(Stdio::null())
             .output()
             .map_err(|source| Error::file("run", &path, source))?;
-        let cgroup = match self.cgroups()?.version() {
-            Version::V1 => "v1",
-            Version::V2 => "v2",
-            Version::Hybrid => "hybrid",
-        };
         Ok(VersionInfo {
             engine: env!("CARGO_PKG_VERSION").to_owned(),
             runtime: number(&String::from_utf8_lossy(&output.stdout)),
             runtime_path: path.display().to_string(),
             oci: OCI_VERSION.to_owned(),
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
-            cgroup: cgroup.to_owned(),
+            cgroup: info::version(self.cgroups()?).to_owned(),
             arch: arch(std::env::consts::ARCH).to_owned(),
         })
     }

@@ -4,6 +4,8 @@ use crate::error::{Error, Result};
 use crate::image::{FolderImage, HostImage, ImageSource};
 use crate::launcher::{Launcher, RuntimeLauncher};
 use tinyd_cgroup::{CgroupDriver, Host};
+use tinyd_net::{FixedDriver, NetworkDriver};
+use tinyd_volume::{BindDriver, VolumeDriver};
 
 /// The kinds of images, in the order in which they are asked.
 pub(crate) fn images() -> Vec<Box<dyn ImageSource>> {
@@ -13,6 +15,16 @@ pub(crate) fn images() -> Vec<Box<dyn ImageSource>> {
 /// The way to `tinyd-runtime`.
 pub(crate) fn launcher() -> Box<dyn Launcher> {
     Box::new(RuntimeLauncher)
+}
+
+/// The kinds of networks.
+pub(crate) fn networks() -> Vec<Box<dyn NetworkDriver>> {
+    vec![Box::new(FixedDriver::NONE), Box::new(FixedDriver::HOST)]
+}
+
+/// The kinds of volumes.
+pub(crate) fn volumes() -> Vec<Box<dyn VolumeDriver>> {
+    vec![Box::new(BindDriver)]
 }
 
 /// The driver for this host's control groups.

@@ -1,13 +1,16 @@
 //! `system`: the engine as a whole.
 
+mod check;
+mod info;
+
 use super::{Context, Verb};
-use crate::failure::{Failure, Outcome};
-use crate::format::escape;
+use crate::failure::Outcome;
 
 /// Look after the engine as a whole
 #[derive(clap::Parser, Debug)]
 #[command(after_help = "\
 Examples:
+  tinyd system info
   tinyd system check
   tinyd system check --repair")]
 pub(crate) struct System {
@@ -17,39 +20,17 @@ pub(crate) struct System {
 
 #[derive(clap::Subcommand, Debug)]
 enum SystemVerb {
-    /// Look for mounts, cgroups, folders and leases that belong to no container; exit with 1 when there are any
-    #[command(after_help = "\
-Examples:
-  tinyd system check
-  tinyd system check --repair")]
-    Check {
-        /// Put right what is found
-        #[arg(long)]
-        repair: bool,
-    },
+    Check(check::Check),
+    Info(info::Info),
 }
 
 impl Verb for System {
     const NAME: &'static str = "system";
 
     fn run(self, context: &Context<'_>) -> Outcome {
-        let SystemVerb::Check { repair } = self.verb;
-        let report = context.engine()?.check(repair)?;
-        for finding in &report.findings {
-            let state = match (finding.repaired, &finding.failure) {
-                (true, _) => " (repaired)".to_owned(),
-                (false, Some(failure)) => format!(" (not repaired: {failure})"),
-                (false, None) => String::new(),
-            };
-            let line = format!("{}: {}{state}", finding.object, finding.problem);
-            context.console.line(&escape::controls(&line))?;
+        match self.verb {
+            SystemVerb::Check(check) => check.run(context),
+            SystemVerb::Info(info) => info.run(context),
         }
-        if report.is_clean() {
-            return Ok(0);
-        }
-        if !repair {
-            context.console.tell("something has no owner; see 'tinyd system check --repair'");
-        }
-        Err(Failure::Reported(1))
     }
 }

@@ -195,6 +195,27 @@ fn versions() {
 }
 
 #[test]
+fn what_the_engine_has_is_told_and_warnings_go_beside_it() {
+    let done = Bench::new().run("system info");
+    assert_eq!(done.code, 0);
+    for line in
+        ["Containers: 3\n", " Running: 1\n", " Backing Filesystem: ext4\n", "Total Memory: 3.00 GiB\n"]
+    {
+        assert!(done.stdout.contains(line), "{line}: {}", done.stdout);
+    }
+    assert!(done.stdout.contains(" Not aufs: it is in no kernel\n"), "{}", done.stdout);
+    assert!(
+        done.stderr.starts_with("tinyd: warning: no swap") && !done.stderr.contains('\x1b'),
+        "{}",
+        done.stderr
+    );
+    assert_eq!(Bench::new().run("system info -f {{.Containers}}").stdout, "3\n");
+    let json = Bench::new().run("system info --format json").stdout;
+    let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((&value["OSType"], &value["MemTotal"]), (&"".into(), &(3_u64 << 30).into()));
+}
+
+#[test]
 fn a_check_that_finds_something_fails() {
     let bench = Bench::new();
     let done = bench.run("system check");

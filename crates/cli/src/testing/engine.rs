@@ -10,7 +10,7 @@ use tinyd_engine::{
     CheckReport, ContainerConfig, ContainerInspect, ContainerSpec, ContainerState, ContainerStatus,
     ContainerSummary, Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, Finding, GraphDriver,
     HostConfig, ListRequest, LogEntry, LogSource, Logs, LogsRequest, NetworkSettings, RemoveRequest, Result,
-    Session, StartRequest, Started, VersionInfo, Waiter,
+    Session, StartRequest, Started, StorageDriver, SystemInfo, VersionInfo, Waiter,
 };
 
 type Script = Box<dyn FnOnce(Peer) + Send>;
@@ -166,6 +166,25 @@ impl Engine for Shared {
     fn check(&self, repair: bool) -> Result<CheckReport> {
         self.note(format!("check {repair}"));
         Ok(CheckReport { findings: self.findings.lock().expect("lock").clone() })
+    }
+
+    fn info(&self) -> Result<SystemInfo> {
+        Ok(SystemInfo {
+            server_version: "9.9.9".into(),
+            containers: 3,
+            containers_running: 1,
+            containers_stopped: 2,
+            driver: "overlay".into(),
+            driver_status: vec![("Backing Filesystem".into(), "ext4".into())],
+            storage_drivers: vec![StorageDriver {
+                name: "aufs".into(),
+                available: false,
+                note: "it is in no kernel".into(),
+            }],
+            mem_total: 3 << 30,
+            warnings: vec!["no swap[2J".into()],
+            ..SystemInfo::default()
+        })
     }
 
     fn version(&self) -> Result<VersionInfo> {

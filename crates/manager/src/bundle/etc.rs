@@ -1,18 +1,18 @@
 //! The files of /etc that the engine writes for a container.
 
 use std::fs;
-use tinyd_engine::NetworkMode;
+use tinyd_net::Namespace;
 
 /// Where systemd-resolved lists the servers that its stub at 127.0.0.53 asks.
 const UPSTREAM: &str = "/run/systemd/resolve/resolv.conf";
 
 /// `hosts` and `resolv.conf` for a container.
-pub(crate) fn files(hostname: &str, network: &NetworkMode) -> (String, String) {
+pub(crate) fn files(hostname: &str, netns: Namespace) -> (String, String) {
     // A host without these files is one whose containers get the generated part alone.
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let servers = read("/etc/resolv.conf");
-    match network {
-        NetworkMode::Host => (hosts(hostname, Some(&read("/etc/hosts"))), servers),
+    match netns {
+        Namespace::Host => (hosts(hostname, Some(&read("/etc/hosts"))), servers),
         _ => (hosts(hostname, None), resolv_conf(&servers, || read(UPSTREAM))),
     }
 }

@@ -9,10 +9,11 @@ use oci_spec::runtime::{
 };
 use std::collections::HashMap;
 use std::path::PathBuf;
-use tinyd_engine::{NetworkMode, Resources};
+use tinyd_engine::Resources;
+use tinyd_net::Namespace;
 
 pub(super) fn linux(record: &Record, host: &Host) -> Result<Linux> {
-    let own_network = record.spec.network != NetworkMode::Host;
+    let own_network = record.netns != Namespace::Host;
     let map = id_map(record);
     let mut linux = Linux::default();
     linux

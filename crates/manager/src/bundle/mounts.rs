@@ -4,7 +4,7 @@ use super::id_map;
 use crate::store::Record;
 use oci_spec::runtime::{LinuxIdMapping, Mount};
 use std::path::{Path, PathBuf};
-use tinyd_engine::NetworkMode;
+use tinyd_net::Namespace;
 
 /// The generated files of a container, and where they are seen.
 const FILES: [(&str, &str); 3] =
@@ -29,7 +29,7 @@ pub(super) fn mounts(record: &Record, folder: &Path) -> Vec<Mount> {
 fn standard(record: &Record) -> Vec<Mount> {
     let mount = |target: &str, kind: &str, options: &[&str]| plain(target, kind, kind, options);
     // A network namespace that this user namespace does not own lets nobody inside mount a sysfs of it.
-    let foreign_sys = record.spec.network == NetworkMode::Host && record.slot.is_some();
+    let foreign_sys = record.netns == Namespace::Host && record.slot.is_some();
     vec![
         mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
         mount("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),

@@ -3,6 +3,7 @@
 use crate::ids;
 use serde::{Deserialize, Serialize};
 use tinyd_engine::ContainerSpec;
+use tinyd_net::{Namespace, NetworkState};
 use tinyd_runtime::Rootfs;
 
 /// A container as it was made, with everything that was decided then, so that a later start repeats it exactly.
@@ -20,6 +21,10 @@ pub(crate) struct Record {
     pub hostname: String,
     /// Its root file system.
     pub rootfs: Rootfs,
+    /// The network that it is on.
+    pub network: NetworkState,
+    /// The network namespace that it lives in.
+    pub netns: Namespace,
     /// What was asked for, with sources resolved and defaults that could not be had taken out.
     pub spec: ContainerSpec,
 }

@@ -1,0 +1,63 @@
+//! The trait.
+
+use crate::{EndpointSpec, EndpointState, Namespace, NetworkSpec, NetworkState, Result};
+use std::os::fd::BorrowedFd;
+
+/// A kind of network.
+///
+/// The life of a network: [`validate`](Self::validate) → [`create`](Self::create) → for each container
+/// [`attach`](Self::attach) … [`detach`](Self::detach) → [`delete`](Self::delete). Who uses a driver keeps what `create`
+/// and `attach` return, on disk, before anything is built on it; a process that was restarted goes on from there.
+///
+/// A container's life, seen from a driver: the namespace is made by the container's parent, in the container's user
+/// namespace. Before the command runs, `attach` is called with a descriptor of it, from a process that has the host's
+/// rights and may have several threads. So a driver enters the namespace in a thread of its own, and never forks. When the
+/// last process of the container has ended, the kernel takes the namespace with its links away; `detach` then removes
+/// what is left on the host's side.
+///
+/// Every method but [`validate`](Self::validate) is all or nothing where it makes something, and goes on past errors where
+/// it takes something away. What is gone already is taken away: a second `detach` or `delete` succeeds.
+/// `testing::conformance` (feature `testing`) holds a driver to this.
+pub trait NetworkDriver: Send + Sync {
+    /// The word by which users ask for it: `bridge`, `host`, `none`.
+    fn name(&self) -> &str;
+
+    /// Checks what is wanted against the driver's rules and this host, without any effect.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`], or [`crate::Error::Unavailable`] for what this host lacks.
+    fn validate(&self, wanted: &NetworkSpec) -> Result<()>;
+
+    /// Makes the network on this host.
+    ///
+    /// # Errors
+    /// Those of [`validate`](Self::validate); the kernel's.
+    fn create(&self, wanted: &NetworkSpec) -> Result<NetworkState>;
+
+    /// Takes the network away. That nobody is on it is the caller's to know.
+    ///
+    /// # Errors
+    /// [`crate::Error::Foreign`] for another driver's network; the kernel's, collected.
+    fn delete(&self, network: &NetworkState) -> Result<()>;
+
+    /// Which network namespace a container on this network lives in.
+    fn namespace(&self, network: &NetworkState) -> Namespace;
+
+    /// Connects a container. `netns` is its network namespace: the host's own where [`namespace`](Self::namespace) says so.
+    ///
+    /// # Errors
+    /// [`crate::Error::Foreign`], [`crate::Error::Invalid`] for an address that cannot be had; the kernel's.
+    fn attach(
+        &self,
+        network: &NetworkState,
+        wanted: &EndpointSpec,
+        netns: BorrowedFd<'_>,
+    ) -> Result<EndpointState>;
+
+    /// Takes away what is left of a container's connection once its namespace is gone, or takes it out of a namespace that
+    /// lives on.
+    ///
+    /// # Errors
+    /// [`crate::Error::Foreign`]; the kernel's, collected.
+    fn detach(&self, network: &NetworkState, endpoint: &EndpointState) -> Result<()>;
+}

@@ -1,0 +1,62 @@
+//! What can go wrong with a network.
+
+use std::borrow::Cow;
+use std::io;
+
+/// The result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An operation on a network failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A part of what is wanted breaks a rule of the driver.
+    #[error("network {network:?}: {what} {problem}")]
+    Invalid {
+        /// The network's name.
+        network: String,
+        /// Which part: `subnet 10.0.0.0/8`, `option "x"`.
+        what: String,
+        /// The rule, in a clause that follows it.
+        problem: Cow<'static, str>,
+    },
+    /// There is one such network on a host, and it is there.
+    #[error("the driver {driver} has one network alone, {driver:?}; there can be no {network:?} of it")]
+    Single {
+        /// The driver's name.
+        driver: &'static str,
+        /// The network that was asked for.
+        network: String,
+    },
+    /// This host lacks what the driver needs.
+    #[error("network {network:?}: {missing} is not there")]
+    Unavailable {
+        /// The network's name.
+        network: String,
+        /// What is missing, and how it can be had.
+        missing: String,
+    },
+    /// A handle of another driver.
+    #[error("network {network:?} belongs to the driver {owner}, not to {driver}")]
+    Foreign {
+        /// The network's name.
+        network: String,
+        /// Whose it is.
+        owner: String,
+        /// Who was asked.
+        driver: String,
+    },
+    /// The kernel refused.
+    #[error("network {network:?}: {operation} {object}")]
+    Kernel {
+        /// The network's name.
+        network: String,
+        /// `make`, `remove`, `enter`.
+        operation: &'static str,
+        /// The link, address or namespace.
+        object: String,
+        /// Its answer.
+        #[source]
+        source: io::Error,
+    },
+}

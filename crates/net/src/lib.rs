@@ -1,0 +1,33 @@
+//! Container networks: drivers behind one object-safe trait, [`NetworkDriver`].
+//!
+//! | driver | what a container on it has |
+//! |---|---|
+//! | [`none`](FixedDriver::NONE) | a network namespace of its own with the loopback device alone |
+//! | [`host`](FixedDriver::HOST) | the host's own network |
+//!
+//! *Invariant:* a driver touches no link, rule, address or setting that it did not make, and undoes exactly what the handle
+//! says that it made: [`NetworkState`] and [`EndpointState`] are serialisable, so that another process can do it.
+//!
+//! ```
+//! use tinyd_net::{FixedDriver, Namespace, NetworkDriver, NetworkSpec};
+//!
+//! let drivers: [&dyn NetworkDriver; 2] = [&FixedDriver::NONE, &FixedDriver::HOST];
+//! let driver = drivers.iter().find(|driver| driver.name() == "none").ok_or("no such driver")?;
+//! let network = driver.create(&NetworkSpec::named("none"))?;
+//! assert_eq!(driver.namespace(&network), Namespace::Own);
+//! driver.delete(&network)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod driver;
+mod error;
+mod fixed;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod types;
+
+pub use driver::NetworkDriver;
+pub use error::{Error, Result};
+pub use fixed::FixedDriver;
+pub use types::{EndpointSpec, EndpointState, Interface, Namespace, NetworkSpec, NetworkState, Prefix};

@@ -1,0 +1,105 @@
+//! One conformance suite for every driver. Behind the feature `testing`.
+
+#![allow(clippy::expect_used, reason = "a suite reports trouble by panicking")]
+
+use crate::{EndpointSpec, Error, NetworkDriver, NetworkSpec, NetworkState};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::AsFd;
+
+/// Holds a driver to the contract of [`NetworkDriver`]. `wanted` is a network that it can make here; the containers that
+/// are attached live in the caller's own network namespace where the driver gives none.
+///
+/// # Panics
+/// With the assertion that failed.
+pub fn conformance(make: &dyn Fn() -> Box<dyn NetworkDriver>, wanted: &NetworkSpec) {
+    let cases: &[fn(&Ground<'_>)] = &[
+        a_name_is_a_word,
+        validate_says_what_create_does,
+        unknown_options_are_refused,
+        handles_outlive_the_process,
+        taking_away_can_be_repeated,
+        others_handles_are_refused,
+    ];
+    for case in cases {
+        case(&Ground { make, wanted });
+    }
+}
+
+/// What a case works with.
+struct Ground<'a> {
+    make: &'a dyn Fn() -> Box<dyn NetworkDriver>,
+    wanted: &'a NetworkSpec,
+}
+
+impl Ground<'_> {
+    fn endpoint(&self) -> EndpointSpec {
+        EndpointSpec { container: "0123456789abcdef0123456789abcdef".to_owned(), ..Default::default() }
+    }
+
+    fn netns(&self) -> File {
+        File::open("/proc/self/ns/net").expect("this process's network namespace")
+    }
+}
+
+fn a_name_is_a_word(ground: &Ground<'_>) {
+    let driver = (ground.make)();
+    let name = driver.name();
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    assert!(!name.is_empty() && name.bytes().all(plain), "{name:?} cannot be typed as an option");
+    assert_eq!(name, (ground.make)().name(), "a name does not change");
+}
+
+fn validate_says_what_create_does(ground: &Ground<'_>) {
+    let driver = (ground.make)();
+    driver.validate(ground.wanted).expect("a network that can be made");
+    let network = driver.create(ground.wanted).expect("what was found good");
+    assert_eq!(network.driver, driver.name());
+    assert_eq!(network.spec.name, ground.wanted.name);
+    driver.delete(&network).expect("a network nobody is on");
+}
+
+fn unknown_options_are_refused(ground: &Ground<'_>) {
+    let driver = (ground.make)();
+    let mut wanted = ground.wanted.clone();
+    wanted.options = BTreeMap::from([("no-such-option".to_owned(), "1".to_owned())]);
+    let error = driver.validate(&wanted).expect_err("an option that no driver has");
+    assert!(error.to_string().contains("no-such-option"), "{error}");
+    assert!(driver.create(&wanted).is_err(), "validate refused what create makes");
+}
+
+fn handles_outlive_the_process(ground: &Ground<'_>) {
+    let netns = ground.netns();
+    let network = (ground.make)().create(ground.wanted).expect("a network");
+    // Another process's driver, which knows nothing but the handles.
+    let driver = (ground.make)();
+    let namespace = driver.namespace(&network);
+    let endpoint = driver.attach(&network, &ground.endpoint(), netns.as_fd()).expect("a place on it");
+    assert_eq!(endpoint.container, ground.endpoint().container);
+    let driver = (ground.make)();
+    assert_eq!(driver.namespace(&network), namespace);
+    driver.detach(&network, &endpoint).expect("to leave it");
+    driver.delete(&network).expect("to take it away");
+}
+
+fn taking_away_can_be_repeated(ground: &Ground<'_>) {
+    let (driver, netns) = ((ground.make)(), ground.netns());
+    let network = driver.create(ground.wanted).expect("a network");
+    let endpoint = driver.attach(&network, &ground.endpoint(), netns.as_fd()).expect("a place on it");
+    for _ in 0..2 {
+        driver.detach(&network, &endpoint).expect("to leave it, again too");
+    }
+    for _ in 0..2 {
+        driver.delete(&network).expect("to take it away, again too");
+    }
+}
+
+fn others_handles_are_refused(ground: &Ground<'_>) {
+    let (driver, netns) = ((ground.make)(), ground.netns());
+    let foreign =
+        NetworkState { driver: "somebody-else".to_owned(), spec: ground.wanted.clone(), links: Vec::new() };
+    let is_foreign = |error: Error| matches!(error, Error::Foreign { .. });
+    assert!(driver.delete(&foreign).is_err_and(is_foreign));
+    assert!(driver.attach(&foreign, &ground.endpoint(), netns.as_fd()).is_err_and(is_foreign));
+    assert!(driver.detach(&foreign, &Default::default()).is_err_and(is_foreign));
+}

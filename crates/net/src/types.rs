@@ -1,0 +1,102 @@
+//! What is wanted of a network, and what was made for it.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// A network that is wanted. What is empty or `None` is the driver's to choose.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NetworkSpec {
+    /// Its name, unique on this host.
+    pub name: String,
+    /// The ranges of addresses, at most one of each family.
+    pub subnets: Vec<Prefix>,
+    /// The gateway's address in each of `subnets`, in their order; the first of the range where it is shorter.
+    pub gateways: Vec<IpAddr>,
+    /// No way out of it, and none in.
+    pub internal: bool,
+    /// The largest packet in bytes.
+    pub mtu: Option<u32>,
+    /// What only this driver knows. A word that it does not know is an error, never ignored.
+    pub options: BTreeMap<String, String>,
+}
+
+impl NetworkSpec {
+    /// A network of which only the name matters.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+}
+
+/// A range of addresses: `10.88.0.0` and 16.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Prefix {
+    /// Its first address.
+    pub address: IpAddr,
+    /// How many of the address's bits are the same in all of it: 0 to 32, or to 128.
+    pub length: u8,
+}
+
+/// A network that is there: all that another process needs to use it and to take it away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkState {
+    /// The driver that made it, by [`NetworkDriver::name`](crate::NetworkDriver::name).
+    pub driver: String,
+    /// As it was asked for, with what the driver chose filled in.
+    pub spec: NetworkSpec,
+    /// Links on the host that were made for it, and go with it.
+    #[serde(default)]
+    pub links: Vec<String>,
+}
+
+/// A container's place on a network, as it is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EndpointSpec {
+    /// The container's id: whatever is made on the host is named after it.
+    pub container: String,
+    /// The name of the link inside, `eth0` where it is empty.
+    pub interface: String,
+    /// Addresses that it must have, at most one of each family.
+    pub addresses: Vec<IpAddr>,
+    /// The hardware address that it must have.
+    pub mac: Option<[u8; 6]>,
+    /// Its default route goes through this network.
+    pub gateway: bool,
+}
+
+/// What was made for a container: all that another process needs to take it away.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EndpointState {
+    /// The container's id.
+    pub container: String,
+    /// The links that it got; none with a network that has none to give.
+    pub interfaces: Vec<Interface>,
+}
+
+/// A link of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// Its name inside.
+    pub name: String,
+    /// Its other end on the host, where it has one.
+    pub host_link: Option<String>,
+    /// Its hardware address.
+    pub mac: [u8; 6],
+    /// Its addresses, with the lengths of their subnets.
+    pub addresses: Vec<Prefix>,
+    /// Where its default route goes.
+    pub gateways: Vec<IpAddr>,
+}
+
+/// Which network namespace a container lives in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Namespace {
+    /// One of its own, new for each run.
+    Own,
+    /// The host's.
+    Host,
+}

@@ -1,0 +1,67 @@
+//! The trait.
+
+use crate::{Result, VolumeInfo, VolumeSpec, VolumeState};
+use std::path::PathBuf;
+
+/// A kind of volume.
+///
+/// The life of a volume: [`validate`](Self::validate) → [`create`](Self::create) → for each container that uses it
+/// [`mount`](Self::mount) … [`unmount`](Self::unmount) → [`remove`](Self::remove). Who uses a driver keeps what `create`
+/// returns, on disk, before anything is built on it; a process that was restarted goes on from there. Who uses a volume is
+/// derived from the containers that exist, and is never a count of the driver's own.
+///
+/// A driver gives a path of the host and stays out of the container: it is the runtime that shows the path inside, as a
+/// detached mount attached to a descriptor. What may block for ever (a server that does not answer) ends with an error
+/// within ten seconds.
+///
+/// What makes something is all or nothing; what takes away goes on past errors, and succeeds when it is gone already.
+/// `testing::conformance` (feature `testing`) holds a driver to this. Abilities that not every driver has (snapshots,
+/// quotas, clones) are traits of their own.
+pub trait VolumeDriver: Send + Sync {
+    /// The word by which users ask for it: `local`, `bind`, `tmpfs`.
+    fn name(&self) -> &str;
+
+    /// Checks what is wanted against the driver's rules and this host, without any effect.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`], or the kernel's for a path that cannot be looked at.
+    fn validate(&self, wanted: &VolumeSpec) -> Result<()>;
+
+    /// Makes the volume.
+    ///
+    /// # Errors
+    /// Those of [`validate`](Self::validate); the kernel's.
+    fn create(&self, wanted: &VolumeSpec) -> Result<VolumeState>;
+
+    /// What is there of it now.
+    ///
+    /// # Errors
+    /// [`crate::Error::Foreign`] for another driver's volume; the kernel's.
+    fn inspect(&self, volume: &VolumeState) -> Result<VolumeInfo>;
+
+    /// The volumes that the driver itself keeps, also those that nobody here has made; none with a driver that keeps no
+    /// list.
+    ///
+    /// # Errors
+    /// The kernel's, or the plug-in's.
+    fn list(&self) -> Result<Vec<VolumeState>>;
+
+    /// Makes the volume's data reachable on the host for one user, a container's id, and returns where. A second mount
+    /// for the same user is the same mount.
+    ///
+    /// # Errors
+    /// [`crate::Error::Foreign`]; the kernel's.
+    fn mount(&self, volume: &VolumeState, user: &str) -> Result<PathBuf>;
+
+    /// The user is gone. What was mounted for the last one is unmounted.
+    ///
+    /// # Errors
+    /// [`crate::Error::Foreign`]; the kernel's, collected.
+    fn unmount(&self, volume: &VolumeState, user: &str) -> Result<()>;
+
+    /// Removes the volume with the data that is the driver's own. That nobody uses it is the caller's to know.
+    ///
+    /// # Errors
+    /// [`crate::Error::Foreign`]; the kernel's, collected.
+    fn remove(&self, volume: &VolumeState) -> Result<()>;
+}
