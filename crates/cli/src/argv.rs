@@ -33,7 +33,7 @@ pub(crate) enum Form {
 
 /// Long names that are known after one dash as well. They are listed because others would be ambiguous (`-env` is
 /// `-e nv`).
-const ONE_DASH: &[&str] = &["name", "net", "mem", "cpu", "cpushare"];
+const ONE_DASH: &[&str] = &["name", "net", "mem", "cpu", "cpushare", "cpuset"];
 
 /// Rewrites the arguments that follow the verb.
 pub(crate) fn normalise(command: &clap::Command, form: Form, words: Vec<String>) -> Vec<String> {

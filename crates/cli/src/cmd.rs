@@ -6,13 +6,17 @@ mod inspect;
 mod kill;
 mod logs;
 mod mount;
+mod pause;
 mod ps;
 mod rm;
 mod run;
 mod start;
+mod stats;
 mod stop;
 mod system;
 mod umount;
+mod unpause;
+mod update;
 mod version;
 mod wait;
 
@@ -121,10 +125,14 @@ pub(crate) const ENTRIES: &[Entry] = &[
     Entry::of::<start::Start>(),
     Entry::of::<stop::Stop>(),
     Entry::of::<kill::Kill>(),
+    Entry::of::<pause::Pause>(),
+    Entry::of::<unpause::Unpause>(),
+    Entry::of::<update::Update>(),
     Entry::of::<rm::Remove>(),
     Entry::of::<exec::Exec>(),
     Entry::of::<logs::Logs>(),
     Entry::of::<ps::List>(),
+    Entry::of::<stats::Stats>(),
     Entry::of::<inspect::Inspect>(),
     Entry::of::<wait::Wait>(),
     Entry::of::<mount::Mount>(),

@@ -4,13 +4,16 @@ pub(crate) mod env;
 mod limits;
 mod network;
 mod quantity;
+mod resources;
 pub(crate) mod signal;
 mod volume;
+
+pub(crate) use resources::ResourceOptions;
 
 use crate::argv::image::{self, PROGRAM_FOLDERS};
 use crate::failure::Failure;
 use std::path::PathBuf;
-use tinyd_engine::{BindMount, ContainerSpec, NetworkMode, Resources, UserNamespace};
+use tinyd_engine::{BindMount, ContainerSpec, NetworkMode, UserNamespace};
 
 /// What a container should be.
 #[derive(clap::Args, Debug)]
@@ -57,21 +60,8 @@ pub(crate) struct ContainerOptions {
     /// The network to join: none, host, or a name (also --net)
     #[arg(long, alias = "net", value_name = "NETWORK", value_parser = network::parse)]
     network: Option<NetworkMode>,
-    /// CPU time in microseconds of each 100000: from 10000 (a tenth of a processor) to 100000 (one)
-    #[arg(long, value_name = "N", value_parser = limits::cpu_quota, conflicts_with = "cpus")]
-    cpu: Option<u64>,
-    /// Number of processors, such as 2.5
-    #[arg(long, value_name = "N", value_parser = limits::cpus)]
-    cpus: Option<u64>,
-    /// Weight where processors are short, from 2 to 262144; others have 1024 (also -cpushare)
-    #[arg(long, alias = "cpushare", value_name = "N", value_parser = limits::cpu_shares)]
-    cpu_shares: Option<u64>,
-    /// Most memory, in binary units: 100m, 1.5g (also --mem)
-    #[arg(short, long, alias = "mem", value_name = "SIZE", value_parser = limits::memory)]
-    memory: Option<u64>,
-    /// Most processes and threads; -1 for no limit. 2048 by default
-    #[arg(long, value_name = "N", value_parser = limits::pids)]
-    pids_limit: Option<i64>,
+    #[command(flatten)]
+    resources: ResourceOptions,
     /// User namespace: auto (the default) gives the container ids of its own, host shares this machine's
     #[arg(long, value_name = "MODE", value_parser = user_namespace, default_value = "auto", hide_default_value = true)]
     userns: UserNamespace,
@@ -98,7 +88,6 @@ impl ContainerOptions {
         });
         let has_entrypoint = entrypoint.as_ref().is_some_and(|words| !words.is_empty());
         let choice = image::choose(self.image, self.words, has_entrypoint, PROGRAM_FOLDERS)?;
-        let cpu_quota = self.cpu.or(self.cpus);
         let spec = ContainerSpec {
             image: choice.image,
             command: choice.command,
@@ -113,13 +102,7 @@ impl ContainerOptions {
             interactive: self.interactive || (image_named && self.tty),
             remove: self.rm,
             read_only: self.read_only,
-            resources: Resources {
-                cpu_quota,
-                cpu_period: cpu_quota.map(|_| limits::PERIOD),
-                cpu_shares: self.cpu_shares,
-                memory: self.memory,
-                pids: self.pids_limit,
-            },
+            resources: self.resources.into_resources(),
             binds: self.volume,
             network: self.network.unwrap_or_default(),
             userns: self.userns,
@@ -153,7 +136,7 @@ mod tests {
     fn every_option_arrives() {
         let spec = spec(
             "--name c1 --hostname h -e A=1 -e A=2 -w /w -u 1:2 --entrypoint /e --rm --read-only --cpu 10000 --mem 500m \
-             -cpushare 512 --pids-limit -1 --userns host -v /a:/b -v /c:/d:ro --net host -it host sh -c x",
+             -cpushare 512 -cpuset 0-1 --cpuset-mems 0 --memory-swap -1 --memory-reservation 100m --pids-limit -1 --userns host -v /a:/b -v /c:/d:ro --net host -it host sh -c x",
         );
         let expected = ContainerSpec {
             image: "host".into(),
@@ -172,7 +155,11 @@ mod tests {
                 cpu_quota: Some(10_000),
                 cpu_period: Some(100_000),
                 cpu_shares: Some(512),
+                cpuset_cpus: Some("0-1".into()),
+                cpuset_mems: Some("0".into()),
                 memory: Some(500 << 20),
+                memory_swap: Some(-1),
+                memory_reservation: Some(100 << 20),
                 pids: Some(-1),
             },
             binds: vec![

@@ -11,9 +11,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use tinyd_engine::{
-    CheckReport, ContainerInspect, ContainerSpec, ContainerSummary, Created, Engine, Error, ErrorKind,
-    ExecSpec, ExitStatus, ListRequest, Logs, LogsRequest, RemoveRequest, Result, Session, StartRequest,
-    Started, SystemInfo, VersionInfo, Waiter,
+    CheckReport, ContainerInspect, ContainerSpec, ContainerStats, ContainerSummary, Created, Engine, Error,
+    ErrorKind, ExecSpec, ExitStatus, ListRequest, Logs, LogsRequest, RemoveRequest, Resources, Result,
+    Session, StartRequest, Started, SystemInfo, VersionInfo, Waiter,
 };
 
 /// The program: builds a project in a container with limits, shows what went wrong, and leaves nothing.
@@ -68,6 +68,22 @@ impl Engine for Notes {
     fn wait(&self, container: &str) -> Result<Box<dyn Waiter>> {
         self.note(format!("wait {container}"));
         Ok(Box::new(Ended))
+    }
+
+    fn pause(&self, _: &str) -> Result<String> {
+        unsupported("pause")
+    }
+
+    fn unpause(&self, _: &str) -> Result<String> {
+        unsupported("unpause")
+    }
+
+    fn update(&self, _: &str, _: &Resources) -> Result<String> {
+        unsupported("update")
+    }
+
+    fn stats(&self, _: &str) -> Result<ContainerStats> {
+        unsupported("stats")
     }
 
     fn remove(&self, container: &str, _: &RemoveRequest) -> Result<String> {

@@ -113,6 +113,14 @@ pub struct HostConfig {
     pub cpu_period: u64,
     /// Weight, 0 when the default.
     pub cpu_shares: u64,
+    /// The processors that it may use, empty for all.
+    pub cpuset_cpus: String,
+    /// The memory nodes that it may use, empty for all.
+    pub cpuset_mems: String,
+    /// Memory and swap together in bytes, 0 when the default, -1 without a limit.
+    pub memory_swap: i64,
+    /// Bytes that it keeps when memory is short, 0 for none.
+    pub memory_reservation: u64,
     /// Processes and threads, -1 without a limit.
     pub pids_limit: i64,
     /// `auto` or `host`.

@@ -36,6 +36,7 @@ mod list;
 mod logs;
 mod session;
 mod spec;
+mod stats;
 mod version;
 
 pub use check::{CheckReport, Finding};
@@ -50,6 +51,7 @@ pub use list::{ContainerSummary, ListRequest};
 pub use logs::{LogEntry, LogSource, Logs, LogsRequest};
 pub use session::{Input, Output, Session, Waiter};
 pub use spec::{BindMount, ContainerSpec, NetworkMode, Resources, UserNamespace};
+pub use stats::ContainerStats;
 pub use version::VersionInfo;
 
 /// A container's id and what its maker should be told.
@@ -92,6 +94,18 @@ pub trait Engine: Send + Sync {
 
     /// Sends a signal, by number, to the container's first process. Returns the full id.
     fn kill(&self, container: &str, signal: i32) -> Result<String>;
+
+    /// Freezes all of a container's processes. Returns the full id. One that does not run, or is frozen, is an error.
+    fn pause(&self, container: &str) -> Result<String>;
+
+    /// Lets the processes of a frozen container go on. Returns the full id.
+    fn unpause(&self, container: &str) -> Result<String>;
+
+    /// Changes the limits that are `Some`, at once where it runs, and for its later starts. Returns the full id.
+    fn update(&self, container: &str, limits: &Resources) -> Result<String>;
+
+    /// What a container that runs uses.
+    fn stats(&self, container: &str) -> Result<ContainerStats>;
 
     /// Removes a container with everything that is its own. Returns the full id.
     fn remove(&self, container: &str, request: &RemoveRequest) -> Result<String>;

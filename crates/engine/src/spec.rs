@@ -67,10 +67,36 @@ pub struct Resources {
     pub cpu_period: Option<u64>,
     /// The container's weight where processors are short, 2 to 262,144; others have 1,024.
     pub cpu_shares: Option<u64>,
+    /// The processors that it may use, as a list such as `0-2,7` (cpuset(7)).
+    pub cpuset_cpus: Option<String>,
+    /// The memory nodes that it may use, as a list.
+    pub cpuset_mems: Option<String>,
     /// Memory in bytes.
     pub memory: Option<u64>,
+    /// Memory and swap together, in bytes, at least `memory`; -1 is no limit. Needs `memory`.
+    pub memory_swap: Option<i64>,
+    /// Memory in bytes that it keeps when memory is short, at most `memory`.
+    pub memory_reservation: Option<u64>,
     /// Number of processes and threads; `None` is the engine's default of 2,048, `Some(-1)` no limit.
     pub pids: Option<i64>,
+}
+
+impl Resources {
+    /// These limits with what is `Some` in others in their place.
+    #[must_use]
+    pub fn with(self, others: &Self) -> Self {
+        Self {
+            cpu_quota: others.cpu_quota.or(self.cpu_quota),
+            cpu_period: others.cpu_period.or(self.cpu_period),
+            cpu_shares: others.cpu_shares.or(self.cpu_shares),
+            cpuset_cpus: others.cpuset_cpus.clone().or(self.cpuset_cpus),
+            cpuset_mems: others.cpuset_mems.clone().or(self.cpuset_mems),
+            memory: others.memory.or(self.memory),
+            memory_swap: others.memory_swap.or(self.memory_swap),
+            memory_reservation: others.memory_reservation.or(self.memory_reservation),
+            pids: others.pids.or(self.pids),
+        }
+    }
 }
 
 /// A folder or file of the host inside the container.

@@ -11,6 +11,7 @@ use crate::store::Record;
 use oci_spec::runtime::{LinuxIdMapping, LinuxIdMappingBuilder, RootBuilder, Spec};
 use std::collections::HashMap;
 use std::path::Path;
+use tinyd_engine::Resources;
 use tinyd_ns::caps::CapSet;
 
 /// The version of the runtime specification that bundles are written for.
@@ -51,6 +52,16 @@ pub(crate) fn config(record: &Record, folder: &Path, host: &Host) -> Result<Vec<
     serde_json::to_vec(&config).map_err(|error| failed("text")(error.into()))
 }
 
+/// A bundle's configuration with other limits.
+pub(crate) fn with_limits(text: &[u8], limits: &Resources) -> Result<Spec> {
+    let failed = |source: serde_json::Error| Error::Bundle { part: "limits", source: source.into() };
+    let mut config: Spec = serde_json::from_slice(text).map_err(failed)?;
+    if let Some(linux) = config.linux_mut() {
+        linux.set_resources(Some(linux::resources(limits)));
+    }
+    Ok(config)
+}
+
 fn annotations(record: &Record) -> Result<Option<HashMap<String, String>>> {
     let Some(text) = &record.spec.user else { return Ok(None) };
     let user = crate::validate::User::parse(text)?;
@@ -76,7 +87,7 @@ mod tests {
     use super::*;
     use crate::testing::{record_with, store};
     use serde_json::{Value, json};
-    use tinyd_engine::{BindMount, Resources};
+    use tinyd_engine::BindMount;
     use tinyd_net::Namespace;
 
     fn make(record: &Record) -> Value {
@@ -220,6 +231,7 @@ mod tests {
                 cpu_shares: Some(512),
                 memory: Some(64 << 20),
                 pids: Some(-1),
+                ..Default::default()
             };
         });
         let limits = make(&record)["linux"]["resources"].clone();

@@ -74,7 +74,7 @@ impl Core {
         group.remove().map_err(failed("remove"))
     }
 
-    fn open_cgroup(&self, id: &str) -> Result<Option<Box<dyn Cgroup>>> {
+    pub(crate) fn open_cgroup(&self, id: &str) -> Result<Option<Box<dyn Cgroup>>> {
         let failed =
             |source| Error::Cgroup { operation: "open", container: ids::short(id).to_owned(), source };
         let path = CgroupPath::new(&path(id)).map_err(failed)?;
@@ -100,15 +100,35 @@ fn limits(resources: &Resources) -> Limits {
             quota_us: signed(quota),
             period_us: quota.map(|_| resources.cpu_period.unwrap_or(DEFAULT_PERIOD)),
             shares: resources.cpu_shares,
-            ..Default::default()
+            cpus: resources.cpuset_cpus.clone(),
+            mems: resources.cpuset_mems.clone(),
         },
-        memory: MemoryLimits { limit_bytes: signed(resources.memory), ..Default::default() },
+        memory: MemoryLimits {
+            limit_bytes: signed(resources.memory),
+            swap_bytes: resources.memory_swap,
+            reservation_bytes: signed(resources.memory_reservation),
+        },
         pids_max: match resources.pids {
             Some(-1) => None,
             Some(most) => Some(most),
             None => Some(DEFAULT_PIDS),
         },
     }
+}
+
+/// What is written to the group of a container that runs: the limits that are changed, the others as they are.
+pub(crate) fn changes(wanted: &Resources, all: &Resources) -> Limits {
+    let (mut changes, all) = (limits(wanted), limits(all));
+    changes.pids_max = wanted.pids;
+    // These go in pairs: one cannot be written without the other.
+    if wanted.cpu_period.is_some() {
+        (changes.cpu.quota_us, changes.cpu.period_us) = (all.cpu.quota_us, all.cpu.period_us);
+    }
+    if changes.memory.limit_bytes.is_some() || changes.memory.swap_bytes.is_some() {
+        changes.memory.limit_bytes = all.memory.limit_bytes;
+        changes.memory.swap_bytes = all.memory.swap_bytes;
+    }
+    changes
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tinyd_engine::{
-    CheckReport, ContainerInspect, ContainerSpec, ContainerSummary, Created, Engine, ExecSpec, ListRequest,
-    Logs, LogsRequest, RemoveRequest, Result, Session, StartRequest, Started, SystemInfo, VersionInfo,
-    Waiter,
+    CheckReport, ContainerInspect, ContainerSpec, ContainerStats, ContainerSummary, Created, Engine,
+    ExecSpec, ListRequest, Logs, LogsRequest, RemoveRequest, Resources, Result, Session, StartRequest,
+    Started, SystemInfo, VersionInfo, Waiter,
 };
 
 /// The engine that runs containers from the calling process: no daemon, and no state but that on disk and in the kernel.
@@ -67,6 +67,22 @@ impl Engine for LocalEngine {
 
     fn kill(&self, container: &str, signal: i32) -> Result<String> {
         self.core.kill(container, signal).map_err(Error::into)
+    }
+
+    fn pause(&self, container: &str) -> Result<String> {
+        self.core.pause(container).map_err(Error::into)
+    }
+
+    fn unpause(&self, container: &str) -> Result<String> {
+        self.core.unpause(container).map_err(Error::into)
+    }
+
+    fn update(&self, container: &str, limits: &Resources) -> Result<String> {
+        self.core.update(container, limits).map_err(Error::into)
+    }
+
+    fn stats(&self, container: &str) -> Result<ContainerStats> {
+        self.core.stats(container).map_err(Error::into)
     }
 
     fn remove(&self, container: &str, request: &RemoveRequest) -> Result<String> {

@@ -34,6 +34,14 @@ impl Core {
                 hint: Some("start it first with tinyd start"),
             });
         }
+        if self.is_frozen(&id)? {
+            return Err(Error::WrongState {
+                action: "run a command in",
+                container: record.short().to_owned(),
+                state: "is paused",
+                hint: Some("let it go on first with tinyd unpause"),
+            });
+        }
         let request = Request::Exec(Box::new(ExecRequest {
             bundle: self.store.container(&id),
             run_dir: self.store.run_dir(&id),

@@ -105,7 +105,7 @@ fn operating_system() -> String {
 }
 
 /// `MemTotal` of proc_meminfo(5), in bytes.
-fn memory() -> Result<u64> {
+pub(crate) fn memory() -> Result<u64> {
     const PATH: &str = "/proc/meminfo";
     let text = fs::read_to_string(PATH).map_err(|source| Error::file("read", PATH, source))?;
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));

@@ -86,7 +86,8 @@ impl Core {
         match life {
             Life::Created => {}
             Life::Running(live) => {
-                state.status = "running".to_owned();
+                state.paused = self.is_frozen(&record.id)?;
+                state.status = if state.paused { "paused" } else { "running" }.to_owned();
                 state.running = true;
                 state.pid = live.state.init.pid;
                 state.monitor_pid = if live.monitored { live.state.monitor.pid } else { 0 };
@@ -147,6 +148,10 @@ fn host_config(record: &Record, bundle: &Spec) -> HostConfig {
         cpu_quota: spec.resources.cpu_quota.unwrap_or(0),
         cpu_period: spec.resources.cpu_period.unwrap_or(0),
         cpu_shares: spec.resources.cpu_shares.unwrap_or(0),
+        cpuset_cpus: spec.resources.cpuset_cpus.clone().unwrap_or_default(),
+        cpuset_mems: spec.resources.cpuset_mems.clone().unwrap_or_default(),
+        memory_swap: spec.resources.memory_swap.unwrap_or(0),
+        memory_reservation: spec.resources.memory_reservation.unwrap_or(0),
         pids_limit: spec.resources.pids.unwrap_or(cgroups::DEFAULT_PIDS),
         userns_mode: match spec.userns {
             UserNamespace::Auto => "auto".to_owned(),

@@ -25,6 +25,7 @@ impl Core {
         }
         // Nothing survives this one: whoever comes next finds the container stopped.
         if signal == SIGKILL {
+            self.thaw(&record)?;
             self.await_killed(&record, &live, None)?;
         }
         Ok(id)

@@ -20,7 +20,8 @@ impl Core {
             };
             let life = self.life(&record, None)?;
             if !matches!(life, Life::Gone(_)) && (request.all || matches!(life, Life::Running(_))) {
-                found.push(summary(record, &life));
+                let frozen = matches!(life, Life::Running(_)) && self.is_frozen(&record.id)?;
+                found.push(summary(record, &life, frozen));
             }
         }
         found.sort_by(|one, other| other.created.cmp(&one.created).then_with(|| one.id.cmp(&other.id)));
@@ -28,16 +29,15 @@ impl Core {
     }
 }
 
-fn summary(record: Record, life: &Life) -> ContainerSummary {
+fn summary(record: Record, life: &Life, frozen: bool) -> ContainerSummary {
+    let status = if frozen { ContainerStatus::Paused } else { ContainerStatus::Running };
     let moment = |ns: i64| (ns != 0).then(|| time::from_ns(ns));
     let of = |ended: &Ended| {
         (moment(ended.record.started_ns), moment(ended.record.finished_ns), Some(ended.status()))
     };
     let (status, pid, (started, finished, exit)) = match life {
         Life::Created => (ContainerStatus::Created, 0, (None, None, None)),
-        Life::Running(live) => {
-            (ContainerStatus::Running, live.state.init.pid, (moment(live.state.started_ns), None, None))
-        }
+        Life::Running(live) => (status, live.state.init.pid, (moment(live.state.started_ns), None, None)),
         Life::Stopped(ended) | Life::Gone(ended) => (ContainerStatus::Stopped, 0, of(ended)),
     };
     let spec = &record.spec;

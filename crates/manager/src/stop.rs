@@ -24,6 +24,7 @@ impl Core {
         };
         // No lock over the wait: others may look at it, or kill it.
         self.signal(&record, &live, SIGTERM)?;
+        self.thaw(&record)?;
         // A grace that no clock can hold is one without an end.
         let deadline = Instant::now().checked_add(grace.unwrap_or(GRACE));
         if self.await_end(&record, &live, deadline, None)?.is_none() {

@@ -111,7 +111,7 @@ fn no_nul(field: &'static str, texts: &[impl AsRef<str>]) -> Result<()> {
     }
 }
 
-fn resources(resources: &Resources) -> Result<()> {
+pub(crate) fn resources(resources: &Resources) -> Result<()> {
     let within = |field, value: Option<u64>, least: u64, most: u64, unit: &str| match value {
         Some(value) if !(least..=most).contains(&value) => {
             Err(Error::invalid(field, value.to_string(), format!("must be {least} to {most} {unit}")))
@@ -123,6 +123,25 @@ fn resources(resources: &Resources) -> Result<()> {
     within("CPU period", resources.cpu_period, 1_000, 1_000_000, "microseconds")?;
     if let Some(bytes) = resources.memory.filter(|bytes| !(LEAST_MEMORY..=i64::MAX as u64).contains(bytes)) {
         return Err(Error::invalid("memory limit", format!("{bytes} bytes"), "must be at least 6m (6 MiB)"));
+    }
+    let refuse = |field, value: String, problem: &'static str| Err(Error::invalid(field, value, problem));
+    match (resources.memory, resources.memory_swap) {
+        (None, Some(swap)) => {
+            return refuse("swap limit", swap.to_string(), "needs a memory limit as well (--memory)");
+        }
+        (Some(memory), Some(swap)) if swap != -1 && u64::try_from(swap).is_ok_and(|swap| swap < memory) => {
+            let problem = "counts memory and swap together and must be at least the memory limit, or -1";
+            return refuse("swap limit", swap.to_string(), problem);
+        }
+        (_, Some(swap)) if swap < -1 => {
+            return refuse("swap limit", swap.to_string(), "must be a size, or -1 for no limit");
+        }
+        _ => {}
+    }
+    if let (Some(memory), Some(kept)) = (resources.memory, resources.memory_reservation)
+        && kept > memory
+    {
+        return refuse("memory reservation", kept.to_string(), "must not be above the memory limit");
     }
     match resources.pids {
         Some(pids) if pids != -1 && pids < 1 => {

@@ -73,6 +73,9 @@ fn simple_verbs_ask_what_they_say() {
         ("stop c1", "stop c1 None"),
         ("rm -f c1", "remove c1 true"),
         ("delete c1", "remove c1 false"),
+        ("pause c1", "pause c1"),
+        ("unpause c1", "unpause c1"),
+        ("update --memory 64m c1", "update c1"),
         ("start c1", "start c1 false None"),
         ("system check --repair", "check true"),
     ] {
@@ -232,4 +235,30 @@ fn a_check_that_finds_something_fails() {
     *bench.engine.findings.lock().expect("lock") = vec![finding(true)];
     let done = bench.run("system check --repair");
     assert_eq!((done.code, done.stdout.ends_with("(repaired)\n")), (0, true));
+}
+
+#[test]
+fn limits_are_changed_by_the_options_of_run() {
+    let bench = Bench::new();
+    assert_eq!(bench.run("update --mem 64m --cpus 1.5 --memory-swap -1 --pids-limit -1 c1 c2").code, 0);
+    assert_eq!(bench.engine.calls(), ["update c1", "update c2"]);
+    let limits = bench.engine.spec().resources;
+    assert_eq!((limits.memory, limits.cpu_quota), (Some(64 << 20), Some(150_000)));
+    assert_eq!((limits.memory_swap, limits.pids), (Some(-1), Some(-1)));
+    assert_eq!(Bench::new().run("update --mem 1x c1").code, 2);
+}
+
+#[test]
+fn what_is_used_is_the_difference_of_two_looks() {
+    let done = Bench::new().run("stats --no-stream c1");
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let line = done.stdout.lines().nth(1).expect("a line");
+    for part in ["c1-id", "50.00%", "64.0MiB / 128.0MiB", "3"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    assert!(!done.stdout.contains('\x1b'), "{}", done.stdout);
+    let done = Bench::new().run("stats --no-stream --format {{.CPUPerc}};{{.PIDs}} c1");
+    assert_eq!(done.stdout, "50.00%;3\n");
+    let missing = Bench::new().run("stats --no-stream nosuch");
+    assert_eq!((missing.code, missing.stdout.as_str()), (1, ""));
 }

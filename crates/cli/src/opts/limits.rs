@@ -36,6 +36,29 @@ pub(super) fn memory(text: &str) -> Result<u64, String> {
     size(text).ok_or_else(|| "it is no size; write it like 100m or 1.5g (b, k, m, g, t)".to_owned())
 }
 
+/// `--memory-swap`: bytes, in binary units, or -1.
+pub(super) fn memory_swap(text: &str) -> Result<i64, String> {
+    match text {
+        "-1" => Ok(-1),
+        _ => size(text).and_then(|bytes| i64::try_from(bytes).ok()).ok_or_else(|| {
+            "it is no size; write it like 200m or 3g (b, k, m, g, t), or -1 for no limit".to_owned()
+        }),
+    }
+}
+
+/// `--cpuset-cpus`: numbers and ranges (cpuset(7), "list format"); which of them there are is the engine's to say.
+pub(super) fn cpu_list(text: &str) -> Result<String, String> {
+    let number = |text: &str| text.parse::<u32>().ok();
+    let part = |part: &str| match part.split_once('-') {
+        Some((first, last)) => number(first).zip(number(last)).is_some_and(|(first, last)| first <= last),
+        None => number(part).is_some(),
+    };
+    match text.split(',').all(part) {
+        true => Ok(text.to_owned()),
+        false => Err("it must be a list of numbers and ranges, such as 0-2,7".to_owned()),
+    }
+}
+
 /// `--pids-limit`: a number, or -1.
 pub(super) fn pids(text: &str) -> Result<i64, String> {
     text.parse()
@@ -89,6 +112,18 @@ mod tests {
         for text in ["1x", "", "m", "abc", "-1m", "1mm", "1ibm", "1bib", "1 m", "9999999t", "1i", "0x10"] {
             let message = memory(text).expect_err(text);
             assert!(message.contains("100m"), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn swap_and_lists() {
+        assert_eq!((memory_swap("-1"), memory_swap("1g")), (Ok(-1), Ok(1 << 30)));
+        assert!(memory_swap("-2").is_err() && memory_swap("x").is_err());
+        for text in ["0", "0-2,7", "1,3"] {
+            assert_eq!(cpu_list(text).as_deref(), Ok(text));
+        }
+        for text in ["", ",", "1-", "-1", "2-1", "a", "0-1-2", "0 1"] {
+            assert!(cpu_list(text).is_err_and(|message| message.contains("0-2,7")), "{text}");
         }
     }
 

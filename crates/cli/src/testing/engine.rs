@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tinyd_engine::{
-    CheckReport, ContainerConfig, ContainerInspect, ContainerSpec, ContainerState, ContainerStatus,
-    ContainerSummary, Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, Finding, GraphDriver,
-    HostConfig, ListRequest, LogEntry, LogSource, Logs, LogsRequest, NetworkSettings, RemoveRequest, Result,
-    Session, StartRequest, Started, StorageDriver, SystemInfo, VersionInfo, Waiter,
+    CheckReport, ContainerConfig, ContainerInspect, ContainerSpec, ContainerState, ContainerStats,
+    ContainerStatus, ContainerSummary, Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, Finding,
+    GraphDriver, HostConfig, ListRequest, LogEntry, LogSource, Logs, LogsRequest, NetworkSettings,
+    RemoveRequest, Resources, Result, Session, StartRequest, Started, StorageDriver, SystemInfo, VersionInfo,
+    Waiter,
 };
 
 type Script = Box<dyn FnOnce(Peer) + Send>;
@@ -120,6 +121,40 @@ impl Engine for Shared {
     fn kill(&self, container: &str, signal: i32) -> Result<String> {
         self.note(format!("kill {container} {signal}"));
         self.id(container)
+    }
+
+    fn pause(&self, container: &str) -> Result<String> {
+        self.note(format!("pause {container}"));
+        self.id(container)
+    }
+
+    fn unpause(&self, container: &str) -> Result<String> {
+        self.note(format!("unpause {container}"));
+        self.id(container)
+    }
+
+    fn update(&self, container: &str, limits: &Resources) -> Result<String> {
+        self.note(format!("update {container}"));
+        let spec = ContainerSpec { resources: limits.clone(), ..ContainerSpec::default() };
+        self.specs.lock().expect("lock").push(spec);
+        self.id(container)
+    }
+
+    fn stats(&self, container: &str) -> Result<ContainerStats> {
+        self.note(format!("stats {container}"));
+        let id = self.id(container)?;
+        // A second and half a processor further with each look.
+        let looks = self.calls().iter().filter(|call| **call == format!("stats {container}")).count() as u64;
+        Ok(ContainerStats {
+            id,
+            name: Some("web\x1b[2J".to_owned()),
+            uptime_ns: looks * 1_000_000_000,
+            cpu_ns: Some(looks * 500_000_000),
+            memory: Some(64 << 20),
+            memory_limit: 128 << 20,
+            pids: Some(3),
+            ..ContainerStats::default()
+        })
     }
 
     fn remove(&self, container: &str, request: &RemoveRequest) -> Result<String> {

@@ -52,17 +52,20 @@ fn sysctl(own_users: bool) -> HashMap<String, String> {
     ])
 }
 
-fn resources(wanted: &Resources) -> LinuxResources {
+pub(super) fn resources(wanted: &Resources) -> LinuxResources {
     let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let mut resources = LinuxResources::default();
-    if let Some(bytes) = wanted.memory {
+    if wanted.memory.is_some() || wanted.memory_swap.is_some() || wanted.memory_reservation.is_some() {
         let mut memory = LinuxMemory::default();
-        memory.set_limit(Some(signed(bytes)));
+        memory.set_limit(wanted.memory.map(signed));
+        memory.set_swap(wanted.memory_swap);
+        memory.set_reservation(wanted.memory_reservation.map(signed));
         resources.set_memory(Some(memory));
     }
-    if wanted.cpu_quota.is_some() || wanted.cpu_shares.is_some() {
+    let (cpus, mems) = (&wanted.cpuset_cpus, &wanted.cpuset_mems);
+    if wanted.cpu_quota.is_some() || wanted.cpu_shares.is_some() || cpus.is_some() || mems.is_some() {
         let mut cpu = LinuxCpu::default();
-        cpu.set_shares(wanted.cpu_shares);
+        cpu.set_shares(wanted.cpu_shares).set_cpus(cpus.clone()).set_mems(mems.clone());
         if let Some(quota) = wanted.cpu_quota {
             cpu.set_quota(Some(signed(quota)));
             cpu.set_period(Some(wanted.cpu_period.unwrap_or(cgroups::DEFAULT_PERIOD)));

@@ -1,0 +1,139 @@
+//! What a line of `stats` shows: two looks at a container, and the difference.
+
+use serde_json::{Value, json};
+use tinyd_engine::ContainerStats;
+
+/// Digits of an id where it is cut.
+const SHORT: usize = 12;
+
+/// What stands where the host does not count.
+const UNKNOWN: &str = "--";
+
+/// A container between two looks.
+pub(super) struct Sample {
+    now: ContainerStats,
+    /// Processor time in hundredths of one processor; `None` where it is not counted.
+    cpu_percent: Option<f64>,
+}
+
+impl Sample {
+    /// `None` for one that was not there at the first look: over no time there is no rate.
+    pub(super) fn between(before: &[ContainerStats], now: &ContainerStats) -> Option<Self> {
+        let before = before.iter().find(|one| one.id == now.id)?;
+        let time = now.uptime_ns.checked_sub(before.uptime_ns).filter(|&time| time > 0)?;
+        // A counter that went back is that of a new run.
+        let used = now.cpu_ns.zip(before.cpu_ns).map(|(now, before)| now.saturating_sub(before));
+        let cpu_percent = used.map(|used| used as f64 * 100.0 / time as f64);
+        Some(Self { now: now.clone(), cpu_percent })
+    }
+
+    /// The cells of the table, in its order.
+    pub(super) fn cells(&self) -> Vec<String> {
+        vec![
+            self.id().to_owned(),
+            self.name().to_owned(),
+            percent(self.cpu_percent),
+            self.memory(),
+            percent(self.memory_percent()),
+            number(self.now.pids),
+        ]
+    }
+
+    /// The same for programs, with Docker's names, and the plain numbers beside them.
+    pub(super) fn json(&self) -> Value {
+        let now = &self.now;
+        json!({
+            "ID": self.id(),
+            "Container": now.id,
+            "Name": self.name(),
+            "CPUPerc": percent(self.cpu_percent),
+            "MemUsage": self.memory(),
+            "MemPerc": percent(self.memory_percent()),
+            "PIDs": number(now.pids),
+            "CPUNanoseconds": now.cpu_ns,
+            "CPULimitMilli": now.cpu_limit_milli,
+            "ThrottledPeriods": now.throttled_periods,
+            "MemoryBytes": now.memory,
+            "MemoryBytesWithCache": now.memory_with_cache,
+            "MemoryLimitBytes": now.memory_limit,
+            "PidsLimit": now.pids_limit,
+            "OOMKills": now.oom_kills,
+        })
+    }
+
+    fn id(&self) -> &str {
+        self.now.id.get(..SHORT).unwrap_or(&self.now.id)
+    }
+
+    fn name(&self) -> &str {
+        self.now.name.as_deref().unwrap_or_else(|| self.id())
+    }
+
+    fn memory(&self) -> String {
+        let used = self.now.memory.map_or_else(|| UNKNOWN.to_owned(), size);
+        format!("{used} / {}", size(self.now.memory_limit))
+    }
+
+    fn memory_percent(&self) -> Option<f64> {
+        let limit = Some(self.now.memory_limit).filter(|&limit| limit > 0)?;
+        self.now.memory.map(|used| used as f64 * 100.0 / limit as f64)
+    }
+}
+
+/// What stands above a field of a template in a table.
+pub(super) fn heading(field: &str) -> String {
+    match field {
+        "ID" => "CONTAINER ID".to_owned(),
+        "CPUPerc" => "CPU %".to_owned(),
+        "MemPerc" => "MEM %".to_owned(),
+        "MemUsage" => "MEM USAGE / LIMIT".to_owned(),
+        _ => field.to_ascii_uppercase(),
+    }
+}
+
+fn percent(value: Option<f64>) -> String {
+    value.map_or_else(|| UNKNOWN.to_owned(), |value| format!("{value:.2}%"))
+}
+
+fn number(value: Option<u64>) -> String {
+    value.map_or_else(|| UNKNOWN.to_owned(), |value| value.to_string())
+}
+
+/// Bytes in binary units, with four digits at most.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    match unit {
+        0 => format!("{bytes}B"),
+        _ if value < 10.0 => format!("{value:.2}{}", UNITS[unit]),
+        _ => format!("{value:.1}{}", UNITS[unit]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_binary_and_short() {
+        let all = [0, 999, 1000, 64 << 20, 1000 << 20, 3 << 40].map(size);
+        assert_eq!(all, ["0B", "999B", "0.98KiB", "64.0MiB", "0.98GiB", "3.00TiB"]);
+    }
+
+    #[test]
+    fn a_rate_needs_two_looks_at_one_run() {
+        let at = |uptime_ns, cpu_ns| ContainerStats { uptime_ns, cpu_ns, ..Default::default() };
+        let before = [at(1_000, Some(500))];
+        let percent = |now: &ContainerStats| Sample::between(&before, now).map(|sample| sample.cpu_percent);
+        assert_eq!(percent(&at(3_000, Some(1_500))), Some(Some(50.0)));
+        assert_eq!(percent(&at(3_000, Some(100))), Some(Some(0.0)));
+        assert_eq!(percent(&at(3_000, None)), Some(None));
+        assert_eq!(percent(&at(1_000, Some(600))), None);
+        assert_eq!(percent(&ContainerStats { id: "other".into(), ..at(3_000, Some(1)) }), None);
+    }
+}

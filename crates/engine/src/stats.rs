@@ -1,0 +1,34 @@
+//! What a container uses.
+
+use serde::{Deserialize, Serialize};
+
+/// What a container uses and has used since it was started. A field is `None` where the host does not count it.
+///
+/// CPU time is a counter: two samples make a rate, over the difference of their `uptime_ns`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerStats {
+    /// 32 hex digits.
+    pub id: String,
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// When this was read, in nanoseconds since the machine started.
+    pub uptime_ns: u64,
+    /// CPU time used, in nanoseconds.
+    pub cpu_ns: Option<u64>,
+    /// CPU time that it may use, in thousandths of a processor; `None` without a limit.
+    pub cpu_limit_milli: Option<u64>,
+    /// Periods in which its CPU time was used up.
+    pub throttled_periods: Option<u64>,
+    /// Memory in bytes, without the cache that is given back first (inactive file pages).
+    pub memory: Option<u64>,
+    /// Memory in bytes with all cache.
+    pub memory_with_cache: Option<u64>,
+    /// Most memory that it may use, in bytes; without a limit the machine's.
+    pub memory_limit: u64,
+    /// Processes and threads.
+    pub pids: Option<u64>,
+    /// Most of them; `None` without a limit.
+    pub pids_limit: Option<u64>,
+    /// Processes that the kernel killed for want of memory.
+    pub oom_kills: Option<u64>,
+}
