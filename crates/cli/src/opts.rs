@@ -5,6 +5,7 @@ mod limits;
 mod network;
 mod quantity;
 mod resources;
+mod security;
 pub(crate) mod signal;
 mod volume;
 
@@ -13,7 +14,7 @@ pub(crate) use resources::ResourceOptions;
 use crate::argv::image::{self, PROGRAM_FOLDERS};
 use crate::failure::Failure;
 use std::path::PathBuf;
-use tinyd_engine::{BindMount, ContainerSpec, NetworkMode, UserNamespace};
+use tinyd_engine::{BindMount, ContainerSpec, NetworkMode, TmpfsMount, Ulimit, UserNamespace};
 
 /// What a container should be.
 #[derive(clap::Args, Debug)]
@@ -62,6 +63,30 @@ pub(crate) struct ContainerOptions {
     network: Option<NetworkMode>,
     #[command(flatten)]
     resources: ResourceOptions,
+    /// Mount a file system in memory: /tmp, /run:size=64m,mode=755; may be given again
+    #[arg(long, value_name = "DST[:OPTIONS]", value_parser = security::tmpfs)]
+    tmpfs: Vec<TmpfsMount>,
+    /// Size of /dev/shm; 64m by default
+    #[arg(long, value_name = "SIZE", value_parser = limits::memory)]
+    shm_size: Option<u64>,
+    /// Limit a process: nofile=1024:2048, core=0, core=unlimited; may be given again
+    #[arg(long, value_name = "NAME=SOFT[:HARD]", value_parser = security::ulimit)]
+    ulimit: Vec<Ulimit>,
+    /// Set a kernel setting of the container's namespaces: net.ipv4.ip_forward=1; may be given again
+    #[arg(long, value_name = "NAME=VALUE", value_parser = security::sysctl)]
+    sysctl: Vec<(String, String)>,
+    /// no-new-privileges, seccomp=unconfined, or seccomp=FILE with a profile in the OCI specification's shape
+    #[arg(long, value_name = "OPTION", value_parser = security::option)]
+    security_opt: Vec<security::SecurityOption>,
+    /// Note something about the container; may be given again
+    #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = security::label)]
+    label: Vec<(String, String)>,
+    /// The signal that asks the command to end; TERM by default
+    #[arg(long, value_name = "SIGNAL", value_parser = signal::parse)]
+    stop_signal: Option<i32>,
+    /// Seconds that the command has to end after it was asked; 10 by default
+    #[arg(long, value_name = "SECONDS")]
+    stop_timeout: Option<u32>,
     /// User namespace: auto (the default) gives the container ids of its own, host shares this machine's
     #[arg(long, value_name = "MODE", value_parser = user_namespace, default_value = "auto", hide_default_value = true)]
     userns: UserNamespace,
@@ -106,6 +131,14 @@ impl ContainerOptions {
             binds: self.volume,
             network: self.network.unwrap_or_default(),
             userns: self.userns,
+            tmpfs: self.tmpfs,
+            shm_size: self.shm_size,
+            ulimits: self.ulimit,
+            sysctls: security::map(self.sysctl),
+            security: security::collect(self.security_opt)?,
+            labels: security::map(self.label),
+            stop_signal: self.stop_signal,
+            stop_timeout: self.stop_timeout,
         };
         Ok(Wanted { spec, image_named })
     }
@@ -123,7 +156,9 @@ fn user_namespace(text: &str) -> Result<UserNamespace, String> {
 mod tests {
     use crate::testing::Bench;
     use std::path::PathBuf;
-    use tinyd_engine::{BindMount, ContainerSpec, NetworkMode, Resources, UserNamespace};
+    use tinyd_engine::{
+        BindMount, ContainerSpec, NetworkMode, Resources, Security, TmpfsMount, Ulimit, UserNamespace,
+    };
 
     fn spec(line: &str) -> ContainerSpec {
         let bench = Bench::new();
@@ -136,7 +171,8 @@ mod tests {
     fn every_option_arrives() {
         let spec = spec(
             "--name c1 --hostname h -e A=1 -e A=2 -w /w -u 1:2 --entrypoint /e --rm --read-only --cpu 10000 --mem 500m \
-             -cpushare 512 -cpuset 0-1 --cpuset-mems 0 --memory-swap -1 --memory-reservation 100m --pids-limit -1 --userns host -v /a:/b -v /c:/d:ro --net host -it host sh -c x",
+             -cpushare 512 -cpuset 0-1 --cpuset-mems 0 --memory-swap -1 --memory-reservation 100m --pids-limit -1 --userns host --tmpfs /t:size=1m --shm-size 1m --ulimit core=0 --sysctl kernel.shmmax=1 -l a=b \
+             --security-opt no-new-privileges --stop-signal INT --stop-timeout 3 -v /a:/b -v /c:/d:ro --net host -it host sh -c x",
         );
         let expected = ContainerSpec {
             image: "host".into(),
@@ -168,6 +204,14 @@ mod tests {
             ],
             network: NetworkMode::Host,
             userns: UserNamespace::Host,
+            tmpfs: vec![TmpfsMount { target: "/t".into(), options: vec!["size=1m".into()] }],
+            shm_size: Some(1 << 20),
+            ulimits: vec![Ulimit { name: "core".into(), soft: Some(0), hard: Some(0) }],
+            sysctls: [("kernel.shmmax".to_owned(), "1".to_owned())].into(),
+            security: Security { no_new_privileges: true, ..Security::default() },
+            labels: [("a".to_owned(), "b".to_owned())].into(),
+            stop_signal: Some(2),
+            stop_timeout: Some(3),
         };
         assert_eq!(spec, expected);
     }

@@ -123,6 +123,16 @@ pub struct HostConfig {
     pub memory_reservation: u64,
     /// Processes and threads, -1 without a limit.
     pub pids_limit: i64,
+    /// Limits of its processes.
+    pub ulimits: Vec<UlimitConfig>,
+    /// Kernel settings.
+    pub sysctls: BTreeMap<String, String>,
+    /// Bytes of `/dev/shm`.
+    pub shm_size: u64,
+    /// File systems in memory: path inside and options.
+    pub tmpfs: BTreeMap<String, String>,
+    /// `no-new-privileges`, `seccomp=unconfined`.
+    pub security_opt: Vec<String>,
     /// `auto` or `host`.
     pub userns_mode: String,
     /// The cgroup that the container's own lies in.
@@ -133,6 +143,18 @@ pub struct HostConfig {
     pub masked_paths: Vec<String>,
     /// Paths that cannot be written.
     pub readonly_paths: Vec<String>,
+}
+
+/// A limit of a process; -1 is no limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct UlimitConfig {
+    /// `nofile`.
+    pub name: String,
+    /// What holds.
+    pub soft: i64,
+    /// How far the process itself may raise it.
+    pub hard: i64,
 }
 
 /// A folder of the host, or a volume.
@@ -179,6 +201,10 @@ pub struct ContainerConfig {
     pub entrypoint: Option<Vec<String>>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// The signal that asks the command to end, by name or number.
+    pub stop_signal: String,
+    /// Seconds that it then has, `None` for the default.
+    pub stop_timeout: Option<u32>,
 }
 
 /// Networks.

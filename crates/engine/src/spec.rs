@@ -1,10 +1,16 @@
 //! What a container should be.
 
+mod security;
+
+pub use security::{SeccompProfile, Security, TmpfsMount, Ulimit};
+
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A container that is wanted. Everything that is `None` or empty takes the image's or the engine's default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ContainerSpec {
     /// `host` (or `/`) for a root made from this machine, else a folder that holds a root file system.
     pub image: String,
@@ -34,10 +40,26 @@ pub struct ContainerSpec {
     pub resources: Resources,
     /// Folders and files of the host to be seen inside.
     pub binds: Vec<BindMount>,
+    /// File systems in memory.
+    pub tmpfs: Vec<TmpfsMount>,
+    /// Size of `/dev/shm` in bytes; 64 MiB by default.
+    pub shm_size: Option<u64>,
     /// The network to join.
     pub network: NetworkMode,
     /// User namespace.
     pub userns: UserNamespace,
+    /// What walls the command off beyond its namespaces.
+    pub security: Security,
+    /// Limits of its processes.
+    pub ulimits: Vec<Ulimit>,
+    /// Kernel settings of its namespaces: `net.ipv4.ip_forward` and `1`.
+    pub sysctls: BTreeMap<String, String>,
+    /// What its maker wants to remember of it.
+    pub labels: BTreeMap<String, String>,
+    /// The signal, by number, that asks the command to end; SIGTERM by default.
+    pub stop_signal: Option<i32>,
+    /// Seconds that the command has to end after it was asked; ten by default.
+    pub stop_timeout: Option<u32>,
 }
 
 impl ContainerSpec {

@@ -3,7 +3,7 @@
 pub(crate) mod etc;
 mod hidden;
 mod linux;
-mod mounts;
+pub(crate) mod mounts;
 mod process;
 
 use crate::error::{Error, Result};

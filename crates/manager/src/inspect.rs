@@ -1,5 +1,6 @@
 //! `inspect`: all that is known of a container.
 
+use crate::bundle::mounts::DEFAULT_SHM;
 use crate::cgroups::{self, PARENT};
 use crate::core::Core;
 use crate::error::{Error, Result};
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use tinyd_engine::{
     ContainerConfig, ContainerInspect, ContainerState, GraphDriver, HostConfig, MountPoint, NetworkSettings,
-    UserNamespace,
+    SeccompProfile, Security, Ulimit, UlimitConfig, UserNamespace,
 };
 use tinyd_net::Namespace;
 use tinyd_runtime::state::load;
@@ -153,6 +154,15 @@ fn host_config(record: &Record, bundle: &Spec) -> HostConfig {
         memory_swap: spec.resources.memory_swap.unwrap_or(0),
         memory_reservation: spec.resources.memory_reservation.unwrap_or(0),
         pids_limit: spec.resources.pids.unwrap_or(cgroups::DEFAULT_PIDS),
+        ulimits: spec.ulimits.iter().map(ulimit).collect(),
+        sysctls: spec.sysctls.clone(),
+        shm_size: spec.shm_size.unwrap_or(DEFAULT_SHM),
+        tmpfs: spec
+            .tmpfs
+            .iter()
+            .map(|one| (one.target.display().to_string(), one.options.join(",")))
+            .collect(),
+        security_opt: security_opt(&spec.security),
         userns_mode: match spec.userns {
             UserNamespace::Auto => "auto".to_owned(),
             UserNamespace::Host => "host".to_owned(),
@@ -162,6 +172,20 @@ fn host_config(record: &Record, bundle: &Spec) -> HostConfig {
         masked_paths: linux.and_then(|linux| linux.masked_paths().clone()).unwrap_or_default(),
         readonly_paths: linux.and_then(|linux| linux.readonly_paths().clone()).unwrap_or_default(),
     }
+}
+
+fn ulimit(limit: &Ulimit) -> UlimitConfig {
+    let number = |value: Option<u64>| value.map_or(-1, |value| i64::try_from(value).unwrap_or(i64::MAX));
+    UlimitConfig { name: limit.name.clone(), soft: number(limit.soft), hard: number(limit.hard) }
+}
+
+fn security_opt(security: &Security) -> Vec<String> {
+    let seccomp = match &security.seccomp {
+        SeccompProfile::Default => None,
+        SeccompProfile::Unconfined => Some("seccomp=unconfined".to_owned()),
+        SeccompProfile::Custom(profile) => Some(format!("seccomp={profile}")),
+    };
+    security.no_new_privileges.then(|| "no-new-privileges".to_owned()).into_iter().chain(seccomp).collect()
 }
 
 fn mounts(record: &Record) -> Vec<MountPoint> {
@@ -189,7 +213,9 @@ fn container_config(record: &Record, bundle: &Spec) -> ContainerConfig {
         image: spec.image.clone(),
         working_dir: spec.workdir.clone().unwrap_or_else(|| "/".to_owned()),
         entrypoint: spec.entrypoint.clone(),
-        labels: BTreeMap::new(),
+        labels: spec.labels.clone(),
+        stop_signal: spec.stop_signal.unwrap_or(crate::ended::SIGTERM).to_string(),
+        stop_timeout: spec.stop_timeout,
     }
 }
 

@@ -1,16 +1,14 @@
 //! `kill`: a signal for a container's first process.
 
 use crate::core::Core;
-use crate::ended::SIGKILL;
+use crate::ended::{SIGKILL, SIGTERM};
 use crate::error::{Error, Result};
 use crate::life::Life;
+use crate::validate;
 
 impl Core {
     pub(crate) fn kill(&self, word: &str, signal: i32) -> Result<String> {
-        // 32 and 33 are the C library's own (signal(7)).
-        if !(1..=64).contains(&signal) || signal == 32 || signal == 33 {
-            return Err(Error::invalid("signal", signal.to_string(), "is not one of 1 to 31 and 34 to 64"));
-        }
+        validate::signal(signal)?;
         let id = self.resolve(word)?;
         let record = self.known(&id, word)?;
         let refuse = || Error::WrongState {
@@ -24,8 +22,11 @@ impl Core {
             return Err(refuse());
         }
         // Nothing survives this one: whoever comes next finds the container stopped.
-        if signal == SIGKILL {
+        let ends = signal == SIGKILL || signal == record.spec.stop_signal.unwrap_or(SIGTERM);
+        if ends {
             self.thaw(&record)?;
+        }
+        if signal == SIGKILL {
             self.await_killed(&record, &live, None)?;
         }
         Ok(id)

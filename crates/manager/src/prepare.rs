@@ -8,6 +8,7 @@ use crate::store::{Contents, Record, make_container};
 use crate::validate::{self, User};
 use crate::{ids, names, time, userns};
 use tinyd_engine::{ContainerSpec, UserNamespace};
+use tinyd_net::Namespace;
 use tinyd_runtime::{OverlayMount, Rootfs};
 use tinyd_volume::VolumeState;
 
@@ -43,6 +44,7 @@ impl Core {
             self.check_bind(&bind.source)?;
         }
         let (network, netns) = self.network(&spec.network)?;
+        validate::sysctls(&spec, netns == Namespace::Own)?;
         notes.extend(self.check_limits(&mut spec.resources)?);
         if verb == Verb::Run {
             self.runtime()?;

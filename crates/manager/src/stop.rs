@@ -23,10 +23,11 @@ impl Core {
             }
         };
         // No lock over the wait: others may look at it, or kill it.
-        self.signal(&record, &live, SIGTERM)?;
+        self.signal(&record, &live, record.spec.stop_signal.unwrap_or(SIGTERM))?;
         self.thaw(&record)?;
         // A grace that no clock can hold is one without an end.
-        let deadline = Instant::now().checked_add(grace.unwrap_or(GRACE));
+        let own = record.spec.stop_timeout.map(|seconds| Duration::from_secs(seconds.into()));
+        let deadline = Instant::now().checked_add(grace.or(own).unwrap_or(GRACE));
         if self.await_end(&record, &live, deadline, None)?.is_none() {
             match self.guard(&id) {
                 Ok(lock) => self.kill_all(&record, &live, &lock)?,

@@ -1,8 +1,10 @@
 //! The rules of a request, all of them checked before its first effect.
 
 mod binds;
+mod options;
 mod user;
 
+pub(crate) use options::{profile, sysctls};
 pub(crate) use user::User;
 
 use crate::error::{Error, Result};
@@ -35,9 +37,14 @@ pub(crate) fn spec(spec: &ContainerSpec) -> Result<ContainerSpec> {
         User::parse(user)?;
     }
     resources(&spec.resources)?;
+    options::check(spec)?;
     let mut normal = spec.clone();
     normal.binds = spec.binds.iter().map(binds::normal).collect::<Result<Vec<BindMount>>>()?;
-    let mut targets: Vec<&PathBuf> = normal.binds.iter().map(|bind| &bind.target).collect();
+    for mount in &mut normal.tmpfs {
+        mount.target = binds::target(&mount.target)?;
+    }
+    let binds = normal.binds.iter().map(|bind| &bind.target);
+    let mut targets: Vec<&PathBuf> = binds.chain(normal.tmpfs.iter().map(|mount| &mount.target)).collect();
     targets.sort();
     match targets.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(Error::invalid("mount target", pair[0].display().to_string(), "is given twice")),
@@ -94,6 +101,15 @@ pub(crate) fn env(entries: &[String]) -> Result<()> {
         }
     }
     no_nul("environment entry", entries)
+}
+
+/// A signal that can be sent.
+pub(crate) fn signal(signal: i32) -> Result<()> {
+    // 32 and 33 are the C library's own (signal(7)).
+    match (1..=64).contains(&signal) && signal != 32 && signal != 33 {
+        true => Ok(()),
+        false => Err(Error::invalid("signal", signal.to_string(), "is not one of 1 to 31 and 34 to 64")),
+    }
 }
 
 /// An absolute path.

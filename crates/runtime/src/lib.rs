@@ -57,6 +57,7 @@ mod prepare;
 mod report;
 mod request;
 pub mod state;
+pub mod sysctl;
 
 pub use failure::{Failure, FailureKind};
 pub use request::{ExecRequest, LogSpec, MountRequest, OverlayMount, Release, Request, Rootfs, StartRequest};

@@ -4,12 +4,13 @@ use super::{Host, hidden, id_map};
 use crate::cgroups;
 use crate::error::{Error, Result};
 use crate::store::Record;
+use crate::validate;
 use oci_spec::runtime::{
     Linux, LinuxCpu, LinuxMemory, LinuxNamespace, LinuxNamespaceType, LinuxPids, LinuxResources, LinuxSeccomp,
 };
 use std::collections::HashMap;
 use std::path::PathBuf;
-use tinyd_engine::Resources;
+use tinyd_engine::{Resources, SeccompProfile};
 use tinyd_net::Namespace;
 
 pub(super) fn linux(record: &Record, host: &Host) -> Result<Linux> {
@@ -20,12 +21,12 @@ pub(super) fn linux(record: &Record, host: &Host) -> Result<Linux> {
         .set_namespaces(Some(namespaces(own_network, map.is_some())))
         .set_uid_mappings(map.clone())
         .set_gid_mappings(map)
-        .set_sysctl(own_network.then(|| sysctl(record.slot.is_some())))
+        .set_sysctl(Some(sysctl(record, own_network)).filter(|all| !all.is_empty()))
         .set_resources(Some(resources(&record.spec.resources)))
         .set_cgroups_path(Some(PathBuf::from(format!("/{}", cgroups::path(&record.id)))))
         .set_masked_paths(Some(host.masked.clone()))
         .set_readonly_paths(Some(hidden::READ_ONLY.map(str::to_owned).to_vec()))
-        .set_seccomp(Some(seccomp(host)?));
+        .set_seccomp(seccomp(record, host)?);
     Ok(linux)
 }
 
@@ -42,14 +43,17 @@ fn namespaces(own_network: bool, own_users: bool) -> Vec<LinuxNamespace> {
         .collect()
 }
 
-/// Ports below 1024 and ping for everybody inside, so that neither needs a capability.
-fn sysctl(own_users: bool) -> HashMap<String, String> {
-    // A group that the user namespace does not map cannot be named.
-    let groups = if own_users { "0 65535" } else { "0 2147483647" };
-    HashMap::from([
-        ("net.ipv4.ping_group_range".to_owned(), groups.to_owned()),
-        ("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned()),
-    ])
+/// Ports below 1024 and ping for everybody inside, so that neither needs a capability; and what was asked for.
+fn sysctl(record: &Record, own_network: bool) -> HashMap<String, String> {
+    let mut all = HashMap::new();
+    if own_network {
+        // A group that the user namespace does not map cannot be named.
+        let groups = if record.slot.is_some() { "0 65535" } else { "0 2147483647" };
+        all.insert("net.ipv4.ping_group_range".to_owned(), groups.to_owned());
+        all.insert("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned());
+    }
+    all.extend(record.spec.sysctls.clone());
+    all
 }
 
 pub(super) fn resources(wanted: &Resources) -> LinuxResources {
@@ -80,10 +84,15 @@ pub(super) fn resources(wanted: &Resources) -> LinuxResources {
     resources
 }
 
-/// The default profile, taken over exactly as it is written: it has the shape of the OCI specification itself.
-fn seccomp(host: &Host) -> Result<LinuxSeccomp> {
-    let profile = tinyd_ns::seccomp::default_profile(host.capabilities);
+/// The profile, taken over exactly as it is written: it has the shape of the OCI specification itself.
+fn seccomp(record: &Record, host: &Host) -> Result<Option<LinuxSeccomp>> {
+    let profile = match &record.spec.security.seccomp {
+        SeccompProfile::Default => tinyd_ns::seccomp::default_profile(host.capabilities),
+        SeccompProfile::Unconfined => return Ok(None),
+        SeccompProfile::Custom(text) => validate::profile(text)?,
+    };
     serde_json::to_vec(&profile)
         .and_then(|json| serde_json::from_slice(&json))
+        .map(Some)
         .map_err(|error| Error::Bundle { part: "seccomp profile", source: error.into() })
 }

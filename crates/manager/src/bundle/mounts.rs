@@ -4,11 +4,15 @@ use super::id_map;
 use crate::store::Record;
 use oci_spec::runtime::{LinuxIdMapping, Mount};
 use std::path::{Path, PathBuf};
+use tinyd_engine::TmpfsMount;
 use tinyd_net::Namespace;
 
 /// The generated files of a container, and where they are seen.
 const FILES: [(&str, &str); 3] =
     [("resolv.conf", "/etc/resolv.conf"), ("hostname", "/etc/hostname"), ("hosts", "/etc/hosts")];
+
+/// Bytes of `/dev/shm`.
+pub(crate) const DEFAULT_SHM: u64 = 64 << 20;
 
 pub(super) fn mounts(record: &Record, folder: &Path) -> Vec<Mount> {
     let map = id_map(record);
@@ -17,19 +21,32 @@ pub(super) fn mounts(record: &Record, folder: &Path) -> Vec<Mount> {
         mounts.push(bind(folder.join(file), PathBuf::from(target), record.spec.read_only, map.as_deref()));
     }
     // What a user mounts somewhere is meant instead of what stands there, and a folder comes before what lies in it.
-    let mut binds: Vec<_> = record.spec.binds.iter().collect();
-    binds.sort_by_key(|bind| bind.target.components().count());
-    mounts.retain(|mount| !binds.iter().any(|bind| bind.target == *mount.destination()));
-    mounts.extend(
-        binds.iter().map(|one| bind(one.source.clone(), one.target.clone(), one.read_only, map.as_deref())),
-    );
+    let binds = record.spec.binds.iter();
+    let binds = binds.map(|one| bind(one.source.clone(), one.target.clone(), one.read_only, map.as_deref()));
+    let mut users: Vec<Mount> = binds.chain(record.spec.tmpfs.iter().map(in_memory)).collect();
+    users.sort_by_key(|mount| mount.destination().components().count());
+    mounts.retain(|mount| !users.iter().any(|user| user.destination() == mount.destination()));
+    mounts.extend(users);
     mounts
+}
+
+/// A file system in memory. What is asked for comes last, and so counts.
+fn in_memory(wanted: &TmpfsMount) -> Mount {
+    let asked = |word: &str| wanted.options.iter().any(|option| option == word);
+    let defaults = [("nosuid", "suid"), ("nodev", "dev"), ("noexec", "exec")];
+    let mut options: Vec<&str> =
+        defaults.iter().filter(|(_, opposite)| !asked(opposite)).map(|(default, _)| *default).collect();
+    options.extend(wanted.options.iter().map(String::as_str));
+    let mut mount = plain("", "tmpfs", "tmpfs", &options);
+    mount.set_destination(wanted.target.clone());
+    mount
 }
 
 fn standard(record: &Record) -> Vec<Mount> {
     let mount = |target: &str, kind: &str, options: &[&str]| plain(target, kind, kind, options);
     // A network namespace that this user namespace does not own lets nobody inside mount a sysfs of it.
     let foreign_sys = record.netns == Namespace::Host && record.slot.is_some();
+    let shm = format!("size={}", record.spec.shm_size.unwrap_or(DEFAULT_SHM));
     vec![
         mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
         mount("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
@@ -45,7 +62,7 @@ fn standard(record: &Record) -> Vec<Mount> {
         },
         mount("/sys/fs/cgroup", "cgroup", &["ro", "nosuid", "noexec", "nodev"]),
         mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
-        plain("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
+        plain("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm]),
     ]
 }
 

@@ -4,8 +4,10 @@ use super::Host;
 use crate::error::{Error, Result};
 use crate::store::Record;
 use crate::validate::{self, User};
-use oci_spec::runtime::{Capabilities, LinuxCapabilities, Process};
+use oci_spec::runtime::{Capabilities, LinuxCapabilities, PosixRlimit, Process};
 use std::path::PathBuf;
+use tinyd_engine::Ulimit;
+use tinyd_ns::rlimit::Resource;
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -20,8 +22,8 @@ pub(super) fn process(record: &Record, host: &Host) -> Result<Process> {
     process.set_env(Some(env(record)));
     process.set_cwd(PathBuf::from(spec.workdir.as_deref().unwrap_or("/")));
     process.set_capabilities(Some(capabilities(host)?));
-    process.set_no_new_privileges(Some(false));
-    process.set_rlimits(None);
+    process.set_no_new_privileges(Some(spec.security.no_new_privileges));
+    process.set_rlimits(rlimits(&spec.ulimits)?);
     if let Some(text) = &spec.user {
         let user = User::parse(text)?;
         let named_group = text.contains(':') && user.gid.is_none();
@@ -29,6 +31,20 @@ pub(super) fn process(record: &Record, host: &Host) -> Result<Process> {
         process.user_mut().set_uid(user.uid.unwrap_or(NOBODY)).set_gid(gid);
     }
     Ok(process)
+}
+
+/// Limits in the specification's words, which write "no limit" as the largest number.
+fn rlimits(limits: &[Ulimit]) -> Result<Option<Vec<PosixRlimit>>> {
+    let failed = |source| Error::Bundle { part: "limits of processes", source };
+    let one = |limit: &Ulimit| {
+        let name = limit.name.parse::<Resource>().map_err(|error| failed(error.into()))?.name();
+        let number = |value: Option<u64>| value.unwrap_or(u64::MAX);
+        let json =
+            serde_json::json!({ "type": name, "soft": number(limit.soft), "hard": number(limit.hard) });
+        serde_json::from_value(json).map_err(|error| failed(error.into()))
+    };
+    let all = limits.iter().map(one).collect::<Result<Vec<_>>>()?;
+    Ok(Some(all).filter(|all| !all.is_empty()))
 }
 
 /// The whole environment. `HOME` is the runtime's: it stands in the container's own passwd.

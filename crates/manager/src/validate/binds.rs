@@ -7,31 +7,35 @@ use tinyd_engine::BindMount;
 
 /// The bind with its target in normal form.
 pub(super) fn normal(bind: &BindMount) -> Result<BindMount> {
-    let refuse = |field, path: &Path, problem: &'static str| {
-        Err(Error::invalid(field, path.display().to_string(), problem))
-    };
-    if !bind.target.is_absolute() {
-        return refuse("mount target", &bind.target, "is not an absolute path");
+    Ok(BindMount { source: bind.source.clone(), target: target(&bind.target)?, read_only: bind.read_only })
+}
+
+/// A place inside that something can be mounted on, in normal form.
+pub(super) fn target(path: &Path) -> Result<PathBuf> {
+    let refuse =
+        |problem: &'static str| Err(Error::invalid("mount target", path.display().to_string(), problem));
+    if !path.is_absolute() {
+        return refuse("is not an absolute path");
     }
-    if bind.target.as_os_str().as_bytes().contains(&0) {
-        return refuse("mount target", &bind.target, "holds a NUL byte");
+    if path.as_os_str().as_bytes().contains(&0) {
+        return refuse("holds a NUL byte");
     }
     let mut target = PathBuf::from("/");
-    for component in bind.target.components() {
+    for component in path.components() {
         match component {
             Component::Normal(name) => target.push(name),
-            Component::ParentDir => return refuse("mount target", &bind.target, "holds '..'"),
+            Component::ParentDir => return refuse("holds '..'"),
             Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
         }
     }
     if target == Path::new("/") {
-        return refuse("mount target", &bind.target, "is the root itself");
+        return refuse("is the root itself");
     }
     // Whatever lies over /proc would undo what is masked there.
     if target.starts_with("/proc") {
-        return refuse("mount target", &bind.target, "lies in /proc");
+        return refuse("lies in /proc");
     }
-    Ok(BindMount { source: bind.source.clone(), target, read_only: bind.read_only })
+    Ok(target)
 }
 
 #[cfg(test)]

@@ -49,11 +49,7 @@ pub(crate) fn explain_exec(failure: &ChildFailure, plan: &ProcessPlan) -> Failur
     let operand = usize::from(failure.operand);
     let message = match failure.stage {
         Stage::Exec => return cannot_exec(failure.errno, plan),
-        Stage::Rlimit => {
-            let limit =
-                plan.rlimits.get(operand).map_or_else(String::new, |limit| limit.resource.to_string());
-            format!("set {limit}")
-        }
+        Stage::Rlimit => return cannot_limit(failure.errno, plan, operand),
         Stage::JoinCgroup => "join the container's cgroup".to_owned(),
         Stage::JoinNamespaces => "join the container's namespaces".to_owned(),
         Stage::MappedRoot => "become root of the user namespace".to_owned(),
@@ -70,6 +66,19 @@ pub(crate) fn explain_exec(failure: &ChildFailure, plan: &ProcessPlan) -> Failur
         _ => "talk to the parent".to_owned(),
     };
     Failure::new(kind(failure.errno), message).caused_by(&std::io::Error::from(failure.errno))
+}
+
+/// A limit that the command's processes were to have.
+fn cannot_limit(errno: Errno, plan: &ProcessPlan, operand: usize) -> Failure {
+    let limit = plan.rlimits.get(operand).map_or_else(String::new, |limit| limit.resource.to_string());
+    let failure = Failure::new(kind(errno), format!("set {limit}")).caused_by(&std::io::Error::from(errno));
+    match errno {
+        Errno::PERM => failure.with_hint(
+            "it is above the host's own limit, which only CAP_SYS_RESOURCE outside of a user namespace may exceed: \
+             lower it, or raise the limit of who starts tinyd",
+        ),
+        _ => failure,
+    }
 }
 
 /// The kernel refused the namespaces that the bundle asks for.

@@ -3,7 +3,7 @@
 use super::cstrings::c_path;
 use super::spec::{Bundle, invalid};
 use super::{Plan, UserPlan, mounts, process};
-use crate::{Failure, StartRequest};
+use crate::{Failure, StartRequest, sysctl};
 use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, LinuxResources, Spec};
 use std::ffi::CString;
 use std::path::Path;
@@ -180,26 +180,12 @@ fn limits(resources: &LinuxResources) -> Result<Limits, Failure> {
     }
 }
 
-/// Only those that a namespace of the container's own keeps from the host (CVE-2022-0811).
 fn sysctls(linux: &Linux, namespaces: Namespaces) -> Result<Vec<(CString, CString)>, Failure> {
     let mut all = Vec::new();
     for (name, value) in linux.sysctl().iter().flatten() {
-        let ipc = ["kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."]
-            .iter()
-            .any(|prefix| name.starts_with(prefix));
-        let allowed = (ipc && namespaces.contains(Namespaces::IPC))
-            || (name.starts_with("net.") && namespaces.contains(Namespaces::NET));
-        let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-            && !name.contains("..");
-        if !allowed || !plain {
-            return Err(invalid(
-                "linux.sysctl",
-                format!("{name} does not belong to a namespace of the container"),
-            ));
-        }
-        if value.contains(['\n', '\0']) {
-            return Err(invalid("linux.sysctl", format!("the value of {name} has more than one line")));
-        }
+        let (ipc, net) = (namespaces.contains(Namespaces::IPC), namespaces.contains(Namespaces::NET));
+        sysctl::check(name, value, ipc, net)
+            .map_err(|problem| invalid("linux.sysctl", format!("{name} {problem}")))?;
         let path = format!("sys/{}", name.replace('.', "/"));
         all.push((c_path("linux.sysctl", Path::new(&path))?, c_path("linux.sysctl", Path::new(value))?));
     }

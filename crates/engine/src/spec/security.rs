@@ -1,0 +1,46 @@
+//! What walls a command off beyond its namespaces.
+
+use serde::{Deserialize, Serialize};
+
+/// What walls a command off beyond its namespaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Security {
+    /// No program gives it rights that it has not: set-user-id bits and file capabilities are ignored.
+    pub no_new_privileges: bool,
+    /// Which system calls it may make.
+    pub seccomp: SeccompProfile,
+}
+
+/// Which system calls a container may make.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SeccompProfile {
+    /// Those of the engine's own profile.
+    #[default]
+    Default,
+    /// All.
+    Unconfined,
+    /// Those of a profile: JSON in the shape of `linux.seccomp` of the OCI runtime specification.
+    Custom(String),
+}
+
+/// A limit of a process (setrlimit(2)).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ulimit {
+    /// `nofile`, `core`, …
+    pub name: String,
+    /// What holds; `None` is no limit.
+    pub soft: Option<u64>,
+    /// How far the process itself may raise it; `None` is no limit.
+    pub hard: Option<u64>,
+}
+
+/// A file system in memory, inside the container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TmpfsMount {
+    /// Absolute path inside; made when it is missing.
+    pub target: std::path::PathBuf,
+    /// Options of mount(8) and tmpfs(5): `size=64m`, `mode=1777`, `ro`. `nosuid`, `nodev` and `noexec` hold unless `suid`,
+    /// `dev` or `exec` is among them.
+    pub options: Vec<String>,
+}
