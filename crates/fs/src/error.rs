@@ -32,6 +32,26 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// An overlay of more layers than the kernel takes.
+    #[error(
+        "an overlay of {layers} lower layers: the kernel takes {most}; put some of them together into one"
+    )]
+    TooManyLayers {
+        /// How many were wanted.
+        layers: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// Options that do not fit into a system call.
+    #[error("options of {bytes} bytes: {call}(2) takes {most}")]
+    OptionsTooLong {
+        /// The call.
+        call: &'static str,
+        /// How long they are.
+        bytes: usize,
+        /// How long they may be.
+        most: usize,
+    },
     /// A line of a mountinfo file that does not follow proc_pid_mountinfo(5).
     #[error("malformed line in mountinfo: {line:?}")]
     MountInfo {
@@ -60,7 +80,7 @@ impl Error {
     pub fn io(&self) -> Option<&io::Error> {
         match self {
             Self::Path { source, .. } | Self::FileSystem { source, .. } => Some(source),
-            Self::MountInfo { .. } => None,
+            _ => None,
         }
     }
 }
