@@ -52,6 +52,31 @@ pub enum Error {
         /// How long they may be.
         most: usize,
     },
+    /// A library that a program needs and the machine it is copied from does not have.
+    #[error(
+        "the library {library}, which {} needs, is not in {} (looked in {looked_in}): install it there",
+        needed_by.display(),
+        host.display()
+    )]
+    MissingLibrary {
+        /// Its name.
+        library: String,
+        /// The program or library that needs it.
+        needed_by: PathBuf,
+        /// The file system that it was looked for in.
+        host: PathBuf,
+        /// The folders that were looked into.
+        looked_in: String,
+    },
+    /// A file that is no program or library, or a damaged one.
+    #[error("{} cannot be copied with what it needs", path.display())]
+    Program {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        problem: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A line of a mountinfo file that does not follow proc_pid_mountinfo(5).
     #[error("malformed line in mountinfo: {line:?}")]
     MountInfo {

@@ -5,6 +5,7 @@
 //! | [`mount`] | mounts that are attached nowhere yet: made, changed, mapped to other ids, then attached to a descriptor |
 //! | [`overlay`](mod@overlay) | a writable layer over read-only ones, also with ids mapped |
 //! | [`host_root`] | a root file system made from this machine, without its secrets |
+//! | [`minimal_root`] | a root of files of its own: programs copied with the libraries they need |
 //! | [`dev`] | a minimal `/dev` |
 //! | [`mask`] | paths that show nothing, or cannot be written |
 //! | [`resolve`] | paths inside a root that cannot lead out of it |
@@ -35,6 +36,7 @@ pub mod dev;
 mod error;
 pub mod host_root;
 pub mod mask;
+pub mod minimal_root;
 pub mod mount;
 pub mod mountinfo;
 pub mod overlay;
