@@ -315,28 +315,33 @@ fn a_folder_that_becomes_a_link_does_not_have_another_root_cleaned_up() {
         fs::create_dir_all(place.join("a/mount")).unwrap();
     }
     symlink(decoy.join("a"), root.join("link")).unwrap();
+    let open = |place: &Path| {
+        openat(CWD, place.join("a/mount"), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap()
+    };
+    let attach = |folder: &OwnedFd| {
+        let mount = DetachedMount::new(c"tmpfs", [], MountAttrFlags::empty()).unwrap();
+        mount.attach(folder.as_fd()).unwrap();
+    };
     in_own_namespace(|| {
-        for place in [&root, &decoy] {
-            let flags = OFlags::PATH | OFlags::CLOEXEC;
-            let fd = openat(CWD, place.join("a/mount"), flags, Mode::empty()).unwrap();
-            DetachedMount::new(c"tmpfs", [], MountAttrFlags::empty()).unwrap().attach(fd.as_fd()).unwrap();
-        }
+        let inside = open(&root);
+        attach(&open(&decoy));
         let done = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let swap = || {
+            scope.spawn(|| {
                 while !done.load(std::sync::atomic::Ordering::Relaxed) {
                     let flags = rustix::fs::RenameFlags::EXCHANGE;
                     rustix::fs::renameat_with(CWD, root.join("a"), CWD, root.join("link"), flags).unwrap();
                 }
-            };
-            scope.spawn(swap);
+            });
             for _ in 0..300 {
+                attach(&inside);
                 // Where the path is the link's at that moment, the mount cannot be reached.
                 let _ = clean_up(&root);
             }
             done.store(true, std::sync::atomic::Ordering::Relaxed);
         });
         clean_up(&root).unwrap();
+        assert_eq!(below(&root), Vec::<PathBuf>::new());
         assert_eq!(below(&decoy), [decoy.join("a/mount")]);
     });
 }
