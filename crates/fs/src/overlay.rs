@@ -81,6 +81,9 @@ pub fn needs_user_xattrs() -> bool {
     rustix::fs::stat(c"/proc/self/ns/user").is_ok_and(|stat| stat.st_ino != FIRST_USER_NAMESPACE)
 }
 
+/// What [`Overlay::mount`] is given to take on the ids of the inside's root.
+type AsMappedRoot<'a> = dyn FnMut((u32, u32), &mut dyn FnMut()) + Send + 'a;
+
 /// How the layers are handed over. In the order in which they are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
@@ -153,11 +156,7 @@ impl Overlay<'_> {
         }
     }
 
-    fn mount_by(
-        &self,
-        way: Way,
-        as_mapped_root: &mut (dyn FnMut((u32, u32), &mut dyn FnMut()) + Send),
-    ) -> Result<MountedOverlay> {
+    fn mount_by(&self, way: Way, as_mapped_root: &mut AsMappedRoot<'_>) -> Result<MountedOverlay> {
         self.check()?;
         match way {
             Way::MountCall => by_mount::mount(self, as_mapped_root),

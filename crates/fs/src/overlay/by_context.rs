@@ -1,7 +1,7 @@
 //! Overlays by fsopen(2): options one by one.
 
 use super::layers::{Layers, by_descriptor};
-use super::{MountedOverlay, Overlay, Way};
+use super::{AsMappedRoot, MountedOverlay, Overlay, Way};
 use crate::mount::DetachedMount;
 use crate::{Error, Result};
 use rustix::io::Errno;
@@ -16,7 +16,7 @@ const MAX_VALUE: usize = 255;
 pub(super) fn mount(
     overlay: &Overlay<'_>,
     way: Way,
-    as_mapped_root: &mut (dyn FnMut((u32, u32), &mut dyn FnMut()) + Send),
+    as_mapped_root: &mut AsMappedRoot<'_>,
 ) -> Result<MountedOverlay> {
     let failed = |operation| Error::file_system::<Errno>(operation, "overlay");
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(failed("open"))?;

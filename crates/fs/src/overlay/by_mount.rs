@@ -5,7 +5,7 @@
 //! working folder of its own.
 
 use super::layers::Layers;
-use super::{MountedOverlay, Overlay};
+use super::{AsMappedRoot, MountedOverlay, Overlay};
 use crate::mount::{self, DetachedMount};
 use crate::{Error, Result};
 use rustix::fs::CWD;
@@ -18,10 +18,7 @@ use std::thread;
 const MAX_OPTIONS: usize = 4095;
 
 /// Mounts it attached nowhere: in a mount namespace that is the helping thread's alone, from which a copy is taken.
-pub(super) fn mount(
-    overlay: &Overlay<'_>,
-    as_mapped_root: &mut (dyn FnMut((u32, u32), &mut dyn FnMut()) + Send),
-) -> Result<MountedOverlay> {
+pub(super) fn mount(overlay: &Overlay<'_>, as_mapped_root: &mut AsMappedRoot<'_>) -> Result<MountedOverlay> {
     in_thread(|| {
         let failed = |operation| Error::file_system::<Errno>(operation, "overlay");
         mount::private_namespace().map_err(failed("make a mount namespace for"))?;
