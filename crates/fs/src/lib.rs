@@ -13,9 +13,9 @@
 //! | [`mountinfo`] | what is mounted |
 //!
 //! *Invariants:* no function follows a link out of a root, and nothing is mounted by a path below one: mounts are prepared
-//! as detached descriptors and attached to descriptors. Nothing is attached in the host's own mount namespace, unless the
-//! caller passes a descriptor of a folder there. Functions marked *child-side* do not allocate and can stand between clone
-//! and exec.
+//! as detached descriptors and attached to descriptors; where the kernel has nothing but mount(2), it is given a descriptor
+//! to mount on too. Nothing is attached in the host's own mount namespace, unless the caller names a folder there.
+//! Functions marked *child-side* do not allocate and can stand between clone and exec.
 //!
 //! ```
 //! use rustix::mount::MountAttrFlags;
