@@ -58,6 +58,13 @@ fn everything_that_can_be_done_on_an_old_kernel_is_done() {
         return;
     }
     let scratch = tempfile::tempdir().unwrap();
+    // The folder is removed by this thread, which keeps its root.
+    std::thread::scope(|scope| {
+        scope.spawn(|| with_old_calls(scratch.path()));
+    });
+}
+
+fn with_old_calls(scratch: &Path) {
     forget_new_calls();
     let none = MountAttrFlags::empty();
     assert_eq!(DetachedMount::new(c"tmpfs", [], none).unwrap_err(), Errno::NOSYS, "the filter works");
@@ -66,7 +73,7 @@ fn everything_that_can_be_done_on_an_old_kernel_is_done() {
     private_namespace().unwrap();
 
     // A root with a shell, whose links lead nowhere else.
-    let root = scratch.path().join("root");
+    let root = scratch.join("root");
     minimal_root::create(&root).unwrap();
     minimal_root::populate(&root, Path::new("/")).unwrap();
     symlink("/etc", root.join("link")).unwrap();
@@ -75,12 +82,12 @@ fn everything_that_can_be_done_on_an_old_kernel_is_done() {
     assert_eq!(resolve::open(folder(&root).as_fd(), c"/link/hostname").unwrap_err(), Errno::NOENT);
 
     // An overlay upon it, of as many layers as there may be.
-    let mut lowers: Vec<_> = (0..499).map(|number| scratch.path().join(format!("lower-{number}"))).collect();
+    let mut lowers: Vec<_> = (0..499).map(|number| scratch.join(format!("lower-{number}"))).collect();
     for lower in &lowers {
         fs::create_dir(lower).unwrap();
     }
     lowers.push(root);
-    let [upper, work, merged] = ["upper", "work", "merged"].map(|name| scratch.path().join(name));
+    let [upper, work, merged] = ["upper", "work", "merged"].map(|name| scratch.join(name));
     for path in [&upper, &work, &merged] {
         fs::create_dir(path).unwrap();
     }
