@@ -13,15 +13,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::mount::{MountAttrFlags, UnmountFlags, unmount};
-use rustix::thread::{UnshareFlags, unshare_unsafe};
-use tinyd_fs::mount::{DetachedMount, make_all_private};
-use tinyd_fs::overlay::{Overlay, Writable};
+use tinyd_fs::mount::{DetachedMount, private_namespace};
+use tinyd_fs::overlay::{Overlay, Writable, needs_user_xattrs};
 use tinyd_fs::{host_root, resolve};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // SAFETY: the table of descriptors, which is what could go wrong, stays shared.
-    unsafe { unshare_unsafe(UnshareFlags::NEWNS) }?;
-    make_all_private()?;
+    private_namespace()?;
 
     let scratch = tempfile::tempdir()?;
     let host = host_root::prepare(&scratch.path().join("cache"))?;
@@ -61,6 +58,7 @@ fn overlay(own: &Path, lower: PathBuf) -> Result<DetachedMount, Box<dyn Error>> 
         writable: Writable { upper: &upper, work: &work, volatile: true },
         attributes: MountAttrFlags::MOUNT_ATTR_NODEV,
         idmap: None,
+        user_xattrs: needs_user_xattrs(),
     };
     // Without mapped ids nobody else has to be its maker.
     Ok(overlay.mount(|_, create| create())?.mount)

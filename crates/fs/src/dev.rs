@@ -2,11 +2,13 @@
 
 use crate::mount::DetachedMount;
 use crate::{Error, Result};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chownat, fstat, makedev, mkdirat, mknodat, symlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, Uid, chmodat, chownat, fstat, makedev, mkdirat, mknodat, statat, symlinkat,
+};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 use std::ffi::CStr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// Name, major and minor number of the character devices that every container has.
 const NODES: [(&str, u32, u32); 6] =
@@ -37,6 +39,39 @@ pub fn make<'a>(
         DetachedMount::new(c"tmpfs", options, attributes).map_err(Error::file_system("make", "tmpfs"))?;
     fill(&mount, owner).map_err(Error::file_system("fill", "/dev"))?;
     Ok(mount)
+}
+
+/// Makes the nodes, links and folders in a folder that is there already; those that it has stay. Unlike [`make`] it does
+/// not ask for an umask.
+pub(crate) fn fill_folder(folder: BorrowedFd<'_>) -> std::result::Result<(), Errno> {
+    for (name, major, minor) in NODES {
+        let (device, mode) = (makedev(major, minor), Mode::from_raw_mode(0o666));
+        match mknodat(folder, name, FileType::CharacterDevice, mode, device) {
+            Ok(()) => chmodat(folder, name, mode, AtFlags::empty())?,
+            Err(Errno::EXIST) => {
+                let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+                let kind = FileType::from_raw_mode(stat.st_mode);
+                if kind != FileType::CharacterDevice || stat.st_rdev != device {
+                    return Err(Errno::EXIST);
+                }
+            }
+            Err(errno) => return Err(errno),
+        }
+    }
+    for (target, name) in LINKS {
+        existing_is_fine(symlinkat(target, folder, name))?;
+    }
+    for name in FOLDERS {
+        existing_is_fine(mkdirat(folder, name, Mode::from_raw_mode(0o755)))?;
+    }
+    Ok(())
+}
+
+fn existing_is_fine(made: std::result::Result<(), Errno>) -> std::result::Result<(), Errno> {
+    match made {
+        Err(Errno::EXIST) => Ok(()),
+        result => result,
+    }
 }
 
 /// Whether a descriptor is of the null device, by its number.
@@ -76,7 +111,7 @@ fn fill(mount: &DetachedMount, owner: (u32, u32)) -> std::result::Result<(), Err
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::fs::{OFlags, openat, statat};
+    use rustix::fs::{OFlags, openat};
 
     #[test]
     fn every_node_is_a_device_that_its_owner_can_open() {

@@ -32,6 +32,51 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// An overlay of more layers than the kernel takes.
+    #[error(
+        "an overlay of {layers} lower layers: the kernel takes {most}; put some of them together into one"
+    )]
+    TooManyLayers {
+        /// How many were wanted.
+        layers: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// Options that do not fit into a system call.
+    #[error("options of {bytes} bytes: {call}(2) takes {most}")]
+    OptionsTooLong {
+        /// The call.
+        call: &'static str,
+        /// How long they are.
+        bytes: usize,
+        /// How long they may be.
+        most: usize,
+    },
+    /// A library that a program needs and the machine it is copied from does not have.
+    #[error(
+        "the library {library}, which {} needs, is not in {} (looked in {looked_in}): install it there",
+        needed_by.display(),
+        host.display()
+    )]
+    MissingLibrary {
+        /// Its name.
+        library: String,
+        /// The program or library that needs it.
+        needed_by: PathBuf,
+        /// The file system that it was looked for in.
+        host: PathBuf,
+        /// The folders that were looked into.
+        looked_in: String,
+    },
+    /// A file that is no program or library, or a damaged one.
+    #[error("{} cannot be copied with what it needs", path.display())]
+    Program {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        problem: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A line of a mountinfo file that does not follow proc_pid_mountinfo(5).
     #[error("malformed line in mountinfo: {line:?}")]
     MountInfo {
@@ -60,7 +105,7 @@ impl Error {
     pub fn io(&self) -> Option<&io::Error> {
         match self {
             Self::Path { source, .. } | Self::FileSystem { source, .. } => Some(source),
-            Self::MountInfo { .. } => None,
+            _ => None,
         }
     }
 }

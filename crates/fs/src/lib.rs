@@ -5,6 +5,7 @@
 //! | [`mount`] | mounts that are attached nowhere yet: made, changed, mapped to other ids, then attached to a descriptor |
 //! | [`overlay`](mod@overlay) | a writable layer over read-only ones, also with ids mapped |
 //! | [`host_root`] | a root file system made from this machine, without its secrets |
+//! | [`minimal_root`] | a root of files of its own: programs copied with the libraries they need |
 //! | [`dev`] | a minimal `/dev` |
 //! | [`mask`] | paths that show nothing, or cannot be written |
 //! | [`resolve`] | paths inside a root that cannot lead out of it |
@@ -12,9 +13,9 @@
 //! | [`mountinfo`] | what is mounted |
 //!
 //! *Invariants:* no function follows a link out of a root, and nothing is mounted by a path below one: mounts are prepared
-//! as detached descriptors and attached to descriptors. Nothing is attached in the host's own mount namespace, unless the
-//! caller passes a descriptor of a folder there. Functions marked *child-side* do not allocate and can stand between clone
-//! and exec.
+//! as detached descriptors and attached to descriptors; where the kernel has nothing but mount(2), it is given a descriptor
+//! to mount on too. Nothing is attached in the host's own mount namespace, unless the caller names a folder there.
+//! Functions marked *child-side* do not allocate and can stand between clone and exec.
 //!
 //! ```
 //! use rustix::mount::MountAttrFlags;
@@ -35,6 +36,7 @@ pub mod dev;
 mod error;
 pub mod host_root;
 pub mod mask;
+pub mod minimal_root;
 pub mod mount;
 pub mod mountinfo;
 pub mod overlay;

@@ -1,13 +1,23 @@
 //! Mounts that are attached nowhere yet (fsopen(2), open_tree(2), mount_setattr(2), move_mount(2); Linux 5.12).
+//!
+//! Where the kernel, or a seccomp filter, leaves nothing but mount(2), a file system can still be mounted in one step, onto
+//! a descriptor: [`mount_at`].
+
+mod classic;
+
+pub(crate) use classic::flags as classic_flags;
 
 use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
-    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
+    fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_change, move_mount,
+    open_tree,
 };
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// The attributes about times of access.
 const ACCESS_TIMES: MountAttrFlags =
@@ -135,11 +145,98 @@ impl AsFd for DetachedMount {
     }
 }
 
+/// By which calls file systems are mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MountApi {
+    /// fsopen(2) and what belongs to it (Linux 5.2): mounts are descriptors before they are attached.
+    Descriptors,
+    /// mount(2) alone, which makes and attaches at once.
+    Classic,
+}
+
+impl MountApi {
+    /// *Child-side.* What this kernel has: asked until the answer is sure, then once in the life of the process.
+    pub fn detect() -> Self {
+        const DESCRIPTORS: u8 = 1;
+        const CLASSIC: u8 = 2;
+        static FOUND: AtomicU8 = AtomicU8::new(0);
+        match FOUND.load(Ordering::Relaxed) {
+            DESCRIPTORS => return Self::Descriptors,
+            CLASSIC => return Self::Classic,
+            _ => {}
+        }
+        match fsopen(c"", FsOpenFlags::FSOPEN_CLOEXEC) {
+            Err(Errno::NOSYS) => FOUND.store(CLASSIC, Ordering::Relaxed),
+            // A filter that was written before the call was, or no right to mount anything: that may still change.
+            Err(Errno::PERM) => {}
+            // No file system has an empty name.
+            _ => {
+                FOUND.store(DESCRIPTORS, Ordering::Relaxed);
+                return Self::Descriptors;
+            }
+        }
+        Self::Classic
+    }
+
+    /// *Child-side.* As the function [`mount_at`], by these calls.
+    pub fn mount_at<'a>(
+        self,
+        kind: &CStr,
+        options: impl IntoIterator<Item = (&'a CStr, &'a CStr)>,
+        attributes: MountAttrFlags,
+        target: BorrowedFd<'_>,
+    ) -> Result<(), Errno> {
+        match self {
+            Self::Descriptors => DetachedMount::new(kind, options, attributes)?.attach(target),
+            Self::Classic => classic::mount_at(kind, options, attributes, target),
+        }
+    }
+}
+
+/// *Child-side.* Mounts a new file system over a file or folder, with options as [`DetachedMount::new`] takes them, by the
+/// calls that the kernel has.
+///
+/// # Errors
+/// By mount(2) alone also `E2BIG` for options of 4 KiB or more, `EINVAL` for a comma in an option, `ENOENT` where `/proc`
+/// is not mounted.
+pub fn mount_at<'a>(
+    kind: &CStr,
+    options: impl IntoIterator<Item = (&'a CStr, &'a CStr)>,
+    attributes: MountAttrFlags,
+    target: BorrowedFd<'_>,
+) -> Result<(), Errno> {
+    MountApi::detect().mount_at(kind, options, attributes, target)
+}
+
+/// Gives the calling thread a mount namespace of its own, in which nothing of what is mounted from now on shows elsewhere.
+/// Its working folder and root are its own from then on too.
+pub fn private_namespace() -> Result<(), Errno> {
+    unshare(UnshareFlags::NEWNS)?;
+    make_all_private()
+}
+
+/// Gives the calling thread a working folder of its own.
+pub(crate) fn own_working_folder() -> Result<(), Errno> {
+    unshare(UnshareFlags::FS)
+}
+
+fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
+    debug_assert!(!flags.contains(UnshareFlags::FILES));
+    // SAFETY: the table of descriptors, which is what could go wrong, stays shared.
+    unsafe { unshare_unsafe(flags) }
+}
+
 /// *Child-side.* Keeps everything that is mounted in the process's mount namespace from now on to that namespace.
 pub fn make_all_private() -> Result<(), Errno> {
     let attributes =
         libc::mount_attr { attr_set: 0, attr_clr: 0, propagation: libc::MS_PRIVATE, userns_fd: 0 };
-    setattr(CWD, c"/", libc::AT_RECURSIVE, &attributes)
+    match setattr(CWD, c"/", libc::AT_RECURSIVE, &attributes) {
+        // Before Linux 5.12, or behind an old filter.
+        Err(Errno::NOSYS | Errno::PERM) => {
+            mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        }
+        result => result,
+    }
 }
 
 fn setattr(
@@ -168,33 +265,4 @@ fn setattr(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rustix::fs::{Mode, OFlags, mkdirat, openat};
-
-    #[test]
-    fn attributes_hold_without_being_attached() {
-        if !rustix::process::geteuid().is_root() {
-            eprintln!("SKIPPED (needs root)");
-            return;
-        }
-        let mount = DetachedMount::new(c"tmpfs", [(c"size", c"64k")], MountAttrFlags::empty()).unwrap();
-        mkdirat(&mount, "a", Mode::RWXU).unwrap();
-        mount.change(&Changes::read_only(true)).unwrap();
-        assert_eq!(mkdirat(&mount, "b", Mode::RWXU), Err(Errno::ROFS));
-        let writable = Changes { clear: MountAttrFlags::MOUNT_ATTR_RDONLY, ..Changes::NONE };
-        mount.change(&writable).unwrap();
-        mkdirat(&mount, "b", Mode::RWXU).unwrap();
-        openat(&mount, "b", OFlags::PATH, Mode::empty()).unwrap();
-    }
-
-    #[test]
-    fn an_unknown_kind_is_an_error() {
-        if !rustix::process::geteuid().is_root() {
-            eprintln!("SKIPPED (needs root)");
-            return;
-        }
-        let error = DetachedMount::new(c"no-such-fs", [], MountAttrFlags::empty()).unwrap_err();
-        assert_eq!(error, Errno::NODEV);
-    }
-}
+mod tests;

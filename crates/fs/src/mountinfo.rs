@@ -28,7 +28,16 @@ pub struct MountInfo {
 
 /// The mounts that the calling process sees.
 pub fn read() -> Result<Vec<MountInfo>> {
-    let path = Path::new("/proc/self/mountinfo");
+    read_from("/proc/self/mountinfo")
+}
+
+/// The mounts that the calling thread sees, which may have a mount namespace of its own.
+pub fn read_thread() -> Result<Vec<MountInfo>> {
+    read_from("/proc/thread-self/mountinfo")
+}
+
+fn read_from(path: &str) -> Result<Vec<MountInfo>> {
+    let path = Path::new(path);
     let text = std::fs::read_to_string(path).map_err(Error::path("read", path))?;
     text.lines().map(parse_line).collect()
 }

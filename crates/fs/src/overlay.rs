@@ -1,22 +1,38 @@
 //! Overlays (kernel documentation, `filesystems/overlayfs`): read-only layers below one that is written.
+//!
+//! Kernels differ in how they take the layers, and each way has another limit; [`Overlay::mount`] finds the first that works:
+//!
+//! | since Linux | how | at most |
+//! |---|---|---|
+//! | 6.13 | `lowerdir+` with a descriptor for each layer | 500 layers, which is all that an overlay may have |
+//! | 6.8 | `lowerdir+` with the path of the descriptor | 500 layers |
+//! | 5.2 | one option `lowerdir` | 255 bytes: some 13 layers |
+//! | any | mount(2), all options in one string | 4 KiB: 500 layers, named by numbers in `/proc/self/fd` |
 
-use crate::mount::{Changes, DetachedMount};
+mod by_context;
+mod by_mount;
+mod layers;
+#[cfg(test)]
+mod tests;
+
+use crate::mount::{DetachedMount, MountApi};
 use crate::{Error, Result};
-use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
-use rustix::mount::{
-    FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_fd, fsconfig_set_flag, fsconfig_set_string,
-    fsopen,
-};
-use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
+use rustix::mount::MountAttrFlags;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How many lower layers an overlay may have (OVL_MAX_STACK).
+pub const MAX_LOWERS: usize = 500;
+
+/// The inode of the first user namespace (PROC_USER_INIT_INO), the same since Linux 3.8.
+const FIRST_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
 
 /// An overlay that is wanted.
 #[derive(Clone, Copy, Debug)]
 pub struct Overlay<'a> {
-    /// The layers that are read, topmost first. Mounts below one of them do not show.
+    /// The layers that are read, topmost first; 500 at most. Mounts below one of them do not show.
     pub lowers: &'a [PathBuf],
     /// The layer that is written, and the scratch folder beside it (same parent folder).
     pub writable: Writable<'a>,
@@ -24,6 +40,10 @@ pub struct Overlay<'a> {
     pub attributes: MountAttrFlags,
     /// Shows every layer with its ids mapped. What is written stands on the disk in the numbers of the inside.
     pub idmap: Option<IdMap<'a>>,
+    /// Keeps the overlay's marks in `user.overlay.` attributes instead of `trusted.overlay.` (Linux 5.11), which only root
+    /// of the first user namespace may write. Without either, a folder cannot be removed and made anew (EIO). Layers with
+    /// the one kind of marks do not show right with the other. See [`needs_user_xattrs`].
+    pub user_xattrs: bool,
 }
 
 /// The folders of an overlay that are written.
@@ -56,91 +76,107 @@ pub struct MountedOverlay {
     _layers: Vec<OwnedFd>,
 }
 
+/// Whether this process is in a user namespace that is not the first, so that its overlays need [`Overlay::user_xattrs`].
+pub fn needs_user_xattrs() -> bool {
+    rustix::fs::stat(c"/proc/self/ns/user").is_ok_and(|stat| stat.st_ino != FIRST_USER_NAMESPACE)
+}
+
+/// What [`Overlay::mount`] is given to take on the ids of the inside's root.
+type AsMappedRoot<'a> = dyn FnMut((u32, u32), &mut dyn FnMut()) + Send + 'a;
+
+/// How the layers are handed over. In the order in which they are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Each layer as a descriptor. The only way for layers that are attached nowhere.
+    Descriptors,
+    /// Each layer as the path of its descriptor.
+    Paths,
+    /// All lowers in one option of fsconfig(2).
+    OneOption,
+    /// mount(2), in a mount namespace that nobody else sees, from which the mount is taken.
+    MountCall,
+}
+
+impl Way {
+    const ALL: [Self; 4] = [Self::Descriptors, Self::Paths, Self::OneOption, Self::MountCall];
+}
+
 impl Overlay<'_> {
-    /// Mounts it, attached nowhere.
+    /// Mounts it, attached nowhere (Linux 5.2).
     ///
     /// With ids mapped, the caller's thread needs CAP_SETUID, CAP_SETGID and the secure bit NO_SETUID_FIXUP: the kernel
     /// looks at the file-system ids of whoever creates an overlay, which must be root's of the inside while it does, or
     /// the overlay is read-only from the start (EOVERFLOW in `work`). `as_mapped_root` is called around that step: it
-    /// takes those ids, calls its argument and gives them back.
+    /// takes those ids, calls its argument and gives them back. Where mount(2) has to be used it is called in another
+    /// thread, and again for each way that is tried.
     ///
     /// # Errors
-    /// `EINVAL` where the file system of a layer cannot map ids; with ids mapped, also where the kernel takes no layer that
-    /// is attached nowhere (before Linux 6.13).
-    pub fn mount(&self, as_mapped_root: impl FnOnce((u32, u32), &mut dyn FnMut())) -> Result<MountedOverlay> {
-        let failed = |operation| Error::file_system::<Errno>(operation, "overlay");
-        let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(failed("open"))?;
-        // A detached mount is dissolved with its descriptor: all are held until the overlay has taken its own copies.
-        let mut layers = self.lowers.iter().map(|lower| self.layer(lower)).collect::<Result<Vec<_>>>()?;
-        self.add_lowers(&context, &layers)?;
-        let writable = &self.writable;
-        // One mount for both: the kernel refuses an upper and a work folder that lie on different mounts.
-        let parent = writable.upper.parent().unwrap_or(Path::new("/"));
-        let parent = self.layer(parent)?;
-        for (option, path) in [("upperdir", writable.upper), ("workdir", writable.work)] {
-            let name = path.file_name().unwrap_or_default();
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let folder = openat(&parent, name, flags, Mode::empty()).map_err(Error::path("open", path))?;
-            set_layer(&context, option, &folder).map_err(Error::path("use as layer", path))?;
-            layers.push(folder);
+    /// [`Error::TooManyLayers`]; `EINVAL` where the file system of a layer cannot map ids or be a layer; `EMFILE`, for each
+    /// layer is a descriptor meanwhile.
+    pub fn mount(
+        &self,
+        mut as_mapped_root: impl FnMut((u32, u32), &mut dyn FnMut()) + Send,
+    ) -> Result<MountedOverlay> {
+        /// What worked first: an older kernel is not asked for what it does not have each time, of which it writes to its
+        /// log. mount(2) is for those overlays alone that need it.
+        static START: AtomicUsize = AtomicUsize::new(0);
+        let mut first = None;
+        for (number, way) in Way::ALL.into_iter().enumerate().skip(START.load(Ordering::Relaxed)) {
+            match self.mount_by(way, &mut as_mapped_root) {
+                Ok(mounted) => {
+                    START.store(number.min(Way::OneOption as usize), Ordering::Relaxed);
+                    return Ok(mounted);
+                }
+                Err(error) if may_work_otherwise(&error) => {
+                    first.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        if writable.volatile {
-            fsconfig_set_flag(&context, "volatile").map_err(failed("configure"))?;
-        }
-        // Shown as the source in mountinfo.
-        fsconfig_set_string(&context, "source", "tinyd").map_err(failed("configure"))?;
-        let mut created = Err(Errno::INVAL);
-        let mut create = || created = fsconfig_create(&context);
-        match &self.idmap {
-            Some(idmap) => as_mapped_root(idmap.root, &mut create),
-            None => create(),
-        }
-        created.map_err(failed("create"))?;
-        let mount = DetachedMount::from_context(context.as_fd(), self.attributes).map_err(failed("mount"))?;
-        layers.push(parent);
-        Ok(MountedOverlay { mount, _layers: layers })
+        Err(first.unwrap_or_else(|| Error::file_system("mount", "overlay")(Errno::INVAL)))
     }
 
-    fn add_lowers(&self, context: &OwnedFd, layers: &[OwnedFd]) -> Result<()> {
-        for (layer, lower) in layers.iter().zip(self.lowers) {
-            match set_layer(context, "lowerdir+", layer) {
-                Ok(()) => {}
-                // Before Linux 6.8 all lowers are one option.
-                Err(Errno::INVAL) => {
-                    let names: Vec<_> = layers.iter().map(by_descriptor).collect();
-                    return fsconfig_set_string(context, "lowerdir", names.join(":"))
-                        .map_err(Error::path("use as lowerdir", lower));
-                }
-                Err(errno) => return Err(Error::path("use as lowerdir", lower)(errno)),
+    /// Mounts it over a folder, by the given calls ([`MountApi::detect`] says which this kernel has). With mount(2) alone
+    /// no ids can be mapped (`EINVAL`).
+    pub fn mount_at(
+        &self,
+        api: MountApi,
+        target: BorrowedFd<'_>,
+        as_mapped_root: impl FnMut((u32, u32), &mut dyn FnMut()) + Send,
+    ) -> Result<()> {
+        match api {
+            MountApi::Descriptors => {
+                let mounted = self.mount(as_mapped_root)?;
+                mounted.mount.attach(target).map_err(Error::file_system("attach", "overlay"))
             }
+            MountApi::Classic => {
+                self.check()?;
+                by_mount::mount_onto(self, target)
+            }
+        }
+    }
+
+    fn mount_by(&self, way: Way, as_mapped_root: &mut AsMappedRoot<'_>) -> Result<MountedOverlay> {
+        self.check()?;
+        match way {
+            Way::MountCall => by_mount::mount(self, as_mapped_root),
+            way => by_context::mount(self, way, as_mapped_root),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let layers = self.lowers.len();
+        if layers > MAX_LOWERS {
+            return Err(Error::TooManyLayers { layers, most: MAX_LOWERS });
         }
         Ok(())
     }
-
-    fn layer(&self, path: &Path) -> Result<OwnedFd> {
-        let open = |flags| openat(CWD, path, flags, Mode::empty()).map_err(Error::path("open", path));
-        let Some(idmap) = &self.idmap else {
-            return open(OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC);
-        };
-        let name = CString::new(path.as_os_str().as_bytes())
-            .map_err(|_| Errno::INVAL)
-            .map_err(Error::path("open", path))?;
-        let copy = DetachedMount::clone_of(CWD, &name, false).map_err(Error::path("open", path))?;
-        let changes = Changes { user_namespace: Some(idmap.user_namespace), ..Changes::NONE };
-        copy.change(&changes).map_err(Error::path("map the ids of", path))?;
-        Ok(copy.into_fd())
-    }
 }
 
-/// Names a layer by its descriptor, which Linux takes as such since 6.13; before that by the descriptor's path, which needs
-/// no escapes and is short (an option holds 256 bytes).
-fn set_layer(context: &OwnedFd, option: &str, layer: &OwnedFd) -> std::result::Result<(), Errno> {
-    match fsconfig_set_fd(context, option, layer.as_fd()) {
-        Err(Errno::INVAL) => fsconfig_set_string(context, option, by_descriptor(layer)),
-        result => result,
-    }
-}
-
-fn by_descriptor(layer: &OwnedFd) -> String {
-    format!("/proc/self/fd/{}", layer.as_raw_fd())
+/// Whether an older way may do what failed: the kernel says `EINVAL` to options it does not know.
+fn may_work_otherwise(error: &Error) -> bool {
+    let code = error.io().and_then(std::io::Error::raw_os_error);
+    matches!(error, Error::OptionsTooLong { .. })
+        || code == Some(Errno::INVAL.raw_os_error())
+        || code == Some(Errno::NOSYS.raw_os_error())
 }

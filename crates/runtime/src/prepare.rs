@@ -3,7 +3,7 @@
 
 use crate::plan::{BindPlan, MountSource, Plan};
 use crate::{Failure, FailureKind, Rootfs};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 use std::ffi::CString;
@@ -11,7 +11,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use tinyd_fs::mount::{Changes, DetachedMount};
-use tinyd_fs::overlay::{IdMap, MountedOverlay, Overlay, Writable};
+use tinyd_fs::overlay::{self, IdMap, MountedOverlay, Overlay, Writable};
+use tinyd_fs::resolve;
 use tinyd_ns::caps;
 use tinyd_ns::credentials::FileSystemIds;
 
@@ -53,6 +54,7 @@ pub(crate) fn rootfs(
         let changes = Changes { private: true, recursive: true, ..Changes::NONE };
         return clone_of(folder, true, &changes).map(|mount| vec![RootMount::Folder(mount)]);
     }
+    let user_xattrs = overlay::needs_user_xattrs();
     rootfs
         .overlays
         .iter()
@@ -63,6 +65,7 @@ pub(crate) fn rootfs(
                 // Device nodes of an image are nobody's way to a device: those there are lie in /dev.
                 attributes: MountAttrFlags::MOUNT_ATTR_NODEV,
                 idmap: mapping.map(|m| IdMap { user_namespace: m.user_namespace, root: m.root }),
+                user_xattrs,
             }
             .mount(|root, create| {
                 let _as_root = AsMappedRoot::assume(root);
@@ -167,13 +170,13 @@ fn configure(mount: DetachedMount, path: &Path, changes: &Changes<'_>) -> Result
 /// what was meant.
 fn clone_of_plain(path: &Path, recursive: bool, changes: &Changes<'_>) -> Result<DetachedMount, Failure> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let source =
-        openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS).map_err(|errno| match errno {
-            Errno::LOOP => {
-                failed("bind", path, errno).with_hint("a part of this path was replaced by a link")
-            }
-            errno => failed("bind", path, errno),
-        })?;
+    let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| failed("bind", path, Errno::INVAL))?;
+    let source = openat(CWD, c"/", flags | OFlags::DIRECTORY, Mode::empty())
+        .and_then(|top| resolve::open_plain(top.as_fd(), &name, flags));
+    let source = source.map_err(|errno| match errno {
+        Errno::LOOP => failed("bind", path, errno).with_hint("a part of this path was replaced by a link"),
+        errno => failed("bind", path, errno),
+    })?;
     let mount = DetachedMount::clone_of(source.as_fd(), c"", recursive)
         .map_err(|errno| failed("bind", path, errno))?;
     configure(mount, path, changes)
