@@ -108,6 +108,7 @@ fn limits(resources: &Resources) -> Limits {
             Some(most) => Some(most),
             None => Some(DEFAULT_PIDS),
         },
+        ..Default::default()
     }
 }
 
