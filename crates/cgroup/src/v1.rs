@@ -118,11 +118,13 @@ impl V1Driver {
         let asked = limits.controllers();
         for managed in self.managed.iter() {
             let cpuset = managed.hierarchy.has("cpuset");
-            if !(managed.always || asked.iter().any(|c| managed.carries(c))) {
+            let root = managed.hierarchy.mountpoint();
+            // Below a group that is in a hierarchy everything is, or it would escape what that one sets.
+            let above = || path.parent().is_some_and(|p| p.below(root).is_dir());
+            if !(managed.always || asked.iter().any(|c| managed.carries(c)) || above()) {
                 dirs.push(OnceLock::new());
                 continue;
             }
-            let root = managed.hierarchy.mountpoint();
             let dir = tree::make(root, path, existing, undo)?;
             if cpuset {
                 cpuset::seed(root, path)?;

@@ -17,7 +17,8 @@ pub struct IoLimits {
     pub devices: Vec<IoDeviceLimit>,
 }
 
-/// Limits on one whole disk (the kernel takes no partition); −1 is unlimited.
+/// Limits on one whole disk (the kernel takes no partition); −1 is unlimited. On v2 groups below share the rates with
+/// the group; on v1 the kernel holds only the group's own processes to them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct IoDeviceLimit {
