@@ -279,4 +279,33 @@ mod tests {
         assert!(text("load", Errno::PERM).contains("root of the host"));
         assert!(text("attach", Errno::PERM).contains("no group above"));
     }
+
+    /// On whatever v2 hierarchy this host has, with controllers or without.
+    #[test]
+    #[allow(clippy::print_stderr, reason = "a skip must be visible")]
+    fn root_one_filter_however_often_it_is_set() {
+        let unified = crate::Host::detect().ok().and_then(|h| h.mountpoint("unified").map(Path::to_owned));
+        let Some(unified) = unified.filter(|_| rustix::process::geteuid().is_root()) else {
+            assert!(std::env::var_os("CI").is_none(), "it needs root and a v2 hierarchy");
+            eprintln!("SKIPPED: root_one_filter_however_often_it_is_set needs root and a v2 hierarchy");
+            return;
+        };
+        let folder = unified.join(format!("tinyd-test-{}-filter", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let dir = Dir::open_existing(folder.clone()).unwrap();
+        let group = dir.open_file(".", OFlags::RDONLY | OFlags::DIRECTORY).unwrap();
+        let rules = [rule(false, "a *:* rwm"), rule(true, "c 1:3 rwm")];
+        let counts: Vec<_> =
+            (0..3).map(|_| write(&dir, &rules).map(|()| bpf::ours(group.as_fd()).unwrap().len())).collect();
+        // Two that came in at the same moment are made one by the next.
+        let second = load(&folder, &rules).unwrap();
+        bpf::attach(group.as_fd(), second.as_fd(), None).unwrap();
+        let both = bpf::ours(group.as_fd()).unwrap().len();
+        let mended = write(&dir, &rules).map(|()| bpf::ours(group.as_fd()).unwrap().len());
+        let most = probe(&folder, &vec![rule(true, "c 1:3 rwm"); 500]);
+        std::fs::remove_dir(&folder).unwrap();
+        assert!(counts.iter().all(|c| matches!(c, Ok(1))), "{counts:?}");
+        assert!(both == 2 && matches!(mended, Ok(1)), "{both} {mended:?}");
+        most.unwrap();
+    }
 }
