@@ -52,6 +52,9 @@ pub trait CgroupDriver: Send + Sync {
     ///
     /// All or nothing: on an error every directory that was made is removed again.
     ///
+    /// A group below another one obeys it and counts for it. On v2 the one above then holds no processes itself (the
+    /// kernel's "no internal process constraint"): put them into the groups at the ends.
+    ///
     /// # Errors
     /// [`crate::Error::Exists`] when it is there in any hierarchy; those of [`validate`](Self::validate); the kernel's.
     fn create(&self, path: &CgroupPath, limits: &Limits) -> Result<Box<dyn Cgroup>>;

@@ -14,7 +14,7 @@ mod native;
 mod nested;
 mod processes;
 
-use crate::{Cgroup, CgroupDriver, CgroupPath, Error, Limits};
+use crate::{Cgroup, CgroupDriver, CgroupPath, Error, HierarchyVersion, HierarchyView, Limits};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
@@ -100,6 +100,13 @@ impl Ground {
         self.create(below, &Limits::default())
     }
 
+    /// Whether a group that has others below it may hold processes itself: on v2 not where it gives them controllers.
+    fn inner_holds(group: &dyn Cgroup) -> bool {
+        let controls = |v: HierarchyView| std::fs::read_to_string(v.source.join("cgroup.subtree_control"));
+        let of_v2 = group.views().into_iter().filter(|v| v.version == HierarchyVersion::V2);
+        of_v2.map(controls).all(|text| must(text).trim().is_empty())
+    }
+
     fn can(&self, limits: &Limits) -> bool {
         self.driver.validate(limits).is_ok()
     }
@@ -120,6 +127,7 @@ struct Running(Child);
 
 impl Running {
     /// Starts a command that joins the group by itself before its exec.
+    #[track_caller]
     #[allow(unsafe_code, clippy::disallowed_methods, reason = "the way in that is tested is the child's own")]
     fn inside(group: &dyn Cgroup, program: &str, args: &[&str]) -> Self {
         let handle = must(group.join_handle());

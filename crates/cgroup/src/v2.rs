@@ -103,7 +103,7 @@ impl V2Driver {
         let dir = tree::make(self.root(), path, existing, undo)?;
         let group = V2Group::new(path.clone(), dir, self.clone());
         let mut counted = Vec::new();
-        if self.place() == Place::Alone && existing == Existing::Refuse {
+        if existing == Existing::Refuse {
             let have = self.controllers()?;
             counted.extend(ALWAYS.into_iter().filter(|c| have.iter().any(|h| h == c)));
         }
