@@ -2,8 +2,8 @@
 
 use super::{Ground, Running, eventually, must};
 use crate::{
-    CpuLimits, Error, HierarchyVersion, Host, HugetlbLimit, IoLimits, Limits, MemoryLimits, NetLimits,
-    NetPriority, Version,
+    CpuLimits, DeviceRule, Error, HierarchyVersion, Host, HugetlbLimit, IoLimits, Limits, MemoryLimits,
+    NetLimits, NetPriority, Version,
 };
 use std::os::unix::process::ExitStatusExt;
 
@@ -167,13 +167,21 @@ pub(super) fn missing_controllers_are_named(ground: &Ground) {
     let list = |list: &str| cpu(CpuLimits { cpus: Some(list.into()), ..Default::default() });
     let io = Limits { io: IoLimits { weight: Some(200), ..Default::default() }, ..Default::default() };
     let class = Limits { net: NetLimits { class_id: Some(1), ..Default::default() }, ..Default::default() };
+    let priorities = vec![NetPriority { interface: "lo".into(), priority: 1 }];
+    let priority = Limits { net: NetLimits { priorities, ..Default::default() }, ..Default::default() };
+    let devices = Limits { devices: vec![DeviceRule::all(false)], ..Default::default() };
+    let pages = vec![HugetlbLimit { page_size: "2MB".into(), limit_bytes: 0 }];
+    let pages = Limits { hugetlb: pages, ..Default::default() };
     for (name, limits) in [
         ("memory", memory(MIB)),
         ("cpu", quota(5000, 50_000)),
         ("pids", pids(5)),
         ("cpuset", list("0")),
         ("io", io),
+        ("devices", devices),
+        ("hugetlb", pages),
         ("net_cls", class),
+        ("net_prio", priority),
     ] {
         let Err(error) = ground.driver.validate(&limits) else { continue };
         let Error::MissingController { controller, hint } = error else { panic!("{error}") };
@@ -217,15 +225,14 @@ pub(super) fn active_before_the_process_runs(ground: &Ground) {
     }
     let group = ground.create("a", &wanted);
     let views = group.views();
-    let Some(view) = views.iter().find(|v| v.name.split(',').any(|c| c == "memory") || v.name.is_empty())
-    else {
+    let files = views.iter().map(|view| match view.version {
+        HierarchyVersion::V1 => view.source.join("memory.limit_in_bytes"),
+        HierarchyVersion::V2 => view.source.join("memory.max"),
+    });
+    let Some(file) = files.into_iter().find(|file| file.exists()) else {
         panic!("no memory hierarchy in {views:?}");
     };
-    let file = match view.version {
-        HierarchyVersion::V1 => "memory.limit_in_bytes",
-        HierarchyVersion::V2 => "memory.max",
-    };
-    let script = format!("cat '{}'; cat /proc/self/cgroup", view.source.join(file).display());
+    let script = format!("cat '{}'; cat /proc/self/cgroup", file.display());
     let output = Running::inside(&*group, "sh", &["-c", &script]).output();
     let mut lines = output.lines();
     assert_eq!(lines.next(), Some("67108864"));
