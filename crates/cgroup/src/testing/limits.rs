@@ -184,7 +184,15 @@ pub(super) fn missing_controllers_are_named(ground: &Ground) {
         ("net_prio", priority),
     ] {
         let Err(error) = ground.driver.validate(&limits) else { continue };
-        let Error::MissingController { controller, hint } = error else { panic!("{error}") };
+        let (controller, hint) = match error {
+            Error::MissingController { controller, hint } => (controller, hint),
+            // The controller is there, and this kernel has no such limit: what a create would say too.
+            Error::MissingFile { hint, .. } if name == "io" || name == "hugetlb" => {
+                assert!(!hint.is_empty());
+                continue;
+            }
+            other => panic!("{other}"),
+        };
         assert!(controller == name || (name == "io" && controller == "blkio"), "{controller}");
         assert!(!hint.is_empty());
         let result = ground.driver.create(&ground.path("a"), &limits);
