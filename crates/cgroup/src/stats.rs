@@ -50,7 +50,8 @@ pub struct PidsStats {
     pub limit: Option<u64>,
 }
 
-/// Input and output on all block devices together since the group was made, groups below included.
+/// Input and output on all block devices together since the group was made, groups below included. On v1 some kernels
+/// (6.1 is one, 6.18 is not) count only for groups that have a rate ([`crate::IoDeviceLimit`]).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct IoStats {

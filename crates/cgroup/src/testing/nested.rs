@@ -105,8 +105,9 @@ pub(super) fn shares_divide_one_cpu(ground: &Ground) {
         let now = used();
         [now[0] - before[0], now[1] - before[1]]
     };
-    eventually("a second of CPU time", || spent().iter().sum::<f64>() > 1e9);
+    eventually("two seconds of CPU time", || spent().iter().sum::<f64>() > 2e9);
     let [half, whole] = spent();
     let ratio = whole / half;
-    assert!((1.5..2.7).contains(&ratio), "512:1024 shares gave 1:{ratio:.2}");
+    // Wide, for an emulated processor has coarse ticks: only equal shares and a monopoly are out of it.
+    assert!((1.3..3.5).contains(&ratio), "512:1024 shares gave 1:{ratio:.2}");
 }
