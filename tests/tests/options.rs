@@ -78,7 +78,7 @@ fn file_systems_in_memory_have_their_size_and_options() {
         assert!(line("/dev/shm").contains("size=2048k"), "{seen}");
         let run = line("/run/x");
         assert!(!run.contains("noexec") && run.contains(" ro,"), "{run}");
-        let full = printed(mode, &options, "head -c 3000000 /dev/zero > /scratch/x 2>&1 || echo full");
+        let full = printed(mode, &options, "{ head -c 3000000 /dev/zero > /scratch/x; } 2>&1 || echo full");
         assert!(full.ends_with("full") && full.contains("No space left"), "{full}");
         refused(mode, &["--tmpfs", "/x:huge=always"], "tmpfs option");
         refused(mode, &["--tmpfs", "x"], "absolute path");

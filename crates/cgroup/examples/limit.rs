@@ -1,12 +1,13 @@
 //! Runs a command under a memory limit, and says what it used: `sudo cargo run --example limit -- 64M sort big-file`.
 //!
-//! Only `tinyd-cgroup` is used; the command is otherwise an ordinary child.
+//! The command cannot open the machine's disks either. Only `tinyd-cgroup` is used; the command is otherwise an ordinary
+//! child.
 #![allow(clippy::print_stderr, reason = "an example talks to its user")]
 
 use std::error::Error;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
-use tinyd_cgroup::{Cgroup, CgroupPath, Host, Limits, MemoryLimits};
+use tinyd_cgroup::{Cgroup, CgroupPath, DeviceAccess, DeviceKind, DeviceRule, Host, Limits, MemoryLimits};
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -16,6 +17,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let limit = size.strip_suffix('M').unwrap_or(size).parse::<i64>()? << 20;
     let limits = Limits {
         memory: MemoryLimits { limit_bytes: Some(limit), ..Default::default() },
+        devices: vec![DeviceRule::new(false, DeviceKind::Block, None, None, DeviceAccess::ALL)],
         ..Default::default()
     };
 
@@ -39,12 +41,17 @@ fn run(group: &dyn Cgroup, program: &str, args: &[String]) -> Result<ExitCode, B
     unsafe {
         command.pre_exec(move || handle.join(true).map_err(|e| std::io::Error::from_raw_os_error(e.errno)));
     }
+    let mut oom = group.watch_oom()?;
     let status = command.status()?;
     let stats = group.stats()?;
+    if oom.take()? {
+        eprintln!("it ran out of memory");
+    }
     eprintln!(
-        "{status}; {} ms of CPU time, {} KiB still charged, killed for memory: {}",
+        "{status}; {} ms of CPU time, {} KiB at most, {} KiB written to disks, killed for memory: {}",
         stats.cpu.usage_ns.unwrap_or(0) / 1_000_000,
-        stats.memory.usage_bytes.unwrap_or(0) / 1024,
+        stats.memory.peak_bytes.unwrap_or(0) / 1024,
+        stats.io.write_bytes.unwrap_or(0) / 1024,
         group.oom_kills()?,
     );
     Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(137)).unwrap_or(1)))

@@ -1,7 +1,7 @@
 //! One group's directory in one hierarchy, and the reading and writing of its files.
 
 use crate::error::{Error, Result, gone};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -72,13 +72,56 @@ impl Dir {
         value: &str,
         hint: &'static str,
     ) -> Result<()> {
+        let plain = |path: &Path, value: &str, errno: Errno| Error::Write {
+            path: path.to_owned(),
+            value: value.to_owned(),
+            source: errno.into(),
+        };
+        self.write_known_or(controller, name, value, hint, plain)
+    }
+
+    /// The same, where `refused` knows what another answer of the kernel means.
+    pub(crate) fn write_known_or(
+        &self,
+        controller: &'static str,
+        name: &str,
+        value: &str,
+        hint: &'static str,
+        refused: impl Fn(&Path, &str, Errno) -> Error,
+    ) -> Result<()> {
         match self.try_write(name, value) {
             Ok(()) => Ok(()),
             // Every group has cgroup.procs: without it, it is the group that is not there.
             Err(Errno::NOENT) if self.has("cgroup.procs") => {
                 Err(Error::MissingFile { controller, file: name.to_owned(), hint })
             }
-            Err(e) => Err(self.write_error(name, value, e)),
+            Err(e) => Err(refused(&self.file(name), value, e)),
+        }
+    }
+
+    /// Writes a file whose refusals `hint` may explain.
+    pub(crate) fn write_explained(
+        &self,
+        name: &str,
+        value: &str,
+        hint: impl Fn(Errno) -> Option<&'static str>,
+    ) -> Result<()> {
+        self.try_write(name, value).map_err(|e| self.explained(name, value, e, hint(e)))
+    }
+
+    /// The error of a refused value, with what it means where that is known.
+    pub(crate) fn explained(
+        &self,
+        name: &str,
+        value: &str,
+        errno: Errno,
+        hint: Option<&'static str>,
+    ) -> Error {
+        match hint {
+            Some(hint) => {
+                Error::Refused { path: self.file(name), value: value.to_owned(), hint, source: errno.into() }
+            }
+            None => self.write_error(name, value, errno),
         }
     }
 
@@ -138,6 +181,15 @@ impl Dir {
 
     /// The names of the groups directly below.
     pub(crate) fn children(&self) -> Result<Vec<String>> {
+        self.entries(FileType::Directory)
+    }
+
+    /// The names of the group's own files.
+    pub(crate) fn files(&self) -> Result<Vec<String>> {
+        self.entries(FileType::RegularFile)
+    }
+
+    fn entries(&self, wanted: FileType) -> Result<Vec<String>> {
         let failed = |e: Errno| Error::Read { path: self.path.clone(), source: e.into() };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = match rustix::fs::openat(&self.fd, ".", flags, Mode::empty()) {
@@ -147,7 +199,7 @@ impl Dir {
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::new(fd).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            if entry.file_type() != rustix::fs::FileType::Directory {
+            if entry.file_type() != wanted {
                 continue;
             }
             match entry.file_name().to_str() {
@@ -212,6 +264,7 @@ mod tests {
         let (folder, dir) = fake(&[("file", "")]);
         std::fs::create_dir(folder.path().join("a")).unwrap();
         assert_eq!(dir.children().unwrap(), ["a"]);
+        assert_eq!(dir.files().unwrap(), ["file"]);
         assert!(dir.child("a").unwrap().is_some());
         assert!(dir.child("b").unwrap().is_none());
         assert!(Dir::open(folder.path().join("b")).unwrap().is_none());

@@ -1,6 +1,6 @@
 //! The two traits, and the plain types that they exchange.
 
-use crate::{CgroupPath, JoinHandle, Limits, Result, Stats};
+use crate::{CgroupPath, JoinHandle, Limits, OomWatch, Result, Stats};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -52,6 +52,9 @@ pub trait CgroupDriver: Send + Sync {
     ///
     /// All or nothing: on an error every directory that was made is removed again.
     ///
+    /// A group below another one obeys it and counts for it. On v2 the one above then holds no processes itself (the
+    /// kernel's "no internal process constraint"): put them into the groups at the ends.
+    ///
     /// # Errors
     /// [`crate::Error::Exists`] when it is there in any hierarchy; those of [`validate`](Self::validate); the kernel's.
     fn create(&self, path: &CgroupPath, limits: &Limits) -> Result<Box<dyn Cgroup>>;
@@ -85,7 +88,8 @@ pub trait CgroupDriver: Send + Sync {
     /// Checks limits against the kernel's ranges and against what this host has, before any effect.
     ///
     /// # Errors
-    /// [`crate::Error::InvalidLimit`], [`crate::Error::MissingController`], [`crate::Error::MissingFile`].
+    /// [`crate::Error::InvalidLimit`], [`crate::Error::MissingController`], [`crate::Error::MissingFile`],
+    /// [`crate::Error::DeviceException`], [`crate::Error::DeviceFilter`].
     fn validate(&self, limits: &Limits) -> Result<()>;
 }
 
@@ -103,14 +107,15 @@ pub trait Cgroup: Send + Sync {
     /// The kernel's.
     fn join_handle(&self) -> Result<JoinHandle>;
 
-    /// Changes the limits that are `Some`; memory and memory+swap are written in the order that the kernel demands.
+    /// Changes the limits that are set; memory and memory+swap are written in the order that the kernel demands.
     /// Not all or nothing: what was written before an error stays.
     ///
     /// # Errors
     /// As for [`CgroupDriver::validate`], and the kernel's.
     fn apply(&self, limits: &Limits) -> Result<()>;
 
-    /// The limits as the kernel holds them now; `None` where the host has no such controller.
+    /// The limits as the kernel holds them now; `None` where the host has no such controller. Device rules cannot be
+    /// read back: they are empty.
     ///
     /// # Errors
     /// The kernel's.
@@ -178,6 +183,12 @@ pub trait Cgroup: Send + Sync {
     /// # Errors
     /// [`crate::Error::MissingController`] without the memory controller; the kernel's.
     fn oom_kills(&self) -> Result<u64>;
+
+    /// Tells from now on when the group runs out of memory.
+    ///
+    /// # Errors
+    /// [`crate::Error::MissingController`] without the memory controller; [`crate::Error::Watch`].
+    fn watch_oom(&self) -> Result<OomWatch>;
 
     /// Removes it with the groups below it, in all hierarchies. "Not found" is success. Goes on past errors and
     /// collects them. Processes that have just exited keep a group busy for a moment: it tries again for one second.

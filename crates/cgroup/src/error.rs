@@ -118,6 +118,51 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A file refused a value, for a reason that is known.
+    #[error("cannot write {value:?} to {}: {hint}", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// The value.
+        value: String,
+        /// Why, and what to do.
+        hint: &'static str,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The BPF program that stands for device rules on v2 could not be loaded or attached (bpf(2)).
+    #[error("cannot {operation} the device filter of the cgroup {}: {hint}", path.display())]
+    DeviceFilter {
+        /// `load`, `attach`, or what else was done.
+        operation: &'static str,
+        /// The group's directory; the hierarchy's root when it was only tried.
+        path: PathBuf,
+        /// What to do.
+        hint: &'static str,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// Device rules that v1 has no way to say: it knows one default and exceptions from it, and no exception from an
+    /// exception.
+    #[error(
+        "the device rule {rule} takes a part out of an earlier one, which cgroup v1 cannot do: list single devices \
+         instead, or use cgroup v2"
+    )]
+    DeviceException {
+        /// The later rule, with `allow` or `deny` before it.
+        rule: String,
+    },
+    /// Events of a group could not be listened to.
+    #[error("cannot watch {} for want of memory", path.display())]
+    Watch {
+        /// The file that tells of them.
+        path: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
     /// A file holds what this crate does not understand.
     #[error("cannot understand {text:?} in {}", path.display())]
     Parse {
@@ -184,10 +229,17 @@ impl Error {
     pub(crate) fn missing(controller: &str) -> Self {
         let hint = match controller {
             "memory" => "boot with cgroup_enable=memory and see that /proc/cgroups lists it".to_owned(),
-            "cpuset" | "cpu" | "cpuacct" | "pids" | "freezer" => format!(
-                "see whether /proc/cgroups lists it; on cgroup v1 mount it with mount -t cgroup -o {controller} \
-                 {controller} /sys/fs/cgroup/{controller}"
+            "net_cls" | "net_prio" => format!(
+                "cgroup v2 has none, so limit the link's traffic instead (tc, nft); where /proc/cgroups lists it, {}",
+                mount_v1(controller)
             ),
+            "io" => {
+                "see whether the root's cgroup.controllers lists it (CONFIG_BLK_CGROUP); v1 calls it blkio"
+                    .to_owned()
+            }
+            "cpuset" | "cpu" | "cpuacct" | "pids" | "freezer" | "blkio" | "devices" | "hugetlb" => {
+                format!("see whether /proc/cgroups lists it; on cgroup v1 {}", mount_v1(controller))
+            }
             _ => "see whether /proc/cgroups lists it".to_owned(),
         };
         Error::MissingController { controller: controller.to_owned(), hint }
@@ -212,10 +264,16 @@ impl Error {
             Error::Open { source, .. }
             | Error::Read { source, .. }
             | Error::Write { source, .. }
+            | Error::Refused { source, .. }
+            | Error::Watch { source, .. }
             | Error::Remove { source, .. } => gone(source),
             _ => false,
         }
     }
+}
+
+fn mount_v1(controller: &str) -> String {
+    format!("mount it with mount -t cgroup -o {controller} {controller} /sys/fs/cgroup/{controller}")
 }
 
 /// `ENOENT`, or `ENODEV`, which files of a removed group answer through descriptors opened before.
@@ -241,7 +299,10 @@ mod tests {
     fn pure_missing_names_the_controller_and_the_remedy() {
         let text = Error::missing("memory").to_string();
         assert!(text.contains("memory") && text.contains("cgroup_enable=memory"), "{text}");
-        assert!(Error::missing("pids").to_string().contains("mount -t cgroup -o pids"));
+        for controller in ["pids", "blkio", "devices", "hugetlb", "net_cls", "net_prio"] {
+            let text = Error::missing(controller).to_string();
+            assert!(text.contains(&format!("mount -t cgroup -o {controller} ")), "{text}");
+        }
     }
 
     #[test]

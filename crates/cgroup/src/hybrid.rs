@@ -4,6 +4,7 @@ use crate::driver::{Cgroup, CgroupDriver, HierarchyView, Version};
 use crate::error::{Error, Result};
 use crate::join::JoinHandle;
 use crate::limits::Limits;
+use crate::oom::OomWatch;
 use crate::path::CgroupPath;
 use crate::stats::Stats;
 use crate::tree::{self, Existing, Undo};
@@ -21,7 +22,8 @@ impl HybridDriver {
         Self { v1, v2 }
     }
 
-    /// The kernel gives each controller to one hierarchy: first asked is v1, and v2 for what it has not.
+    /// The kernel gives each controller to one hierarchy: first asked is v1, and v2 for what it has not. Where v1
+    /// has no `devices`, they are a filter on v2.
     fn split(&self, limits: &Limits) -> (Limits, Limits) {
         limits.split(|controller| self.v1.has(controller))
     }
@@ -72,9 +74,11 @@ impl CgroupDriver for HybridDriver {
 
     fn validate(&self, limits: &Limits) -> Result<()> {
         limits.check()?;
+        limits.check_host()?;
         let (of_v1, of_v2) = self.split(limits);
         self.v2.require(&of_v2)?;
-        self.v1.probe(&of_v1)
+        self.v1.probe(&of_v1)?;
+        self.v2.probe(&of_v2)
     }
 }
 
@@ -181,6 +185,10 @@ impl Cgroup for HybridGroup {
             return Ok(kills);
         }
         self.v2.as_ref().map_or(Ok(None), V2Group::oom)?.ok_or_else(|| Error::missing("memory"))
+    }
+
+    fn watch_oom(&self) -> Result<OomWatch> {
+        if self.v1.can("memory") { self.v1.watch_oom() } else { self.unified()?.watch_oom() }
     }
 
     fn remove(&self) -> Result<()> {

@@ -31,11 +31,13 @@ mod driver;
 mod error;
 mod flat;
 mod host;
+mod hugetlb;
 mod hybrid;
 mod join;
 mod kill;
 mod limits;
 mod mountinfo;
+mod oom;
 mod path;
 mod pids;
 mod stats;
@@ -49,7 +51,11 @@ pub use driver::{Cgroup, CgroupDriver, HierarchyVersion, HierarchyView, Version}
 pub use error::{Error, Result};
 pub use host::Host;
 pub use join::{JoinError, JoinHandle};
-pub use limits::{CpuLimits, Limits, MemoryLimits};
+pub use limits::{
+    CpuLimits, DeviceAccess, DeviceKind, DeviceRule, HugetlbLimit, IoDeviceLimit, IoLimits, Limits,
+    MemoryLimits, NetLimits, NetPriority,
+};
 pub use mountinfo::Hierarchy;
+pub use oom::OomWatch;
 pub use path::CgroupPath;
-pub use stats::{CpuStats, MemoryStats, PidsStats, Stats};
+pub use stats::{CpuStats, IoStats, MemoryStats, PidsStats, Pressure, PressureStats, Stall, Stats};

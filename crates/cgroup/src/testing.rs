@@ -3,14 +3,18 @@
 //! What a host cannot do (a controller that is not there) is part of the contract too: it must be refused before any
 //! effect, by an error that names it.
 
+mod devices;
+mod events;
+mod io;
 mod kill;
 mod life;
 mod limits;
 #[cfg(test)]
 mod native;
+mod nested;
 mod processes;
 
-use crate::{Cgroup, CgroupDriver, CgroupPath, Error, Limits};
+use crate::{Cgroup, CgroupDriver, CgroupPath, Error, HierarchyVersion, HierarchyView, Limits};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
@@ -33,6 +37,7 @@ pub fn conformance(make: &dyn Fn() -> Box<dyn CgroupDriver>) {
         life::prune_spares_what_is_used,
         life::survives_a_parent_that_vanishes,
         limits::written_and_read_back,
+        limits::files_hold_the_values,
         limits::memory_and_swap_up_and_down,
         limits::missing_controllers_are_named,
         limits::cpuset_is_seeded_and_can_come_later,
@@ -48,6 +53,17 @@ pub fn conformance(make: &dyn Fn() -> Box<dyn CgroupDriver>) {
         kill::takes_frozen_ones,
         kill::takes_those_that_fork,
         kill::remove_waits_for_the_dying,
+        devices::only_what_is_allowed_opens,
+        devices::rules_are_replaced,
+        devices::groups_below_obey,
+        devices::exceptions_are_kept_or_refused,
+        io::rates_are_held_and_counted,
+        nested::memory_of_the_parent_holds,
+        nested::pids_and_cpus_of_the_parent_hold,
+        nested::killed_and_removed_as_one,
+        nested::shares_divide_one_cpu,
+        events::oom_is_told_of,
+        events::pressure_is_shown,
     ];
     for case in cases {
         let ground = Ground::new(make());
@@ -84,6 +100,13 @@ impl Ground {
         self.create(below, &Limits::default())
     }
 
+    /// Whether a group that has others below it may hold processes itself: on v2 not where it gives them controllers.
+    fn inner_holds(group: &dyn Cgroup) -> bool {
+        let controls = |v: HierarchyView| std::fs::read_to_string(v.source.join("cgroup.subtree_control"));
+        let of_v2 = group.views().into_iter().filter(|v| v.version == HierarchyVersion::V2);
+        of_v2.map(controls).all(|text| must(text).trim().is_empty())
+    }
+
     fn can(&self, limits: &Limits) -> bool {
         self.driver.validate(limits).is_ok()
     }
@@ -104,6 +127,7 @@ struct Running(Child);
 
 impl Running {
     /// Starts a command that joins the group by itself before its exec.
+    #[track_caller]
     #[allow(unsafe_code, clippy::disallowed_methods, reason = "the way in that is tested is the child's own")]
     fn inside(group: &dyn Cgroup, program: &str, args: &[&str]) -> Self {
         let handle = must(group.join_handle());

@@ -1,16 +1,20 @@
 //! Version 1: one directory per hierarchy (Documentation/admin-guide/cgroup-v1).
 
+mod blkio;
 mod cpu;
 mod cpuacct;
 mod cpuset;
+mod devices;
 mod freezer;
 mod group;
 mod memory;
+mod net;
 
 use crate::dir::Dir;
-use crate::driver::{Cgroup, CgroupDriver, Version};
+use crate::driver::{Cgroup, CgroupDriver, HierarchyVersion, Version};
 use crate::error::{Error, Result};
-use crate::limits::Limits;
+use crate::hugetlb;
+use crate::limits::{IoLimits, Limits};
 use crate::mountinfo::Hierarchy;
 use crate::path::CgroupPath;
 use crate::tree::{self, Existing, Undo};
@@ -19,7 +23,10 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 /// Controllers whose hierarchies every group is made in: they limit, and they count.
-const ALWAYS: [&str; 4] = ["cpu", "cpuacct", "memory", "pids"];
+const ALWAYS: [&str; 5] = ["cpu", "cpuacct", "memory", "pids", "blkio"];
+
+/// Controllers in whose hierarchies a group is made when a limit asks for it.
+const ASKED_FOR: [&str; 5] = ["cpuset", "devices", "hugetlb", "net_cls", "net_prio"];
 
 /// A hierarchy in which groups are made.
 #[derive(Debug)]
@@ -27,6 +34,21 @@ pub(crate) struct Managed {
     hierarchy: Hierarchy,
     /// Else only when a limit asks for it: each hierarchy costs a mkdir and a write in every start.
     always: bool,
+}
+
+impl Managed {
+    /// `controller` by its name on v2, as [`Limits::controllers`] gives it.
+    fn carries(&self, controller: &str) -> bool {
+        self.hierarchy.has(name(controller))
+    }
+}
+
+fn name(controller: &str) -> &str {
+    if controller == "io" { "blkio" } else { controller }
+}
+
+fn missing(controller: &str) -> Error {
+    Error::missing(name(controller))
 }
 
 /// The driver over all v1 hierarchies.
@@ -39,26 +61,27 @@ impl V1Driver {
     pub(crate) fn new(hierarchies: &[Hierarchy], freezer: bool) -> Self {
         let managed = hierarchies.iter().filter_map(|hierarchy| {
             let always = ALWAYS.iter().any(|c| hierarchy.has(c)) || (freezer && hierarchy.has("freezer"));
-            (always || hierarchy.has("cpuset")).then(|| Managed { hierarchy: hierarchy.clone(), always })
+            (always || ASKED_FOR.iter().any(|c| hierarchy.has(c)))
+                .then(|| Managed { hierarchy: hierarchy.clone(), always })
         });
         Self { managed: managed.collect() }
     }
 
     pub(crate) fn has(&self, controller: &str) -> bool {
-        self.managed.iter().any(|m| m.hierarchy.has(controller))
+        self.managed.iter().any(|m| m.carries(controller))
     }
 
     pub(crate) fn require(&self, limits: &Limits) -> Result<()> {
         match limits.controllers().into_iter().find(|c| !self.has(c)) {
-            Some(controller) => Err(Error::missing(controller)),
+            Some(controller) => Err(missing(controller)),
             None => Ok(()),
         }
     }
 
-    /// Looks for files that kernels may lack, in the hierarchies' roots.
+    /// Looks for files that kernels may lack, in the hierarchies' roots, and for what v1 cannot say.
     pub(crate) fn probe(&self, limits: &Limits) -> Result<()> {
         let root = |controller| {
-            let managed = self.managed.iter().find(|m| m.hierarchy.has(controller));
+            let managed = self.managed.iter().find(|m| m.carries(controller));
             managed.map(|m| Dir::open_existing(m.hierarchy.mountpoint().to_owned())).transpose()
         };
         if limits.memory.swap_bytes.is_some()
@@ -71,7 +94,17 @@ impl V1Driver {
         {
             cpu::probe_quota(&dir)?;
         }
-        Ok(())
+        if limits.io != IoLimits::default()
+            && let Some(dir) = root("io")?
+        {
+            blkio::probe(&dir, &limits.io)?;
+        }
+        if !limits.hugetlb.is_empty()
+            && let Some(dir) = root("hugetlb")?
+        {
+            hugetlb::probe(&dir, HierarchyVersion::V1, &limits.hugetlb)?;
+        }
+        devices::probe(&limits.devices)
     }
 
     pub(crate) fn make(
@@ -82,13 +115,16 @@ impl V1Driver {
         undo: &mut Undo,
     ) -> Result<V1Group> {
         let mut dirs = Vec::with_capacity(self.managed.len());
+        let asked = limits.controllers();
         for managed in self.managed.iter() {
             let cpuset = managed.hierarchy.has("cpuset");
-            if !(managed.always || (cpuset && limits.needs_cpuset())) {
+            let root = managed.hierarchy.mountpoint();
+            // Below a group that is in a hierarchy everything is, or it would escape what that one sets.
+            let above = || path.parent().is_some_and(|p| p.below(root).is_dir());
+            if !(managed.always || asked.iter().any(|c| managed.carries(c)) || above()) {
                 dirs.push(OnceLock::new());
                 continue;
             }
-            let root = managed.hierarchy.mountpoint();
             let dir = tree::make(root, path, existing, undo)?;
             if cpuset {
                 cpuset::seed(root, path)?;
@@ -158,6 +194,7 @@ impl CgroupDriver for V1Driver {
 
     fn validate(&self, limits: &Limits) -> Result<()> {
         limits.check()?;
+        limits.check_host()?;
         self.require(limits)?;
         self.probe(limits)
     }

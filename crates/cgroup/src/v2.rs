@@ -1,10 +1,14 @@
 //! Version 2: one directory (Documentation/admin-guide/cgroup-v2.rst).
 
+mod bpf;
 mod core;
 mod cpu;
 mod cpuset;
+mod devices;
 mod group;
+mod io;
 mod memory;
+mod pressure;
 mod subtree;
 
 use crate::dir::Dir;
@@ -27,7 +31,12 @@ pub(crate) enum Place {
 }
 
 /// Switched on for every group where the host has them: they limit, and they count.
-const ALWAYS: [&str; 3] = ["cpu", "memory", "pids"];
+const ALWAYS: [&str; 4] = ["cpu", "memory", "pids", "io"];
+
+/// The controllers that limits need switched on. `devices` is none on v2: every group takes a filter.
+fn switched(limits: &Limits) -> Vec<&'static str> {
+    limits.controllers().into_iter().filter(|c| *c != "devices").collect()
+}
 
 /// The driver over the unified hierarchy.
 #[derive(Debug, Clone)]
@@ -67,13 +76,21 @@ impl V2Driver {
     }
 
     pub(crate) fn require(&self, limits: &Limits) -> Result<()> {
-        for controller in limits.controllers() {
+        for controller in switched(limits) {
             if !self.controllers()?.iter().any(|c| c == controller) {
                 return Err(Error::missing(controller));
             }
             subtree::check_root(self, controller)?;
         }
         Ok(())
+    }
+
+    /// Has the kernel check the device rules' program, which is all of them that can fail before there is a group.
+    pub(crate) fn probe(&self, limits: &Limits) -> Result<()> {
+        if limits.devices.is_empty() {
+            return Ok(());
+        }
+        devices::probe(self.root(), &limits.devices)
     }
 
     pub(crate) fn make(
@@ -86,11 +103,11 @@ impl V2Driver {
         let dir = tree::make(self.root(), path, existing, undo)?;
         let group = V2Group::new(path.clone(), dir, self.clone());
         let mut counted = Vec::new();
-        if self.place() == Place::Alone && existing == Existing::Refuse {
+        if existing == Existing::Refuse {
             let have = self.controllers()?;
             counted.extend(ALWAYS.into_iter().filter(|c| have.iter().any(|h| h == c)));
         }
-        subtree::enable(self, path, group.dir(), &limits.controllers(), &counted)?;
+        subtree::enable(self, path, group.dir(), &switched(limits), &counted)?;
         group.write(limits)?;
         Ok(group)
     }
@@ -142,6 +159,8 @@ impl CgroupDriver for V2Driver {
 
     fn validate(&self, limits: &Limits) -> Result<()> {
         limits.check()?;
-        self.require(limits)
+        limits.check_host()?;
+        self.require(limits)?;
+        self.probe(limits)
     }
 }

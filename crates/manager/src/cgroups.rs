@@ -113,6 +113,7 @@ fn limits(resources: &Resources) -> Limits {
             Some(most) => Some(most),
             None => Some(DEFAULT_PIDS),
         },
+        ..Default::default()
     }
 }
 

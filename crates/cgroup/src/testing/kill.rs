@@ -7,8 +7,10 @@ pub(super) fn takes_the_whole_tree(ground: &Ground) {
     let group = ground.group("a");
     let nested = ground.group("a/b/c");
     must(group.kill());
+    let beside = ground.group("a/beside");
+    let inner = if Ground::inner_holds(&*group) { &group } else { &beside };
     let mut children = [
-        Running::inside(&*group, "sh", &["-c", "sleep 100 & sleep 100 & wait"]),
+        Running::inside(&**inner, "sh", &["-c", "sleep 100 & sleep 100 & wait"]),
         Running::inside(&*nested, "sleep", &["100"]),
     ];
     let bystander = ground.group("other");

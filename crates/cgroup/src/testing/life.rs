@@ -61,7 +61,7 @@ pub(super) fn a_failure_leaves_nothing(ground: &Ground) {
     let impossible =
         Limits { cpu: CpuLimits { cpus: Some("8190".into()), ..Default::default() }, ..Default::default() };
     if ground.can(&impossible) {
-        assert!(matches!(ground.driver.create(&ground.path("p/q"), &impossible), Err(Error::Write { .. })));
+        assert!(matches!(ground.driver.create(&ground.path("p/q"), &impossible), Err(Error::Refused { .. })));
         assert_eq!(must(ground.driver.children(&ground.root)), ["model"]);
     }
 }

@@ -6,6 +6,7 @@ use crate::flat;
 use crate::limits::CpuLimits;
 use crate::stats::CpuStats;
 use rustix::io::Errno;
+use std::path::Path;
 
 const SHARES: &str = "cpu.shares";
 const QUOTA: &str = "cpu.cfs_quota_us";
@@ -23,7 +24,7 @@ pub(super) fn write(dir: &Dir, cpu: &CpuLimits) -> Result<()> {
     if let Some(shares) = cpu.shares {
         dir.write_known("cpu", SHARES, &shares.to_string(), "use a kernel with CONFIG_FAIR_GROUP_SCHED")?;
     }
-    let write = |name, value: &str| dir.write_known("cpu", name, value, NO_QUOTA);
+    let write = |name, value: &str| dir.write_known_or("cpu", name, value, NO_QUOTA, refused);
     let quota = cpu.quota_us.map(|q| q.to_string());
     if let Some(period) = cpu.period_us {
         let period = period.to_string();
@@ -35,10 +36,21 @@ pub(super) fn write(dir: &Dir, cpu: &CpuLimits) -> Result<()> {
                 return write(PERIOD, &period);
             }
             (Err(Errno::NOENT), _) => return write(PERIOD, &period),
-            (Err(e), _) => return Err(dir.write_error(PERIOD, &period, e)),
+            (Err(e), _) => return Err(refused(&dir.file(PERIOD), &period, e)),
         }
     }
     quota.map_or(Ok(()), |quota| write(QUOTA, &quota))
+}
+
+fn refused(path: &Path, value: &str, errno: Errno) -> Error {
+    let (path, value, source) = (path.to_owned(), value.to_owned(), errno.into());
+    match errno {
+        Errno::INVAL => {
+            let hint = "a group cannot have a larger share of CPU time than the group above: lower it, or raise that";
+            Error::Refused { path, value, hint, source }
+        }
+        _ => Error::Write { path, value, source },
+    }
 }
 
 pub(super) fn read(dir: &Dir, cpu: &mut CpuLimits) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use crate::dir::Dir;
 use crate::error::Result;
-use crate::limits::CpuLimits;
+use crate::limits::{CpuLimits, cpuset_hint};
 use crate::path::CgroupPath;
 use std::path::Path;
 
@@ -31,7 +31,7 @@ pub(super) fn seed(root: &Path, path: &CgroupPath) -> Result<()> {
 pub(super) fn write(dir: &Dir, cpu: &CpuLimits) -> Result<()> {
     for (name, list) in [(CPUS, &cpu.cpus), (MEMS, &cpu.mems)] {
         if let Some(list) = list {
-            dir.write(name, list)?;
+            dir.write_explained(name, list, cpuset_hint)?;
         }
     }
     Ok(())

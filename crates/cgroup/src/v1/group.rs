@@ -1,12 +1,14 @@
 //! A group in the v1 hierarchies.
 
-use super::{Managed, cpu, cpuacct, cpuset, freezer, memory};
+use super::{Managed, blkio, cpu, cpuacct, cpuset, devices, freezer, memory, missing, net};
 use crate::dir::Dir;
 use crate::driver::{Cgroup, HierarchyVersion, HierarchyView};
 use crate::error::{Error, Result};
+use crate::hugetlb;
 use crate::join::JoinHandle;
 use crate::kill::kill_listed;
 use crate::limits::Limits;
+use crate::oom::OomWatch;
 use crate::path::CgroupPath;
 use crate::pids;
 use crate::stats::Stats;
@@ -44,44 +46,39 @@ impl V1Group {
 
     /// Whether the host has the controller on v1, be the group in its hierarchy or not.
     pub(crate) fn can(&self, controller: &str) -> bool {
-        self.managed.iter().any(|m| m.hierarchy.has(controller))
+        self.managed.iter().any(|m| m.carries(controller))
     }
 
     fn find(&self, controller: &str) -> Option<&Dir> {
-        let at = self.managed.iter().position(|m| m.hierarchy.has(controller))?;
+        let at = self.managed.iter().position(|m| m.carries(controller))?;
         self.dirs[at].get()
     }
 
     fn get(&self, controller: &str) -> Result<&Dir> {
-        self.find(controller).ok_or_else(|| Error::missing(controller))
+        self.find(controller).ok_or_else(|| missing(controller))
     }
 
     /// Writes limits that were checked.
     pub(crate) fn write(&self, limits: &Limits) -> Result<()> {
-        for controller in limits.controllers() {
-            match controller {
-                "cpu" => cpu::write(self.get("cpu")?, &limits.cpu)?,
-                "cpuset" => cpuset::write(self.get("cpuset")?, &limits.cpu)?,
-                "memory" => memory::write(self.get("memory")?, &limits.memory)?,
-                _ => pids::write(self.get("pids")?, limits.pids_max)?,
-            }
-        }
-        Ok(())
+        limits.controllers().into_iter().try_for_each(|c| write_one(self.get(c)?, c, limits))
     }
 
-    /// Puts the group, with its processes, into a hierarchy in which it is not yet.
-    fn extend_to(&self, controller: &str) -> Result<()> {
-        let Some(at) = self.managed.iter().position(|m| m.hierarchy.has(controller)) else {
-            return Err(Error::missing(controller));
+    /// Puts the group into a hierarchy in which it is not yet: first its limits, then its processes.
+    fn extend_to(&self, controller: &str, limits: &Limits) -> Result<()> {
+        let Some(at) = self.managed.iter().position(|m| m.carries(controller)) else {
+            return Err(missing(controller));
         };
-        if self.dirs[at].get().is_some() {
+        if self.managed[at].always || self.dirs[at].get().is_some() {
             return Ok(());
         }
         let root = self.managed[at].hierarchy.mountpoint();
         let pids = self.listed()?;
         let mut undo = Undo::default();
         let dir = tree::make(root, &self.path, Existing::Take, &mut undo)?;
-        cpuset::seed(root, &self.path)?;
+        if self.managed[at].hierarchy.has("cpuset") {
+            cpuset::seed(root, &self.path)?;
+        }
+        write_one(&dir, controller, limits)?;
         for pid in pids {
             match dir.try_write("cgroup.procs", &pid.to_string()) {
                 // It exited meanwhile.
@@ -136,6 +133,21 @@ impl V1Group {
     }
 }
 
+fn write_one(dir: &Dir, controller: &str, limits: &Limits) -> Result<()> {
+    match controller {
+        "cpu" => cpu::write(dir, &limits.cpu),
+        "cpuset" => cpuset::write(dir, &limits.cpu),
+        "memory" => memory::write(dir, &limits.memory),
+        "pids" => pids::write(dir, limits.pids_max),
+        "io" => blkio::write(dir, &limits.io),
+        "devices" => devices::write(dir, &limits.devices),
+        "hugetlb" => hugetlb::write(dir, HierarchyVersion::V1, &limits.hugetlb),
+        "net_cls" => net::write_class(dir, limits.net.class_id),
+        "net_prio" => net::write_priorities(dir, &limits.net.priorities),
+        other => Err(missing(other)),
+    }
+}
+
 impl Cgroup for V1Group {
     fn path(&self) -> &CgroupPath {
         &self.path
@@ -149,9 +161,12 @@ impl Cgroup for V1Group {
 
     fn apply(&self, limits: &Limits) -> Result<()> {
         limits.check()?;
-        if limits.needs_cpuset() {
-            self.extend_to("cpuset")?;
+        let needed = limits.controllers();
+        if let Some(controller) = needed.iter().find(|c| !self.can(c)) {
+            return Err(missing(controller));
         }
+        devices::probe(&limits.devices)?;
+        needed.into_iter().try_for_each(|c| self.extend_to(c, limits))?;
         self.write(limits)
     }
 
@@ -168,6 +183,18 @@ impl Cgroup for V1Group {
         }
         if let Some(dir) = self.find("pids") {
             limits.pids_max = pids::read(dir)?;
+        }
+        if let Some(dir) = self.find("io") {
+            limits.io = blkio::read(dir)?;
+        }
+        if let Some(dir) = self.find("hugetlb") {
+            limits.hugetlb = hugetlb::read(dir, HierarchyVersion::V1)?;
+        }
+        if let Some(dir) = self.find("net_cls") {
+            limits.net.class_id = net::read_class(dir)?;
+        }
+        if let Some(dir) = self.find("net_prio") {
+            limits.net.priorities = net::read_priorities(dir)?;
         }
         Ok(limits)
     }
@@ -228,11 +255,18 @@ impl Cgroup for V1Group {
         if let Some(dir) = self.find("pids") {
             stats.pids = pids::stats(dir)?;
         }
+        if let Some(dir) = self.find("io") {
+            stats.io = blkio::stats(dir)?;
+        }
         Ok(stats)
     }
 
     fn oom_kills(&self) -> Result<u64> {
         memory::oom_kills(self.get("memory")?)
+    }
+
+    fn watch_oom(&self) -> Result<OomWatch> {
+        OomWatch::v1(self.get("memory")?)
     }
 
     fn remove(&self) -> Result<()> {

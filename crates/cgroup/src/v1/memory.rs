@@ -30,6 +30,7 @@ pub(super) fn write(dir: &Dir, memory: &MemoryLimits) -> Result<()> {
     let mut swap_written = false;
     if let Some(limit) = memory.limit_bytes {
         let limit = limit.to_string();
+        let in_use = "the group uses more than that and it cannot be taken away: stop processes first";
         match (dir.try_write(LIMIT, &limit), &swap) {
             (Ok(()), _) => {}
             (Err(Errno::INVAL), Some(swap)) => {
@@ -44,6 +45,7 @@ pub(super) fn write(dir: &Dir, memory: &MemoryLimits) -> Result<()> {
                     reason: "it is above the group's memory and swap limit, which must be raised with it",
                 });
             }
+            (Err(Errno::BUSY), _) => return Err(dir.explained(LIMIT, &limit, Errno::BUSY, Some(in_use))),
             (Err(e), _) => return Err(dir.write_error(LIMIT, &limit, e)),
         }
     }
@@ -72,12 +74,15 @@ fn signed(value: u64) -> i64 {
 pub(super) fn stats(dir: &Dir) -> Result<MemoryStats> {
     let usage = dir.number("memory.usage_in_bytes")?;
     let text = dir.read_if_there("memory.stat")?.unwrap_or_default();
-    let [cache, inactive, swap] = flat::values(&text, ["total_cache", "total_inactive_file", "total_swap"]);
+    let keys = ["total_cache", "total_inactive_file", "total_swap", "total_shmem"];
+    let [cache, inactive, swap, shmem] = flat::values(&text, keys);
     Ok(MemoryStats {
         usage_bytes: usage,
         cache_bytes: cache,
         working_set_bytes: usage.map(|u| u.saturating_sub(inactive.unwrap_or(0))),
+        shmem_bytes: shmem,
         swap_bytes: swap,
+        peak_bytes: dir.number("memory.max_usage_in_bytes")?,
         limit_bytes: dir.number(LIMIT)?.filter(|limit| *limit < UNLIMITED),
     })
 }
@@ -132,7 +137,8 @@ mod tests {
     fn pure_stats_and_oom_kills_of_the_whole_tree() {
         let (folder, dir) = fake(&[
             ("memory.usage_in_bytes", "100\n"),
-            ("memory.stat", "inactive_file 1\ntotal_cache 40\ntotal_inactive_file 30\n"),
+            ("memory.stat", "inactive_file 1\ntotal_cache 40\ntotal_inactive_file 30\ntotal_shmem 8\n"),
+            ("memory.max_usage_in_bytes", "150\n"),
             (LIMIT, "200\n"),
             ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n"),
         ]);
@@ -142,7 +148,9 @@ mod tests {
             usage_bytes: Some(100),
             cache_bytes: Some(40),
             working_set_bytes: Some(70),
+            shmem_bytes: Some(8),
             swap_bytes: None,
+            peak_bytes: Some(150),
             limit_bytes: Some(200),
         };
         assert_eq!(stats(&dir).unwrap(), expected);

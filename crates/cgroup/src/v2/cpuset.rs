@@ -2,7 +2,7 @@
 
 use crate::dir::Dir;
 use crate::error::Result;
-use crate::limits::CpuLimits;
+use crate::limits::{CpuLimits, cpuset_hint};
 
 const CPUS: &str = "cpuset.cpus";
 const MEMS: &str = "cpuset.mems";
@@ -10,7 +10,7 @@ const MEMS: &str = "cpuset.mems";
 pub(super) fn write(dir: &Dir, cpu: &CpuLimits) -> Result<()> {
     for (name, list) in [(CPUS, &cpu.cpus), (MEMS, &cpu.mems)] {
         if let Some(list) = list {
-            dir.write(name, list)?;
+            dir.write_explained(name, list, cpuset_hint)?;
         }
     }
     Ok(())

@@ -1,12 +1,14 @@
 //! A group in the unified hierarchy.
 
-use super::{Place, V2Driver, core, cpu, cpuset, memory, subtree};
+use super::{Place, V2Driver, core, cpu, cpuset, devices, io, memory, pressure, subtree, switched};
 use crate::dir::Dir;
 use crate::driver::{Cgroup, HierarchyVersion, HierarchyView};
 use crate::error::{Error, Result};
+use crate::hugetlb;
 use crate::join::JoinHandle;
 use crate::kill::kill_listed;
 use crate::limits::Limits;
+use crate::oom::OomWatch;
 use crate::path::CgroupPath;
 use crate::pids;
 use crate::stats::Stats;
@@ -33,15 +35,17 @@ impl V2Group {
 
     /// Writes limits that were checked, whose controllers are on.
     pub(super) fn write(&self, limits: &Limits) -> Result<()> {
-        for controller in limits.controllers() {
-            match controller {
-                "cpu" => cpu::write(&self.dir, &limits.cpu)?,
-                "cpuset" => cpuset::write(&self.dir, &limits.cpu)?,
-                "memory" => memory::write(&self.dir, &limits.memory)?,
-                _ => pids::write(&self.dir, limits.pids_max)?,
-            }
-        }
-        Ok(())
+        let dir = &self.dir;
+        limits.controllers().into_iter().try_for_each(|controller| match controller {
+            "cpu" => cpu::write(dir, &limits.cpu),
+            "cpuset" => cpuset::write(dir, &limits.cpu),
+            "memory" => memory::write(dir, &limits.memory),
+            "pids" => pids::write(dir, limits.pids_max),
+            "io" => io::write(dir, &limits.io),
+            "devices" => devices::write(dir, &limits.devices),
+            "hugetlb" => hugetlb::write(dir, HierarchyVersion::V2, &limits.hugetlb),
+            other => Err(Error::missing(other)),
+        })
     }
 
     fn listed(&self) -> Result<BTreeSet<u32>> {
@@ -98,7 +102,7 @@ impl Cgroup for V2Group {
     fn apply(&self, limits: &Limits) -> Result<()> {
         limits.check()?;
         self.driver.require(limits)?;
-        subtree::enable(&self.driver, &self.path, &self.dir, &limits.controllers(), &[])?;
+        subtree::enable(&self.driver, &self.path, &self.dir, &switched(limits), &[])?;
         self.write(limits)
     }
 
@@ -107,6 +111,8 @@ impl Cgroup for V2Group {
         cpu::read(&self.dir, &mut limits.cpu)?;
         cpuset::read(&self.dir, &mut limits.cpu)?;
         limits.pids_max = pids::read(&self.dir)?;
+        limits.io = io::read(&self.dir)?;
+        limits.hugetlb = hugetlb::read(&self.dir, HierarchyVersion::V2)?;
         Ok(limits)
     }
 
@@ -161,11 +167,20 @@ impl Cgroup for V2Group {
             memory: memory::stats(&self.dir)?,
             pids: pids::stats(&self.dir)?,
             oom_kills: self.oom()?,
+            io: io::stats(&self.dir)?,
+            pressure: pressure::stats(&self.dir)?,
         })
     }
 
     fn oom_kills(&self) -> Result<u64> {
         self.oom()?.ok_or_else(|| Error::missing("memory"))
+    }
+
+    fn watch_oom(&self) -> Result<OomWatch> {
+        if !self.dir.has("memory.events") && self.dir.has("cgroup.procs") {
+            return Err(Error::missing("memory"));
+        }
+        OomWatch::v2(&self.dir)
     }
 
     fn remove(&self) -> Result<()> {

@@ -64,12 +64,14 @@ pub(super) fn read(dir: &Dir) -> Result<MemoryLimits> {
 pub(super) fn stats(dir: &Dir) -> Result<MemoryStats> {
     let Some(usage) = dir.number("memory.current")? else { return Ok(MemoryStats::default()) };
     let text = dir.read_if_there("memory.stat")?.unwrap_or_default();
-    let [cache, inactive] = flat::values(&text, ["file", "inactive_file"]);
+    let [cache, inactive, shmem] = flat::values(&text, ["file", "inactive_file", "shmem"]);
     Ok(MemoryStats {
         usage_bytes: Some(usage),
         cache_bytes: cache,
         working_set_bytes: Some(usage.saturating_sub(inactive.unwrap_or(0))),
+        shmem_bytes: shmem,
         swap_bytes: dir.number("memory.swap.current")?,
+        peak_bytes: dir.number("memory.peak")?,
         limit_bytes: dir.number_or_max(MAX)?.flatten(),
     })
 }
@@ -123,7 +125,8 @@ mod tests {
     fn pure_stats_and_oom_kills() {
         let (_folder, dir) = fake(&[
             ("memory.current", "100\n"),
-            ("memory.stat", "file 40\ninactive_file 30\n"),
+            ("memory.stat", "file 40\nshmem 8\ninactive_file 30\n"),
+            ("memory.peak", "150\n"),
             (MAX, "200\n"),
             ("memory.events", "low 0\nmax 9\noom 3\noom_kill 2\noom_group_kill 0\n"),
         ]);
@@ -132,6 +135,7 @@ mod tests {
             (stats.working_set_bytes, stats.cache_bytes, stats.limit_bytes),
             (Some(70), Some(40), Some(200))
         );
+        assert_eq!((stats.shmem_bytes, stats.peak_bytes), (Some(8), Some(150)));
         assert_eq!(oom_kills(&dir).unwrap(), Some(2));
         let (_folder, dir) = fake(&[]);
         assert_eq!((super::stats(&dir).unwrap(), oom_kills(&dir).unwrap()), (MemoryStats::default(), None));
