@@ -119,7 +119,7 @@ impl Dir {
     ) -> Error {
         match hint {
             Some(hint) => {
-                Error::Refused { path: self.file(name), value: value.to_owned(), hint, source: errno.into() }
+                Error::Refused { path: self.file(name), value: value.into(), hint, source: errno.into() }
             }
             None => self.write_error(name, value, errno),
         }

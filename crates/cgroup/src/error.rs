@@ -124,7 +124,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// The value.
-        value: String,
+        value: Box<str>,
         /// Why, and what to do.
         hint: &'static str,
         /// The kernel's answer.

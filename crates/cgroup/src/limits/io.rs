@@ -135,7 +135,7 @@ pub(crate) fn refused(path: &Path, value: &str, errno: rustix::io::Errno) -> Err
         Errno::INVAL | Errno::RANGE => "the disk does not take such a value",
         _ => return Error::Write { path: path.to_owned(), value: value.to_owned(), source: errno.into() },
     };
-    Error::Refused { path: path.to_owned(), value: value.to_owned(), hint, source: errno.into() }
+    Error::Refused { path: path.to_owned(), value: value.into(), hint, source: errno.into() }
 }
 
 #[cfg(test)]

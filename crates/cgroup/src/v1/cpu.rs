@@ -47,7 +47,7 @@ fn refused(path: &Path, value: &str, errno: Errno) -> Error {
     match errno {
         Errno::INVAL => {
             let hint = "a group cannot have a larger share of CPU time than the group above: lower it, or raise that";
-            Error::Refused { path, value, hint, source }
+            Error::Refused { path, value: value.into(), hint, source }
         }
         _ => Error::Write { path, value, source },
     }
