@@ -106,7 +106,7 @@ impl Overlay<'_> {
             match set_layer(context, "lowerdir+", layer) {
                 Ok(()) => {}
                 // Before Linux 6.8 all lowers are one option.
-                Err(Errno::INVAL) => {
+                Err(Errno::INVAL | Errno::OPNOTSUPP) => {
                     let names: Vec<_> = layers.iter().map(by_descriptor).collect();
                     return fsconfig_set_string(context, "lowerdir", names.join(":"))
                         .map_err(Error::path("use as lowerdir", lower));
@@ -137,6 +137,10 @@ impl Overlay<'_> {
 fn set_layer(context: &OwnedFd, option: &str, layer: &OwnedFd) -> std::result::Result<(), Errno> {
     match fsconfig_set_fd(context, option, layer.as_fd()) {
         Err(Errno::INVAL) => fsconfig_set_string(context, option, by_descriptor(layer)),
+        // Before 6.5 overlay takes strings alone, and those of any name: an unknown one fails when all is set.
+        Err(Errno::OPNOTSUPP) if option != "lowerdir+" => {
+            fsconfig_set_string(context, option, by_descriptor(layer))
+        }
         result => result,
     }
 }

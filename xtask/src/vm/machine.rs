@@ -119,7 +119,9 @@ impl Machine {
         let console = boot.folder.join(format!("{log}.log"));
         // What an earlier machine said is not this one's.
         fs::write(&console, "").with_context(|| format!("{} cannot be written", console.display()))?;
-        let mut command = Command::new("qemu-system-x86_64");
+        let mut command = Command::new("setpriv");
+        // When this program is killed, nobody else would end a guest that hangs.
+        command.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
         command.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-machine", "pc"]);
         command.args(["-cpu", "max", "-m", "2048", "-smp", "2", "-accel"]);
         command.arg(match accelerator {
@@ -133,7 +135,7 @@ impl Machine {
         command.arg("-append").arg(line.join(" ")).args(arguments);
         let errors = fs::File::create(boot.folder.join("qemu.log")).context("qemu.log cannot be made")?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
-        let child = command.spawn().context("qemu-system-x86_64 cannot be started")?;
+        let child = command.spawn().context("QEMU cannot be started")?;
         Ok(Machine { child, console })
     }
 
