@@ -214,9 +214,13 @@ fn watch(mut machine: Machine, accelerator: Accelerator, share: &Path, tests: &[
     println!("the tests and powering off took {:.1} s", tests_took.as_secs_f64());
     // The guest's own word that it came to its end: 1 is a test that failed, and that has been told.
     if !matches!(watched.status.as_deref(), Some("0" | "1")) || watched.missing > 0 {
-        println!("{} results are missing; the end of the guest's console:", watched.missing);
+        println!(
+            "the guest did not come to its end, {} results are missing; what it said last:",
+            watched.missing
+        );
         watched.tally.failed += u64::try_from(watched.missing).unwrap_or(u64::MAX);
-        let lines: Vec<_> = console.lines().collect();
+        let errors = machine.errors();
+        let lines: Vec<_> = console.lines().chain(errors.lines()).collect();
         for line in &lines[lines.len().saturating_sub(TAIL)..] {
             println!("  {line}");
         }

@@ -106,6 +106,7 @@ impl Boot<'_> {
 pub(super) struct Machine {
     child: Child,
     console: PathBuf,
+    errors: PathBuf,
 }
 
 impl Machine {
@@ -133,10 +134,12 @@ impl Machine {
         // A panic restarts at once, which -no-reboot makes an end.
         let line = ["console=ttyS0", "quiet", "panic=-1"].iter().chain(words).copied().collect::<Vec<_>>();
         command.arg("-append").arg(line.join(" ")).args(arguments);
-        let errors = fs::File::create(boot.folder.join("qemu.log")).context("qemu.log cannot be made")?;
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
+        let errors = boot.folder.join("qemu.log");
+        let file =
+            fs::File::create(&errors).with_context(|| format!("{} cannot be made", errors.display()))?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         let child = command.spawn().context("QEMU cannot be started")?;
-        Ok(Machine { child, console })
+        Ok(Machine { child, console, errors })
     }
 
     /// Whether QEMU still runs. Its exit status is not looked at: it is 0 after a guest that failed.
@@ -146,8 +149,18 @@ impl Machine {
 
     /// All that the guest has printed so far.
     pub(super) fn console(&self) -> String {
-        fs::read(&self.console).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        read(&self.console)
     }
+
+    /// What QEMU itself has to say.
+    pub(super) fn errors(&self) -> String {
+        read(&self.errors)
+    }
+}
+
+/// A log, whatever bytes a guest has put into it.
+fn read(log: &Path) -> String {
+    fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
 impl Drop for Machine {
