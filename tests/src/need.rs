@@ -20,7 +20,7 @@ pub enum Need<'a> {
     Controller(&'a str),
     /// A command that can be found in `PATH`, or a file when it is a path.
     Command(&'a str),
-    /// User namespaces.
+    /// User namespaces, and a kernel that shows layers of an overlay with their ids mapped (README: Linux 6.13).
     UserNamespaces,
 }
 
@@ -44,10 +44,21 @@ pub fn check_need(need: Need<'_>) -> Result<(), Missing> {
         Need::Command(name) => (is_command(name), format!("{name} is not installed")),
         Need::UserNamespaces => {
             let most = fs::read_to_string("/proc/sys/user/max_user_namespaces").unwrap_or_default();
-            (most.trim().parse().unwrap_or(0) > 0, "user namespaces are switched off".to_owned())
+            let release = rustix::system::uname().release().to_string_lossy().into_owned();
+            if version(&release) < (6, 13) {
+                (false, format!("kernel {release} cannot map the ids of an overlay's layers"))
+            } else {
+                (most.trim().parse().unwrap_or(0) > 0, "user namespaces are switched off".to_owned())
+            }
         }
     };
     if met { Ok(()) } else { Err(reason) }
+}
+
+/// Major and minor number of a kernel's release.
+fn version(release: &str) -> (u32, u32) {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 fn is_command(name: &str) -> bool {
@@ -104,5 +115,11 @@ mod tests {
         let reason = check_need(Need::Command("no-such-command")).unwrap_err();
         assert!(reason.contains("no-such-command"), "{reason}");
         assert!(check_need(Need::Controller("no-such-controller")).is_err());
+    }
+
+    #[test]
+    fn releases_are_compared_as_numbers() {
+        assert!(version("6.1.0-48-amd64") < (6, 13) && version("6.9") < (6, 13));
+        assert!(version("6.13-rc1") >= (6, 13) && version("7.3.4+deb13-amd64") >= (6, 13));
     }
 }

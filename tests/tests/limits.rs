@@ -344,8 +344,14 @@ fn weights_divide_a_processor_in_their_proportion() {
         }
         let before = (cpu_used(&light), cpu_used(&heavy));
         std::thread::sleep(Duration::from_millis(1500));
-        let used = (cpu_used(&light) - before.0, cpu_used(&heavy) - before.1);
-        let ratio = used.1.as_secs_f64() / used.0.as_secs_f64();
-        assert!((1.5..2.7).contains(&ratio), "512 to 1024 shares had {used:?}, 1 to {ratio:.2}");
+        // A processor that is shared itself, as an emulated one is, comes in large pieces: they even out.
+        let mut last = String::new();
+        let even = eventually(Duration::from_secs(15), || {
+            let used = (cpu_used(&light) - before.0, cpu_used(&heavy) - before.1);
+            let ratio = used.1.as_secs_f64() / used.0.as_secs_f64();
+            last = format!("{used:?}, 1 to {ratio:.2}");
+            (1.5..2.7).contains(&ratio).then_some(())
+        });
+        assert!(even.is_some(), "512 to 1024 shares had {last}");
     });
 }

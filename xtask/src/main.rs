@@ -20,6 +20,7 @@ mod shell;
 mod tally;
 mod test;
 mod tidy;
+mod vm;
 mod workspace;
 
 const HELP: &str = "\
@@ -27,6 +28,9 @@ usage: cargo xtask VERB
 
   build                      both programs for release, static where the machine can link so
   test [FILTER]              set up, build, run all tests, and look for what they left
+  vm-test [--cgroup v2|v1] [--kernel VERSION-OR-PATH] [FILTER]
+                             a chosen set of the root tests in a virtual machine, by default on cgroup v2 and the newest
+                             kernel that apt has
   tidy                       check what no compiler checks: crate graph, file lengths, ledgers, documents
   features                   the ledger of features as a table
   ci [--no-test]             all checks of CI, and the tests
@@ -51,6 +55,9 @@ fn dispatch(args: &[&str]) -> Result<bool> {
         ["build"] => build_cmd::run().map(|()| true),
         ["test"] => test::run(None),
         ["test", filter] => test::run(Some(filter)),
+        ["vm-test", options @ ..] => vm::run(options),
+        // What vm-test starts inside the guest.
+        ["vm-guest", payload, share] => vm::guest::run(payload.as_ref(), share.as_ref()),
         ["tidy"] => tidy::run(),
         ["features"] => features::run().map(|()| true),
         ["ci"] => ci::run(true),

@@ -177,6 +177,6 @@ impl Overlay<'_> {
 fn may_work_otherwise(error: &Error) -> bool {
     let code = error.io().and_then(std::io::Error::raw_os_error);
     matches!(error, Error::OptionsTooLong { .. })
-        || code == Some(Errno::INVAL.raw_os_error())
-        || code == Some(Errno::NOSYS.raw_os_error())
+        // EOPNOTSUPP: before Linux 6.5 overlay's options are strings, and no descriptors.
+        || [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP].iter().any(|errno| code == Some(errno.raw_os_error()))
 }

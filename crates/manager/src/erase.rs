@@ -55,7 +55,7 @@ pub(crate) fn mounts_below(folder: &Path) -> Result<Vec<PathBuf>> {
     let all = tinyd_fs::mountinfo::read().map_err(|source| Error::Tree {
         operation: "look for mounts below",
         path: folder.clone(),
-        source,
+        source: Box::new(source),
     })?;
     Ok(all.into_iter().map(|mount| mount.mount_point).filter(|point| point.starts_with(&folder)).collect())
 }

@@ -194,7 +194,7 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         #[source]
-        source: tinyd_fs::Error,
+        source: Box<tinyd_fs::Error>,
     },
     /// A signal that the kernel did not take.
     #[error("send signal {signal} to container {container}")]

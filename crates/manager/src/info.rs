@@ -87,7 +87,7 @@ fn backing(root: &std::path::Path) -> Result<String> {
     let found = tinyd_fs::mountinfo::read().map_err(|source| Error::Tree {
         operation: "look for the mount of",
         path: root.to_owned(),
-        source,
+        source: Box::new(source),
     })?;
     let real = root.canonicalize().map_err(|source| Error::file("resolve", root, source))?;
     // The last of those that hold it lies over the others.

@@ -203,7 +203,7 @@ pub(crate) fn remove_tree(path: &Path) -> Result<()> {
     tinyd_fs::remove_tree(path).map_err(|source| Error::Tree {
         operation: "remove",
         path: path.to_owned(),
-        source,
+        source: Box::new(source),
     })
 }
 

@@ -37,7 +37,7 @@ pub(super) fn collect(options: Vec<SecurityOption>) -> Result<Security, Failure>
             SecurityOption::Default => security.seccomp = SeccompProfile::Default,
             SecurityOption::Profile(path) => {
                 let text = std::fs::read_to_string(&path)
-                    .map_err(|error| Failure::failed(&format!("read {}", path.display()), error))?;
+                    .map_err(|error| Failure::failed(format!("read {}", path.display()), error))?;
                 security.seccomp = SeccompProfile::Custom(text);
             }
         }

@@ -16,7 +16,7 @@ impl ImageSource for HostImage {
         let made = tinyd_fs::host_root::prepare(&cache).map_err(|source| Error::Tree {
             operation: "prepare the host's root in",
             path: cache,
-            source,
+            source: Box::new(source),
         })?;
         let skeleton = Tree { target: PathBuf::new(), lowers: vec![made.skeleton] };
         let below =

@@ -1,0 +1,48 @@
+//! The guest's disks: images with an ext4 that holds a folder.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use tinyd_tests::{packages, remove::remove_tree, roots};
+
+use crate::shell;
+
+/// How large an image looks; only what is written to takes space.
+const BYTES: u64 = 4 << 30;
+/// Raised when the making of the system changes.
+const EDITION: u32 = 1;
+
+/// The guest's system: the Debian root of the tests, of this machine's own release, so that what was linked here runs
+/// there. A run never writes to the image.
+pub(super) fn system(folder: &Path) -> Result<PathBuf> {
+    let place = folder.join(format!("system-{EDITION}.ext4"));
+    if place.is_file() {
+        return Ok(place);
+    }
+    println!("making the guest's system");
+    packages::ensure(&["/usr/bin/mmdebstrap"], "mmdebstrap").context("mmdebstrap cannot be installed")?;
+    let root = roots::debian();
+    let tree = folder.join("system.unfinished");
+    remove_tree(&tree).context("an unfinished system cannot be removed")?;
+    shell::run(Command::new("cp").args(["-a", "--reflink=auto"]).arg(&root).arg(&tree))?;
+    for name in ["vm", "share"] {
+        fs::create_dir_all(tree.join(name)).with_context(|| format!("/{name} cannot be made"))?;
+    }
+    image(&tree, &place)?;
+    remove_tree(&tree).context("the system's folder cannot be removed")?;
+    Ok(place)
+}
+
+/// Makes an image of a folder; an interrupted making leaves nothing under its name.
+pub(super) fn image(tree: &Path, place: &Path) -> Result<()> {
+    let unfinished = place.with_extension("new");
+    let file =
+        File::create(&unfinished).with_context(|| format!("{} cannot be made", unfinished.display()))?;
+    file.set_len(BYTES).with_context(|| format!("{} cannot be made large", unfinished.display()))?;
+    let mut command = Command::new("/sbin/mkfs.ext4");
+    command.args(["-q", "-F", "-E", "root_owner=0:0,lazy_itable_init=1,lazy_journal_init=1", "-d"]);
+    shell::run(command.arg(tree).arg(&unfinished))?;
+    fs::rename(&unfinished, place).with_context(|| format!("{} cannot be made", place.display()))
+}
