@@ -16,9 +16,9 @@ impl Core {
     }
 
     fn set_frozen(&self, word: &str, freeze: bool) -> Result<String> {
-        let (action, state, hint) = match freeze {
-            true => ("pause", "is paused already", None),
-            false => ("unpause", "is not paused", None),
+        let (action, state) = match freeze {
+            true => ("pause", "is paused already"),
+            false => ("unpause", "is not paused"),
         };
         let id = self.resolve(word)?;
         let lock = self.guard(&id)?;
@@ -27,7 +27,12 @@ impl Core {
         let failed = |source| cgroup_error(&record, action, source);
         let group = self.open_cgroup(&id)?.ok_or_else(|| does_not_run(&record, action))?;
         if group.is_frozen().map_err(failed)? == freeze {
-            return Err(Error::WrongState { action, container: record.short().to_owned(), state, hint });
+            return Err(Error::WrongState {
+                action,
+                container: record.short().to_owned(),
+                state,
+                hint: None,
+            });
         }
         if freeze { group.freeze() } else { group.thaw() }.map_err(failed)?;
         Ok(id)

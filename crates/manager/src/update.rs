@@ -61,6 +61,7 @@ fn write<T: serde::Serialize>(path: &Path, value: &T) -> Result<()> {
 mod tests {
     use super::*;
     use crate::testing::{self, FakeLauncher, spec};
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn root_limits_are_changed_in_both_records_and_bad_ones_in_none() {
@@ -81,6 +82,8 @@ mod tests {
         let before = bundle();
         assert_eq!(before["linux"]["resources"]["memory"]["limit"], 32 << 20);
         assert_eq!(before["linux"]["resources"]["pids"]["limit"], 10);
+        let mode = |name| core.store.container_file(&id, name).metadata().unwrap().permissions().mode();
+        assert_eq!([BUNDLE_FILE, RECORD_FILE].map(|name| mode(name) & 0o777), [0o600; 2]);
         for bad in [Resources::default(), Resources { memory: Some(1), ..Default::default() }] {
             assert!(core.update("web", &bad).is_err(), "{bad:?}");
         }

@@ -12,6 +12,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// A process that cannot be mistaken for a later one with its number.
@@ -95,7 +96,9 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
 pub fn store<T: Serialize>(path: &Path, record: &T, sync: bool) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
-    let mut file = fs::File::create(&beside)?;
+    // A configuration may hold secrets of the command's environment.
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
     file.write_all(&serde_json::to_vec(record)?)?;
     if sync {
         file.sync_all()?;
