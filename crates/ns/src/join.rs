@@ -3,7 +3,90 @@
 use crate::Namespaces;
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType};
-use std::os::fd::BorrowedFd;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+/// A namespace that could not be joined.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// There is no such process, or it may not be looked at.
+    #[error("cannot open process {pid}, whose namespaces ({kinds}) are to be joined")]
+    Process {
+        /// Its number.
+        pid: u32,
+        /// What was asked for.
+        kinds: Namespaces,
+        /// What pidfd_open(2) says.
+        source: io::Error,
+    },
+    /// The file that stands for a namespace cannot be opened.
+    #[error("cannot open the namespace file {}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What open(2) says.
+        source: io::Error,
+    },
+    /// The kernel lets the caller not in.
+    #[error("cannot join the namespaces ({kinds}) of process {pid}{}", reason(source))]
+    EnterProcess {
+        /// The process.
+        pid: u32,
+        /// What was asked for.
+        kinds: Namespaces,
+        /// What setns(2) says.
+        source: io::Error,
+    },
+    /// The kernel lets the caller not in, or the file is no namespace, or one of another kind.
+    #[error("cannot join the namespace {}{}", path.display(), reason(source))]
+    EnterFile {
+        /// The file.
+        path: PathBuf,
+        /// What setns(2) says.
+        source: io::Error,
+    },
+}
+
+/// What setns(2) means by its errno, for people.
+fn reason(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EPERM) => ": it takes CAP_SYS_ADMIN in the user namespace that it belongs to",
+        Some(libc::EINVAL) => {
+            ": it is not of the kind asked for, or it is a user namespace and the caller is in it already, \
+             or a kind that a process with several threads cannot change"
+        }
+        Some(libc::ESRCH) => ": the process has ended",
+        _ => "",
+    }
+}
+
+/// Moves the calling thread into namespaces of the process that has the number `pid` now, all at once. A number can be
+/// taken by another process at any time: whoever has a pidfd uses [`of_process`].
+///
+/// # Errors
+/// See [`JoinError`].
+pub fn of_pid(pid: u32, kinds: Namespaces) -> Result<(), JoinError> {
+    let pidfd = crate::pidfd::open(pid).map_err(|source| JoinError::Process { pid, kinds, source })?;
+    of_process(pidfd.as_fd(), kinds).map_err(|errno| JoinError::EnterProcess {
+        pid,
+        kinds,
+        source: errno.into(),
+    })
+}
+
+/// Moves the calling thread into the namespace that the file at `path` stands for, such as `/proc/<pid>/ns/net` or
+/// `/run/netns/<name>`. `kind` is checked against it; `None` takes any.
+///
+/// # Errors
+/// See [`JoinError`].
+pub fn of_path(path: impl AsRef<Path>, kind: Option<Namespaces>) -> Result<(), JoinError> {
+    let path = path.as_ref();
+    let failed = || path.to_owned();
+    let file = std::fs::File::open(path).map_err(|source| JoinError::Open { path: failed(), source })?;
+    of_file(file.as_fd(), kind).map_err(|errno| JoinError::EnterFile { path: failed(), source: errno.into() })
+}
 
 /// *Child-side.* Moves the calling thread into namespaces of another process, all at once (setns(2) with a pidfd, Linux
 /// 5.8). Of a PID or time namespace only its children notice.
@@ -44,7 +127,6 @@ pub fn unshare(namespaces: Namespaces) -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd;
 
     fn inode(name: &str) -> String {
         std::fs::read_link(format!("/proc/thread-self/ns/{name}")).unwrap().display().to_string()

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`clone`](mod@clone) | a child in new namespaces, with a pidfd, born in its cgroup |
 //! | [`join`](mod@join) | entering the namespaces of another process |
+//! | [`launch`] | a command in new namespaces, from any process |
+//! | [`isolate`] | private mounts, `/proc` and host name of new namespaces |
 //! | [`idmap`] | user and group id maps of a user namespace |
 //! | [`caps`] | capability sets |
 //! | [`seccomp`] | OCI seccomp profiles compiled to small balanced filters |
 //! | [`rlimit`] | resource limits |
 //! | [`credentials`] | user, group and supplementary groups |
-//! | [`process`] | no_new_privs, dumpable, session keyring, descriptor hygiene |
+//! | [`process`] | no_new_privs, umask, dumpable, session keyring, descriptor hygiene |
 //! | [`pidfd`] | signals and exits without a race over process numbers |
 //! | [`pty`] | pseudo-terminals |
 //! | [`socket`] | a packet socket that carries descriptors |
@@ -34,7 +36,9 @@ pub mod caps;
 pub mod clone;
 pub mod credentials;
 pub mod idmap;
+pub mod isolate;
 pub mod join;
+pub mod launch;
 pub mod namespaces;
 pub mod pidfd;
 pub mod process;
@@ -43,4 +47,4 @@ pub mod rlimit;
 pub mod seccomp;
 pub mod socket;
 
-pub use namespaces::Namespaces;
+pub use namespaces::{NamespaceId, Namespaces, UnknownNamespace};

@@ -76,6 +76,23 @@ pub fn set_undumpable() -> Result<(), Errno> {
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
 }
 
+/// *Child-side.* Sets the mask of permissions that new files do without (umask(2)), of the lowest nine bits, and gives the one
+/// there was. It belongs to the process, so no thread of a program with several should change it.
+pub fn set_umask(mask: u32) -> u32 {
+    rustix::process::umask(rustix::fs::Mode::from_bits_truncate(mask & 0o777)).bits()
+}
+
+/// *Child-side.* No program that the thread becomes ever gains a right by set-user-id bits or file capabilities
+/// (`PR_SET_NO_NEW_PRIVS`). There is no way back.
+pub fn set_no_new_privs() -> Result<(), Errno> {
+    rustix::thread::set_no_new_privs(true)
+}
+
+/// *Child-side.* Whether [`set_no_new_privs`] holds for the thread.
+pub fn has_no_new_privs() -> Result<bool, Errno> {
+    rustix::thread::no_new_privs()
+}
+
 /// *Child-side.* Becomes another program. Returns only when that failed.
 ///
 /// # Safety
@@ -135,6 +152,21 @@ mod tests {
             Cloned::Child => {
                 let done = close_all_but(&[2, kept]).is_ok() && is_open(kept) && !is_open(lost) && is_open(1);
                 exit_now(if done { 7 } else { 1 })
+            }
+            Cloned::Parent { pidfd, .. } => assert_eq!(crate::pidfd::wait(&pidfd).unwrap().code(), 7),
+        }
+    }
+
+    #[test]
+    fn the_umask_and_no_new_privs_are_read_back() {
+        // SAFETY: the child makes system calls only and ends by _exit.
+        match unsafe { Clone3::new(Namespaces::empty()).spawn() }.unwrap() {
+            Cloned::Child => {
+                set_umask(0o1_7027);
+                let masked = set_umask(0o022) == 0o027 && set_umask(0) == 0o022;
+                let before = has_no_new_privs();
+                let set = set_no_new_privs().is_ok() && has_no_new_privs() == Ok(true);
+                exit_now(if masked && before.is_ok() && set { 7 } else { 1 })
             }
             Cloned::Parent { pidfd, .. } => assert_eq!(crate::pidfd::wait(&pidfd).unwrap().code(), 7),
         }

@@ -9,6 +9,10 @@
 //! # Ok::<(), rlimit::ParseRlimitError>(())
 //! ```
 
+mod check;
+
+pub use check::RlimitError;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -114,10 +118,24 @@ pub enum ParseRlimitError {
 }
 
 impl Rlimit {
+    /// What OCI documents mean by `type`, `soft` and `hard`: the largest number of 64 bits is infinity (`RLIM_INFINITY`).
+    ///
+    /// # Errors
+    /// [`ParseRlimitError::UnknownResource`], [`ParseRlimitError::SoftAboveHard`].
+    pub fn from_oci(name: &str, soft: u64, hard: u64) -> Result<Rlimit, ParseRlimitError> {
+        let resource = name.parse()?;
+        if soft > hard {
+            return Err(ParseRlimitError::SoftAboveHard(format!("{name}={soft}:{hard}")));
+        }
+        let value = |limit| (limit != u64::MAX).then_some(limit);
+        Ok(Rlimit { resource, soft: value(soft), hard: value(hard) })
+    }
+
     /// Sets the limit for the calling process. Child-side.
     ///
     /// # Errors
-    /// `EPERM` to raise the hard limit without `CAP_SYS_RESOURCE`, `EINVAL` if soft is above hard.
+    /// `EPERM` to raise the hard limit without `CAP_SYS_RESOURCE`, `EINVAL` if soft is above hard. [`apply`](Self::apply)
+    /// says which it was.
     pub fn set(&self) -> rustix::io::Result<()> {
         setrlimit(self.resource.to_kernel(), KernelLimit { current: self.soft, maximum: self.hard })
     }
@@ -128,6 +146,25 @@ impl Rlimit {
 pub fn get(resource: Resource) -> Rlimit {
     let KernelLimit { current, maximum } = getrlimit(resource.to_kernel());
     Rlimit { resource, soft: current, hard: maximum }
+}
+
+/// As [`FromStr`] reads it: `RLIMIT_NOFILE=512:unlimited`.
+impl fmt::Display for Rlimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}:{}", self.resource, Shown(self.soft), Shown(self.hard))
+    }
+}
+
+/// A limit in words.
+struct Shown(Option<u64>);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(limit) => limit.fmt(f),
+            None => f.write_str("unlimited"),
+        }
+    }
 }
 
 impl FromStr for Rlimit {
@@ -181,6 +218,17 @@ mod tests {
         assert_eq!("nproc=5:9".parse(), limit(Some(5), Some(9)));
         assert_eq!("nproc=5:-1".parse(), limit(Some(5), None));
         assert_eq!("nproc=unlimited".parse(), limit(None, None));
+    }
+
+    #[test]
+    fn limits_of_oci_documents_are_read() {
+        let limit = Rlimit::from_oci("RLIMIT_CORE", 5, u64::MAX).unwrap();
+        assert_eq!(limit, Rlimit { resource: Resource::Core, soft: Some(5), hard: None });
+        assert_eq!(limit.to_string(), "RLIMIT_CORE=5:unlimited");
+        assert_eq!(limit.to_string().parse(), Ok(limit));
+        assert!(matches!(Rlimit::from_oci("RLIMIT_X", 1, 1), Err(ParseRlimitError::UnknownResource(_))));
+        let error = Rlimit::from_oci("RLIMIT_CORE", u64::MAX, 5).unwrap_err();
+        assert!(matches!(error, ParseRlimitError::SoftAboveHard(_)));
     }
 
     #[test]

@@ -70,7 +70,8 @@ fn make_user_namespace(maps: &IdMaps) -> Result<OwnedFd, Failure> {
             drop(theirs);
             let namespace = maps
                 .write(pid)
-                .and_then(|()| std::fs::File::open(format!("/proc/{pid}/ns/user")))
+                .map_err(std::io::Error::from)
+                .and_then(|_| std::fs::File::open(format!("/proc/{pid}/ns/user")))
                 .map(OwnedFd::from);
             drop(ours);
             let _ = pidfd::wait(&pidfd);
