@@ -83,7 +83,7 @@ pub fn create(root: &Path) -> Result<()> {
 /// the device nodes on `/dev` and nothing on `/tmp`. By whichever calls the kernel has.
 ///
 /// They are mounted in the caller's mount namespace, and show what the caller's other namespaces hold.
-/// [`clean_up`] takes them away.
+/// [`clean_up()`] takes them away.
 pub fn mount_file_systems(root: &Path) -> Result<()> {
     let top = open_root(root)?;
     let safe = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
