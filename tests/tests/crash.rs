@@ -102,7 +102,11 @@ fn of_detached_runs_whose_client_is_killed_those_stay_that_were_told() {
     few_are_secret(&there, &told);
     env.assert_checked();
     for id in there {
-        env.tinyd(["rm", "-f", &id]).ok();
+        let removed = env.tinyd(["rm", "-f", &id]);
+        // One that nobody was told of may have been listed while its start was under way, and taken back since.
+        if told.contains(&id) {
+            removed.ok();
+        }
     }
     env.assert_clean();
 }
