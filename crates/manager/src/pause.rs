@@ -2,7 +2,8 @@
 
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::life::Life;
+use crate::life::{Life, Live};
+use crate::lock::ContainerLock;
 use crate::store::Record;
 use tinyd_cgroup::Cgroup;
 
@@ -58,8 +59,8 @@ impl Core {
         &self,
         record: &Record,
         action: &'static str,
-        lock: Option<&crate::lock::ContainerLock>,
-    ) -> Result<crate::life::Live> {
+        lock: Option<&ContainerLock>,
+    ) -> Result<Live> {
         match self.life(record, lock)? {
             Life::Running(live) => Ok(live),
             _ => Err(does_not_run(record, action)),
