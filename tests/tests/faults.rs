@@ -123,15 +123,15 @@ const EXEC: Subject = Subject {
 struct Lab {
     env: Env,
     complaints: Vec<String>,
-    /// How the container's first process enters its working directory.
-    last_enter: Vec<Point>,
+    /// Where the container's first process asks whether the kernel has openat2, and how it enters its working directory.
+    harmless: Vec<Point>,
     /// What was said, and of how many points.
     said: BTreeMap<String, Vec<String>>,
 }
 
 impl Lab {
     fn new() -> Lab {
-        Lab { env: Lab::env(), complaints: Vec::new(), last_enter: Vec::new(), said: BTreeMap::new() }
+        Lab { env: Lab::env(), complaints: Vec::new(), harmless: Vec::new(), said: BTreeMap::new() }
     }
 
     fn env() -> Env {
@@ -155,7 +155,9 @@ impl Lab {
             let is_it = |point: &&Point| point.role == Role::Init && tracer::name(point.number) == Some(name);
             traced.points.iter().rfind(is_it).copied()
         };
-        self.last_enter = ["openat2", "fchdir"].into_iter().filter_map(last).collect();
+        let question =
+            traced.points.iter().find(|p| p.role == Role::Init && tracer::name(p.number) == Some("openat2"));
+        self.harmless = ["openat2", "fchdir"].into_iter().filter_map(last).chain(question.copied()).collect();
         traced.points
     }
 
@@ -230,12 +232,12 @@ impl Lab {
         }
     }
 
-    /// What a start goes without: an extra wall, a place of many where the command may be, and the working directory, which
-    /// is entered once more as the command's user.
+    /// What a start goes without: an extra wall, a place of many where the command may be, a question whose only telling
+    /// answer is "no such call", and the working directory, which is entered once more as the command's user.
     fn may_be_ignored(&self, point: Point) -> bool {
         match tracer::name(point.number) {
             Some("keyctl" | "execve") => true,
-            Some("openat2" | "fchdir") => self.last_enter.contains(&point),
+            Some("openat2" | "fchdir") => self.harmless.contains(&point),
             _ => false,
         }
     }
