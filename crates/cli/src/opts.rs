@@ -1,5 +1,6 @@
 //! The options that `run` and `create` share, and how they become a [`ContainerSpec`].
 
+mod devices;
 pub(crate) mod env;
 mod limits;
 mod network;
@@ -14,7 +15,9 @@ pub(crate) use resources::ResourceOptions;
 use crate::argv::image::{self, PROGRAM_FOLDERS};
 use crate::failure::Failure;
 use std::path::PathBuf;
-use tinyd_engine::{BindMount, ContainerSpec, NetworkMode, TmpfsMount, Ulimit, UserNamespace};
+use tinyd_engine::{
+    BindMount, ContainerSpec, Device, NetworkMode, Security, TmpfsMount, Ulimit, UserNamespace,
+};
 
 /// What a container should be.
 #[derive(clap::Args, Debug)]
@@ -63,6 +66,24 @@ pub(crate) struct ContainerOptions {
     network: Option<NetworkMode>,
     #[command(flatten)]
     resources: ResourceOptions,
+    /// Make the container's control group in this one, a path from each hierarchy's root; tinyd by default
+    #[arg(long, value_name = "PATH")]
+    cgroup_parent: Option<String>,
+    /// Give it a device of this machine, or a folder of devices; may be given again
+    #[arg(long, value_name = "SRC[:DST][:rwm]", value_parser = devices::device)]
+    device: Vec<Device>,
+    /// Put a small init in front of the command, which reaps orphans and passes signals on
+    #[arg(long)]
+    init: bool,
+    /// Give it a capability, or ALL; may be given again
+    #[arg(long, value_name = "CAPABILITY")]
+    cap_add: Vec<String>,
+    /// Take a capability from it, or ALL; may be given again
+    #[arg(long, value_name = "CAPABILITY")]
+    cap_drop: Vec<String>,
+    /// Take the walls away: every capability and device, this machine's user ids, no filter, nothing hidden
+    #[arg(long)]
+    privileged: bool,
     /// Mount a file system in memory: /tmp, /run:size=64m,mode=755; may be given again
     #[arg(long, value_name = "DST[:OPTIONS]", value_parser = security::tmpfs)]
     tmpfs: Vec<TmpfsMount>,
@@ -128,6 +149,9 @@ impl ContainerOptions {
             remove: self.rm,
             read_only: self.read_only,
             resources: self.resources.into_resources(),
+            cgroup_parent: self.cgroup_parent,
+            devices: self.device,
+            init: self.init,
             binds: self.volume,
             network: self.network.unwrap_or_default(),
             userns: self.userns,
@@ -135,7 +159,12 @@ impl ContainerOptions {
             shm_size: self.shm_size,
             ulimits: self.ulimit,
             sysctls: security::map(self.sysctl),
-            security: security::collect(self.security_opt)?,
+            security: Security {
+                cap_add: self.cap_add,
+                cap_drop: self.cap_drop,
+                privileged: self.privileged,
+                ..security::collect(self.security_opt)?
+            },
             labels: security::map(self.label),
             stop_signal: self.stop_signal,
             stop_timeout: self.stop_timeout,
@@ -157,7 +186,8 @@ mod tests {
     use crate::testing::Bench;
     use std::path::PathBuf;
     use tinyd_engine::{
-        BindMount, ContainerSpec, NetworkMode, Resources, Security, TmpfsMount, Ulimit, UserNamespace,
+        BindMount, ContainerSpec, Device, HugepageLimit, IoLimit, NetworkMode, Resources, Security,
+        TmpfsMount, Ulimit, UserNamespace,
     };
 
     fn spec(line: &str) -> ContainerSpec {
@@ -172,7 +202,8 @@ mod tests {
         let spec = spec(
             "--name c1 --hostname h -e A=1 -e A=2 -w /w -u 1:2 --entrypoint /e --rm --read-only --cpu 10000 --mem 500m \
              -cpushare 512 -cpuset 0-1 --cpuset-mems 0 --memory-swap -1 --memory-reservation 100m --pids-limit -1 --userns host --tmpfs /t:size=1m --shm-size 1m --ulimit core=0 --sysctl kernel.shmmax=1 -l a=b \
-             --security-opt no-new-privileges --stop-signal INT --stop-timeout 3 -v /a:/b -v /c:/d:ro --net host -it host sh -c x",
+             --security-opt no-new-privileges --stop-signal INT --stop-timeout 3 --cgroup-parent x/y --device /dev/fuse:rw --init --cap-add NET_ADMIN --cap-drop ALL --privileged --device-read-bps /dev/a:1m \
+             --device-write-iops /dev/a:5 --hugetlb-limit 2MB=4m -v /a:/b -v /c:/d:ro --net host -it host sh -c x",
         );
         let expected = ContainerSpec {
             image: "host".into(),
@@ -197,7 +228,21 @@ mod tests {
                 memory_swap: Some(-1),
                 memory_reservation: Some(100 << 20),
                 pids: Some(-1),
+                io: vec![IoLimit {
+                    device: "/dev/a".into(),
+                    read_bps: Some(1 << 20),
+                    write_iops: Some(5),
+                    ..IoLimit::default()
+                }],
+                hugepages: vec![HugepageLimit { page_size: "2MB".into(), bytes: 4 << 20 }],
             },
+            cgroup_parent: Some("x/y".into()),
+            devices: vec![Device {
+                source: "/dev/fuse".into(),
+                target: "/dev/fuse".into(),
+                access: "rw".into(),
+            }],
+            init: true,
             binds: vec![
                 BindMount { source: PathBuf::from("/a"), target: PathBuf::from("/b"), read_only: false },
                 BindMount { source: PathBuf::from("/c"), target: PathBuf::from("/d"), read_only: true },
@@ -208,7 +253,13 @@ mod tests {
             shm_size: Some(1 << 20),
             ulimits: vec![Ulimit { name: "core".into(), soft: Some(0), hard: Some(0) }],
             sysctls: [("kernel.shmmax".to_owned(), "1".to_owned())].into(),
-            security: Security { no_new_privileges: true, ..Security::default() },
+            security: Security {
+                no_new_privileges: true,
+                cap_add: vec!["NET_ADMIN".into()],
+                cap_drop: vec!["ALL".into()],
+                privileged: true,
+                ..Security::default()
+            },
             labels: [("a".to_owned(), "b".to_owned())].into(),
             stop_signal: Some(2),
             stop_timeout: Some(3),

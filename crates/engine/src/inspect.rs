@@ -123,6 +123,28 @@ pub struct HostConfig {
     pub memory_reservation: u64,
     /// Processes and threads, -1 without a limit.
     pub pids_limit: i64,
+    /// Disks and the bytes that may be read from them in a second.
+    pub blkio_device_read_bps: Vec<ThrottleConfig>,
+    /// Disks and the bytes that may be written to them in a second.
+    pub blkio_device_write_bps: Vec<ThrottleConfig>,
+    /// Disks and the reads that may be asked of them in a second.
+    #[serde(rename = "BlkioDeviceReadIOps")]
+    pub blkio_device_read_iops: Vec<ThrottleConfig>,
+    /// Disks and the writes that may be asked of them in a second.
+    #[serde(rename = "BlkioDeviceWriteIOps")]
+    pub blkio_device_write_iops: Vec<ThrottleConfig>,
+    /// Sizes of huge pages, `2MB`, and the bytes that may be had in pages of it.
+    pub hugetlb_limits: BTreeMap<String, u64>,
+    /// Devices of the host.
+    pub devices: Vec<DeviceConfig>,
+    /// Everything is allowed.
+    pub privileged: bool,
+    /// Capabilities beside those that every container has.
+    pub cap_add: Vec<String>,
+    /// Capabilities that it does not have.
+    pub cap_drop: Vec<String>,
+    /// An init stands in front of the command.
+    pub init: bool,
     /// Limits of its processes.
     pub ulimits: Vec<UlimitConfig>,
     /// Kernel settings.
@@ -143,6 +165,28 @@ pub struct HostConfig {
     pub masked_paths: Vec<String>,
     /// Paths that cannot be written.
     pub readonly_paths: Vec<String>,
+}
+
+/// How fast a disk may be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ThrottleConfig {
+    /// Its device file on the host.
+    pub path: String,
+    /// Bytes, or reads or writes, in a second.
+    pub rate: u64,
+}
+
+/// A device of the host inside the container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DeviceConfig {
+    /// Its file on the host.
+    pub path_on_host: String,
+    /// Its file inside.
+    pub path_in_container: String,
+    /// Some of `rwm`.
+    pub cgroup_permissions: String,
 }
 
 /// A limit of a process; -1 is no limit.

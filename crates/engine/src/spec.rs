@@ -1,8 +1,10 @@
 //! What a container should be.
 
+mod resources;
 mod security;
 
-pub use security::{SeccompProfile, Security, TmpfsMount, Ulimit};
+pub use resources::{HugepageLimit, IoLimit, Resources};
+pub use security::{Device, SeccompProfile, Security, TmpfsMount, Ulimit};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -32,12 +34,18 @@ pub struct ContainerSpec {
     pub tty: bool,
     /// Keeps the command's standard input open.
     pub interactive: bool,
+    /// Puts a small init in front of the command: it reaps orphans, and passes signals on.
+    pub init: bool,
     /// Removes the container when its command has ended.
     pub remove: bool,
     /// Makes the root file system read-only.
     pub read_only: bool,
     /// Limits.
     pub resources: Resources,
+    /// The control group that the container's own is made in, as a path from each hierarchy's root; `tinyd` by default.
+    pub cgroup_parent: Option<String>,
+    /// Devices of the host.
+    pub devices: Vec<Device>,
     /// Folders and files of the host to be seen inside.
     pub binds: Vec<BindMount>,
     /// File systems in memory.
@@ -77,47 +85,6 @@ impl ContainerSpec {
     pub fn removed_on_exit(mut self) -> Self {
         self.remove = true;
         self
-    }
-}
-
-/// Limits; only what is `Some` is set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resources {
-    /// CPU time, in microseconds, that the container may use in each period.
-    pub cpu_quota: Option<u64>,
-    /// The period of `cpu_quota` in microseconds; 100,000 by default.
-    pub cpu_period: Option<u64>,
-    /// The container's weight where processors are short, 2 to 262,144; others have 1,024.
-    pub cpu_shares: Option<u64>,
-    /// The processors that it may use, as a list such as `0-2,7` (cpuset(7)).
-    pub cpuset_cpus: Option<String>,
-    /// The memory nodes that it may use, as a list.
-    pub cpuset_mems: Option<String>,
-    /// Memory in bytes.
-    pub memory: Option<u64>,
-    /// Memory and swap together, in bytes, at least `memory`; -1 is no limit. Needs `memory`.
-    pub memory_swap: Option<i64>,
-    /// Memory in bytes that it keeps when memory is short, at most `memory`.
-    pub memory_reservation: Option<u64>,
-    /// Number of processes and threads; `None` is the engine's default of 2,048, `Some(-1)` no limit.
-    pub pids: Option<i64>,
-}
-
-impl Resources {
-    /// These limits with what is `Some` in others in their place.
-    #[must_use]
-    pub fn with(self, others: &Self) -> Self {
-        Self {
-            cpu_quota: others.cpu_quota.or(self.cpu_quota),
-            cpu_period: others.cpu_period.or(self.cpu_period),
-            cpu_shares: others.cpu_shares.or(self.cpu_shares),
-            cpuset_cpus: others.cpuset_cpus.clone().or(self.cpuset_cpus),
-            cpuset_mems: others.cpuset_mems.clone().or(self.cpuset_mems),
-            memory: others.memory.or(self.memory),
-            memory_swap: others.memory_swap.or(self.memory_swap),
-            memory_reservation: others.memory_reservation.or(self.memory_reservation),
-            pids: others.pids.or(self.pids),
-        }
     }
 }
 

@@ -1,17 +1,21 @@
 //! The OCI bundle of a container: its `config.json`, which any OCI runtime can take.
 
+mod devices;
 pub(crate) mod etc;
 mod hidden;
 mod linux;
 pub(crate) mod mounts;
 mod process;
 
+use crate::capabilities;
+use crate::devices::{self as host_devices, Node};
 use crate::error::{Error, Result};
 use crate::store::Record;
 use oci_spec::runtime::{LinuxIdMapping, LinuxIdMappingBuilder, RootBuilder, Spec};
 use std::collections::HashMap;
 use std::path::Path;
-use tinyd_engine::Resources;
+use tinyd_cgroup::DeviceRule;
+use tinyd_engine::{ContainerSpec, Resources};
 use tinyd_ns::caps::CapSet;
 
 /// The version of the runtime specification that bundles are written for.
@@ -20,19 +24,35 @@ pub(crate) const OCI_VERSION: &str = "1.2.0";
 /// The annotation that holds `USER[:GROUP]` where only the container's own passwd and group files can resolve it.
 pub(crate) const USER_ANNOTATION: &str = "dev.tinyd.user";
 
+/// The annotation that puts the runtime's own init in front of the command.
+pub(crate) const INIT_ANNOTATION: &str = "dev.tinyd.init";
+
 /// What a bundle depends on besides the container's record.
 pub(crate) struct Host {
-    /// The capabilities that a container may have here.
+    /// The capabilities of the container.
     pub capabilities: CapSet,
     /// The paths that show nothing inside.
     pub masked: Vec<String>,
+    /// The devices that it is given.
+    pub devices: Vec<Node>,
+    /// Which devices it may use; none where this host cannot say so.
+    pub device_rules: Vec<DeviceRule>,
 }
 
 impl Host {
-    /// Looks at this host.
-    pub(crate) fn detect() -> Self {
+    /// Looks at this host for a container.
+    pub(crate) fn detect(spec: &ContainerSpec) -> Result<Self> {
         // What the engine itself may not have it cannot give.
-        Self { capabilities: CapSet::DEFAULT.intersect(CapSet::bounding()), masked: hidden::masked_here() }
+        let capabilities = capabilities::of(&spec.security, CapSet::bounding())?;
+        let privileged = spec.security.privileged;
+        let mut nodes = if privileged { host_devices::all()? } else { Vec::new() };
+        nodes.extend(host_devices::nodes(&spec.devices)?);
+        Ok(Self {
+            capabilities,
+            masked: if privileged { Vec::new() } else { hidden::masked_here() },
+            device_rules: devices::rules(&nodes, capabilities, privileged),
+            devices: nodes,
+        })
     }
 }
 
@@ -57,19 +77,27 @@ pub(crate) fn with_limits(text: &[u8], limits: &Resources) -> Result<Spec> {
     let failed = |source: serde_json::Error| Error::Bundle { part: "limits", source: source.into() };
     let mut config: Spec = serde_json::from_slice(text).map_err(failed)?;
     if let Some(linux) = config.linux_mut() {
-        linux.set_resources(Some(linux::resources(limits)));
+        let devices = linux.resources().as_ref().and_then(|old| old.devices().clone());
+        let mut resources = linux::resources(limits)?;
+        resources.set_devices(devices);
+        linux.set_resources(Some(resources));
     }
     Ok(config)
 }
 
 fn annotations(record: &Record) -> Result<Option<HashMap<String, String>>> {
-    let Some(text) = &record.spec.user else { return Ok(None) };
-    let user = crate::validate::User::parse(text)?;
-    // With both numbers there is nothing left to look up.
-    match (user.uid, user.gid) {
-        (Some(_), Some(_)) => Ok(None),
-        _ => Ok(Some(HashMap::from([(USER_ANNOTATION.to_owned(), text.clone())]))),
+    let mut all = HashMap::new();
+    if let Some(text) = &record.spec.user {
+        let user = crate::validate::User::parse(text)?;
+        // With both numbers there is nothing left to look up.
+        if user.uid.is_none() || user.gid.is_none() {
+            all.insert(USER_ANNOTATION.to_owned(), text.clone());
+        }
     }
+    if record.spec.init {
+        all.insert(INIT_ANNOTATION.to_owned(), "true".to_owned());
+    }
+    Ok(Some(all).filter(|all| !all.is_empty()))
 }
 
 /// The container's ids on the host; `None` without a user namespace.
@@ -91,7 +119,12 @@ mod tests {
     use tinyd_net::Namespace;
 
     fn make(record: &Record) -> Value {
-        let host = Host { capabilities: CapSet::DEFAULT, masked: hidden::masked("0-1", true) };
+        let host = Host {
+            capabilities: CapSet::DEFAULT,
+            masked: hidden::masked("0-1", true),
+            devices: Vec::new(),
+            device_rules: devices::rules(&[], CapSet::DEFAULT, false),
+        };
         serde_json::from_slice(&config(record, Path::new("/c"), &host).unwrap()).unwrap()
     }
 

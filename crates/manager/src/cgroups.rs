@@ -2,12 +2,16 @@
 //! beforehand and takes away what a dead runtime left.
 
 use crate::core::Core;
+use crate::devices;
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::process::until;
+use crate::store::Record;
 use std::time::Duration;
-use tinyd_cgroup::{Cgroup, CgroupPath, CpuLimits, Limits, MemoryLimits};
-use tinyd_engine::Resources;
+use tinyd_cgroup::{
+    Cgroup, CgroupPath, CpuLimits, DeviceRule, HugetlbLimit, IoDeviceLimit, IoLimits, Limits, MemoryLimits,
+};
+use tinyd_engine::{ContainerSpec, IoLimit, Resources};
 
 /// The group that holds all containers' groups, relative to each hierarchy's root.
 pub(crate) const PARENT: &str = "tinyd";
@@ -22,31 +26,47 @@ pub(crate) const DEFAULT_PERIOD: u64 = 100_000;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The path of a container's group, relative to each hierarchy's root.
-pub(crate) fn path(id: &str) -> String {
-    format!("{PARENT}/{id}")
+pub(crate) fn path(record: &Record) -> String {
+    format!("{}/{}", parent(&record.spec), record.id)
+}
+
+/// The group that a container's own is made in.
+pub(crate) fn parent(spec: &ContainerSpec) -> &str {
+    spec.cgroup_parent.as_deref().unwrap_or(PARENT)
 }
 
 impl Core {
-    /// Checks limits against this host. The default limit of processes is taken out where the host cannot set it, and a
-    /// note says so.
-    pub(crate) fn check_limits(&self, resources: &mut Resources) -> Result<Option<String>> {
+    /// Checks limits against this host. What nobody asked for is taken out where the host cannot set it, and a note says
+    /// so: the limit of processes, and the rules of devices.
+    pub(crate) fn check_limits(
+        &self,
+        resources: &mut Resources,
+        devices: &mut Vec<DeviceRule>,
+    ) -> Result<Vec<String>> {
         let driver = self.cgroups()?;
-        let default = resources.pids.is_none();
-        let wanted = limits(resources);
-        let refused = |source| Error::Limits { source };
-        match driver.validate(&wanted) {
-            Ok(()) => Ok(None),
-            Err(_) if default => {
-                let explicit = Limits { pids_max: None, ..wanted };
-                driver.validate(&explicit).map_err(refused)?;
-                resources.pids = Some(-1);
-                Ok(Some(
-                    "this host has no cgroup controller pids: the number of processes is not limited"
-                        .to_owned(),
-                ))
-            }
-            Err(error) => Err(refused(error)),
+        let explicit = Limits { pids_max: resources.pids.filter(|&most| most != -1), ..limits(resources)? };
+        let wanted = Limits { devices: devices.clone(), ..limits(resources)? };
+        if driver.validate(&wanted).is_ok() {
+            return Ok(Vec::new());
         }
+        driver.validate(&explicit).map_err(|source| Error::Limits { source })?;
+        let mut notes = Vec::new();
+        if resources.pids.is_none()
+            && driver.validate(&Limits { pids_max: Some(DEFAULT_PIDS), ..Limits::default() }).is_err()
+        {
+            resources.pids = Some(-1);
+            notes.push(
+                "this host has no cgroup controller pids: the number of processes is not limited".to_owned(),
+            );
+        }
+        if let Err(error) = driver.validate(&Limits { devices: devices.clone(), ..Limits::default() }) {
+            devices.clear();
+            notes.push(format!(
+                "any device whose file is there may be used: {}",
+                Error::Limits { source: error }.line()
+            ));
+        }
+        Ok(notes)
     }
 
     /// Kills whatever is in a container's group. A group that is gone is no error.
@@ -77,7 +97,10 @@ impl Core {
     pub(crate) fn open_cgroup(&self, id: &str) -> Result<Option<Box<dyn Cgroup>>> {
         let failed =
             |source| Error::Cgroup { operation: "open", container: ids::short(id).to_owned(), source };
-        let path = CgroupPath::new(&path(id)).map_err(failed)?;
+        // Without a record there is no other place where it could be.
+        let record = self.store.record(id)?;
+        let parent = record.as_ref().map_or(PARENT, |record| parent(&record.spec));
+        let path = CgroupPath::new(&format!("{parent}/{id}")).map_err(failed)?;
         present(self.cgroups()?.open(&path)).map_err(failed)
     }
 }
@@ -92,10 +115,26 @@ pub(crate) fn present<T>(result: tinyd_cgroup::Result<T>) -> tinyd_cgroup::Resul
 }
 
 /// The limits of a specification in the words of the control groups.
-fn limits(resources: &Resources) -> Limits {
+fn limits(resources: &Resources) -> Result<Limits> {
     let signed = |value: Option<u64>| value.map(|value| i64::try_from(value).unwrap_or(i64::MAX));
     let quota = resources.cpu_quota;
-    Limits {
+    let io = |limit: &IoLimit| {
+        let (major, minor) = devices::disk(&limit.device)?;
+        Ok(IoDeviceLimit {
+            major,
+            minor,
+            weight: None,
+            read_bps: signed(limit.read_bps),
+            write_bps: signed(limit.write_bps),
+            read_iops: signed(limit.read_iops),
+            write_iops: signed(limit.write_iops),
+        })
+    };
+    let pages = resources.hugepages.iter().map(|limit| HugetlbLimit {
+        page_size: limit.page_size.clone(),
+        limit_bytes: i64::try_from(limit.bytes).unwrap_or(i64::MAX),
+    });
+    Ok(Limits {
         cpu: CpuLimits {
             quota_us: signed(quota),
             period_us: quota.map(|_| resources.cpu_period.unwrap_or(DEFAULT_PERIOD)),
@@ -113,13 +152,15 @@ fn limits(resources: &Resources) -> Limits {
             Some(most) => Some(most),
             None => Some(DEFAULT_PIDS),
         },
+        io: IoLimits { weight: None, devices: resources.io.iter().map(io).collect::<Result<_>>()? },
+        hugetlb: pages.collect(),
         ..Default::default()
-    }
+    })
 }
 
 /// What is written to the group of a container that runs: the limits that are changed, the others as they are.
-pub(crate) fn changes(wanted: &Resources, all: &Resources) -> Limits {
-    let (mut changes, all) = (limits(wanted), limits(all));
+pub(crate) fn changes(wanted: &Resources, all: &Resources) -> Result<Limits> {
+    let (mut changes, all) = (limits(wanted)?, limits(all)?);
     changes.pids_max = wanted.pids;
     // These go in pairs: one cannot be written without the other.
     if wanted.cpu_period.is_some() {
@@ -129,7 +170,7 @@ pub(crate) fn changes(wanted: &Resources, all: &Resources) -> Limits {
         changes.memory.limit_bytes = all.memory.limit_bytes;
         changes.memory.swap_bytes = all.memory.swap_bytes;
     }
-    changes
+    Ok(changes)
 }
 
 #[cfg(test)]
@@ -138,9 +179,11 @@ mod tests {
 
     #[test]
     fn pure_only_what_was_asked_for_is_limited() {
-        let none = limits(&Resources { pids: Some(-1), cpu_period: Some(50_000), ..Default::default() });
+        let none =
+            limits(&Resources { pids: Some(-1), cpu_period: Some(50_000), ..Default::default() }).unwrap();
         assert!(none.is_empty());
-        let all = limits(&Resources { cpu_quota: Some(10_000), memory: Some(1 << 30), ..Default::default() });
+        let all = limits(&Resources { cpu_quota: Some(10_000), memory: Some(1 << 30), ..Default::default() })
+            .unwrap();
         assert_eq!((all.cpu.quota_us, all.cpu.period_us), (Some(10_000), Some(100_000)));
         assert_eq!((all.memory.limit_bytes, all.pids_max), (Some(1 << 30), Some(2048)));
     }

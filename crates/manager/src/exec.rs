@@ -45,7 +45,7 @@ impl Core {
         let request = Request::Exec(Box::new(ExecRequest {
             bundle: self.store.container(&id),
             run_dir: self.store.run_dir(&id),
-            cgroup: cgroups::path(&id),
+            cgroup: cgroups::path(&record),
             protect_program: record.slot.is_none(),
             args: spec.command.clone(),
             env: spec.env.clone(),

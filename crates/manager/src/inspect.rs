@@ -1,7 +1,7 @@
 //! `inspect`: all that is known of a container.
 
-use crate::bundle::mounts::DEFAULT_SHM;
-use crate::cgroups::{self, PARENT};
+mod host;
+
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::life::Life;
@@ -12,8 +12,7 @@ use oci_spec::runtime::Spec;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tinyd_engine::{
-    ContainerConfig, ContainerInspect, ContainerState, GraphDriver, HostConfig, MountPoint, NetworkSettings,
-    SeccompProfile, Security, Ulimit, UlimitConfig, UserNamespace,
+    ContainerConfig, ContainerInspect, ContainerState, GraphDriver, MountPoint, NetworkSettings,
 };
 use tinyd_net::Namespace;
 use tinyd_runtime::state::load;
@@ -52,7 +51,7 @@ impl Core {
             resolv_conf_path: file("resolv.conf"),
             bundle: folder.display().to_string(),
             graph_driver: graph_driver(&record, &folder),
-            host_config: host_config(&record, &bundle),
+            host_config: host::config(&record, &bundle),
             mounts: mounts(&record),
             network_settings: NetworkSettings {
                 sandbox_key: match (record.netns, pid) {
@@ -131,61 +130,6 @@ fn graph_driver(record: &Record, folder: &Path) -> GraphDriver {
         data.insert("MergedDir".to_owned(), folder.join("merged").display().to_string());
     }
     GraphDriver { name: "overlay".to_owned(), data }
-}
-
-fn host_config(record: &Record, bundle: &Spec) -> HostConfig {
-    let spec = &record.spec;
-    let binds = spec.binds.iter().map(|bind| {
-        let mode = if bind.read_only { ":ro" } else { "" };
-        format!("{}:{}{mode}", bind.source.display(), bind.target.display())
-    });
-    let linux = bundle.linux().as_ref();
-    HostConfig {
-        binds: binds.collect(),
-        network_mode: record.network.spec.name.clone(),
-        auto_remove: spec.remove,
-        readonly_rootfs: spec.read_only,
-        memory: spec.resources.memory.unwrap_or(0),
-        cpu_quota: spec.resources.cpu_quota.unwrap_or(0),
-        cpu_period: spec.resources.cpu_period.unwrap_or(0),
-        cpu_shares: spec.resources.cpu_shares.unwrap_or(0),
-        cpuset_cpus: spec.resources.cpuset_cpus.clone().unwrap_or_default(),
-        cpuset_mems: spec.resources.cpuset_mems.clone().unwrap_or_default(),
-        memory_swap: spec.resources.memory_swap.unwrap_or(0),
-        memory_reservation: spec.resources.memory_reservation.unwrap_or(0),
-        pids_limit: spec.resources.pids.unwrap_or(cgroups::DEFAULT_PIDS),
-        ulimits: spec.ulimits.iter().map(ulimit).collect(),
-        sysctls: spec.sysctls.clone(),
-        shm_size: spec.shm_size.unwrap_or(DEFAULT_SHM),
-        tmpfs: spec
-            .tmpfs
-            .iter()
-            .map(|one| (one.target.display().to_string(), one.options.join(",")))
-            .collect(),
-        security_opt: security_opt(&spec.security),
-        userns_mode: match spec.userns {
-            UserNamespace::Auto => "auto".to_owned(),
-            UserNamespace::Host => "host".to_owned(),
-        },
-        cgroup_parent: format!("/{PARENT}"),
-        cgroup_path: format!("/{}", cgroups::path(&record.id)),
-        masked_paths: linux.and_then(|linux| linux.masked_paths().clone()).unwrap_or_default(),
-        readonly_paths: linux.and_then(|linux| linux.readonly_paths().clone()).unwrap_or_default(),
-    }
-}
-
-fn ulimit(limit: &Ulimit) -> UlimitConfig {
-    let number = |value: Option<u64>| value.map_or(-1, |value| i64::try_from(value).unwrap_or(i64::MAX));
-    UlimitConfig { name: limit.name.clone(), soft: number(limit.soft), hard: number(limit.hard) }
-}
-
-fn security_opt(security: &Security) -> Vec<String> {
-    let seccomp = match &security.seccomp {
-        SeccompProfile::Default => None,
-        SeccompProfile::Unconfined => Some("seccomp=unconfined".to_owned()),
-        SeccompProfile::Custom(profile) => Some(format!("seccomp={profile}")),
-    };
-    security.no_new_privileges.then(|| "no-new-privileges".to_owned()).into_iter().chain(seccomp).collect()
 }
 
 fn mounts(record: &Record) -> Vec<MountPoint> {

@@ -43,7 +43,7 @@ impl Core {
             id: id.clone(),
             bundle: folder.clone(),
             run_dir: store.run_dir(id),
-            cgroup: cgroups::path(id),
+            cgroup: cgroups::path(record),
             monitor_cgroup: format!("{PARENT}/{MONITORS}"),
             rootfs: record.rootfs.clone(),
             protect_program: record.slot.is_none(),

@@ -31,11 +31,13 @@
 #![forbid(unsafe_code)]
 
 mod bundle;
+mod capabilities;
 mod cgroups;
 mod check;
 mod config;
 mod core;
 mod create;
+mod devices;
 mod ended;
 mod engine;
 mod erase;

@@ -9,6 +9,7 @@ use crate::validate::{self, User};
 use crate::{ids, names, time, userns};
 use tinyd_engine::{ContainerSpec, UserNamespace};
 use tinyd_net::Namespace;
+use tinyd_ns::caps::Capability;
 use tinyd_runtime::{OverlayMount, Rootfs};
 use tinyd_volume::VolumeState;
 
@@ -26,6 +27,9 @@ impl Core {
     pub(crate) fn prepare(&self, wanted: &ContainerSpec, verb: Verb) -> Result<Prepared> {
         let mut spec = validate::spec(wanted)?;
         let mut notes = Vec::new();
+        if spec.security.privileged {
+            spec.userns = UserNamespace::Host;
+        }
         if spec.userns == UserNamespace::Auto
             && let Some(note) = userns::missing()
         {
@@ -45,16 +49,22 @@ impl Core {
         }
         let (network, netns) = self.network(&spec.network)?;
         validate::sysctls(&spec, netns == Namespace::Own)?;
-        notes.extend(self.check_limits(&mut spec.resources)?);
+        let mut host = bundle::Host::detect(&spec)?;
+        notes.extend(self.check_limits(&mut spec.resources, &mut host.device_rules)?);
         if verb == Verb::Run {
             self.runtime()?;
         }
-        let host = bundle::Host::detect();
         let image = self.image(&spec.image)?;
 
         let id = ids::new_id()?;
         let hostname = spec.hostname.clone().unwrap_or_else(|| ids::short(&id).to_owned());
-        let rootfs = self.rootfs(&id, image, spec.remove);
+        let rootfs = self.rootfs(&id, image);
+        let rootfs = Rootfs {
+            volatile: spec.remove,
+            // Who makes device nodes means to open them, as far as the rules let him.
+            devices: host.capabilities.contains(Capability::Mknod),
+            overlays: rootfs,
+        };
         let record = Record {
             created_ns: time::now_ns(),
             launched: verb == Verb::Run,
@@ -115,7 +125,7 @@ impl Core {
         make_container(&self.store, &record.id, &contents)
     }
 
-    fn rootfs(&self, id: &str, image: crate::image::Image, volatile: bool) -> Rootfs {
+    fn rootfs(&self, id: &str, image: crate::image::Image) -> Vec<OverlayMount> {
         let folder = self.store.container(id);
         let overlays = image.trees.into_iter().enumerate().map(|(index, tree)| {
             let own = match index {
@@ -125,7 +135,7 @@ impl Core {
             let (upper, work) = (own.join("upper"), own.join("work"));
             OverlayMount { target: tree.target, lowers: tree.lowers, upper, work }
         });
-        Rootfs { overlays: overlays.collect(), volatile }
+        overlays.collect()
     }
 }
 

@@ -74,7 +74,7 @@ pub(crate) fn record_with(store: &Store, change: impl FnOnce(&mut Record)) -> Re
         launched: false,
         slot: None,
         hostname: "box".to_owned(),
-        rootfs: Rootfs { overlays: vec![root], volatile: false },
+        rootfs: Rootfs { overlays: vec![root], volatile: false, devices: false },
         network: FixedDriver::NONE.create(&NetworkSpec::named("none")).unwrap(),
         netns: Namespace::Own,
         spec: ContainerSpec::new("/image", ["true"]),

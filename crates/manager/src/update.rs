@@ -22,16 +22,17 @@ impl Core {
         let mut changed = record.clone();
         changed.spec.resources = record.spec.resources.clone().with(wanted);
         validate::resources(&changed.spec.resources)?;
-        self.check_limits(&mut changed.spec.resources)?;
+        self.check_limits(&mut changed.spec.resources, &mut Vec::new())?;
         let live = match self.life(&record, Some(&lock))? {
             Life::Running(_) => self.open_cgroup(&id)?,
             Life::Created | Life::Stopped(_) => None,
             Life::Gone(_) => return Err(self.no_such(word)),
         };
+        let changes = cgroups::changes(wanted, &changed.spec.resources)?;
         // The record first: a limit that holds and is not known of would be gone with the next start.
         self.keep(&changed)?;
         let Some(group) = live else { return Ok(id) };
-        if let Err(source) = group.apply(&cgroups::changes(wanted, &changed.spec.resources)) {
+        if let Err(source) = group.apply(&changes) {
             self.keep(&record)?;
             return Err(Error::Cgroup {
                 operation: "change the limits of",

@@ -39,6 +39,7 @@ pub(crate) fn spec(spec: &ContainerSpec) -> Result<ContainerSpec> {
     resources(&spec.resources)?;
     options::check(spec)?;
     let mut normal = spec.clone();
+    normal.cgroup_parent = options::cgroup_parent(spec)?;
     normal.binds = spec.binds.iter().map(binds::normal).collect::<Result<Vec<BindMount>>>()?;
     for mount in &mut normal.tmpfs {
         mount.target = binds::target(&mount.target)?;

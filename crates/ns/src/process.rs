@@ -64,6 +64,42 @@ pub fn reset_signals() {
     unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, DEFAULT.as_ptr(), 0usize, SET_SIZE) };
 }
 
+/// *Child-side.* Blocks every signal: they wait, those that are ignored by default too, until they are taken by
+/// [`next_signal`] or let in by [`reset_signals`].
+pub fn block_signals() {
+    const ALL: [u64; 1] = [u64::MAX];
+    // SAFETY: the set is of the size given and only read.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, ALL.as_ptr(), 0usize, size_of::<u64>())
+    };
+}
+
+/// *Child-side.* Waits for a signal, all of which must be blocked, and takes it.
+pub fn next_signal() -> Result<i32, Errno> {
+    const ALL: [u64; 1] = [u64::MAX];
+    // SAFETY: the set is of the size given and only read; neither details nor a time limit are asked for.
+    let signal =
+        unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, ALL.as_ptr(), 0usize, 0usize, size_of::<u64>()) };
+    check(signal).map(|()| signal as i32)
+}
+
+/// *Child-side.* Sends a signal to a process that the caller has not waited for yet, so that the number is still its own.
+pub fn send_signal(child: u32, signal: i32) -> Result<(), Errno> {
+    // SAFETY: kill has no memory operands.
+    check(i64::from(unsafe { libc::kill(child as libc::pid_t, signal) }))
+}
+
+/// *Child-side.* Splits the process in two: `None` in the new one, its number in the old one. By clone(2), which filters
+/// of system calls can tell apart from the making of namespaces.
+///
+/// # Safety
+/// The process must have one thread, or the new one must keep to calls that are safe after a fork.
+pub unsafe fn fork() -> Result<Option<u32>, Errno> {
+    // SAFETY: without a stack and flags of shared memory this is fork(2); the rest is as the caller promised.
+    let child = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0usize, 0usize, 0usize, 0usize) };
+    check(child).map(|()| u32::try_from(child).ok().filter(|&child| child != 0))
+}
+
 /// Ignores a signal from now on.
 pub fn ignore_signal(signal: i32) {
     // SAFETY: SIG_IGN runs no code of ours. A number that is no signal is answered by EINVAL.

@@ -4,6 +4,7 @@
 mod finish;
 mod loopback;
 mod mounts;
+mod reaper;
 mod receive;
 
 pub(crate) use finish::{Stdio, finish};

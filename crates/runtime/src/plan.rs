@@ -3,8 +3,10 @@
 
 mod build;
 mod cstrings;
+mod devices;
 mod mounts;
 mod process;
+mod resources;
 mod spec;
 
 pub(crate) use build::{MAX_LAYERS, MAX_PREPARED, build, id_maps_of, namespaces_of};
@@ -15,6 +17,7 @@ pub(crate) use spec::Bundle;
 use rustix::mount::MountAttrFlags;
 use std::ffi::CString;
 use std::path::PathBuf;
+use tinyd_fs::dev::Node;
 use tinyd_ns::Namespaces;
 use tinyd_ns::caps::CapSets;
 use tinyd_ns::idmap::IdMaps;
@@ -54,7 +57,12 @@ pub(crate) enum MountSource {
     /// A file system that the child makes, because it belongs to its namespaces.
     New { kind: CString, options: Vec<(CString, CString)>, attributes: MountAttrFlags, role: Role },
     /// `/dev`: made by the parent, who may make device nodes.
-    Dev { options: Vec<(CString, CString)>, attributes: MountAttrFlags },
+    Dev {
+        options: Vec<(CString, CString)>,
+        attributes: MountAttrFlags,
+        /// What it holds beside the nodes that every container has.
+        nodes: Vec<Node>,
+    },
     /// A file or folder of the host.
     Bind(BindPlan),
     /// The container's cgroup in each hierarchy.
@@ -111,6 +119,8 @@ pub(crate) struct ProcessPlan {
     pub(crate) umask: u32,
     pub(crate) keyring: CString,
     pub(crate) terminal: bool,
+    /// The first process stays, reaps orphans, and passes signals on to the command.
+    pub(crate) init: bool,
     pub(crate) window: Option<(u16, u16)>,
 }
 

@@ -54,6 +54,11 @@ pub(crate) fn rootfs(
         let changes = Changes { private: true, recursive: true, ..Changes::NONE };
         return clone_of(folder, true, &changes).map(|mount| vec![RootMount::Folder(mount)]);
     }
+    // Device nodes of an image are nobody's way to a device: those there are lie in /dev.
+    let attributes = match rootfs.devices {
+        true => MountAttrFlags::empty(),
+        false => MountAttrFlags::MOUNT_ATTR_NODEV,
+    };
     let user_xattrs = overlay::needs_user_xattrs();
     rootfs
         .overlays
@@ -62,8 +67,7 @@ pub(crate) fn rootfs(
             Overlay {
                 lowers: &overlay.lowers,
                 writable: Writable { upper: &overlay.upper, work: &overlay.work, volatile: rootfs.volatile },
-                // Device nodes of an image are nobody's way to a device: those there are lie in /dev.
-                attributes: MountAttrFlags::MOUNT_ATTR_NODEV,
+                attributes,
                 idmap: mapping.map(|m| IdMap { user_namespace: m.user_namespace, root: m.root }),
                 user_xattrs,
             }
@@ -112,11 +116,12 @@ pub(crate) fn mounts(plan: &Plan, mapping: Option<Mapping<'_>>) -> Result<Vec<Ow
     for mount in &plan.mounts {
         match &mount.source {
             MountSource::New { .. } => {}
-            MountSource::Dev { options, attributes } => {
+            MountSource::Dev { options, attributes, nodes } => {
                 let options = options.iter().map(|(name, value)| (name.as_c_str(), value.as_c_str()));
                 // Device nodes are everybody's, whatever this process gives its own files.
                 let umask = rustix::process::umask(Mode::empty());
-                let dev = tinyd_fs::dev::make(options, *attributes, mapping.map_or((0, 0), |m| m.root));
+                let dev =
+                    tinyd_fs::dev::make(options, *attributes, mapping.map_or((0, 0), |m| m.root), nodes);
                 rustix::process::umask(umask);
                 let dev =
                     dev.map_err(|error| Failure::new(FailureKind::Internal, "make /dev").caused_by(&error))?;

@@ -56,12 +56,13 @@ pub(crate) enum Stage {
     Seccomp,
     Capabilities,
     User,
+    Init,
     Descriptors,
     Exec,
 }
 
 impl Stage {
-    const ALL: [Self; 30] = [
+    const ALL: [Self; 31] = [
         Self::JoinCgroup,
         Self::JoinNamespaces,
         Self::CgroupNamespace,
@@ -90,6 +91,7 @@ impl Stage {
         Self::Seccomp,
         Self::Capabilities,
         Self::User,
+        Self::Init,
         Self::Descriptors,
         Self::Exec,
     ];

@@ -68,6 +68,9 @@ pub struct Rootfs {
     pub overlays: Vec<OverlayMount>,
     /// Skip every sync: for containers that do not outlive their command. Such an upper cannot be mounted twice.
     pub volatile: bool,
+    /// Device nodes in it can be opened, within the rules of the container's control group.
+    #[serde(default)]
+    pub devices: bool,
 }
 
 /// One overlay of a root file system.

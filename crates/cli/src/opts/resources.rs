@@ -1,7 +1,7 @@
 //! The limits that `run`, `create` and `update` share.
 
-use super::limits;
-use tinyd_engine::Resources;
+use super::{devices, limits};
+use tinyd_engine::{HugepageLimit, Resources};
 
 /// Limits of a container.
 #[derive(clap::Args, Debug)]
@@ -33,6 +33,21 @@ pub(crate) struct ResourceOptions {
     /// Most processes and threads; -1 for no limit. 2048 by default
     #[arg(long, value_name = "N", value_parser = limits::pids, allow_negative_numbers = true)]
     pids_limit: Option<i64>,
+    /// Most bytes to read from a disk in a second: /dev/sda:10m; may be given again
+    #[arg(long, value_name = "DEVICE:RATE", value_parser = devices::bytes)]
+    device_read_bps: Vec<devices::Rate>,
+    /// Most bytes to write to a disk in a second: /dev/sda:10m; may be given again
+    #[arg(long, value_name = "DEVICE:RATE", value_parser = devices::bytes)]
+    device_write_bps: Vec<devices::Rate>,
+    /// Most reads of a disk in a second: /dev/sda:100; may be given again
+    #[arg(long, value_name = "DEVICE:RATE", value_parser = devices::operations)]
+    device_read_iops: Vec<devices::Rate>,
+    /// Most writes to a disk in a second: /dev/sda:100; may be given again
+    #[arg(long, value_name = "DEVICE:RATE", value_parser = devices::operations)]
+    device_write_iops: Vec<devices::Rate>,
+    /// Most memory in huge pages of a size: 2MB=64m; may be given again
+    #[arg(long, value_name = "SIZE=LIMIT", value_parser = devices::hugepages)]
+    hugetlb_limit: Vec<HugepageLimit>,
 }
 
 impl ResourceOptions {
@@ -48,6 +63,13 @@ impl ResourceOptions {
             memory_swap: self.memory_swap,
             memory_reservation: self.memory_reservation,
             pids: self.pids_limit,
+            io: devices::io(
+                self.device_read_bps,
+                self.device_write_bps,
+                self.device_read_iops,
+                self.device_write_iops,
+            ),
+            hugepages: self.hugetlb_limit,
         }
     }
 }

@@ -10,6 +10,12 @@ pub struct Security {
     pub no_new_privileges: bool,
     /// Which system calls it may make.
     pub seccomp: SeccompProfile,
+    /// Capabilities beside those that every container has: `NET_ADMIN`, `CAP_NET_ADMIN`, or `ALL`.
+    pub cap_add: Vec<String>,
+    /// Capabilities that it does not have; what is added by name stays although `ALL` is dropped.
+    pub cap_drop: Vec<String>,
+    /// Takes the walls away: every capability and device, the host's ids, no filter, nothing hidden.
+    pub privileged: bool,
 }
 
 /// Which system calls a container may make.
@@ -43,4 +49,15 @@ pub struct TmpfsMount {
     /// Options of mount(8) and tmpfs(5): `size=64m`, `mode=1777`, `ro`. `nosuid`, `nodev` and `noexec` hold unless `suid`,
     /// `dev` or `exec` is among them.
     pub options: Vec<String>,
+}
+
+/// A device of the host inside the container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Its file on the host, or a folder of such files.
+    pub source: std::path::PathBuf,
+    /// Where it is inside, below `/dev`.
+    pub target: std::path::PathBuf,
+    /// What may be done: `r`ead, `w`rite, `m`ake a node of it.
+    pub access: String,
 }

@@ -1,31 +1,41 @@
 //! Namespaces, id maps, limits, settings, hidden paths and the seccomp profile.
 
-use super::{Host, hidden, id_map};
+use super::{Host, devices, hidden, id_map};
 use crate::cgroups;
+use crate::devices as host_devices;
 use crate::error::{Error, Result};
 use crate::store::Record;
 use crate::validate;
 use oci_spec::runtime::{
-    Linux, LinuxCpu, LinuxMemory, LinuxNamespace, LinuxNamespaceType, LinuxPids, LinuxResources, LinuxSeccomp,
+    Linux, LinuxBlockIo, LinuxCpu, LinuxHugepageLimit, LinuxMemory, LinuxNamespace, LinuxNamespaceType,
+    LinuxPids, LinuxResources, LinuxSeccomp, LinuxThrottleDeviceBuilder,
 };
 use std::collections::HashMap;
 use std::path::PathBuf;
-use tinyd_engine::{Resources, SeccompProfile};
+use tinyd_engine::{IoLimit, Resources, SeccompProfile};
 use tinyd_net::Namespace;
 
 pub(super) fn linux(record: &Record, host: &Host) -> Result<Linux> {
     let own_network = record.netns != Namespace::Host;
     let map = id_map(record);
+    let privileged = record.spec.security.privileged;
+    let mut resources = resources(&record.spec.resources)?;
+    resources.set_devices(devices::oci_rules(&host.device_rules));
     let mut linux = Linux::default();
     linux
         .set_namespaces(Some(namespaces(own_network, map.is_some())))
         .set_uid_mappings(map.clone())
         .set_gid_mappings(map)
         .set_sysctl(Some(sysctl(record, own_network)).filter(|all| !all.is_empty()))
-        .set_resources(Some(resources(&record.spec.resources)))
-        .set_cgroups_path(Some(PathBuf::from(format!("/{}", cgroups::path(&record.id)))))
+        .set_resources(Some(resources))
+        .set_devices(devices::oci_nodes(host))
+        .set_cgroups_path(Some(PathBuf::from(format!("/{}", cgroups::path(record)))))
         .set_masked_paths(Some(host.masked.clone()))
-        .set_readonly_paths(Some(hidden::READ_ONLY.map(str::to_owned).to_vec()))
+        .set_readonly_paths(Some(if privileged {
+            Vec::new()
+        } else {
+            hidden::READ_ONLY.map(str::to_owned).to_vec()
+        }))
         .set_seccomp(seccomp(record, host)?);
     Ok(linux)
 }
@@ -56,7 +66,7 @@ fn sysctl(record: &Record, own_network: bool) -> HashMap<String, String> {
     all
 }
 
-pub(super) fn resources(wanted: &Resources) -> LinuxResources {
+pub(super) fn resources(wanted: &Resources) -> Result<LinuxResources> {
     let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let mut resources = LinuxResources::default();
     if wanted.memory.is_some() || wanted.memory_swap.is_some() || wanted.memory_reservation.is_some() {
@@ -81,12 +91,43 @@ pub(super) fn resources(wanted: &Resources) -> LinuxResources {
         pids.set_limit(wanted.pids.unwrap_or(cgroups::DEFAULT_PIDS));
         resources.set_pids(Some(pids));
     }
-    resources
+    resources.set_block_io(block_io(&wanted.io)?);
+    let pages = wanted.hugepages.iter().map(|limit| {
+        let mut oci = LinuxHugepageLimit::default();
+        oci.set_page_size(limit.page_size.clone()).set_limit(signed(limit.bytes));
+        oci
+    });
+    resources.set_hugepage_limits(Some(pages.collect()).filter(|all: &Vec<_>| !all.is_empty()));
+    Ok(resources)
+}
+
+/// The specification has a list of disks for each kind of limit.
+fn block_io(limits: &[IoLimit]) -> Result<Option<LinuxBlockIo>> {
+    if limits.is_empty() {
+        return Ok(None);
+    }
+    let disks = limits.iter().map(|limit| host_devices::disk(&limit.device)).collect::<Result<Vec<_>>>()?;
+    let list = |rate: fn(&IoLimit) -> Option<u64>| -> Result<_> {
+        let limited = limits.iter().zip(&disks).filter_map(|(limit, disk)| Some((rate(limit)?, *disk)));
+        let throttled = limited.map(|(rate, (major, minor))| {
+            LinuxThrottleDeviceBuilder::default().major(major).minor(minor).rate(rate).build()
+        });
+        let all = throttled.collect::<std::result::Result<Vec<_>, _>>();
+        let all = all.map_err(|error| Error::Bundle { part: "limits of disks", source: error.into() })?;
+        Ok(Some(all).filter(|all| !all.is_empty()))
+    };
+    let mut io = LinuxBlockIo::default();
+    io.set_throttle_read_bps_device(list(|limit| limit.read_bps)?)
+        .set_throttle_write_bps_device(list(|limit| limit.write_bps)?)
+        .set_throttle_read_iops_device(list(|limit| limit.read_iops)?)
+        .set_throttle_write_iops_device(list(|limit| limit.write_iops)?);
+    Ok(Some(io))
 }
 
 /// The profile, taken over exactly as it is written: it has the shape of the OCI specification itself.
 fn seccomp(record: &Record, host: &Host) -> Result<Option<LinuxSeccomp>> {
     let profile = match &record.spec.security.seccomp {
+        SeccompProfile::Default if record.spec.security.privileged => return Ok(None),
         SeccompProfile::Default => tinyd_ns::seccomp::default_profile(host.capabilities),
         SeccompProfile::Unconfined => return Ok(None),
         SeccompProfile::Custom(text) => validate::profile(text)?,

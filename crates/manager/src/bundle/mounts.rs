@@ -46,6 +46,12 @@ fn standard(record: &Record) -> Vec<Mount> {
     let mount = |target: &str, kind: &str, options: &[&str]| plain(target, kind, kind, options);
     // A network namespace that this user namespace does not own lets nobody inside mount a sysfs of it.
     let foreign_sys = record.netns == Namespace::Host && record.slot.is_some();
+    // Who may do anything may write there, too.
+    let system: &[&str] = if record.spec.security.privileged {
+        &["nosuid", "noexec", "nodev"]
+    } else {
+        &["ro", "nosuid", "noexec", "nodev"]
+    };
     let shm = format!("size={}", record.spec.shm_size.unwrap_or(DEFAULT_SHM));
     vec![
         mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
@@ -58,9 +64,9 @@ fn standard(record: &Record) -> Vec<Mount> {
         match foreign_sys {
             // The file system alone, without what the host has mounted in it.
             true => plain("/sys", "bind", "/sys", &["bind", "rprivate", "nosuid", "noexec", "nodev", "ro"]),
-            false => mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
+            false => mount("/sys", "sysfs", system),
         },
-        mount("/sys/fs/cgroup", "cgroup", &["ro", "nosuid", "noexec", "nodev"]),
+        mount("/sys/fs/cgroup", "cgroup", system),
         mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
         plain("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm]),
     ]

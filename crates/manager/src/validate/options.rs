@@ -1,7 +1,10 @@
 //! Labels, kernel settings, limits of processes, file systems in memory, and the seccomp profile.
 
+use crate::cgroups::PARENT;
 use crate::error::{Error, Result};
-use tinyd_engine::{ContainerSpec, SeccompProfile, TmpfsMount, Ulimit};
+use std::path::Component;
+use tinyd_cgroup::CgroupPath;
+use tinyd_engine::{ContainerSpec, Device, SeccompProfile, TmpfsMount, Ulimit};
 use tinyd_ns::rlimit::Resource;
 use tinyd_ns::seccomp::{self, Arch, Profile};
 
@@ -16,6 +19,7 @@ pub(super) fn check(spec: &ContainerSpec) -> Result<()> {
             return Err(Error::invalid("label", format!("{key}={value}"), "has no name"));
         }
     }
+    spec.devices.iter().try_for_each(device)?;
     spec.ulimits.iter().try_for_each(ulimit)?;
     spec.tmpfs.iter().try_for_each(tmpfs)?;
     if let Some(signal) = spec.stop_signal {
@@ -55,6 +59,39 @@ fn ulimit(limit: &Ulimit) -> Result<()> {
         (None, Some(_)) => refuse("has a soft limit above its hard one"),
         (Some(soft), Some(hard)) if soft > hard => refuse("has a soft limit above its hard one"),
         _ => Ok(()),
+    }
+}
+
+/// A group of somebody's, which is neither the machine's root nor one that tinyd takes away with a container; as a path
+/// from the root.
+pub(super) fn cgroup_parent(spec: &ContainerSpec) -> Result<Option<String>> {
+    let Some(path) = spec.cgroup_parent.as_deref() else { return Ok(None) };
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let refuse = |problem: String| Err(Error::invalid("parent of the control group", path, problem));
+    if let Err(error) = CgroupPath::new(path) {
+        return refuse(error.to_string());
+    }
+    match path.split('/').next() {
+        Some(PARENT) if path != PARENT => refuse("lies in a group that tinyd takes away itself".to_owned()),
+        _ => Ok(Some(path.to_owned())),
+    }
+}
+
+fn device(device: &Device) -> Result<()> {
+    let refuse =
+        |problem: &'static str| Err(Error::invalid("device", device.target.display().to_string(), problem));
+    let below = device.target.strip_prefix("/dev").ok().filter(|rest| !rest.as_os_str().is_empty());
+    if below.is_none_or(|rest| rest.components().any(|part| !matches!(part, Component::Normal(_)))) {
+        return refuse("is no path below /dev, where devices lie inside");
+    }
+    let own = ["pts", "shm", "mqueue", "fd", "stdin", "stdout", "stderr", "ptmx"];
+    if below.and_then(|rest| rest.iter().next()).is_some_and(|first| own.iter().any(|own| first == *own)) {
+        return refuse("is where something of the container's own lies");
+    }
+    let letters = &device.access;
+    match letters.is_empty() || letters.chars().any(|letter| !"rwm".contains(letter)) {
+        true => Err(Error::invalid("access to a device", letters, "must be made of r, w and m")),
+        false => Ok(()),
     }
 }
 

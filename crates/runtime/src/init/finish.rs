@@ -51,6 +51,9 @@ pub(crate) fn finish(
     if !plan.has_home {
         plan.env.fill_spare(identity.home.as_ptr());
     }
+    if plan.init {
+        super::reaper::stay_in_front(plan.terminal).map_err(at(Stage::Init))?;
+    }
     process::reset_signals();
     channel.send(Report::Ready, &[]).map_err(at(Stage::Parent))?;
     // Nothing of the host's is open when the command starts, nor while it is looked for (CVE-2024-21626).

@@ -61,6 +61,7 @@ pub(crate) fn explain_exec(failure: &ChildFailure, plan: &ProcessPlan) -> Failur
         Stage::NoNewPrivileges => "set no_new_privs".to_owned(),
         Stage::Seccomp => "load the seccomp filter".to_owned(),
         Stage::Capabilities => "set the capabilities".to_owned(),
+        Stage::Init => "start an init in front of the command".to_owned(),
         Stage::User => "become the command's user".to_owned(),
         Stage::Descriptors => "close descriptors".to_owned(),
         _ => "talk to the parent".to_owned(),

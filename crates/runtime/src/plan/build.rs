@@ -2,17 +2,19 @@
 
 use super::cstrings::c_path;
 use super::spec::{Bundle, invalid};
-use super::{Plan, UserPlan, mounts, process};
+use super::{Plan, UserPlan, devices, mounts, process, resources};
 use crate::{Failure, StartRequest, sysctl};
-use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, LinuxResources, Spec};
+use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, Spec};
 use std::ffi::CString;
 use std::path::Path;
-use tinyd_cgroup::Limits;
 use tinyd_ns::Namespaces;
 use tinyd_ns::idmap::{IdMaps, IdRange};
 
 /// The annotation that names the user as it was given, to be looked up in the container's own passwd and group files.
 const USER_ANNOTATION: &str = "dev.tinyd.user";
+
+/// The annotation that puts an init in front of the command.
+const INIT_ANNOTATION: &str = "dev.tinyd.init";
 
 /// Descriptors that travel to the child: far more than anyone mounts, and fewer than it has room for.
 pub(crate) const MAX_PREPARED: usize = 200;
@@ -39,7 +41,9 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
     let namespaces = namespaces(linux)?;
     let id_maps = id_maps(linux, namespaces)?;
     let process = spec.process().as_ref().ok_or_else(|| invalid("process", "is missing"))?;
-    let user = match spec.annotations().as_ref().and_then(|all| all.get(USER_ANNOTATION)) {
+    let annotation = |name| spec.annotations().as_ref().and_then(|all| all.get(name));
+    let init = annotation(INIT_ANNOTATION).is_some_and(|value| value == "true");
+    let user = match annotation(USER_ANNOTATION) {
         Some(text) => UserPlan::Text(text.clone()),
         None => UserPlan::Ids {
             uid: process.user().uid(),
@@ -57,7 +61,8 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         .skip(1)
         .map(|overlay| c_path("rootfs", &overlay.target))
         .collect::<Result<_, _>>()?;
-    let mounts = mounts::plan(spec, id_maps.is_some(), namespaces)?;
+    let mut mounts = mounts::plan(spec, id_maps.is_some(), namespaces)?;
+    devices::place(linux.devices().as_deref().unwrap_or_default(), id_maps.as_ref(), &mut mounts)?;
     if mounts.len() + request.rootfs.overlays.len() > MAX_PREPARED {
         return Err(invalid("mounts", format!("there are more than {MAX_PREPARED}")));
     }
@@ -76,9 +81,9 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         read_only: paths("linux.readonlyPaths", linux.readonly_paths())?,
         sysctls: sysctls(linux, namespaces)?,
         root_read_only: spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false),
-        process: process::plan(process, bundle.seccomp.as_ref(), &request.id, request.window)?,
+        process: process::plan(process, bundle.seccomp.as_ref(), &request.id, request.window, init)?,
         user,
-        limits: linux.resources().as_ref().map(limits).transpose()?.unwrap_or_default(),
+        limits: linux.resources().as_ref().map(resources::limits).transpose()?.unwrap_or_default(),
     })
 }
 
@@ -88,7 +93,6 @@ fn refuse_what_is_not_done(spec: &Spec) -> Result<(), Failure> {
     let process = spec.process().as_ref();
     let present = [
         ("hooks", spec.hooks().is_some()),
-        ("linux.devices", linux.is_some_and(|l| l.devices().as_ref().is_some_and(|d| !d.is_empty()))),
         ("linux.intelRdt", linux.is_some_and(|l| l.intel_rdt().is_some())),
         ("linux.personality", linux.is_some_and(|l| l.personality().is_some())),
         ("linux.mountLabel", linux.is_some_and(|l| l.mount_label().is_some())),
@@ -145,39 +149,6 @@ fn id_maps(linux: &Linux, namespaces: Namespaces) -> Result<Option<IdMaps>, Fail
         return Err(invalid("linux.uidMappings", "user and group 0 must be mapped"));
     }
     Ok(Some(maps))
-}
-
-fn limits(resources: &LinuxResources) -> Result<Limits, Failure> {
-    let mut limits = Limits::default();
-    if let Some(cpu) = resources.cpu() {
-        limits.cpu.quota_us = cpu.quota();
-        limits.cpu.period_us = cpu.period();
-        limits.cpu.shares = cpu.shares();
-        limits.cpu.cpus = cpu.cpus().clone();
-        limits.cpu.mems = cpu.mems().clone();
-    }
-    if let Some(memory) = resources.memory() {
-        limits.memory.limit_bytes = memory.limit();
-        limits.memory.swap_bytes = memory.swap();
-        limits.memory.reservation_bytes = memory.reservation();
-    }
-    if let Some(pids) = resources.pids() {
-        limits.pids_max = Some(pids.limit());
-    }
-    let present = [
-        ("blockIO", resources.block_io().is_some()),
-        ("hugepageLimits", resources.hugepage_limits().as_ref().is_some_and(|all| !all.is_empty())),
-        ("network", resources.network().is_some()),
-        ("rdma", resources.rdma().is_some()),
-        ("unified", resources.unified().is_some()),
-    ];
-    match present.iter().find(|(_, present)| *present) {
-        Some((name, _)) => Err(invalid(
-            &format!("linux.resources.{name}"),
-            "is not supported by this version of tinyd-runtime",
-        )),
-        None => Ok(limits),
-    }
 }
 
 fn sysctls(linux: &Linux, namespaces: Namespaces) -> Result<Vec<(CString, CString)>, Failure> {

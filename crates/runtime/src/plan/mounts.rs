@@ -53,7 +53,7 @@ fn one(mount: &Mount, user_namespace: bool, namespaces: Namespaces) -> Result<Mo
         "sysfs" => new(kind, Role::Sys)?,
         "devpts" => new(kind, Role::Terminals)?,
         "tmpfs" if target == Path::new("/dev") => {
-            MountSource::Dev { options: options.own.clone(), attributes }
+            MountSource::Dev { options: options.own.clone(), attributes, nodes: Vec::new() }
         }
         "tmpfs" | "mqueue" => new(kind, Role::Plain)?,
         "cgroup" | "cgroup2" => MountSource::Cgroup { attributes, views: Vec::new() },

@@ -19,11 +19,13 @@ pub(super) fn plan(
     profile: Option<&Profile>,
     id: &str,
     window: Option<(u16, u16)>,
+    init: bool,
 ) -> Result<ProcessPlan, Failure> {
     let args = process.args().as_deref().unwrap_or_default();
     let env = process.env().as_deref().unwrap_or_default();
     command(process, args, env, process.cwd(), profile, id).map(|plan| ProcessPlan {
         terminal: process.terminal().unwrap_or(false),
+        init,
         window,
         ..plan
     })
@@ -90,6 +92,7 @@ fn command(
         umask: process.user().umask().unwrap_or(0o022),
         keyring: c_path("id", Path::new(&format!("_ses.{id}")))?,
         terminal: false,
+        init: false,
         window: None,
     })
 }

@@ -1,0 +1,76 @@
+//! Device nodes, and the rules of which devices may be used.
+
+use super::Host;
+use crate::devices::Node;
+use oci_spec::runtime::{LinuxDevice, LinuxDeviceCgroup, LinuxDeviceType};
+use tinyd_cgroup::{DeviceAccess, DeviceKind, DeviceRule};
+use tinyd_ns::caps::{CapSet, Capability};
+
+/// The devices that everybody may use: null, zero, full, random, urandom, tty, ptmx and the terminals (136 is their
+/// driver). The host's console is none of them: a container's is a terminal.
+const EVERYBODYS: [(u32, Option<u32>); 8] = [
+    (1, Some(3)),
+    (1, Some(5)),
+    (1, Some(7)),
+    (1, Some(8)),
+    (1, Some(9)),
+    (5, Some(0)),
+    (5, Some(2)),
+    (136, None),
+];
+
+/// All that a container may do with devices.
+pub(crate) fn rules(nodes: &[Node], capabilities: CapSet, privileged: bool) -> Vec<DeviceRule> {
+    if privileged {
+        return vec![DeviceRule::all(true)];
+    }
+    let mut rules = vec![DeviceRule::all(false)];
+    if capabilities.contains(Capability::Mknod) {
+        // Making a node is harmless where it cannot be opened, and archives hold some.
+        let any = |kind| DeviceRule::new(true, kind, None, None, DeviceAccess::MKNOD);
+        rules.extend([any(DeviceKind::Char), any(DeviceKind::Block)]);
+    }
+    rules.extend(EVERYBODYS.map(|(major, minor)| {
+        DeviceRule::new(true, DeviceKind::Char, Some(major), minor, DeviceAccess::ALL)
+    }));
+    rules.extend(nodes.iter().map(Node::rule));
+    rules
+}
+
+/// The rules in the specification's words.
+pub(super) fn oci_rules(rules: &[DeviceRule]) -> Option<Vec<LinuxDeviceCgroup>> {
+    let one = |rule: &DeviceRule| {
+        let mut oci = LinuxDeviceCgroup::default();
+        oci.set_allow(rule.allow)
+            .set_typ((rule.kind != DeviceKind::All).then(|| kind(rule.kind)))
+            .set_major(rule.major.map(i64::from))
+            .set_minor(rule.minor.map(i64::from))
+            .set_access(Some(rule.access.to_string()));
+        oci
+    };
+    (!rules.is_empty()).then(|| rules.iter().map(one).collect())
+}
+
+/// The nodes that stand in `/dev` beside everybody's.
+pub(super) fn oci_nodes(host: &Host) -> Option<Vec<LinuxDevice>> {
+    let one = |node: &Node| {
+        let mut oci = LinuxDevice::default();
+        oci.set_path(node.path.clone())
+            .set_typ(kind(node.kind))
+            .set_major(node.major.into())
+            .set_minor(node.minor.into())
+            .set_file_mode(Some(node.mode))
+            .set_uid(Some(node.owner.0))
+            .set_gid(Some(node.owner.1));
+        oci
+    };
+    (!host.devices.is_empty()).then(|| host.devices.iter().map(one).collect())
+}
+
+fn kind(kind: DeviceKind) -> LinuxDeviceType {
+    match kind {
+        DeviceKind::All => LinuxDeviceType::A,
+        DeviceKind::Block => LinuxDeviceType::B,
+        DeviceKind::Char => LinuxDeviceType::C,
+    }
+}
