@@ -72,6 +72,12 @@ pub(crate) fn config(record: &Record, folder: &Path, host: &Host) -> Result<Vec<
     serde_json::to_vec(&config).map_err(|error| failed("text")(error.into()))
 }
 
+/// The bundle of a container.
+pub(crate) fn read(path: &Path) -> Result<Spec> {
+    let json = std::fs::read(path).map_err(|source| Error::file("read", path, source))?;
+    serde_json::from_slice(&json).map_err(|source| Error::Record { path: path.to_owned(), source })
+}
+
 /// A bundle's configuration with other limits.
 pub(crate) fn with_limits(text: &[u8], limits: &Resources) -> Result<Spec> {
     let failed = |source: serde_json::Error| Error::Bundle { part: "limits", source: source.into() };
@@ -160,7 +166,12 @@ mod tests {
         assert_eq!(sorted("ambient"), Vec::<String>::new());
         let linux = &config["linux"];
         assert_eq!(linux["cgroupsPath"], format!("/tinyd/{}", record.id));
-        assert_eq!(linux["resources"], json!({"pids": {"limit": 2048}}));
+        assert_eq!(linux["resources"]["pids"], json!({"limit": 2048}));
+        let rules = linux["resources"]["devices"].as_array().unwrap();
+        assert_eq!(rules[0], json!({"allow": false, "access": "rwm"}));
+        assert_eq!(rules[1], json!({"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rwm"}));
+        assert!(rules[1..].iter().all(|rule| rule["allow"] == true && rule["type"] == "c"));
+        assert_eq!(linux["resources"].as_object().unwrap().len(), 2);
         let kinds: Vec<&str> =
             linux["namespaces"].as_array().unwrap().iter().map(|one| one["type"].as_str().unwrap()).collect();
         assert_eq!(kinds, ["pid", "mount", "uts", "ipc", "cgroup", "network"]);
@@ -267,7 +278,8 @@ mod tests {
                 ..Default::default()
             };
         });
-        let limits = make(&record)["linux"]["resources"].clone();
+        let mut limits = make(&record)["linux"]["resources"].clone();
+        limits.as_object_mut().unwrap().remove("devices");
         assert_eq!(
             limits,
             json!({"memory": {"limit": 64 << 20}, "cpu": {"shares": 512, "quota": 25000, "period": 100_000}})

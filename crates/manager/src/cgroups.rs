@@ -1,12 +1,13 @@
 //! Control groups, as far as the engine itself touches them: the runtime makes a container's, the engine checks limits
 //! beforehand and takes away what a dead runtime left.
 
+use crate::bundle;
 use crate::core::Core;
 use crate::devices;
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::process::until;
-use crate::store::Record;
+use crate::store::{BUNDLE_FILE, Record};
 use std::time::Duration;
 use tinyd_cgroup::{
     Cgroup, CgroupPath, CpuLimits, DeviceRule, HugetlbLimit, IoDeviceLimit, IoLimits, Limits, MemoryLimits,
@@ -94,13 +95,20 @@ impl Core {
         group.remove().map_err(failed("remove"))
     }
 
+    /// Where a container's group is, which a damaged record does not say: then its bundle does.
+    fn cgroup_path(&self, id: &str) -> String {
+        if let Ok(Some(record)) = self.store.record(id) {
+            return path(&record);
+        }
+        let bundle = bundle::read(&self.store.container_file(id, BUNDLE_FILE)).ok();
+        let path = bundle.as_ref().and_then(|spec| spec.linux().as_ref()?.cgroups_path().as_ref()?.to_str());
+        path.map_or_else(|| format!("{PARENT}/{id}"), |path| path.trim_start_matches('/').to_owned())
+    }
+
     pub(crate) fn open_cgroup(&self, id: &str) -> Result<Option<Box<dyn Cgroup>>> {
         let failed =
             |source| Error::Cgroup { operation: "open", container: ids::short(id).to_owned(), source };
-        // Without a record there is no other place where it could be.
-        let record = self.store.record(id)?;
-        let parent = record.as_ref().map_or(PARENT, |record| parent(&record.spec));
-        let path = CgroupPath::new(&format!("{parent}/{id}")).map_err(failed)?;
+        let path = CgroupPath::new(&self.cgroup_path(id)).map_err(failed)?;
         present(self.cgroups()?.open(&path)).map_err(failed)
     }
 }

@@ -2,6 +2,7 @@
 
 mod host;
 
+use crate::bundle;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::life::Life;
@@ -30,7 +31,7 @@ impl Core {
         };
         let folder = self.store.container(&id);
         let file = |name: &str| folder.join(name).display().to_string();
-        let bundle = read_bundle(&folder.join(BUNDLE_FILE))?;
+        let bundle = bundle::read(&folder.join(BUNDLE_FILE))?;
         let argv = validate::argv(&record.spec);
         let pid = match &life {
             Life::Running(live) => live.state.init.pid,
@@ -113,11 +114,6 @@ impl Core {
         }
         Ok(state)
     }
-}
-
-fn read_bundle(path: &Path) -> Result<Spec> {
-    let json = std::fs::read(path).map_err(|source| Error::file("read", path, source))?;
-    serde_json::from_slice(&json).map_err(|source| Error::Record { path: path.to_owned(), source })
 }
 
 fn graph_driver(record: &Record, folder: &Path) -> GraphDriver {
