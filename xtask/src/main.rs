@@ -34,7 +34,8 @@ usage: cargo xtask VERB
   tidy                       check what no compiler checks: crate graph, file lengths, ledgers, documents
   features                   the ledger of features as a table
   ci [--no-test]             all checks of CI, and the tests
-  bench start [--rounds N]   time a container's life beside other engines and the floor";
+  bench [start] [exec] [rm] [--rounds N]
+                             time a container's life, a further command and a removal beside other engines";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -62,8 +63,8 @@ fn dispatch(args: &[&str]) -> Result<bool> {
         ["features"] => features::run().map(|()| true),
         ["ci"] => ci::run(true),
         ["ci", "--no-test"] => ci::run(false),
-        ["bench", "start", options @ ..] => bench::run(options).map(|()| true),
         ["bench", "spawner", log] => bench::spawner::serve(log.as_ref()).map(|()| true),
+        ["bench", options @ ..] => bench::run(options).map(|()| true),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(true)
