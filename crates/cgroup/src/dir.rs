@@ -50,14 +50,11 @@ impl Dir {
     }
 
     pub(crate) fn try_write(&self, name: &str, value: &str) -> std::result::Result<(), Errno> {
-        let file = rustix::fs::openat(&self.fd, name, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-        loop {
-            match rustix::io::write(&file, value.as_bytes()) {
-                Ok(_) => return Ok(()),
-                Err(Errno::INTR) => {}
-                Err(e) => return Err(e),
-            }
-        }
+        self.open_for_writing(name).and_then(|file| put(&file, value))
+    }
+
+    fn open_for_writing(&self, name: &str) -> std::result::Result<OwnedFd, Errno> {
+        rustix::fs::openat(&self.fd, name, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
     }
 
     pub(crate) fn write(&self, name: &str, value: &str) -> Result<()> {
@@ -107,6 +104,19 @@ impl Dir {
         hint: impl Fn(Errno) -> Option<&'static str>,
     ) -> Result<()> {
         self.try_write(name, value).map_err(|e| self.explained(name, value, e, hint(e)))
+    }
+
+    /// The same for several values, one after another. Without one the file is not even opened.
+    pub(crate) fn write_each_explained(
+        &self,
+        name: &str,
+        values: &[String],
+        hint: impl Fn(Errno) -> Option<&'static str>,
+    ) -> Result<()> {
+        let Some(first) = values.first() else { return Ok(()) };
+        let failed = |value: &str, e: Errno| self.explained(name, value, e, hint(e));
+        let file = self.open_for_writing(name).map_err(|e| failed(first, e))?;
+        values.iter().try_for_each(|value| put(&file, value).map_err(|e| failed(value, e)))
     }
 
     /// The error of a refused value, with what it means where that is known.
@@ -222,6 +232,17 @@ impl Dir {
 }
 
 /// A temporary folder that stands for a group, with the given files.
+/// A value is one write at the beginning, however many came before it.
+fn put(file: &OwnedFd, value: &str) -> std::result::Result<(), Errno> {
+    loop {
+        match rustix::io::pwrite(file, value.as_bytes(), 0) {
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
 #[cfg(test)]
 pub(crate) fn fake(files: &[(&str, &str)]) -> (tempfile::TempDir, Dir) {
     let folder = tempfile::tempdir().unwrap();

@@ -120,26 +120,28 @@ pub(super) fn write(dir: &Dir, rules: &[DeviceRule]) -> Result<()> {
     let wanted = Policy::fold(rules)?;
     if wanted.allow_rest {
         // Its exceptions cannot be read, so it begins from none.
-        put(dir, ALLOW, "a *:* rwm")?;
-        return wanted.exceptions.iter().try_for_each(|(d, access)| put(dir, DENY, &d.line(*access)));
+        put(dir, ALLOW, &["a *:* rwm".to_owned()])?;
+        let lines: Vec<_> = wanted.exceptions.iter().map(|(d, access)| d.line(*access)).collect();
+        return put(dir, DENY, &lines);
     }
     let mut now = Policy::read(dir)?;
     if now.allow_rest {
-        put(dir, DENY, "a *:* rwm")?;
+        put(dir, DENY, &["a *:* rwm".to_owned()])?;
         now.exceptions.clear();
     }
     let nothing = DeviceAccess::ALL.without(DeviceAccess::ALL);
     let difference = |from: &Policy, minus: &Policy, file| {
-        from.exceptions.iter().try_for_each(|(devices, access)| {
+        let lines = from.exceptions.iter().filter_map(|(devices, access)| {
             let left = access.without(minus.exceptions.get(devices).copied().unwrap_or(nothing));
-            if left.is_empty() { Ok(()) } else { put(dir, file, &devices.line(left)) }
-        })
+            (!left.is_empty()).then(|| devices.line(left))
+        });
+        put(dir, file, &lines.collect::<Vec<_>>())
     };
     difference(&now, &wanted, DENY)?;
     difference(&wanted, &now, ALLOW)
 }
 
-fn put(dir: &Dir, file: &str, line: &str) -> Result<()> {
+fn put(dir: &Dir, file: &str, lines: &[String]) -> Result<()> {
     let hint = |errno| match (errno, file) {
         (Errno::INVAL | Errno::BUSY, _) => {
             Some("the group has groups below it: set what is denied in general before they are made")
@@ -150,7 +152,7 @@ fn put(dir: &Dir, file: &str, line: &str) -> Result<()> {
         (Errno::PERM, _) => Some("CAP_SYS_ADMIN is missing: run as root of the host"),
         _ => None,
     };
-    dir.write_explained(file, line, hint)
+    dir.write_each_explained(file, lines, hint)
 }
 
 #[cfg(test)]
