@@ -1,6 +1,7 @@
 //! The last steps, which a container's command and a further one share: limits, terminal, rights, exec.
 
 use super::receive::Channel;
+use crate::defence::{self, Defence};
 use crate::identity::ReceivedIdentity;
 use crate::plan::ProcessPlan;
 use crate::report::{ChildFailure, Report, Stage, at, at_operand};
@@ -33,13 +34,17 @@ pub(crate) fn finish(
     for (index, limit) in plan.rlimits.iter().enumerate() {
         limit.set().map_err(at_operand(Stage::Rlimit, index))?;
     }
-    match process::join_session_keyring(&plan.keyring) {
-        // A quota that is used up, or a kernel without keys: the keyring is an extra wall, not the only one.
-        Ok(()) | Err(Errno::DQUOT | Errno::NOSPC | Errno::NOSYS) => {}
-        Err(errno) => return Err(at(Stage::Keyring)(errno)),
+    if defence::on(Defence::Keyring) {
+        match process::join_session_keyring(&plan.keyring) {
+            // A quota that is used up, or a kernel without keys: the keyring is an extra wall, not the only one.
+            Ok(()) | Err(Errno::DQUOT | Errno::NOSPC | Errno::NOSYS) => {}
+            Err(errno) => return Err(at(Stage::Keyring)(errno)),
+        }
     }
     rustix::process::umask(Mode::from_raw_mode(plan.umask));
-    pty::become_session_leader(terminal.as_ref().map(AsFd::as_fd)).map_err(at(Stage::Session))?;
+    if defence::on(Defence::Session) {
+        pty::become_session_leader(terminal.as_ref().map(AsFd::as_fd)).map_err(at(Stage::Session))?;
+    }
     streams(terminal.as_ref(), stdio, identity).map_err(at(Stage::Stdio))?;
     drop(terminal);
 
@@ -52,6 +57,7 @@ pub(crate) fn finish(
         plan.env.fill_spare(identity.home.as_ptr());
     }
     process::reset_signals();
+    defence::linger();
     channel.send(Report::Ready, &[]).map_err(at(Stage::Parent))?;
     // Nothing of the host's is open when the command starts, nor while it is looked for (CVE-2024-21626).
     process::dup_to(channel.as_raw(), CHANNEL).map_err(at(Stage::Descriptors))?;
@@ -102,7 +108,9 @@ fn null_device() -> Result<OwnedFd, Errno> {
 /// Enters a folder of the root, never through a magic link of `/proc`.
 fn enter(path: &CStr) -> Result<(), Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?;
+    let mut how = ResolveFlags::empty();
+    how.set(ResolveFlags::NO_MAGICLINKS, defence::on(Defence::CwdCheck));
+    let folder = openat2(CWD, path, flags, Mode::empty(), how)?;
     rustix::process::fchdir(folder)
 }
 
