@@ -40,11 +40,12 @@ fn a2_no_descriptor_of_the_runtimes_is_a_working_folder() {
                 }
             });
             for number in NUMBERS {
-                for folder in [format!("/proc/self/fd/{number}"), format!("/proc/thread-self/fd/{number}/..")]
-                {
-                    let output = container.exec(&["-w", &folder], &["/attack", "folder"]);
-                    assert_refused_or_inside(&output, &folder);
-                }
+                let folder = match number % 4 {
+                    0 => format!("/proc/thread-self/fd/{number}/.."),
+                    _ => format!("/proc/self/fd/{number}"),
+                };
+                let output = container.exec(&["-w", &folder], &["/attack", "folder"]);
+                assert_refused_or_inside(&output, &folder);
             }
         });
         // One of its own is a folder like others, and so the attack above can be told from a mistake.
@@ -65,7 +66,8 @@ fn a2_a_link_of_the_image_to_a_descriptor_is_no_working_folder_either() {
         }
         let binds = [format!("{ATTACK}:/attack:ro"), format!("{}:/links", volume.display())];
         let container = mode.start(["-v", &binds[0], "-v", &binds[1], "host", "sleep", "300"]);
-        for number in NUMBERS {
+        // As many as the program ever has open at once.
+        for number in 3..=16 {
             let folder = format!("/links/link{number}");
             let output = container.exec(&["-w", &folder], &["/attack", "folder"]);
             assert_refused_or_inside(&output, &folder);

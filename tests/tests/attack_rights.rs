@@ -17,7 +17,7 @@ fn a11_no_capability_is_inheritable_or_ambient() {
         let said = [
             run(&[]),
             run(&["-u", "1000:1000"]),
-            run(&["-it"]),
+            run(&["--interactive"]),
             run(&["--security-opt", "no-new-privileges"]),
             container.exec(&[], &look),
             container.exec(&["-u", "1000:1000"], &look),
@@ -25,7 +25,7 @@ fn a11_no_capability_is_inheritable_or_ambient() {
             container.exec(&["-i"], &look),
         ];
         for output in said {
-            let text = output.ok().stdout().replace('\r', "");
+            let text = output.ok().stdout();
             assert_eq!(text, "CapInh:\t0000000000000000\nCapAmb:\t0000000000000000\n");
         }
     });

@@ -58,6 +58,8 @@ pub(crate) enum Defence {
     EnvCheck,
     /// The monitor's socket lies in a folder that only root enters.
     PrivateSocket,
+    /// The monitor answers its own user alone.
+    PeerCheck,
     /// Not a wall, but luck: the moment between giving up rights and exec is short.
     Haste,
 }

@@ -12,7 +12,7 @@ use tinyd_ns::caps::CapSets;
 /// Names, with commas between them. `cargo xtask tidy` looks for this word in released programs.
 const VARIABLE: &str = "TINYD_WEAKEN";
 
-const NAMES: [(&str, Defence); 20] = [
+const NAMES: [(&str, Defence); 21] = [
     ("seccomp", Defence::Seccomp),
     ("capabilities", Defence::Capabilities),
     ("empty-inheritable", Defence::EmptyInheritable),
@@ -32,6 +32,7 @@ const NAMES: [(&str, Defence); 20] = [
     ("account-file-limits", Defence::AccountFileLimits),
     ("env-check", Defence::EnvCheck),
     ("private-socket", Defence::PrivateSocket),
+    ("peer-check", Defence::PeerCheck),
     ("haste", Defence::Haste),
 ];
 

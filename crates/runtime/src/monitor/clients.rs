@@ -197,7 +197,7 @@ impl Clients {
 /// Whether this user is at the other end. Root of a user namespace that was shown the socket is somebody else here.
 fn is_own(socket: &OwnedFd) -> bool {
     let peer = rustix::net::sockopt::socket_peercred(socket);
-    peer.is_ok_and(|peer| peer.uid == rustix::process::geteuid()) || !defence::on(Defence::PrivateSocket)
+    peer.is_ok_and(|peer| peer.uid == rustix::process::geteuid()) || !defence::on(Defence::PeerCheck)
 }
 
 fn packet(kind: Kind, payload: &[u8]) -> Vec<u8> {

@@ -78,7 +78,9 @@ fn reach(path: &str) -> bool {
 
 fn trace(pid: i32) -> bool {
     let pid = Pid::from_raw(pid);
-    ptrace::attach(pid).is_ok_and(|()| {
+    // Not by attach: a process that execs meanwhile would be left with a stop signal.
+    ptrace::seize(pid, ptrace::Options::empty()).is_ok_and(|()| {
+        let _ = ptrace::interrupt(pid);
         let _ = nix::sys::wait::waitpid(pid, None);
         let _ = ptrace::detach(pid, None);
         true
