@@ -144,6 +144,8 @@ fn a17_traps_that_a_container_sets_for_further_commands_do_no_harm() {
             "ln -s ../../../../../../../etc/passwd /etc/passwd",
             "ln -s /proc/self/fd/0 /etc/passwd",
             "ln -s /proc/1/root/etc/passwd /etc/passwd",
+            // A link to itself, but for who resolves it on the host.
+            "ln -s /etc/passwd /etc/passwd",
             "ln -s /dev/zero /etc/passwd",
             "truncate -s 4G /etc/passwd",
         ] {

@@ -61,16 +61,17 @@ pub(crate) fn finish(
     channel.send(Report::Ready, &[]).map_err(at(Stage::Parent))?;
     // Nothing of the host's is open when the command starts, nor while it is looked for (CVE-2024-21626).
     process::dup_to(channel.as_raw(), CHANNEL).map_err(at(Stage::Descriptors))?;
-    process::cloexec_from(CHANNEL).map_err(at(Stage::Descriptors))?;
-    process::close_from(CHANNEL + 1).map_err(at(Stage::Descriptors))?;
+    // SAFETY: descriptor 3 was made a copy of the channel just now, and is open until the process ends here.
+    let copy = unsafe { std::os::fd::BorrowedFd::borrow_raw(CHANNEL) };
+    if defence::on(Defence::CloseDescriptors) {
+        process::cloexec_from(CHANNEL).map_err(at(Stage::Descriptors))?;
+        process::close_from(CHANNEL + 1).map_err(at(Stage::Descriptors))?;
+    } else {
+        rustix::io::fcntl_setfd(copy, rustix::io::FdFlags::CLOEXEC).map_err(at(Stage::Descriptors))?;
+    }
     let failure = at(Stage::Exec)(exec(plan));
     // The channel's own number may just have been closed.
-    let _ = rustix::net::send(
-        // SAFETY: descriptor 3 was made a copy of the channel above, and is open until the process ends here.
-        unsafe { std::os::fd::BorrowedFd::borrow_raw(CHANNEL) },
-        &Report::Failed(failure).to_bytes(),
-        rustix::net::SendFlags::NOSIGNAL,
-    );
+    let _ = rustix::net::send(copy, &Report::Failed(failure).to_bytes(), rustix::net::SendFlags::NOSIGNAL);
     process::exit_now(1)
 }
 
