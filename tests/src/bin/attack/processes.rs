@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use nix::sys::ptrace;
 use nix::unistd::Pid;
@@ -14,6 +15,9 @@ const PROGRAM: &str = "tinyd-runtime";
 
 /// Ids that are looked at ahead of the newest known one.
 const AHEAD: i32 = 4;
+
+/// How long one process is waited for, at the cost of those that come meanwhile.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Calls `attack` for each new process as often as there is time, until `stop` is there.
 fn each(stop: &Path, mut attack: impl FnMut(i32)) {
@@ -94,16 +98,18 @@ pub(crate) fn overwrite(stop: &Path) {
     let mut held: Vec<OwnedFd> = Vec::new();
     each(stop, |pid| {
         let exe = format!("/proc/{pid}/exe");
-        for _ in 0..50 {
+        // Until it is gone, or something that may be looked at.
+        let begin = Instant::now();
+        while Path::new(&exe).symlink_metadata().is_ok() && begin.elapsed() < PATIENCE {
+            let Ok(path) = fs::read_link(&exe) else { continue };
             // A mount that is attached nowhere shows as the root.
-            let is_ours = fs::read_link(&exe)
-                .is_ok_and(|path| path == Path::new("/") || path.to_string_lossy().contains(PROGRAM));
+            let is_ours = path == Path::new("/") || path.to_string_lossy().contains(PROGRAM);
             if is_ours && let Ok(handle) = open(&exe, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
                 found[0].1 += 1;
                 change(&handle, &mut found);
                 held.push(handle);
-                break;
             }
+            break;
         }
         held.iter().rev().take(4).for_each(|handle| change(handle, &mut found));
     });
