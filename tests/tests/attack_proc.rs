@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, makedev, mknodat};
 use serde_json::json;
@@ -82,7 +83,9 @@ fn devices_are_the_containers_own(rounds: Rounds) {
         });
         rounds.run(|number| {
             let victim = victims[number % 2].lock().unwrap();
-            let output = mode.env.cmd(["start", "-a", &victim.id]).pty(24, 80).wait().1;
+            // A victim that reads what should be a setting from its terminal would wait for ever.
+            let start = mode.env.cmd(["start", "-a", &victim.id]).limit(Duration::from_secs(20));
+            let output = start.pty(24, 80).wait().1;
             // The words that the program uses for a refusal begin with its name.
             if output.starts_with("tinyd: ") {
                 return;

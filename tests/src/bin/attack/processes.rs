@@ -19,6 +19,9 @@ const AHEAD: i32 = 4;
 /// How long one process is waited for, at the cost of those that come meanwhile.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// How many handles of programs are kept.
+const HELD: usize = 256;
+
 /// Calls `attack` for each new process as often as there is time, until `stop` is there.
 fn each(stop: &Path, mut attack: impl FnMut(i32)) {
     let newest = || {
@@ -108,6 +111,10 @@ pub(crate) fn overwrite(stop: &Path) {
                 found[0].1 += 1;
                 change(&handle, &mut found);
                 held.push(handle);
+                // A process may not have many files open.
+                if held.len() > HELD {
+                    held.remove(0);
+                }
             }
             break;
         }
