@@ -26,6 +26,8 @@
     reason = "a harness reports trouble by failing the test that uses it, and says in its output what that needs"
 )]
 
+pub mod attack;
+pub mod bundle;
 mod command;
 mod dice;
 mod env;

@@ -21,6 +21,7 @@ mod tally;
 mod test;
 mod tidy;
 mod vm;
+mod weakened;
 mod workspace;
 
 const HELP: &str = "\
@@ -32,6 +33,7 @@ usage: cargo xtask VERB
                              a chosen set of the root tests in a virtual machine, by default on cgroup v2 and the newest
                              kernel that apt has
   tidy                       check what no compiler checks: crate graph, file lengths, ledgers, documents
+  weakened [CASE]            switch the defences off one by one, and require the attack tests to fail
   features                   the ledger of features as a table
   ci [--no-test]             all checks of CI, and the tests
   bench [start] [exec] [rm] [--rounds N]
@@ -60,6 +62,8 @@ fn dispatch(args: &[&str]) -> Result<bool> {
         // What vm-test starts inside the guest.
         ["vm-guest", payload, share] => vm::guest::run(payload.as_ref(), share.as_ref()),
         ["tidy"] => tidy::run(),
+        ["weakened"] => weakened::run(None),
+        ["weakened", case] => weakened::run(Some(case)),
         ["features"] => features::run().map(|()| true),
         ["ci"] => ci::run(true),
         ["ci", "--no-test"] => ci::run(false),

@@ -17,6 +17,7 @@ mod length;
 mod markers;
 mod source;
 mod unsafety;
+mod weakened;
 
 /// A file of the repository: its path below the root, and its text.
 #[derive(Debug, Clone)]
@@ -39,7 +40,7 @@ impl Text {
 /// Checks the repository; `false` when there are problems, which have been printed.
 pub(crate) fn run() -> Result<bool> {
     let texts = texts()?;
-    let checks: [(&str, Vec<String>); 7] = [
+    let checks: [(&str, Vec<String>); 8] = [
         ("crate graph", graph::check(&texts, &workspace::metadata()?)),
         ("file lengths", length::check(&texts)),
         ("ledgers", ledgers::check(&texts)),
@@ -47,6 +48,7 @@ pub(crate) fn run() -> Result<bool> {
         ("unsafe code", unsafety::check(&texts)),
         ("registry hosts", hosts::check(&texts)),
         ("open ends", markers::check(&texts)),
+        ("weakened builds", weakened::check(&texts, &released())),
     ];
     let mut count = 0;
     for (name, problems) in &checks {
@@ -58,6 +60,13 @@ pub(crate) fn run() -> Result<bool> {
     }
     println!("{} files, {count} problems", texts.len());
     Ok(count == 0)
+}
+
+/// The released programs that have been built here: their paths and contents.
+fn released() -> Vec<(PathBuf, Vec<u8>)> {
+    let folder = tinyd_tests::paths::target().join("release");
+    let programs = ["tinyd", "tinyd-runtime"].map(|name| folder.join(name));
+    programs.into_iter().filter_map(|path| Some((path.clone(), fs::read(path).ok()?))).collect()
 }
 
 /// All files of the repository that are text.

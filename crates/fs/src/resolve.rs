@@ -10,6 +10,8 @@ mod mount_id;
 #[cfg(test)]
 mod tests;
 mod walk;
+#[cfg(feature = "weakened")]
+mod weakened;
 
 pub(crate) use mount_id::mount_id;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
@@ -17,6 +19,8 @@ use rustix::io::Errno;
 use std::ffi::CStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, Ordering};
+#[cfg(feature = "weakened")]
+pub use weakened::weaken;
 
 /// The longest path that is looked at, with its final zero byte (PATH_MAX).
 const PATH_MAX: usize = 4096;
@@ -101,6 +105,10 @@ impl Resolver {
             return Err(Errno::INVAL);
         }
         let flags = flags | OFlags::CLOEXEC;
+        #[cfg(feature = "weakened")]
+        if let Some(found) = weakened::open(root, path, flags, rules) {
+            return found;
+        }
         for _ in 0..MAX_TRIES {
             let found = match self {
                 Self::Kernel => kernel::open(root, path, flags, rules),

@@ -113,6 +113,7 @@ pub fn launch(
         .args([verb, "--id", id])
         .args(protect.then_some(PROTECT))
         .env_clear()
+        .envs(crate::defence::passed_on())
         .stdin(Stdio::from(theirs))
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -1,5 +1,6 @@
 //! The program `tinyd-runtime`.
 
+use crate::defence::{self, Defence};
 use crate::frame::{self, Kind, MAX_PAYLOAD};
 use crate::launch::internal;
 use crate::monitor::{self, Client};
@@ -10,6 +11,7 @@ use rustix::net::SocketType;
 use std::ffi::CString;
 use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 use tinyd_cgroup::{CgroupDriver, CgroupPath, JoinHandle};
 use tinyd_fs::mount::{Changes, DetachedMount};
@@ -62,6 +64,9 @@ fn serve() -> ExitCode {
     if rustix::net::sockopt::socket_type(stdin.as_fd()) != Ok(SocketType::SEQPACKET) {
         return refuse("this verb is internal: do not call it outside");
     }
+    if let Err(problem) = defence::choose() {
+        return refuse(&problem);
+    }
     let socket = match start_afresh().and_then(|()| take_socket(stdin.as_fd())) {
         Ok(socket) => socket,
         Err(error) => {
@@ -101,10 +106,11 @@ fn start_afresh() -> std::io::Result<()> {
         process::ignore_signal(signal);
     }
     process::close_from(3)?;
-    process::set_undumpable()?;
+    defence::become_undumpable()?;
     rustix::process::umask(Mode::WGRP | Mode::WOTH);
     rustix::process::chdir(c"/")?;
-    if std::env::args().any(|arg| arg == PROTECT) { run_protected() } else { Ok(()) }
+    let protect = std::env::args().any(|arg| arg == PROTECT) && defence::on(Defence::ExeProtection);
+    if protect { run_protected() } else { Ok(()) }
 }
 
 /// Becomes the same program, from a mount of it that cannot be written: whoever reaches it through `/proc/<pid>/exe` can
@@ -115,7 +121,8 @@ fn run_protected() -> std::io::Result<()> {
     let args =
         std::env::args().filter(|arg| arg != PROTECT).map(CString::new).collect::<Result<Vec<_>, _>>()?;
     let args = CStrings::new(args, 0);
-    let env = CStrings::new(Vec::new(), 0);
+    let env = defence::passed_on().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
+    let env = CStrings::new(env.map(CString::new).transpose()?.into_iter().collect(), 0);
     // SAFETY: both arrays are ended by a null pointer and own their strings.
     Err(unsafe { process::exec_fd(program.as_fd(), args.as_ptr(), env.as_ptr()) }.into())
 }

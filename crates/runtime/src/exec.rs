@@ -1,5 +1,6 @@
 //! A further command in a running container: cloned into its PID namespace, joining everything else by itself.
 
+use crate::defence;
 use crate::frame::Kind;
 use crate::identity::{Identity, ReceivedIdentity};
 use crate::init::{self, Channel, Kept, Stdio};
@@ -16,7 +17,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tinyd_cgroup::{CgroupPath, JoinHandle};
 use tinyd_ns::clone::{Clone3, Cloned};
 use tinyd_ns::pty::{self, Pty};
-use tinyd_ns::{Namespaces, credentials, join, pidfd, process, socket};
+use tinyd_ns::{Namespaces, credentials, join, pidfd, socket};
 
 /// Runs the command, and stays with it while there is someone to tell.
 pub(crate) fn run(request: &ExecRequest, client: OwnedFd) {
@@ -169,6 +170,7 @@ fn become_command(
     kept: &Kept,
 ) -> Result<Infallible, ChildFailure> {
     kept.close_others().map_err(at(Stage::Descriptors))?;
+    defence::leak(cgroups);
     cgroups.join(false).map_err(|error| ChildFailure {
         stage: Stage::JoinCgroup,
         operand: error.index as u16,
@@ -184,7 +186,7 @@ fn become_command(
     join::of_process(target, plan.join).map_err(at(Stage::JoinNamespaces))?;
     if plan.own_user_namespace {
         credentials::become_user(0, 0, &[]).map_err(at(Stage::MappedRoot))?;
-        process::set_undumpable().map_err(at(Stage::MappedRoot))?;
+        defence::become_undumpable().map_err(at(Stage::MappedRoot))?;
     }
     let terminal = if plan.process.terminal {
         Some(open_terminal(&plan.process, channel).map_err(at(Stage::Terminal))?)

@@ -10,6 +10,7 @@ mod receive;
 pub(crate) use finish::{Stdio, finish};
 pub(crate) use receive::Channel;
 
+use crate::defence::{self, Defence};
 use crate::identity::{Identity, ReceivedIdentity};
 use crate::plan::Plan;
 use crate::report::{ChildFailure, Order, Stage, at, at_operand};
@@ -41,7 +42,7 @@ impl Kept {
     /// *Child-side.* Closes all others: while a child held copies of its parent's descriptors, nobody would notice the
     /// parent's end.
     pub(crate) fn close_others(&self) -> Result<(), Errno> {
-        process::close_all_but(&self.0)
+        if defence::on(Defence::CloseDescriptors) { process::close_all_but(&self.0) } else { Ok(()) }
     }
 }
 
@@ -70,6 +71,7 @@ fn start(
     kept: &Kept,
 ) -> Result<std::convert::Infallible, ChildFailure> {
     kept.close_others().map_err(at(Stage::Descriptors))?;
+    defence::leak(cgroups);
     // Modes are those that are asked for; the command gets its own umask in the end.
     rustix::process::umask(rustix::fs::Mode::empty());
     cgroups.join(false).map_err(|error| ChildFailure {
@@ -84,7 +86,7 @@ fn start(
         channel.expect(Order::Mapped).map_err(at(Stage::Parent))?;
         credentials::become_user(0, 0, &[]).map_err(at(Stage::MappedRoot))?;
         // New ids may have made it dumpable again (fs.suid_dumpable).
-        process::set_undumpable().map_err(at(Stage::MappedRoot))?;
+        defence::become_undumpable().map_err(at(Stage::MappedRoot))?;
     }
     namespaces(plan)?;
     let made = mounts::make(plan)?;

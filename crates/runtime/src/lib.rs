@@ -43,6 +43,7 @@
 //! ```
 
 pub mod client;
+mod defence;
 pub mod entry;
 mod exec;
 mod failure;

@@ -9,6 +9,7 @@ mod log;
 mod streams;
 mod wait_loop;
 
+use crate::defence::{self, Defence};
 use crate::frame::Kind;
 use crate::launch::{self, Running, internal};
 use crate::plan::Bundle;
@@ -118,7 +119,17 @@ fn listen(run_dir: &OwnedFd) -> Result<OwnedFd, Failure> {
     let socket =
         rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).map_err(failed)?;
     let path = format!("/proc/self/fd/{}/{SOCKET_FILE}", run_dir.as_raw_fd());
-    rustix::net::bind(&socket, &SocketAddrUnix::new(path).map_err(failed)?).map_err(failed)?;
+    let address = if defence::on(Defence::PrivateSocket) {
+        SocketAddrUnix::new(path)
+    } else {
+        SocketAddrUnix::new_abstract_name(format!("tinyd-monitor-{}", std::process::id()).as_bytes())
+    };
+    // The socket is made with its mode: it is at no moment open to others.
+    let address = address.map_err(failed)?;
+    let umask = rustix::process::umask(Mode::RWXG | Mode::RWXO | Mode::XUSR);
+    let bound = rustix::net::bind(&socket, &address);
+    rustix::process::umask(umask);
+    bound.map_err(failed)?;
     rustix::net::listen(&socket, 64).map_err(failed)?;
     Ok(socket)
 }

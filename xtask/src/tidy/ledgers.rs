@@ -52,7 +52,7 @@ fn entries_of(entries: &[Entry], ids: &[String], texts: &[Text]) -> Vec<String> 
 
 /// Whether `file::test` is a test in `tests/tests/file.rs` (or below `tests/tests/file/`), or in the crate or the file of
 /// that name under `crates/`.
-fn exists(test: &str, texts: &[Text]) -> bool {
+pub(super) fn exists(test: &str, texts: &[Text]) -> bool {
     let Some((file, name)) = test.split_once("::") else { return false };
     let name = name.rsplit("::").next().unwrap_or(name);
     let black_box = PathBuf::from("tests/tests").join(file);

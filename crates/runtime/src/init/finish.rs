@@ -1,6 +1,7 @@
 //! The last steps, which a container's command and a further one share: limits, terminal, rights, exec.
 
 use super::receive::Channel;
+use crate::defence::{self, Defence};
 use crate::identity::ReceivedIdentity;
 use crate::plan::ProcessPlan;
 use crate::report::{ChildFailure, Report, Stage, at, at_operand};
@@ -33,13 +34,17 @@ pub(crate) fn finish(
     for (index, limit) in plan.rlimits.iter().enumerate() {
         limit.set().map_err(at_operand(Stage::Rlimit, index))?;
     }
-    match process::join_session_keyring(&plan.keyring) {
-        // A quota that is used up, or a kernel without keys: the keyring is an extra wall, not the only one.
-        Ok(()) | Err(Errno::DQUOT | Errno::NOSPC | Errno::NOSYS) => {}
-        Err(errno) => return Err(at(Stage::Keyring)(errno)),
+    if defence::on(Defence::Keyring) {
+        match process::join_session_keyring(&plan.keyring) {
+            // A quota that is used up, or a kernel without keys: the keyring is an extra wall, not the only one.
+            Ok(()) | Err(Errno::DQUOT | Errno::NOSPC | Errno::NOSYS) => {}
+            Err(errno) => return Err(at(Stage::Keyring)(errno)),
+        }
     }
     rustix::process::umask(Mode::from_raw_mode(plan.umask));
-    pty::become_session_leader(terminal.as_ref().map(AsFd::as_fd)).map_err(at(Stage::Session))?;
+    if defence::on(Defence::Session) {
+        pty::become_session_leader(terminal.as_ref().map(AsFd::as_fd)).map_err(at(Stage::Session))?;
+    }
     streams(terminal.as_ref(), stdio, identity).map_err(at(Stage::Stdio))?;
     drop(terminal);
 
@@ -55,19 +60,21 @@ pub(crate) fn finish(
         super::reaper::stay_in_front(plan.terminal).map_err(at(Stage::Init))?;
     }
     process::reset_signals();
+    defence::linger();
     channel.send(Report::Ready, &[]).map_err(at(Stage::Parent))?;
     // Nothing of the host's is open when the command starts, nor while it is looked for (CVE-2024-21626).
     process::dup_to(channel.as_raw(), CHANNEL).map_err(at(Stage::Descriptors))?;
-    process::cloexec_from(CHANNEL).map_err(at(Stage::Descriptors))?;
-    process::close_from(CHANNEL + 1).map_err(at(Stage::Descriptors))?;
+    // SAFETY: descriptor 3 was made a copy of the channel just now, and is open until the process ends here.
+    let copy = unsafe { std::os::fd::BorrowedFd::borrow_raw(CHANNEL) };
+    if defence::on(Defence::CloseDescriptors) {
+        process::cloexec_from(CHANNEL).map_err(at(Stage::Descriptors))?;
+        process::close_from(CHANNEL + 1).map_err(at(Stage::Descriptors))?;
+    } else {
+        rustix::io::fcntl_setfd(copy, rustix::io::FdFlags::CLOEXEC).map_err(at(Stage::Descriptors))?;
+    }
     let failure = at(Stage::Exec)(exec(plan));
     // The channel's own number may just have been closed.
-    let _ = rustix::net::send(
-        // SAFETY: descriptor 3 was made a copy of the channel above, and is open until the process ends here.
-        unsafe { std::os::fd::BorrowedFd::borrow_raw(CHANNEL) },
-        &Report::Failed(failure).to_bytes(),
-        rustix::net::SendFlags::NOSIGNAL,
-    );
+    let _ = rustix::net::send(copy, &Report::Failed(failure).to_bytes(), rustix::net::SendFlags::NOSIGNAL);
     process::exit_now(1)
 }
 
@@ -105,7 +112,9 @@ fn null_device() -> Result<OwnedFd, Errno> {
 /// Enters a folder of the root, never through a magic link of `/proc`.
 fn enter(path: &CStr) -> Result<(), Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?;
+    let mut how = ResolveFlags::empty();
+    how.set(ResolveFlags::NO_MAGICLINKS, defence::on(Defence::CwdCheck));
+    let folder = openat2(CWD, path, flags, Mode::empty(), how)?;
     rustix::process::fchdir(folder)
 }
 

@@ -1,6 +1,7 @@
 //! The container's root: attached, filled, protected and made the root of the process.
 
 use super::receive::{Channel, Descriptors};
+use crate::defence::{self, Defence};
 use crate::plan::{MountPlan, MountSource, Plan, Role};
 use crate::report::{ChildFailure, Stage, at, at_operand};
 use rustix::fs::{FileType, Mode, OFlags, fstat, mkdirat, openat, symlinkat};
@@ -59,7 +60,7 @@ pub(super) fn attach(
         attach_one(root.as_fd(), mount, made, descriptors, &mut known)
             .map_err(at_operand(Stage::Mount, index))?;
     }
-    let terminal = open_terminal(plan, &known, channel).map_err(at(Stage::Terminal))?;
+    let terminal = open_terminal(plan, root.as_fd(), &known, channel).map_err(at(Stage::Terminal))?;
     sysctls(plan, &known)?;
     protect(plan, root.as_fd(), &known)?;
 
@@ -171,7 +172,12 @@ fn attach_cgroups(
 }
 
 /// The terminal is one of the container's own, so that its number means the same inside; `/dev/console` shows it.
-fn open_terminal(plan: &Plan, known: &Known, channel: &Channel) -> Result<Option<OwnedFd>, Errno> {
+fn open_terminal(
+    plan: &Plan,
+    root: BorrowedFd<'_>,
+    known: &Known,
+    channel: &Channel,
+) -> Result<Option<OwnedFd>, Errno> {
     if !plan.process.terminal {
         return Ok(None);
     }
@@ -180,8 +186,12 @@ fn open_terminal(plan: &Plan, known: &Known, channel: &Channel) -> Result<Option
     if let Some((rows, columns)) = plan.process.window {
         pty::resize(pty.slave.as_fd(), rows, columns)?;
     }
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-    let console = openat(dev, c"console", flags, Mode::from_raw_mode(0o600))?;
+    let console = if defence::on(Defence::OwnDevices) {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        openat(dev, c"console", flags, Mode::from_raw_mode(0o600))?
+    } else {
+        resolve::ensure_file(root, c"/dev/console")?
+    };
     DetachedMount::clone_of(pty.slave.as_fd(), c"", false)?.attach(console.as_fd())?;
     channel.send_terminal(pty.master.as_fd())?;
     Ok(Some(pty.slave))
@@ -208,20 +218,20 @@ fn protect(plan: &Plan, root: BorrowedFd<'_>, known: &Known) -> Result<(), Child
     if plan.masked.is_empty() {
         return Ok(());
     }
-    let null = known
-        .dev
-        .as_ref()
-        .ok_or(Errno::NODEV)
-        .and_then(|dev| {
-            openat(dev, c"null", OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-        })
-        .map_err(at(Stage::Mask))?;
-    if !tinyd_fs::dev::is_null(&null).map_err(at(Stage::Mask))? {
-        return Err(at(Stage::Mask)(Errno::NODEV));
-    }
+    let null = null_device(root, known).map_err(at(Stage::Mask))?;
     let mut masker = Masker::new(null.as_fd());
     for (index, path) in plan.masked.iter().enumerate() {
         masker.hide(roots, path).map_err(at_operand(Stage::Mask, index))?;
     }
     Ok(())
+}
+
+/// The null device that was made for this container, not what lies at its path (CVE-2025-31133).
+fn null_device(root: BorrowedFd<'_>, known: &Known) -> Result<OwnedFd, Errno> {
+    if !defence::on(Defence::OwnDevices) {
+        return resolve::open(root, c"/dev/null");
+    }
+    let dev = known.dev.as_ref().ok_or(Errno::NODEV)?;
+    let null = openat(dev, c"null", OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    if tinyd_fs::dev::is_null(&null)? { Ok(null) } else { Err(Errno::NODEV) }
 }

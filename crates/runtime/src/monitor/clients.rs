@@ -1,5 +1,6 @@
 //! Those who are connected to the monitor: one may be attached from the start, others wait for the exit.
 
+use crate::defence::{self, Defence};
 use crate::frame::{self, Kind, MAX_PAYLOAD};
 use crate::state::ExitRecord;
 use rustix::io::Errno;
@@ -116,7 +117,9 @@ impl Clients {
         let Some(listener) = &self.listener else { return };
         loop {
             match rustix::net::accept_with(listener, SocketFlags::CLOEXEC) {
-                Ok(socket) => self.all.push(Client::new(socket, false)),
+                Ok(socket) if is_own(&socket) => self.all.push(Client::new(socket, false)),
+                // Whoever else has got as far as the socket is not answered.
+                Ok(_) => {}
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
                 // No descriptor is left for another one: the next has to wait until someone leaves.
@@ -189,6 +192,12 @@ impl Clients {
     pub(crate) fn are_full(&self) -> bool {
         self.all.iter().any(|client| !client.gone && client.waiting.len() >= MAX_WAITING)
     }
+}
+
+/// Whether this user is at the other end. Root of a user namespace that was shown the socket is somebody else here.
+fn is_own(socket: &OwnedFd) -> bool {
+    let peer = rustix::net::sockopt::socket_peercred(socket);
+    peer.is_ok_and(|peer| peer.uid == rustix::process::geteuid()) || !defence::on(Defence::PeerCheck)
 }
 
 fn packet(kind: Kind, payload: &[u8]) -> Vec<u8> {

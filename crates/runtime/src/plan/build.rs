@@ -3,7 +3,7 @@
 use super::cstrings::c_path;
 use super::spec::{Bundle, invalid};
 use super::{Plan, UserPlan, devices, mounts, process, resources};
-use crate::{Failure, StartRequest, sysctl};
+use crate::{Failure, StartRequest, defence, sysctl};
 use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, Spec};
 use std::ffi::CString;
 use std::path::Path;
@@ -69,7 +69,7 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
     let paths = |property, list: &Option<Vec<String>>| {
         list.iter().flatten().map(|path| c_path(property, Path::new(path))).collect::<Result<Vec<_>, _>>()
     };
-    Ok(Plan {
+    Ok(defence::plan(Plan {
         namespaces: namespaces - Namespaces::CGROUP,
         cgroup_namespace: namespaces.contains(Namespaces::CGROUP),
         id_maps,
@@ -84,7 +84,7 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         process: process::plan(process, bundle.seccomp.as_ref(), &request.id, request.window, init)?,
         user,
         limits: linux.resources().as_ref().map(resources::limits).transpose()?.unwrap_or_default(),
-    })
+    }))
 }
 
 /// What the OCI specification knows and this runtime does not do yet is refused, not ignored.

@@ -3,6 +3,7 @@
 use super::cstrings::c_path;
 use super::spec::{Bundle, invalid};
 use super::{CStrings, ProcessPlan, UserPlan};
+use crate::defence::{self, Defence};
 use crate::{ExecRequest, Failure, FailureKind};
 use oci_spec::runtime::{Capabilities, LinuxCapabilities, Process};
 use std::ffi::CString;
@@ -72,14 +73,16 @@ fn command(
         return Err(invalid("process.cwd", format!("{} is not an absolute path", cwd.display())));
     }
     // An entry without "=" would be taken for something else by whatever reads it next (CVE-2026-57231).
-    if let Some(entry) = env.iter().find(|entry| entry.find('=').is_none_or(|at| at == 0)) {
+    if let Some(entry) = env.iter().find(|entry| entry.find('=').is_none_or(|at| at == 0))
+        && defence::on(Defence::EnvCheck)
+    {
         return Err(invalid("process.env", format!("{entry:?} is not NAME=VALUE")));
     }
     let strings = |property, list: &[String]| {
         list.iter().map(|text| c_path(property, Path::new(text))).collect::<Result<Vec<_>, _>>()
     };
     let search = env.iter().rev().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
-    Ok(ProcessPlan {
+    Ok(defence::command(ProcessPlan {
         candidates: candidates(&args[0], search)?,
         has_home: env.iter().any(|entry| entry.starts_with("HOME=")),
         args: CStrings::new(strings("process.args", args)?, 0),
@@ -94,7 +97,7 @@ fn command(
         terminal: false,
         init: false,
         window: None,
-    })
+    }))
 }
 
 /// Where a program may be: as execvp(3), but looked for inside the container.
