@@ -13,6 +13,7 @@ use anyhow::{Result, bail};
 mod bench;
 mod build_cmd;
 mod ci;
+mod embed;
 mod features;
 mod ledger;
 mod setup;
@@ -31,6 +32,7 @@ usage: cargo xtask VERB
   vm-test [--cgroup v2|v1] [--kernel VERSION-OR-PATH] [FILTER]
                              a chosen set of the root tests in a virtual machine, by default on cgroup v2 and the newest
                              kernel that apt has
+  embed                      build and run the programs of examples/ as a stranger would; they need root
   tidy                       check what no compiler checks: crate graph, file lengths, ledgers, documents
   features                   the ledger of features as a table
   ci [--no-test]             all checks of CI, and the tests
@@ -58,6 +60,7 @@ fn dispatch(args: &[&str]) -> Result<bool> {
         ["vm-test", options @ ..] => vm::run(options),
         // What vm-test starts inside the guest.
         ["vm-guest", payload, share] => vm::guest::run(payload.as_ref(), share.as_ref()),
+        ["embed"] => embed::run().map(|(ok, _)| ok),
         ["tidy"] => tidy::run(),
         ["features"] => features::run().map(|()| true),
         ["ci"] => ci::run(true),
