@@ -75,9 +75,12 @@ pub(crate) struct ContainerOptions {
     /// Set a kernel setting of the container's namespaces: net.ipv4.ip_forward=1; may be given again
     #[arg(long, value_name = "NAME=VALUE", value_parser = security::sysctl)]
     sysctl: Vec<(String, String)>,
-    /// no-new-privileges, seccomp=unconfined, or seccomp=FILE with a profile in the OCI specification's shape
+    /// no-new-privileges, no-32bit, seccomp=unconfined, or seccomp=FILE with a profile in the OCI specification's shape
     #[arg(long, value_name = "OPTION", value_parser = security::option)]
     security_opt: Vec<security::SecurityOption>,
+    /// Kill programs of i386 and x32: their system calls show a filter less than those of 64 bits
+    #[arg(long = "no-32bit")]
+    no_32bit: bool,
     /// Note something about the container; may be given again
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = security::label)]
     label: Vec<(String, String)>,
@@ -113,6 +116,8 @@ impl ContainerOptions {
         });
         let has_entrypoint = entrypoint.as_ref().is_some_and(|words| !words.is_empty());
         let choice = image::choose(self.image, self.words, has_entrypoint, PROGRAM_FOLDERS)?;
+        let mut security = security::collect(self.security_opt)?;
+        security.no_32bit |= self.no_32bit;
         let spec = ContainerSpec {
             image: choice.image,
             command: choice.command,
@@ -135,7 +140,7 @@ impl ContainerOptions {
             shm_size: self.shm_size,
             ulimits: self.ulimit,
             sysctls: security::map(self.sysctl),
-            security: security::collect(self.security_opt)?,
+            security,
             labels: security::map(self.label),
             stop_signal: self.stop_signal,
             stop_timeout: self.stop_timeout,
@@ -172,7 +177,7 @@ mod tests {
         let spec = spec(
             "--name c1 --hostname h -e A=1 -e A=2 -w /w -u 1:2 --entrypoint /e --rm --read-only --cpu 10000 --mem 500m \
              -cpushare 512 -cpuset 0-1 --cpuset-mems 0 --memory-swap -1 --memory-reservation 100m --pids-limit -1 --userns host --tmpfs /t:size=1m --shm-size 1m --ulimit core=0 --sysctl kernel.shmmax=1 -l a=b \
-             --security-opt no-new-privileges --stop-signal INT --stop-timeout 3 -v /a:/b -v /c:/d:ro --net host -it host sh -c x",
+             --security-opt no-new-privileges --no-32bit --stop-signal INT --stop-timeout 3 -v /a:/b -v /c:/d:ro --net host -it host sh -c x",
         );
         let expected = ContainerSpec {
             image: "host".into(),
@@ -208,7 +213,7 @@ mod tests {
             shm_size: Some(1 << 20),
             ulimits: vec![Ulimit { name: "core".into(), soft: Some(0), hard: Some(0) }],
             sysctls: [("kernel.shmmax".to_owned(), "1".to_owned())].into(),
-            security: Security { no_new_privileges: true, ..Security::default() },
+            security: Security { no_new_privileges: true, no_32bit: true, ..Security::default() },
             labels: [("a".to_owned(), "b".to_owned())].into(),
             stop_signal: Some(2),
             stop_timeout: Some(3),

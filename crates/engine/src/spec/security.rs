@@ -10,6 +10,9 @@ pub struct Security {
     pub no_new_privileges: bool,
     /// Which system calls it may make.
     pub seccomp: SeccompProfile,
+    /// A program is killed at its first system call through another architecture than the machine's own: i386 and x32 on
+    /// x86-64. A filter sees less of theirs; whatever the profile, even with none.
+    pub no_32bit: bool,
 }
 
 /// Which system calls a container may make.
