@@ -1,19 +1,16 @@
 //! `cargo xtask embed`: the programs of `examples/`, each built as a stranger would build it and run for its output.
 //!
 //! They are no members of the workspace: what a crate needs and does not say, or gets by a feature that another member
-//! turns on, shows here alone. One build folder serves them all. Their lock files begin as the workspace's, so that what is
-//! built is what was tested.
+//! turns on, shows here alone.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use tinyd_tests::paths;
 
-use crate::shell;
 use crate::tally::Tally;
-use crate::workspace::{self, cargo};
+use crate::{outside, shell, workspace};
 
 /// A program, and what its output has, in this order.
 struct Example {
@@ -82,21 +79,9 @@ fn folders() -> Result<Vec<PathBuf>> {
 
 fn try_out(example: &Example) -> Result<()> {
     let folder = workspace::root().join("examples").join(example.name);
-    let lock = folder.join("Cargo.lock");
-    if !lock.exists() {
-        fs::copy(workspace::root().join("Cargo.lock"), &lock)
-            .with_context(|| format!("cannot copy the lock file to {}", lock.display()))?;
-    }
-    let target = paths::target().join("embed");
-    // Not in the workspace, whose `.cargo` a stranger has not.
-    let in_folder = |words: &[&str]| {
-        let mut command = cargo();
-        command.current_dir(&folder).env("CARGO_TARGET_DIR", &target).args(words);
-        command
-    };
-    shell::run(&mut in_folder(&["fmt", "--check"]))?;
-    shell::run(&mut in_folder(&["build", "--quiet"]))?;
-    let output = shell::read(&mut Command::new(target.join("debug").join(example.name)))?;
+    shell::run(&mut outside::cargo_in(&folder, &["fmt", "--check"])?)?;
+    shell::run(&mut outside::cargo_in(&folder, &["build", "--quiet"])?)?;
+    let output = shell::read(&mut Command::new(outside::target().join("debug").join(example.name)))?;
     print!("{output}");
     match missing(&output, example.says) {
         None => Ok(()),

@@ -15,7 +15,9 @@ mod build_cmd;
 mod ci;
 mod embed;
 mod features;
+mod fuzz;
 mod ledger;
+mod outside;
 mod setup;
 mod shell;
 mod tally;
@@ -33,6 +35,7 @@ usage: cargo xtask VERB
                              a chosen set of the root tests in a virtual machine, by default on cgroup v2 and the newest
                              kernel that apt has
   embed                      build and run the programs of examples/ as a stranger would; they need root
+  replay                     run the corpus of the fuzz targets, and mutations of it, through them
   tidy                       check what no compiler checks: crate graph, file lengths, ledgers, documents
   features                   the ledger of features as a table
   ci [--no-test]             all checks of CI, and the tests
@@ -60,6 +63,7 @@ fn dispatch(args: &[&str]) -> Result<bool> {
         ["vm-test", options @ ..] => vm::run(options),
         // What vm-test starts inside the guest.
         ["vm-guest", payload, share] => vm::guest::run(payload.as_ref(), share.as_ref()),
+        ["replay"] => fuzz::replay().map(|(ok, _)| ok),
         ["embed"] => embed::run().map(|(ok, _)| ok),
         ["tidy"] => tidy::run(),
         ["features"] => features::run().map(|()| true),

@@ -106,6 +106,13 @@ pub(crate) struct Wanted {
 }
 
 impl ContainerOptions {
+    /// Whether files are read to make a specification of it.
+    pub(crate) fn reads_files(&self) -> bool {
+        let profile =
+            |option: &security::SecurityOption| matches!(option, security::SecurityOption::Profile(_));
+        !self.env_file.is_empty() || self.security_opt.iter().any(profile)
+    }
+
     /// Settles what the words mean and reads what the options name.
     pub(crate) fn into_spec(self) -> Result<Wanted, Failure> {
         let image_named = self.image.is_some();

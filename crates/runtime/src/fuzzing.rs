@@ -1,0 +1,123 @@
+//! What the fuzz targets of `fuzz/` call: the readers of what a user, an image or another process wrote. No part of any
+//! interface.
+
+use crate::identity::{Identity, ReceivedIdentity, resolve_in};
+use crate::monitor::Wish;
+use crate::plan::{self, Bundle, UserPlan};
+use crate::report::Report;
+use crate::{ExecRequest, Failure, FailureKind, Rootfs, StartRequest};
+use std::ffi::CString;
+use std::path::PathBuf;
+
+/// What can be told of the plan of a start.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The numbers of the command's user, group and other groups, where the bundle gives numbers.
+    pub ids: Option<(u32, u32, Vec<u32>)>,
+    /// How many instructions the filter has, if there is one.
+    pub filter: Option<usize>,
+    /// Where something is mounted.
+    pub targets: Vec<CString>,
+    /// The files below `/proc` that are written.
+    pub sysctls: Vec<CString>,
+    /// Where the program may be.
+    pub candidates: Vec<CString>,
+}
+
+/// Works a start out, and a further command in the same container, from the text of a `config.json`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn plan(json: &[u8]) -> Result<Facts, Failure> {
+    let bundle = Bundle::parse(json)
+        .map_err(|error| Failure::new(FailureKind::Invalid, "read config.json").caused_by(&error))?;
+    let further = plan::for_exec(&bundle, &further());
+    let plan = plan::build(&bundle, &start())?;
+    further?;
+    Ok(Facts {
+        ids: match plan.user {
+            UserPlan::Ids { uid, gid, groups } => Some((uid, gid, groups)),
+            UserPlan::Text(_) => None,
+        },
+        filter: plan.process.seccomp.map(|(program, _)| program.instruction_count()),
+        targets: plan.mounts.into_iter().map(|mount| mount.target).collect(),
+        sysctls: plan.sysctls.into_iter().map(|(file, _)| file).collect(),
+        candidates: plan.process.candidates,
+    })
+}
+
+fn start() -> StartRequest {
+    StartRequest {
+        id: "0".repeat(32),
+        bundle: PathBuf::from("/bundle"),
+        run_dir: PathBuf::from("/run"),
+        cgroup: "/c".to_owned(),
+        monitor_cgroup: "/m".to_owned(),
+        rootfs: Rootfs { overlays: Vec::new(), volatile: false },
+        protect_program: false,
+        attach: false,
+        interactive: false,
+        window: None,
+        log: None,
+        exit_copy: None,
+        sync: None,
+        release: Vec::new(),
+        trash: Vec::new(),
+    }
+}
+
+fn further() -> ExecRequest {
+    ExecRequest {
+        id: "0".repeat(32),
+        bundle: PathBuf::from("/bundle"),
+        run_dir: PathBuf::from("/run"),
+        cgroup: "/c".to_owned(),
+        protect_program: false,
+        args: vec!["true".to_owned()],
+        env: Vec::new(),
+        cwd: None,
+        user: None,
+        terminal: false,
+        interactive: false,
+        detach: false,
+        window: None,
+    }
+}
+
+/// Reads what a child reports, and writes it again.
+pub fn report(packet: &[u8]) -> Option<[u8; 8]> {
+    Report::from_bytes(packet).map(Report::to_bytes)
+}
+
+/// Reads whom a child is to become, and writes it again.
+pub fn identity(packet: &[u8]) -> Option<Vec<u8>> {
+    let received = ReceivedIdentity::decode(packet)?;
+    let groups = received.groups.get(..received.group_count)?;
+    let identity = Identity {
+        uid: received.uid,
+        gid: received.gid,
+        groups: groups.iter().map(|group| group.as_raw()).collect(),
+        home: received.home.to_bytes().strip_prefix(b"HOME=")?.to_vec(),
+    };
+    Some(identity.encode())
+}
+
+/// Reads what a client asks of a running command; the text says what.
+pub fn wish(packet: &[u8]) -> Option<String> {
+    Some(match Wish::parse(packet)? {
+        Wish::Stdin(bytes) => format!("stdin {}", bytes.len()),
+        Wish::StdinClosed => "end".to_owned(),
+        Wish::Resize(rows, columns) => format!("resize {rows} {columns}"),
+        Wish::Signal(number) => format!("signal {number}"),
+    })
+}
+
+/// Looks a user up in the text of a `passwd` and a `group` file: user, group, other groups, and the packet that says so.
+///
+/// # Errors
+/// What is wrong with the name.
+pub fn account(user: &str, passwd: &[u8], group: &[u8]) -> Result<(u32, u32, Vec<u32>, Vec<u8>), Failure> {
+    let identity = resolve_in(&UserPlan::Text(user.to_owned()), passwd, group)?;
+    let packet = identity.encode();
+    Ok((identity.uid, identity.gid, identity.groups, packet))
+}
