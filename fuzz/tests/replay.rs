@@ -50,6 +50,28 @@ const WORDS: [&str; 24] = [
     "\n",
 ];
 
+/// Where quoted texts and runs of digits stand.
+fn tokens(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let is_in: fn(&u8) -> bool = match bytes[at] {
+            b'"' => |byte| *byte != b'"',
+            byte if byte.is_ascii_digit() => u8::is_ascii_digit,
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        let quoted = usize::from(bytes[at] == b'"');
+        let length = bytes[at + 1..].iter().take_while(|byte| is_in(byte)).count();
+        let end = (at + 1 + length + quoted).min(bytes.len());
+        found.push(at..end);
+        at = end;
+    }
+    found
+}
+
 struct Corpus {
     files: Vec<(PathBuf, Vec<u8>)>,
 }
@@ -86,7 +108,7 @@ impl Random {
         let mut bytes = bytes.to_vec();
         for _ in 0..1 + self.below(4) {
             let at = self.below(bytes.len() + 1);
-            match self.below(8) {
+            match self.below(10) {
                 0 if !bytes.is_empty() => {
                     let place = self.below(bytes.len());
                     bytes[place] ^= 1 << self.below(8);
@@ -102,13 +124,17 @@ impl Random {
                     let borrowed = other[self.part(other.len())].to_vec();
                     bytes.splice(at..at, borrowed);
                 }
-                6 => bytes.truncate(at),
+                6 if self.below(4) == 0 => bytes.truncate(at),
+                // What is JSON stays JSON: a word or a number in the place of another.
                 _ => {
-                    // Another number in the place of one that stands there.
-                    let digits = bytes.iter().position(u8::is_ascii_digit).map_or(at, |first| first.max(at));
-                    let end = bytes.len().min(digits + 1 + self.below(3));
-                    let number = WORDS[1 + self.below(6)];
-                    bytes.splice(digits.min(end)..end, number.bytes());
+                    let (here, there) = (tokens(&bytes), tokens(other));
+                    if !here.is_empty() && !there.is_empty() {
+                        let place = here[self.below(here.len())].clone();
+                        let token = other[there[self.below(there.len())].clone()].to_vec();
+                        let number = WORDS[1 + self.below(6)].as_bytes().to_vec();
+                        let is_number = bytes[place.start].is_ascii_digit();
+                        bytes.splice(place, if is_number { number } else { token });
+                    }
                 }
             }
         }
@@ -147,6 +173,14 @@ fn every_target_has_a_program_and_a_corpus() {
     }
     assert_eq!(fs::read_dir(root.join("fuzz_targets")).unwrap().count(), TARGETS.len());
     assert_eq!(fs::read_dir(root.join("corpus")).unwrap().count(), TARGETS.len());
+}
+
+#[test]
+fn tokens_are_found_whole() {
+    let text = br#"{"a": 12, "b": ["c", 3]} "d"#;
+    let found: Vec<_> =
+        tokens(text).into_iter().map(|range| text[range].escape_ascii().to_string()).collect();
+    assert_eq!(found, [r#"\"a\""#, "12", r#"\"b\""#, r#"\"c\""#, "3", r#"\"d"#]);
 }
 
 #[test]

@@ -121,3 +121,49 @@ pub fn account(user: &str, passwd: &[u8], group: &[u8]) -> Result<(u32, u32, Vec
     let packet = identity.encode();
     Ok((identity.uid, identity.gid, identity.groups, packet))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(user: &str, sysctl: &str) -> Result<Facts, Failure> {
+        let namespaces = r#"[{"type": "pid"}, {"type": "mount"}, {"type": "network"}, {"type": "ipc"}]"#;
+        let json = format!(
+            r#"{{"ociVersion": "1.2.0", "root": {{"path": "rootfs"}},
+                "process": {{"cwd": "/", "args": ["/bin/sh"], "user": {{{user}}}}},
+                "linux": {{"namespaces": {namespaces}, "sysctl": {{{sysctl}}}}}}}"#
+        );
+        plan(json.as_bytes())
+    }
+
+    #[test]
+    fn a_bundle_whose_user_the_kernel_takes_for_unchanged_is_refused() {
+        let ids = |user| with(user, "").map(|facts| facts.ids);
+        assert_eq!(ids(r#""uid": 1, "gid": 2, "additionalGids": [3]"#), Ok(Some((1, 2, vec![3]))));
+        for user in [
+            r#""uid": 4294967295, "gid": 0"#,
+            r#""uid": 0, "gid": 4294967295"#,
+            r#""uid": 1, "gid": 1, "additionalGids": [1, 4294967295]"#,
+        ] {
+            let failure = ids(user).unwrap_err();
+            assert_eq!(failure.kind, FailureKind::Invalid);
+            assert!(failure.message.contains("process.user"), "{failure}");
+        }
+    }
+
+    #[test]
+    fn settings_are_made_in_the_same_order_each_time() {
+        let names = [
+            "kernel.shmmax",
+            "net.ipv4.conf.all.rp_filter",
+            "net.ipv4.conf.lo.rp_filter",
+            "fs.mqueue.msg_max",
+        ];
+        let settings = names.map(|name| format!(r#""{name}": "1""#)).join(", ");
+        for _ in 0..20 {
+            let facts = with(r#""uid": 0, "gid": 0"#, &settings).unwrap();
+            let files: Vec<_> = facts.sysctls.iter().map(|file| file.to_str().unwrap()).collect();
+            assert!(files.len() == 4 && files.is_sorted(), "{files:?}");
+        }
+    }
+}
