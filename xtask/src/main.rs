@@ -13,8 +13,11 @@ use anyhow::{Result, bail};
 mod bench;
 mod build_cmd;
 mod ci;
+mod embed;
 mod features;
+mod fuzz;
 mod ledger;
+mod outside;
 mod setup;
 mod shell;
 mod tally;
@@ -32,6 +35,8 @@ usage: cargo xtask VERB
   vm-test [--cgroup v2|v1] [--kernel VERSION-OR-PATH] [FILTER]
                              a chosen set of the root tests in a virtual machine, by default on cgroup v2 and the newest
                              kernel that apt has
+  embed                      build and run the programs of examples/ as a stranger would; they need root
+  replay                     run the corpus of the fuzz targets, and mutations of it, through them
   tidy                       check what no compiler checks: crate graph, file lengths, ledgers, documents
   weakened [CASE]            switch the defences off one by one, and require the attack tests to fail
   features                   the ledger of features as a table
@@ -61,6 +66,8 @@ fn dispatch(args: &[&str]) -> Result<bool> {
         ["vm-test", options @ ..] => vm::run(options),
         // What vm-test starts inside the guest.
         ["vm-guest", payload, share] => vm::guest::run(payload.as_ref(), share.as_ref()),
+        ["replay"] => fuzz::replay().map(|(ok, _)| ok),
+        ["embed"] => embed::run().map(|(ok, _)| ok),
         ["tidy"] => tidy::run(),
         ["weakened"] => weakened::run(None),
         ["weakened", case] => weakened::run(Some(case)),

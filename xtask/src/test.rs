@@ -11,7 +11,7 @@ use tinyd_tests::{paths, proc};
 
 use crate::tally::{self, Tally};
 use crate::workspace::cargo;
-use crate::{build_cmd, setup, shell};
+use crate::{build_cmd, embed, fuzz, setup, shell};
 
 /// Runs the tests whose name contains `filter`, or all.
 pub(crate) fn run(filter: Option<&str>) -> Result<bool> {
@@ -26,9 +26,17 @@ pub(crate) fn run(filter: Option<&str>) -> Result<bool> {
 
     title("tiers pure and namespace: unit tests, doc tests and examples of every crate");
     summary.add(cargo_test(filter, &skips)?);
+    if filter.is_none_or(|filter| "replay".contains(filter)) {
+        title("tier pure: the corpus of the fuzz targets");
+        summary.add(fuzz::replay()?);
+    }
     title("tier root: the built programs on the real kernel");
     if is_root {
         summary.add(black_box(filter, &skips)?);
+        if filter.is_none_or(|filter| "embed".contains(filter)) {
+            title("tier root: programs outside the workspace that use its crates");
+            summary.add(embed::run()?);
+        }
     } else {
         println!("SKIPPED tier root (not root)");
         summary.ok &= !shell::is_ci();

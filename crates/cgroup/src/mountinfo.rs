@@ -120,6 +120,7 @@ fn parse_line(line: &[u8]) -> Option<(Mount<'_>, Option<Hierarchy>)> {
     let parent = number(fields.next()?)?;
     let root = fields.nth(1)?;
     let point = fields.next()?;
+    let _options = fields.next()?;
     // Any number of optional fields, ended by a hyphen.
     fields.find(|f| *f == b"-")?;
     let version = match fields.next()? {
@@ -144,6 +145,10 @@ fn parse_line(line: &[u8]) -> Option<(Mount<'_>, Option<Hierarchy>)> {
             } else if let Some(name) = option.strip_prefix("name=") {
                 hierarchy.named = Some(name.to_owned());
             }
+        }
+        // Of a controller that we do not know: nothing could be asked of it, and one could not be told from another.
+        if hierarchy.controllers.is_empty() && hierarchy.named.is_none() {
+            return Some((mount, None));
         }
     }
     Some((mount, Some(hierarchy)))
@@ -266,6 +271,14 @@ mod tests {
         ] {
             assert_eq!(find(&format!("{base}{harmless}")).len(), 1, "{harmless}");
         }
+    }
+
+    #[test]
+    fn pure_a_hierarchy_of_unknown_controllers_alone_has_no_name_and_is_left_out() {
+        let unknown = "33 27 0:30 / /new rw - cgroup cgroup rw,xattr,newctl\n";
+        assert_eq!(find(unknown), []);
+        let known = "34 27 0:31 / /both rw - cgroup cgroup rw,newctl,pids\n";
+        assert_eq!(find(&format!("{unknown}{known}")), [("pids".to_owned(), "/both".to_owned())]);
     }
 
     #[test]

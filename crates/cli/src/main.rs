@@ -1,25 +1,6 @@
-//! `tinyd`: the command line of the container engine.
-//!
-//! *Invariant:* this program parses, shows and wires together; whatever a library user would miss belongs to an
-//! engine. Everything but [`engine`] is written against the [`tinyd_engine::Engine`] trait.
+//! `tinyd`. All of it is in the library of the same name.
 #![forbid(unsafe_code)]
 
-mod app;
-mod argv;
-mod attach;
-mod cmd;
-mod console;
-mod engine;
-mod failure;
-mod format;
-mod globals;
-mod opts;
-#[cfg(test)]
-mod testing;
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    let arguments = std::env::args_os().skip(1).collect();
-    ExitCode::from(app::run(arguments, console::Console::standard(), &engine::open))
+fn main() -> std::process::ExitCode {
+    tinyd::main()
 }

@@ -96,9 +96,12 @@ pub(crate) struct ContainerOptions {
     /// Set a kernel setting of the container's namespaces: net.ipv4.ip_forward=1; may be given again
     #[arg(long, value_name = "NAME=VALUE", value_parser = security::sysctl)]
     sysctl: Vec<(String, String)>,
-    /// no-new-privileges, seccomp=unconfined, or seccomp=FILE with a profile in the OCI specification's shape
+    /// no-new-privileges, no-32bit, seccomp=unconfined, or seccomp=FILE with a profile in the OCI specification's shape
     #[arg(long, value_name = "OPTION", value_parser = security::option)]
     security_opt: Vec<security::SecurityOption>,
+    /// Kill programs of i386 and x32: their system calls show a filter less than those of 64 bits
+    #[arg(long = "no-32bit")]
+    no_32bit: bool,
     /// Note something about the container; may be given again
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = security::label)]
     label: Vec<(String, String)>,
@@ -124,6 +127,13 @@ pub(crate) struct Wanted {
 }
 
 impl ContainerOptions {
+    /// Whether files are read to make a specification of it.
+    pub(crate) fn reads_files(&self) -> bool {
+        let profile =
+            |option: &security::SecurityOption| matches!(option, security::SecurityOption::Profile(_));
+        !self.env_file.is_empty() || self.security_opt.iter().any(profile)
+    }
+
     /// Settles what the words mean and reads what the options name.
     pub(crate) fn into_spec(self) -> Result<Wanted, Failure> {
         let image_named = self.image.is_some();
@@ -134,6 +144,8 @@ impl ContainerOptions {
         });
         let has_entrypoint = entrypoint.as_ref().is_some_and(|words| !words.is_empty());
         let choice = image::choose(self.image, self.words, has_entrypoint, PROGRAM_FOLDERS)?;
+        let mut security = security::collect(self.security_opt)?;
+        security.no_32bit |= self.no_32bit;
         let spec = ContainerSpec {
             image: choice.image,
             command: choice.command,
@@ -163,7 +175,7 @@ impl ContainerOptions {
                 cap_add: self.cap_add,
                 cap_drop: self.cap_drop,
                 privileged: self.privileged,
-                ..security::collect(self.security_opt)?
+                ..security
             },
             labels: security::map(self.label),
             stop_signal: self.stop_signal,
@@ -202,7 +214,7 @@ mod tests {
         let spec = spec(
             "--name c1 --hostname h -e A=1 -e A=2 -w /w -u 1:2 --entrypoint /e --rm --read-only --cpu 10000 --mem 500m \
              -cpushare 512 -cpuset 0-1 --cpuset-mems 0 --memory-swap -1 --memory-reservation 100m --pids-limit -1 --userns host --tmpfs /t:size=1m --shm-size 1m --ulimit core=0 --sysctl kernel.shmmax=1 -l a=b \
-             --security-opt no-new-privileges --stop-signal INT --stop-timeout 3 --cgroup-parent x/y --device /dev/fuse:rw --init --cap-add NET_ADMIN --cap-drop ALL --privileged --device-read-bps /dev/a:1m \
+             --security-opt no-new-privileges --no-32bit --stop-signal INT --stop-timeout 3 --cgroup-parent x/y --device /dev/fuse:rw --init --cap-add NET_ADMIN --cap-drop ALL --privileged --device-read-bps /dev/a:1m \
              --device-write-iops /dev/a:5 --hugetlb-limit 2MB=4m -v /a:/b -v /c:/d:ro --net host -it host sh -c x",
         );
         let expected = ContainerSpec {
@@ -255,6 +267,7 @@ mod tests {
             sysctls: [("kernel.shmmax".to_owned(), "1".to_owned())].into(),
             security: Security {
                 no_new_privileges: true,
+                no_32bit: true,
                 cap_add: vec!["NET_ADMIN".into()],
                 cap_drop: vec!["ALL".into()],
                 privileged: true,

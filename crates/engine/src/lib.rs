@@ -6,19 +6,13 @@
 //! *Invariant:* this crate has no behaviour of its own beyond its types, and depends on serde alone.
 //!
 //! ```
-//! use tinyd_engine::{ContainerSpec, Engine, Error, Output, StartRequest};
+//! use tinyd_engine::{ContainerSpec, Engine, Error, StartRequest};
 //!
 //! /// Runs `true` in a root made from this machine, and tells whether it succeeded.
 //! fn smoke_test(engine: &dyn Engine) -> Result<bool, Error> {
 //!     let spec = ContainerSpec::new("host", ["true"]).removed_on_exit();
-//!     let run = engine.run(&spec, &StartRequest::attached(None))?;
-//!     let Some(mut session) = run.session else { return Ok(false) };
-//!     while let Some(output) = session.receive()? {
-//!         if let Output::Exited(exit) = output {
-//!             return Ok(exit.code == 0);
-//!         }
-//!     }
-//!     Ok(false)
+//!     let ended = engine.run(&spec, &StartRequest::attached(None))?.collect()?;
+//!     Ok(ended.exit.code == 0)
 //! }
 //! ```
 //!
@@ -50,7 +44,7 @@ pub use inspect::{
 };
 pub use list::{ContainerSummary, ListRequest};
 pub use logs::{LogEntry, LogSource, Logs, LogsRequest};
-pub use session::{Input, Output, Session, Waiter};
+pub use session::{Collected, Input, Output, Session, Waiter};
 pub use spec::{
     BindMount, ContainerSpec, Device, HugepageLimit, IoLimit, NetworkMode, Resources, SeccompProfile,
     Security, TmpfsMount, Ulimit, UserNamespace,

@@ -1,5 +1,9 @@
 //! What goes on for as long as a command runs: its streams and its exit.
 
+mod collect;
+
+pub use collect::Collected;
+
 use crate::{ExitStatus, Result, WindowSize};
 use std::os::fd::BorrowedFd;
 

@@ -38,39 +38,47 @@ pub fn read_thread() -> Result<Vec<MountInfo>> {
 
 fn read_from(path: &str) -> Result<Vec<MountInfo>> {
     let path = Path::new(path);
-    let text = std::fs::read_to_string(path).map_err(Error::path("read", path))?;
-    text.lines().map(parse_line).collect()
+    let text = std::fs::read(path).map_err(Error::path("read", path))?;
+    text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(parse_line).collect()
 }
 
-/// Reads one line.
-pub fn parse_line(line: &str) -> Result<MountInfo> {
-    parse(line).ok_or_else(|| Error::MountInfo { line: line.to_owned() })
+/// Reads one line. Paths may be any bytes; what is no UTF-8 elsewhere is replaced.
+pub fn parse_line(line: impl AsRef<[u8]>) -> Result<MountInfo> {
+    let line = line.as_ref();
+    parse(line).ok_or_else(|| Error::MountInfo { line: text(line) })
 }
 
-fn parse(line: &str) -> Option<MountInfo> {
+fn parse(line: &[u8]) -> Option<MountInfo> {
     // 36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
-    let (mount, file_system) = line.split_once(" - ")?;
-    let mut fields = mount.split(' ');
-    let id = fields.next()?.parse().ok()?;
-    let parent = fields.next()?.parse().ok()?;
+    let mut fields = line.split(|byte| *byte == b' ');
+    let id = number(fields.next()?)?;
+    let parent = number(fields.next()?)?;
     let _device = fields.next()?;
     let root = path(fields.next()?);
     let mount_point = path(fields.next()?);
     let options = list(fields.next()?);
-    let mut fields = file_system.split(' ');
-    let fs_type = fields.next()?.to_owned();
+    // Any number of optional fields, ended by a hyphen.
+    fields.find(|field| *field == b"-")?;
+    let fs_type = text(fields.next()?);
     let source = path(fields.next()?).display().to_string();
     let super_options = list(fields.next().unwrap_or_default());
     Some(MountInfo { id, parent, root, mount_point, options, fs_type, source, super_options })
 }
 
-fn list(field: &str) -> Vec<String> {
-    field.split(',').map(str::to_owned).collect()
+fn text(field: &[u8]) -> String {
+    String::from_utf8_lossy(field).into_owned()
+}
+
+fn number(field: &[u8]) -> Option<u32> {
+    std::str::from_utf8(field).ok()?.parse().ok()
+}
+
+fn list(field: &[u8]) -> Vec<String> {
+    text(field).split(',').map(str::to_owned).collect()
 }
 
 /// Blanks, tabs, line feeds and backslashes are written as a backslash and three octal digits.
-fn path(field: &str) -> PathBuf {
-    let bytes = field.as_bytes();
+fn path(bytes: &[u8]) -> PathBuf {
     let mut plain = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
@@ -97,6 +105,15 @@ mod tests {
         assert_eq!(info.options, ["rw", "nosuid"]);
         assert_eq!(info.fs_type, "overlay");
         assert_eq!(info.super_options, ["rw", "lowerdir=/x"]);
+    }
+
+    #[test]
+    fn a_mount_point_may_be_any_bytes_and_a_field_any_sign() {
+        let info = parse_line(b"1 0 0:5 / /mnt/\xff\xfe rw - tmpfs - rw").unwrap();
+        assert_eq!(info.mount_point.as_os_str().as_encoded_bytes(), b"/mnt/\xff\xfe");
+        // The file system's name comes after the first hyphen that is a field, wherever another one stands.
+        assert_eq!((info.fs_type.as_str(), info.source.as_str()), ("tmpfs", "-"));
+        assert!(parse_line(b"1 0 0:5 / - rw").is_err());
     }
 
     #[test]

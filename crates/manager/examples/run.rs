@@ -4,11 +4,11 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 use tinyd_engine::{ContainerSpec, Engine as _, Output, StartRequest};
-use tinyd_manager::{EngineConfig, LocalEngine};
+use tinyd_manager::LocalEngine;
 
 fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let runtime = std::env::var_os("TINYD_RUNTIME").map(Into::into);
-    let engine = LocalEngine::open(EngineConfig { runtime, ..EngineConfig::default() })?;
+    let runtime = std::env::var_os("TINYD_RUNTIME").map(std::path::PathBuf::from);
+    let engine = LocalEngine::builder().runtime(runtime).open()?;
     let spec = ContainerSpec::new("host", std::env::args().skip(1)).removed_on_exit();
     let run = engine.run(&spec, &StartRequest::attached(None))?;
     let mut session = run.session.ok_or("a session was asked for")?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// Where an engine keeps its state and finds its runtime. Engines with different folders know nothing of each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EngineConfig {
+pub(crate) struct EngineConfig {
     /// Containers and leases, on a disk that overlay accepts as upper layer. Mode 0711: users may pass
     /// through to where they have rights, and list nothing.
     pub root: PathBuf,

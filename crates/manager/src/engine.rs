@@ -1,5 +1,6 @@
 //! [`LocalEngine`]: the trait's face of the verbs.
 
+use crate::builder::EngineBuilder;
 use crate::config::EngineConfig;
 use crate::core::Core;
 use crate::error::Error;
@@ -24,20 +25,14 @@ pub struct LocalEngine {
 }
 
 impl LocalEngine {
-    /// Opens an engine: makes its folders where they are missing, and puts right what commands left that were killed.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Permission`](tinyd_engine::ErrorKind::Permission) without root; the kernel's, when the folders cannot
-    /// be made.
-    pub fn open(config: EngineConfig) -> Result<Self> {
-        Self::with_parts(config, Parts::default())
+    /// An engine that is wanted.
+    #[must_use]
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
     }
 
-    /// As [`open`](Self::open), with parts of the caller's own.
-    ///
-    /// # Errors
-    /// Those of [`open`](Self::open).
-    pub fn with_parts(config: EngineConfig, parts: Parts) -> Result<Self> {
+    /// Opens it, as [`EngineBuilder::open`] says.
+    pub(crate) fn open(config: EngineConfig, parts: Parts) -> Result<Self> {
         if !rustix::process::geteuid().is_root() {
             return Err(Error::NotRoot.into());
         }

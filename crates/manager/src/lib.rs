@@ -10,26 +10,19 @@
 //! default wiring. It never enters a container's file system: what is inside is touched by the runtime alone.
 //!
 //! ```no_run
-//! use tinyd_engine::{ContainerSpec, Engine, Output, StartRequest};
-//! use tinyd_manager::{EngineConfig, LocalEngine};
+//! use tinyd_engine::{ContainerSpec, Engine, StartRequest};
+//! use tinyd_manager::LocalEngine;
 //!
 //! # fn main() -> tinyd_engine::Result<()> {
-//! let engine = LocalEngine::open(EngineConfig::default())?;
+//! let engine = LocalEngine::builder().open()?;
 //! let spec = ContainerSpec::new("host", ["echo", "Hello World"]).removed_on_exit();
-//! let run = engine.run(&spec, &StartRequest::attached(None))?;
-//! let mut session = run.session.into_iter().next();
-//! while let Some(session) = &mut session
-//!     && let Some(output) = session.receive()?
-//! {
-//!     if let Output::Exited(exit) = output {
-//!         assert_eq!(exit.code, 0);
-//!         break;
-//!     }
-//! }
+//! let ended = engine.run(&spec, &StartRequest::attached(None))?.collect()?;
+//! assert_eq!((ended.stdout.as_slice(), ended.exit.code), (&b"Hello World\n"[..], 0));
 //! # Ok(()) }
 //! ```
 #![forbid(unsafe_code)]
 
+mod builder;
 mod bundle;
 mod capabilities;
 mod cgroups;
@@ -83,7 +76,7 @@ mod volumes;
 mod wait;
 mod wiring;
 
-pub use config::EngineConfig;
+pub use builder::EngineBuilder;
 pub use engine::LocalEngine;
 pub use error::Error;
 pub use image::{Image, ImageSource, Tree};

@@ -5,7 +5,14 @@ use rustix::process::{Gid, Uid};
 
 /// *Child-side.* Takes on a user, a group and supplementary groups, all of real, effective, saved and file-system ids.
 /// Groups first: afterwards the right to change them may be gone.
+///
+/// # Errors
+/// `EINVAL` for the largest number, which is nobody's and which the kernel takes for "as it is": the caller would go on as who
+/// it was. Those of setgroups(2), setresgid(2) and setresuid(2).
 pub fn become_user(uid: u32, gid: u32, groups: &[Gid]) -> Result<(), Errno> {
+    if uid == u32::MAX || gid == u32::MAX {
+        return Err(Errno::INVAL);
+    }
     rustix::thread::set_thread_groups(groups)?;
     let gid = Gid::from_raw(gid);
     rustix::thread::set_thread_res_gid(gid, gid, gid)?;
@@ -50,6 +57,13 @@ fn set_fsgid(gid: u32) -> u32 {
 mod tests {
     use super::*;
     use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn the_number_that_means_unchanged_is_nobodys() {
+        for (uid, gid) in [(u32::MAX, 0), (0, u32::MAX), (u32::MAX, u32::MAX)] {
+            assert_eq!(become_user(uid, gid, &[]), Err(Errno::INVAL), "{uid} {gid}");
+        }
+    }
 
     #[test]
     fn files_belong_to_the_assumed_user_for_as_long_as_it_is_assumed() {

@@ -68,10 +68,12 @@ impl<'packet> ReceivedIdentity<'packet> {
     /// *Child-side.* Reads what [`Identity::encode`] wrote.
     pub(crate) fn decode(packet: &'packet [u8]) -> Option<Self> {
         let mut words = packet.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]]));
-        let (uid, gid, count) = (words.next()?, words.next()?, words.next()? as usize);
+        // The largest number is nobody's: to the kernel it means "as it is".
+        let id = |word: Option<u32>| word.filter(|id| *id != u32::MAX);
+        let (uid, gid, count) = (id(words.next())?, id(words.next())?, words.next()? as usize);
         let mut groups = [rustix::process::Gid::ROOT; MAX_GROUPS];
         for place in groups.get_mut(..count)? {
-            *place = rustix::process::Gid::from_raw(words.next()?);
+            *place = rustix::process::Gid::from_raw(id(words.next())?);
         }
         let home = CStr::from_bytes_until_nul(packet.get(12 + 4 * count..)?).ok()?;
         Some(Self { uid, gid, groups, group_count: count, home })
@@ -108,7 +110,7 @@ fn read(root: BorrowedFd<'_>, path: &CStr) -> Result<Vec<u8>, Failure> {
     Ok(content)
 }
 
-fn resolve_in(user: &UserPlan, passwd: &[u8], group: &[u8]) -> Result<Identity, Failure> {
+pub(crate) fn resolve_in(user: &UserPlan, passwd: &[u8], group: &[u8]) -> Result<Identity, Failure> {
     let (uid, gid, groups, account) = match user {
         UserPlan::Ids { uid, gid, groups } => {
             (*uid, *gid, groups.clone(), accounts(passwd).find(|account| account.uid == *uid))
@@ -143,8 +145,9 @@ fn resolve_in(user: &UserPlan, passwd: &[u8], group: &[u8]) -> Result<Identity, 
             format!("more than {MAX_GROUPS} supplementary groups"),
         ));
     }
-    let home =
-        account.map(|account| account.home).filter(|home| !home.is_empty() && home.len() + 6 <= MAX_HOME);
+    // One with a zero byte would end there, and be another folder.
+    let usable = |home: &&[u8]| !home.is_empty() && home.len() + 6 <= MAX_HOME && !home.contains(&0);
+    let home = account.map(|account| account.home).filter(usable);
     Ok(Identity { uid, gid, groups, home: home.unwrap_or(b"/").to_vec() })
 }
 
@@ -252,6 +255,15 @@ mod tests {
     }
 
     #[test]
+    fn a_home_that_no_variable_can_hold_is_none() {
+        let passwd = b"zero:x:1:1::/a\0/b:/bin/sh\nnone:x:2:2:::/bin/sh\n";
+        for user in ["zero", "none"] {
+            let identity = resolve_in(&UserPlan::Text(user.to_owned()), passwd, GROUP).unwrap();
+            assert_eq!(identity.home, b"/", "{user}");
+        }
+    }
+
+    #[test]
     fn an_identity_survives_the_way_to_the_child() {
         let identity = text("app").unwrap();
         let bytes = identity.encode();
@@ -260,5 +272,10 @@ mod tests {
         assert_eq!(received.groups[0].as_raw(), 44);
         assert_eq!(received.home, c"HOME=/home/app");
         assert!(ReceivedIdentity::decode(&bytes[..10]).is_none());
+        for at in [0, 4, 12] {
+            let mut nobody = bytes.clone();
+            nobody[at..at + 4].fill(0xff);
+            assert!(ReceivedIdentity::decode(&nobody).is_none(), "{at}");
+        }
     }
 }

@@ -48,6 +48,8 @@ pub mod entry;
 mod exec;
 mod failure;
 pub mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod identity;
 mod init;
 mod launch;

@@ -21,7 +21,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use tinyd_cgroup::{CgroupDriver, Host, JoinHandle};
 
-pub(crate) use clients::{Client, Clients};
+pub(crate) use clients::{Client, Clients, Wish};
 pub(crate) use clock::now_ns;
 pub(crate) use streams::Streams;
 pub(crate) use wait_loop::WaitLoop;

@@ -146,11 +146,15 @@ impl Report {
         match bytes[0] {
             1 => Some(Self::Terminal),
             2 => Some(Self::Ready),
-            3 => Some(Self::Failed(ChildFailure {
-                stage: *Stage::ALL.iter().find(|stage| **stage as u8 == bytes[1])?,
-                operand: u16::from_le_bytes([bytes[2], bytes[3]]),
-                errno: Errno::from_raw_os_error(i32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]])),
-            })),
+            3 => {
+                let errno = i32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
+                Some(Self::Failed(ChildFailure {
+                    stage: *Stage::ALL.iter().find(|stage| **stage as u8 == bytes[1])?,
+                    operand: u16::from_le_bytes([bytes[2], bytes[3]]),
+                    // The kernel's end at 4095; others cannot be kept as one.
+                    errno: (1..=4095).contains(&errno).then(|| Errno::from_raw_os_error(errno))?,
+                }))
+            }
             _ => None,
         }
     }
@@ -170,6 +174,10 @@ mod tests {
             assert_eq!(Report::from_bytes(&report.to_bytes()), Some(report));
         }
         assert_eq!(Report::from_bytes(&[3, 99, 0, 0, 0, 0, 0, 0]), None);
+        for errno in [0_i32, -1, 4096, i32::MIN] {
+            let packet = [&[3, 1, 0, 0], &errno.to_le_bytes()[..]].concat();
+            assert_eq!(Report::from_bytes(&packet), None, "{errno}");
+        }
         assert_eq!(Report::from_bytes(&[]), None);
     }
 }

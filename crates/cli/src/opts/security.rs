@@ -9,21 +9,24 @@ use tinyd_engine::{SeccompProfile, Security, TmpfsMount, Ulimit};
 #[derive(Clone, Debug)]
 pub(super) enum SecurityOption {
     NoNewPrivileges(bool),
+    No32Bit(bool),
     Unconfined,
     Default,
     Profile(PathBuf),
 }
 
-/// `no-new-privileges[=BOOL]`, `seccomp=unconfined`, `seccomp=FILE`; Docker takes `:` for `=`, too.
+/// `no-new-privileges[=BOOL]`, `no-32bit[=BOOL]`, `seccomp=unconfined`, `seccomp=FILE`; Docker takes `:` for `=`, too.
 pub(super) fn option(text: &str) -> Result<SecurityOption, String> {
     let (name, value) = text.split_once(['=', ':']).map_or((text, None), |(name, value)| (name, Some(value)));
     match (name, value) {
         ("no-new-privileges", None | Some("true")) => Ok(SecurityOption::NoNewPrivileges(true)),
         ("no-new-privileges", Some("false")) => Ok(SecurityOption::NoNewPrivileges(false)),
+        ("no-32bit", None | Some("true")) => Ok(SecurityOption::No32Bit(true)),
+        ("no-32bit", Some("false")) => Ok(SecurityOption::No32Bit(false)),
         ("seccomp", Some("unconfined")) => Ok(SecurityOption::Unconfined),
         ("seccomp", Some("default" | "builtin")) => Ok(SecurityOption::Default),
         ("seccomp", Some(path)) if !path.is_empty() => Ok(SecurityOption::Profile(path.into())),
-        _ => Err("it is one of no-new-privileges, seccomp=unconfined, seccomp=FILE".to_owned()),
+        _ => Err("it is one of no-new-privileges, no-32bit, seccomp=unconfined, seccomp=FILE".to_owned()),
     }
 }
 
@@ -33,6 +36,7 @@ pub(super) fn collect(options: Vec<SecurityOption>) -> Result<Security, Failure>
     for option in options {
         match option {
             SecurityOption::NoNewPrivileges(on) => security.no_new_privileges = on,
+            SecurityOption::No32Bit(on) => security.no_32bit = on,
             SecurityOption::Unconfined => security.seccomp = SeccompProfile::Unconfined,
             SecurityOption::Default => security.seccomp = SeccompProfile::Default,
             SecurityOption::Profile(path) => {
@@ -117,8 +121,10 @@ mod tests {
             collected(&["no-new-privileges", "no-new-privileges=false"]).expect("good"),
             Security::default()
         );
+        assert!(collected(&["no-32bit"]).expect("good").no_32bit);
+        assert_eq!(collected(&["no-32bit:true", "no-32bit=false"]).expect("good"), Security::default());
         assert!(collected(&["seccomp=/nowhere"]).is_err());
-        for text in ["", "apparmor=x", "seccomp", "seccomp=", "no-new-privileges=maybe"] {
+        for text in ["", "apparmor=x", "seccomp", "seccomp=", "no-new-privileges=maybe", "no-32bit=maybe"] {
             assert!(option(text).is_err(), "{text}");
         }
     }

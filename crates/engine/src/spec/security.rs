@@ -16,6 +16,9 @@ pub struct Security {
     pub cap_drop: Vec<String>,
     /// Takes the walls away: every capability and device, the host's ids, no filter, nothing hidden.
     pub privileged: bool,
+    /// A program is killed at its first system call through another architecture than the machine's own: i386 and x32 on
+    /// x86-64. A filter sees less of theirs; whatever the profile, even with none.
+    pub no_32bit: bool,
 }
 
 /// Which system calls a container may make.

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use tinyd_engine::{IoLimit, Resources, SeccompProfile};
 use tinyd_net::Namespace;
+use tinyd_ns::seccomp::{Profile, default_profile};
 
 pub(super) fn linux(record: &Record, host: &Host) -> Result<Linux> {
     let own_network = record.netns != Namespace::Host;
@@ -126,12 +127,21 @@ fn block_io(limits: &[IoLimit]) -> Result<Option<LinuxBlockIo>> {
 
 /// The profile, taken over exactly as it is written: it has the shape of the OCI specification itself.
 fn seccomp(record: &Record, host: &Host) -> Result<Option<LinuxSeccomp>> {
-    let profile = match &record.spec.security.seccomp {
-        SeccompProfile::Default if record.spec.security.privileged => return Ok(None),
-        SeccompProfile::Default => tinyd_ns::seccomp::default_profile(host.capabilities),
+    let security = &record.spec.security;
+    // Walls that were not asked for are taken away.
+    let wanted = match &security.seccomp {
+        SeccompProfile::Default if security.privileged => &SeccompProfile::Unconfined,
+        wanted => wanted,
+    };
+    let mut profile = match wanted {
+        SeccompProfile::Default => default_profile(host.capabilities),
+        SeccompProfile::Unconfined if security.no_32bit => Profile::allow_native(),
         SeccompProfile::Unconfined => return Ok(None),
         SeccompProfile::Custom(text) => validate::profile(text)?,
     };
+    if security.no_32bit {
+        profile = profile.native_only();
+    }
     serde_json::to_vec(&profile)
         .and_then(|json| serde_json::from_slice(&json))
         .map(Some)

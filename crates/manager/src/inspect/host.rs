@@ -89,5 +89,7 @@ fn security_opt(security: &Security) -> Vec<String> {
         SeccompProfile::Unconfined => Some("seccomp=unconfined".to_owned()),
         SeccompProfile::Custom(profile) => Some(format!("seccomp={profile}")),
     };
-    security.no_new_privileges.then(|| "no-new-privileges".to_owned()).into_iter().chain(seccomp).collect()
+    let switches = [(security.no_new_privileges, "no-new-privileges"), (security.no_32bit, "no-32bit")];
+    let on = switches.into_iter().filter(|(on, _)| *on).map(|(_, name)| name.to_owned());
+    on.chain(seccomp).collect()
 }

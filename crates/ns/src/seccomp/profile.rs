@@ -141,6 +141,27 @@ pub enum FilterFlag {
 }
 
 impl Profile {
+    /// This profile for the native architecture alone: a call through any other kills the process.
+    #[must_use]
+    pub fn native_only(mut self) -> Self {
+        self.architectures.clear();
+        self
+    }
+
+    /// The profile that lets every call pass, of the native architecture alone.
+    #[must_use]
+    pub fn allow_native() -> Self {
+        Self {
+            default_action: Action::Allow,
+            default_errno_ret: None,
+            architectures: Vec::new(),
+            flags: Vec::new(),
+            listener_path: None,
+            listener_metadata: None,
+            syscalls: Vec::new(),
+        }
+    }
+
     /// The profile's flags, as the loading functions take them.
     #[must_use]
     pub fn filter_flags(&self) -> FilterFlags {

@@ -66,16 +66,17 @@ impl Program {
         self.insns.len()
     }
 
+    /// The instructions as `struct sock_filter` has them: the operation, how many to skip if its condition holds and if it
+    /// does not, its constant.
+    pub fn instructions(&self) -> impl Iterator<Item = (u16, u8, u8, u32)> {
+        self.insns.iter().map(|insn| (insn.code, insn.jt, insn.jf, insn.k))
+    }
+
     /// Whether a rule says `SCMP_ACT_NOTIFY`: the program needs [`load_with_listener`](Self::load_with_listener), for
     /// without a listener such calls fail with `ENOSYS`.
     #[must_use]
     pub fn needs_listener(&self) -> bool {
         self.notifies
-    }
-
-    #[cfg(test)]
-    pub(super) fn insns(&self) -> &[Insn] {
-        &self.insns
     }
 
     /// Confines the calling thread, and what it starts, for ever. Child-side.

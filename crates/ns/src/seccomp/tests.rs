@@ -5,7 +5,10 @@ mod default_profile;
 mod interpreter;
 mod oracle;
 mod profiles;
+mod random;
 mod reading;
+mod size;
+mod totality;
 
 use super::arch::{Arch, X32_BIT};
 

@@ -45,11 +45,7 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
     let init = annotation(INIT_ANNOTATION).is_some_and(|value| value == "true");
     let user = match annotation(USER_ANNOTATION) {
         Some(text) => UserPlan::Text(text.clone()),
-        None => UserPlan::Ids {
-            uid: process.user().uid(),
-            gid: process.user().gid(),
-            groups: process.user().additional_gids().clone().unwrap_or_default(),
-        },
+        None => process::ids(process)?,
     };
     if request.rootfs.overlays.len() > MAX_LAYERS {
         return Err(invalid("rootfs", format!("consists of more than {MAX_LAYERS} overlays")));
@@ -160,6 +156,8 @@ fn sysctls(linux: &Linux, namespaces: Namespaces) -> Result<Vec<(CString, CStrin
         let path = format!("sys/{}", name.replace('.', "/"));
         all.push((c_path("linux.sysctl", Path::new(&path))?, c_path("linux.sysctl", Path::new(value))?));
     }
+    // Some change others (net.ipv4.conf.all.*): the same configuration must come to the same each time.
+    all.sort();
     Ok(all)
 }
 

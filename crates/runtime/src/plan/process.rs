@@ -48,14 +48,21 @@ pub(crate) fn for_exec(bundle: &Bundle, request: &ExecRequest) -> Result<(Proces
     let annotations = bundle.spec.annotations().as_ref();
     let user = match (&request.user, annotations.and_then(|all| all.get("dev.tinyd.user"))) {
         (Some(text), _) | (None, Some(text)) => UserPlan::Text(text.clone()),
-        (None, None) => UserPlan::Ids {
-            uid: process.user().uid(),
-            gid: process.user().gid(),
-            groups: process.user().additional_gids().clone().unwrap_or_default(),
-        },
+        (None, None) => ids(process)?,
     };
     let plan = command(process, &request.args, &env, cwd, bundle.seccomp.as_ref(), &request.id)?;
     Ok((ProcessPlan { terminal: request.terminal, window: request.window, ..plan }, user))
+}
+
+/// Who the bundle says by number.
+pub(super) fn ids(process: &Process) -> Result<UserPlan, Failure> {
+    let user = process.user();
+    let groups = user.additional_gids().clone().unwrap_or_default();
+    // To the kernel it means "as it is": the command would stay root.
+    if [user.uid(), user.gid()].iter().chain(&groups).any(|id| *id == u32::MAX) {
+        return Err(invalid("process.user", format!("{} is no user or group", u32::MAX)));
+    }
+    Ok(UserPlan::Ids { uid: user.uid(), gid: user.gid(), groups })
 }
 
 fn command(

@@ -31,9 +31,12 @@ impl Bundle {
             Failure::new(kind, format!("read {}", path.display())).caused_by(error)
         };
         let bytes = std::fs::read(&path).map_err(|error| failed(FailureKind::Internal, &error))?;
-        let parts: SeccompOnly =
-            serde_json::from_slice(&bytes).map_err(|error| failed(FailureKind::Invalid, &error))?;
-        let spec = serde_json::from_slice(&bytes).map_err(|error| failed(FailureKind::Invalid, &error))?;
+        Self::parse(&bytes).map_err(|error| failed(FailureKind::Invalid, &error))
+    }
+
+    pub(crate) fn parse(json: &[u8]) -> serde_json::Result<Self> {
+        let parts: SeccompOnly = serde_json::from_slice(json)?;
+        let spec = serde_json::from_slice(json)?;
         Ok(Self { spec, seccomp: parts.linux.and_then(|linux| linux.seccomp) })
     }
 

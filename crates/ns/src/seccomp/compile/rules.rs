@@ -1,4 +1,8 @@
 //! What a profile says of each call of each architecture.
+//!
+//! A profile may be of any length and name anything any number of times: reading one takes time in proportion to it.
+
+use std::collections::HashSet;
 
 use super::super::arch::Arch;
 use super::super::assemble::Condition;
@@ -27,7 +31,12 @@ struct Chain {
     settled: Option<u32>,
     /// Whether the last rule has no conditions, so that no rule after it matters.
     closed: bool,
+    /// The rule that was last put behind this one, and the chain that came of it.
+    extended: (u16, u16),
 }
+
+/// No rule: an index that [`Rules::bodies`] never has.
+const NOBODY: u16 = u16::MAX;
 
 /// The chain without a rule: the default action.
 const NO_RULES: u16 = 0;
@@ -59,22 +68,21 @@ impl Rules {
         if profile.syscalls.len() >= usize::from(u16::MAX) {
             return Err(CompileError::TooManyRules(profile.syscalls.len()));
         }
-        let empty = Chain { before: NO_RULES, body: 0, settled: Some(default), closed: false };
+        let extended = (NOBODY, NO_RULES);
+        let empty = Chain { before: NO_RULES, body: NOBODY, settled: Some(default), closed: false, extended };
         let mut rules = Rules { default, bodies: Vec::new(), chains: vec![empty], slots: Default::default() };
         for &arch in family.iter().filter(|&&arch| covered(arch)) {
             rules.slots[arch as usize] = vec![NO_RULES; table::slots(arch)];
         }
         let mut unknown: Vec<String> = Vec::new();
+        let mut told: HashSet<&str> = HashSet::new();
         let mut finder = Finder::default();
-        // The chains that the rule at hand has made of others.
-        let mut steps: Vec<(u16, u16)> = Vec::new();
         for rule in &profile.syscalls {
             let body = rules.bodies.len() as u16;
             rules.bodies.push(Body::new(ret(rule.action, rule.errno_ret)?, &rule.args)?);
-            steps.clear();
             for name in &rule.names {
                 let Some(row) = finder.find(name) else {
-                    if !unknown.iter().any(|known| known == name) {
+                    if told.insert(name) {
                         unknown.push(name.clone().into_owned());
                     }
                     continue;
@@ -85,15 +93,8 @@ impl Rules {
                     else {
                         continue;
                     };
-                    let before = rules.slots[arch as usize][slot];
-                    rules.slots[arch as usize][slot] = match steps.iter().find(|(from, _)| *from == before) {
-                        Some(&(_, after)) => after,
-                        None => {
-                            let after = rules.extend(before, body)?;
-                            steps.push((before, after));
-                            after
-                        }
-                    };
+                    rules.slots[arch as usize][slot] =
+                        rules.extend(rules.slots[arch as usize][slot], body)?;
                 }
             }
         }
@@ -104,15 +105,20 @@ impl Rules {
     fn extend(&mut self, before: u16, body: u16) -> Result<u16, CompileError> {
         let chain = self.chains[usize::from(before)];
         // The same call may be named twice, or have two names.
-        if chain.closed || (before != NO_RULES && chain.body == body) {
+        if chain.closed || chain.body == body {
             return Ok(before);
+        }
+        // Another call with the same rules so far.
+        if chain.extended.0 == body {
+            return Ok(chain.extended.1);
         }
         let Body { ret, ref conditions, .. } = self.bodies[usize::from(body)];
         let closed = conditions.is_empty();
         let settled = if before == NO_RULES { closed.then_some(ret) } else { chain.settled };
         let after =
             u16::try_from(self.chains.len()).map_err(|_| CompileError::TooManyRules(self.bodies.len()))?;
-        self.chains.push(Chain { before, body, settled, closed });
+        self.chains.push(Chain { before, body, settled, closed, extended: (NOBODY, NO_RULES) });
+        self.chains[usize::from(before)].extended = (body, after);
         Ok(after)
     }
 

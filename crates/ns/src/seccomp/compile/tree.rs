@@ -100,14 +100,14 @@ impl Tree<'_> {
         let rules = self.rules;
         let mut at = self.asm.ret(rules.default);
         for body in rules.backwards(chain) {
-            // Here, since this is what a profile can ask for without bound.
-            if self.asm.len() > Program::MAX_LEN {
-                return Err(CompileError::TooLong);
-            }
             let (next_rule, matched) = (at, self.asm.ret(body.ret));
             // A rule whose conditions must all hold goes on to the next condition, and matches after the last one.
             at = if body.any { next_rule } else { matched };
             for condition in body.conditions.iter().rev() {
+                // Here, since this is what a profile can ask for without bound.
+                if self.asm.len() > Program::MAX_LEN {
+                    return Err(CompileError::TooLong);
+                }
                 let (yes, no) = if body.any { (matched, at) } else { (at, next_rule) };
                 at = self.asm.condition(self.arch, condition, yes, no);
             }

@@ -34,5 +34,5 @@ pub(super) fn run(program: &[(u16, u8, u8, u32)], call: &Call) -> (u32, usize) {
 
 /// Our instructions in the form that [`run`] takes.
 pub(super) fn code_of(program: &crate::seccomp::Program) -> Vec<(u16, u8, u8, u32)> {
-    program.insns().iter().map(|insn| (insn.code, insn.jt, insn.jf, insn.k)).collect()
+    program.instructions().collect()
 }

@@ -1,23 +1,13 @@
 //! Profiles as users and other engines write them.
 
 use super::interpreter::{code_of, run};
-use super::{ALL_ARCHES, ALLOW, Call, ENOSYS, EPERM, KILL_PROCESS, KILL_THREAD, call, reading};
+use super::random::{rule, with_rules};
+use super::{ALLOW, ENOSYS, EPERM, KILL_PROCESS, KILL_THREAD, call, reading};
 use crate::caps::CapSet;
-use crate::seccomp::{
-    Action, Arch, Arg, CompileError, FilterFlags, Op, Profile, Rule, compile, default_profile,
-};
+use crate::seccomp::{Action, Arch, Arg, CompileError, FilterFlags, Op, Profile, compile, default_profile};
 
 fn profile(json: &str) -> Profile {
     serde_json::from_str(json).unwrap()
-}
-
-fn rule(names: &[&'static str], action: Action, args: Vec<Arg>) -> Rule {
-    Rule { names: names.iter().map(|&name| name.into()).collect(), action, errno_ret: None, args }
-}
-
-fn with_rules(default_action: Action, syscalls: Vec<Rule>) -> Profile {
-    let json = r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#;
-    Profile { default_action, syscalls, ..profile(json) }
 }
 
 #[test]
@@ -143,89 +133,6 @@ fn profiles_that_make_no_filter_are_refused() {
     let rules =
         with_rules(Action::Allow, (0..70_000).map(|_| rule(&["read"], Action::Errno, vec![])).collect());
     assert_eq!(error(&rules), CompileError::TooManyRules(70_000));
-}
-
-/// A small generator of numbers (xorshift64*), so that a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn one_of<T: Copy>(&mut self, items: &[T]) -> T {
-        items[self.below(items.len() as u64) as usize]
-    }
-}
-
-/// Values on the edges of halves of words.
-const VALUES: [u64; 9] =
-    [0, 1, 2, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0x1_0000_0000, 0x1_0000_0001, u64::MAX];
-const OPS: [Op; 7] = [Op::Ne, Op::Lt, Op::Le, Op::Eq, Op::Ge, Op::Gt, Op::MaskedEq];
-const ACTIONS: [Action; 9] = [
-    Action::Kill,
-    Action::KillThread,
-    Action::KillProcess,
-    Action::Trap,
-    Action::Errno,
-    Action::Trace,
-    Action::Allow,
-    Action::Log,
-    Action::Notify,
-];
-
-fn random_profile(random: &mut Random, native: Arch) -> Profile {
-    let mut syscalls = Vec::new();
-    for _ in 0..random.below(30) {
-        let names: Vec<_> = (0..1 + random.below(8))
-            .flat_map(|_| reading::names(random.one_of(native.family()), random.below(470) as u32))
-            .collect();
-        let args = (0..random.below(4)).map(|_| Arg {
-            index: random.below(6) as u32,
-            value: random.one_of(&VALUES),
-            value_two: random.one_of(&VALUES),
-            op: random.one_of(&OPS),
-        });
-        let args = args.collect();
-        let action = random.one_of(&ACTIONS);
-        syscalls.push(Rule { errno_ret: Some(random.below(100) as u32), ..rule(&names, action, args) });
-    }
-    let mut profile = with_rules(random.one_of(&ACTIONS[..8]), syscalls);
-    profile.architectures =
-        native.family().iter().filter(|_| random.below(3) > 0).map(|arch| arch.architecture()).collect();
-    profile
-}
-
-#[test]
-fn random_profiles_compile_to_what_they_say() {
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    for round in 0..60 {
-        let native = random.one_of(&[Arch::X86_64, Arch::X86_64, Arch::Aarch64, Arch::X86, Arch::Arm]);
-        let profile = random_profile(&mut random, native);
-        let code = code_of(&compile(&profile, native).unwrap().program);
-        let named: Vec<&str> =
-            profile.syscalls.iter().flat_map(|rule| rule.names.iter().map(AsRef::as_ref)).collect();
-        for _ in 0..300 {
-            let arch = random.one_of(&ALL_ARCHES);
-            // Mostly calls that the profile speaks of.
-            let nr = match named.as_slice() {
-                [_, ..] if random.below(4) > 0 => reading::number(arch, random.one_of(&named)),
-                _ => None,
-            };
-            let nr = nr.unwrap_or_else(|| random.below(600) as u32);
-            let args = std::array::from_fn(|_| random.one_of(&VALUES));
-            let call: Call = call(arch, nr, args);
-            let wanted = reading::verdict(&profile, native, &call);
-            assert_eq!(run(&code, &call).0, wanted, "round {round}, {native:?}, {call:x?}: {profile:?}");
-        }
-    }
 }
 
 #[test]

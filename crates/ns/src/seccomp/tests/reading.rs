@@ -1,5 +1,6 @@
 //! What a profile says of a call, read rule by rule: slow, and without anything of the compiler's.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::{ALLOW, Call, ENOSYS, KILL_PROCESS, KILL_THREAD};
@@ -23,8 +24,16 @@ fn lines() -> &'static [Line] {
 
 /// The names of a call; there are two for some calls of Arm.
 pub(super) fn names(arch: Arch, nr: u32) -> Vec<&'static str> {
-    let of_nr = lines().iter().filter(|(_, numbers)| numbers[arch as usize] == Some(nr));
-    of_nr.map(|(name, _)| *name).collect()
+    static NAMES: LazyLock<HashMap<(usize, u32), Vec<&'static str>>> = LazyLock::new(|| {
+        let mut all: HashMap<_, Vec<_>> = HashMap::new();
+        for (name, numbers) in lines() {
+            for (column, nr) in numbers.iter().enumerate().filter_map(|(column, nr)| Some((column, (*nr)?))) {
+                all.entry((column, nr)).or_default().push(*name);
+            }
+        }
+        all
+    });
+    NAMES.get(&(arch as usize, nr)).cloned().unwrap_or_default()
 }
 
 pub(super) fn number(arch: Arch, name: &str) -> Option<u32> {
@@ -32,7 +41,8 @@ pub(super) fn number(arch: Arch, name: &str) -> Option<u32> {
 }
 
 pub(super) fn verdict(profile: &Profile, native: Arch, call: &Call) -> u32 {
-    let x32 = call.nr & 0x4000_0000 != 0 && call.audit == 0xc000_003e;
+    // From the bit on: what lies above it is no call, and no concern of x86-64's.
+    let x32 = call.nr >= 0x4000_0000 && call.audit == 0xc000_003e;
     let arch = match call.audit {
         0xc000_003e if x32 => Arch::X32,
         0xc000_003e => Arch::X86_64,
@@ -44,8 +54,11 @@ pub(super) fn verdict(profile: &Profile, native: Arch, call: &Call) -> u32 {
     let default = value(profile.default_action, profile.default_errno_ret);
     let newer = if profile.default_action == Action::Errno { ENOSYS } else { default };
     let runs_here = native == arch
-        || matches!((native, arch), (Arch::X86_64, Arch::X86 | Arch::X32) | (Arch::Aarch64, Arch::Arm));
-    if !runs_here || (arch != native && !profile.architectures.contains(&arch.architecture())) {
+        || matches!((native, arch), (Arch::X86_64, Arch::X86 | Arch::X32) | (Arch::Aarch64, Arch::Arm))
+        || matches!((native, arch), (Arch::X32, Arch::X86_64 | Arch::X86));
+    // The kernel of an x32 program is one of x86-64.
+    let is_native = arch == native || (native == Arch::X32 && arch == Arch::X86_64);
+    if !runs_here || (!is_native && !profile.architectures.contains(&arch.architecture())) {
         return if x32 && call.nr == u32::MAX && native == Arch::X86_64 { newer } else { KILL_PROCESS };
     }
     let nr = if x32 { call.nr & !0x4000_0000 } else { call.nr };

@@ -1,0 +1,120 @@
+//! `cargo xtask embed`: the programs of `examples/`, each built as a stranger would build it and run for its output.
+//!
+//! They are no members of the workspace: what a crate needs and does not say, or gets by a feature that another member
+//! turns on, shows here alone.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::tally::Tally;
+use crate::{outside, shell, workspace};
+
+/// A program, and what its output has, in this order.
+struct Example {
+    name: &'static str,
+    says: &'static [&'static str],
+}
+
+const EXAMPLES: [Example; 4] = [
+    Example {
+        name: "embed-ns",
+        says: &[
+            " on embedded is user 0\n",
+            "root is user 100000 outside\n",
+            "and it can make no namespace\n",
+            "the shell: exit status: 0\n",
+            "it ended with 0\n",
+        ],
+    },
+    Example {
+        name: "embed-cgroup",
+        says: &[
+            "in the group: [",
+            ", with Some(67108864) bytes\n",
+            "the child: exit status: 0\n",
+            " ms of CPU time",
+        ],
+    },
+    Example {
+        name: "embed-fs",
+        says: &["copied /", "in here: ", "I am sh\n", "the shell inside: exit status: 0\n"],
+    },
+    Example { name: "embed-run", says: &["it said: I am process 1\n", "it ended with 7\n"] },
+];
+
+/// Builds and runs all of them, past those that fail.
+pub(crate) fn run() -> Result<(bool, Tally)> {
+    for folder in folders()? {
+        let known = EXAMPLES.iter().any(|example| folder.ends_with(example.name));
+        if !known {
+            bail!("{} is not among the examples of xtask/src/embed.rs", folder.display());
+        }
+    }
+    let mut tally = Tally::default();
+    for example in &EXAMPLES {
+        match try_out(example) {
+            Ok(()) => {
+                println!("{}: ok", example.name);
+                tally.passed += 1;
+            }
+            Err(err) => {
+                println!("{}: FAILED: {err:#}", example.name);
+                tally.failed += 1;
+            }
+        }
+    }
+    Ok((tally.failed == 0, tally))
+}
+
+fn folders() -> Result<Vec<PathBuf>> {
+    let examples = workspace::root().join("examples");
+    let entries = fs::read_dir(&examples).with_context(|| format!("cannot list {}", examples.display()))?;
+    let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    folders.retain(|path| path.join("Cargo.toml").is_file());
+    Ok(folders)
+}
+
+fn try_out(example: &Example) -> Result<()> {
+    let folder = workspace::root().join("examples").join(example.name);
+    shell::run(&mut outside::cargo_in(&folder, &["fmt", "--check"])?)?;
+    shell::run(&mut outside::cargo_in(&folder, &["build", "--quiet"])?)?;
+    let output = shell::read(&mut Command::new(outside::target().join("debug").join(example.name)))?;
+    print!("{output}");
+    match missing(&output, example.says) {
+        None => Ok(()),
+        Some(text) => bail!("it did not say {text:?} where it should"),
+    }
+}
+
+/// The first of the texts that does not stand behind those before it.
+fn missing<'a>(output: &str, texts: &[&'a str]) -> Option<&'a str> {
+    let mut rest = output;
+    texts.iter().copied().find(|text| match rest.find(text) {
+        Some(at) => {
+            rest = &rest[at + text.len()..];
+            false
+        }
+        None => true,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_looked_for_in_order() {
+        assert_eq!(missing("a b c", &["a", "c"]), None);
+        assert_eq!(missing("a b c", &["c", "a"]), Some("a"));
+        assert_eq!(missing("a", &["a", "a"]), Some("a"));
+    }
+
+    #[test]
+    fn a_container_in_ones_own_process_takes_less_than_30_lines() {
+        let program = workspace::root().join("examples/embed-run/src/main.rs");
+        assert!(fs::read_to_string(program).unwrap().lines().count() < 30);
+    }
+}

@@ -1,0 +1,27 @@
+//! Packages of the repository that are no members of the workspace: built in their own folders, as a stranger would.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use tinyd_tests::paths;
+
+use crate::workspace::{self, cargo};
+
+/// The build folder that all of them share: most of what they build is the same.
+pub(crate) fn target() -> PathBuf {
+    paths::target().join("embed")
+}
+
+/// Cargo in such a package's folder. Its lock file begins as the workspace's, so that what is built is what was tested.
+pub(crate) fn cargo_in(folder: &Path, words: &[&str]) -> Result<Command> {
+    let lock = folder.join("Cargo.lock");
+    if !lock.exists() {
+        fs::copy(workspace::root().join("Cargo.lock"), &lock)
+            .with_context(|| format!("cannot copy the lock file to {}", lock.display()))?;
+    }
+    let mut command = cargo();
+    command.current_dir(folder).env("CARGO_TARGET_DIR", target()).args(words);
+    Ok(command)
+}
