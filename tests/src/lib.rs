@@ -29,6 +29,7 @@
 mod command;
 mod dice;
 mod env;
+pub mod kill;
 pub mod leak;
 mod mode;
 mod need;

@@ -26,7 +26,12 @@ impl Core {
         })
     }
 
-    fn start_request(&self, record: &Record, request: &StartRequest) -> tinyd_runtime::StartRequest {
+    /// What the runtime is asked for; for its first monitor and for one that takes over.
+    pub(crate) fn start_request(
+        &self,
+        record: &Record,
+        request: &StartRequest,
+    ) -> tinyd_runtime::StartRequest {
         let (id, store) = (&record.id, &self.store);
         let (folder, remove) = (store.container(id), record.spec.remove);
         // Freed before anyone is told that the command has ended: its name can be taken again at once.

@@ -70,6 +70,7 @@ mod start;
 mod stats;
 mod stop;
 mod store;
+mod takeover;
 #[cfg(test)]
 mod testing;
 mod time;

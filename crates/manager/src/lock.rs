@@ -6,7 +6,7 @@ use crate::process::until;
 use crate::store::Store;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(25);
 
 /// The right to change a container; ends with its value, or with the process.
 pub(crate) struct ContainerLock {
-    _file: OwnedFd,
+    file: OwnedFd,
     path: PathBuf,
     container: PathBuf,
 }
@@ -38,6 +38,11 @@ impl ContainerLock {
         }
     }
 
+    /// For a monitor, which holds the lock too as long as this descriptor is open.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
     /// The lock, if nobody has it.
     pub(crate) fn try_acquire(store: &Store, id: &str) -> Result<Option<Self>> {
         let path = store.lock(id);
@@ -45,7 +50,7 @@ impl ContainerLock {
         let file = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600))
             .map_err(|errno| Error::file("open the lock", &path, errno))?;
         match try_lock(&file, &path)? {
-            true => Ok(Some(Self { _file: file, path, container: store.container(id) })),
+            true => Ok(Some(Self { file, path, container: store.container(id) })),
             false => Ok(None),
         }
     }

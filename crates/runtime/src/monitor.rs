@@ -7,6 +7,7 @@ mod clock;
 mod exit;
 mod log;
 mod streams;
+mod takeover;
 mod wait_loop;
 
 use crate::frame::Kind;
@@ -23,6 +24,7 @@ use tinyd_cgroup::{CgroupDriver, Host, JoinHandle};
 pub(crate) use clients::{Client, Clients};
 pub(crate) use clock::now_ns;
 pub(crate) use streams::Streams;
+pub(crate) use takeover::take_over;
 pub(crate) use wait_loop::WaitLoop;
 
 /// Starts the container and stays with it until its end. `keep` is held open until the command runs.

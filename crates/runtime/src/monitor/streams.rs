@@ -76,6 +76,21 @@ impl Streams {
         Ok((streams, stdio))
     }
 
+    /// Opens the FIFOs of a command that runs and has lost its monitor. One with a terminal has none: what it writes went
+    /// with the terminal. Its input ended with the monitor that gave it.
+    pub(crate) fn reopen(run_dir: &OwnedFd) -> Result<Self, Failure> {
+        let mut streams = Self { outputs: Vec::new(), stdin: None, terminal: None, slave: None };
+        for (name, source) in [("stdout", Source::Stdout), ("stderr", Source::Stderr)] {
+            let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            match openat(run_dir, name, flags, Mode::empty()) {
+                Ok(fd) => streams.outputs.push(Output::new(fd, source)),
+                Err(Errno::NOENT) => {}
+                Err(errno) => return Err(internal(&format!("open the fifo {name}"), errno)),
+            }
+        }
+        Ok(streams)
+    }
+
     /// Makes pipes, of which the command's ends belong to `owner` (user, group), for a command that ends with its session;
     /// none when there will be a `terminal`, or nobody listens.
     pub(crate) fn pipes(interactive: bool, none: bool, owner: (u32, u32)) -> Result<(Self, Stdio), Failure> {
