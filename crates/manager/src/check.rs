@@ -86,9 +86,10 @@ impl Core {
             discarded = entries(&trash)?;
         }
         for name in discarded.into_iter().filter(|id| !self.monitored(id)) {
-            let path = trash.join(name);
-            report.find(&path, "is what was left of a removal", || {
-                errors(unmount_below(&path, true).and_then(|()| remove_tree(&path)))
+            let path = trash.join(&name);
+            report.find(&path, "is what was left of a removal", || match is_id(&name) {
+                true => self.finish_removal(&name),
+                false => errors(unmount_below(&path, true).and_then(|()| remove_tree(&path))),
             });
         }
         Ok(())
@@ -199,7 +200,8 @@ impl Core {
         Ok(())
     }
 
-    fn monitored(&self, id: &str) -> bool {
+    /// Its monitor lives.
+    pub(crate) fn monitored(&self, id: &str) -> bool {
         let state = self.store.run_dir(id).join(tinyd_runtime::state::STATE_FILE);
         let state = tinyd_runtime::state::load::<tinyd_runtime::state::RunState>(&state).ok().flatten();
         state.is_some_and(|state| crate::process::runs(state.monitor))

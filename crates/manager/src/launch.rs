@@ -41,7 +41,8 @@ impl Core {
             release.extend(record.slot.map(|slot| Release::Unlink(store.slot_link(slot))));
             release.push(Release::Rename(folder.clone(), store.trash(id)));
             release.push(Release::Unlink(store.lock(id)));
-            // The record of the exit goes last: until then those who wait find it.
+            // The folder in the trash goes last: as long as it is there the next command goes on with what is left. The
+            // record of the exit goes before it, after all else: until then those who wait find it.
             trash.extend([store.trash(id), store.run_dir(id)]);
         }
         tinyd_runtime::StartRequest {

@@ -40,13 +40,24 @@ pub(super) fn finish(request: &StartRequest, running: Running, clients: Clients,
     for name in [SOCKET_FILE, "stdin", "stdout", "stderr"] {
         let _ = fs::remove_file(request.run_dir.join(name));
     }
+    // The folders themselves go last, the first of them at the very end: as long as it is there, whoever comes next finds
+    // what this process left should it be killed here.
     for tree in &request.trash {
+        empty(tree);
+    }
+    for tree in request.trash.iter().rev() {
         let _ = tinyd_fs::remove_tree(tree);
     }
     // Last: for as long as it is there, and this process lives, all this is still being done.
     let _ = fs::remove_file(request.run_dir.join(STATE_FILE));
     // Those who do not take what was written for them (they are stopped, or a pager waits) hold up nothing but this process.
     clients.deliver();
+}
+
+fn empty(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let _ = tinyd_fs::remove_tree(&entry.path());
+    }
 }
 
 /// Syncs the container's folder to disk while the command runs: a container that was told of survives a power failure.
