@@ -66,6 +66,7 @@ mod remove;
 mod resolve;
 mod run;
 mod session;
+mod spare;
 mod start;
 mod stats;
 mod stop;

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::process::until;
+use crate::spare;
 use crate::store::Store;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -47,10 +48,16 @@ impl ContainerLock {
     pub(crate) fn try_acquire(store: &Store, id: &str) -> Result<Option<Self>> {
         let path = store.lock(id);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600))
-            .map_err(|errno| Error::file("open the lock", &path, errno))?;
+        let lock = |file| Self { file, path: path.clone(), container: store.container(id) };
+        let file = match rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600)) {
+            Err(Errno::NOSPC) => match spare::take(store, &path) {
+                Some(locked) => return Ok(Some(lock(locked))),
+                None => return Err(Error::file("make the lock", &path, Errno::NOSPC)),
+            },
+            file => file.map_err(|errno| Error::file("open the lock", &path, errno))?,
+        };
         match try_lock(&file, &path)? {
-            true => Ok(Some(Self { file, path, container: store.container(id) })),
+            true => Ok(Some(lock(file))),
             false => Ok(None),
         }
     }

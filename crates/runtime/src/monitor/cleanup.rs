@@ -2,7 +2,7 @@
 
 use super::clients::Clients;
 use crate::launch::Running;
-use crate::state::{self, ExitRecord, SOCKET_FILE, STATE_FILE};
+use crate::state::{self, EXIT_FILE, ExitRecord, SOCKET_FILE, STATE_FILE};
 use crate::{Release, StartRequest};
 use std::fs;
 use std::path::Path;
@@ -11,6 +11,11 @@ use std::time::Duration;
 /// How often, and how long, a cgroup is tried to be removed whose last processes are still on their way out.
 const RETRIES: u32 = 50;
 const RETRY_EVERY: Duration = Duration::from_millis(100);
+
+/// Takes the room for the record of the exit while there is some. Without it the record is tried all the same.
+pub(super) fn reserve(request: &StartRequest) {
+    let _ = state::reserve(&request.run_dir.join(EXIT_FILE));
+}
 
 /// Frees what the request says. Nothing stops at an error: what is missing was released by someone else, and what cannot be
 /// released now is found by the engine's check.

@@ -36,6 +36,7 @@ pub(crate) fn take_over(
         // As for the first monitor: only the accounting depends on it.
         let _ = own_cgroup.join(false);
     }
+    cleanup::reserve(request);
     let Taken { running, streams, listener, started_ns } = taken;
     let log = request.log.as_ref().map(log::LogWriter::new);
     let (clients, exit) =
@@ -76,7 +77,7 @@ fn take(request: &StartRequest, driver: &dyn CgroupDriver) -> Result<Taken, Fail
         Ok(()) | Err(rustix::io::Errno::NOENT) => {}
         Err(errno) => return Err(internal("remove the last monitor's socket", errno)),
     }
-    let listener = listen(&run_dir)?;
+    let listener = listen(&run_dir, &request.run_dir)?;
     state.monitor = ProcessId::of(std::process::id()).map_err(failed)?;
     state::store(&path, &state, false).map_err(failed)?;
     let running = Running {
