@@ -171,7 +171,7 @@ fn state(env: &Env, container: &str) -> serde_json::Value {
 }
 
 #[test]
-fn a_container_goes_on_without_its_monitor_and_ends_with_its_own_code() {
+fn a_container_goes_on_without_its_monitor_and_its_exit_is_not_invented() {
     require!(root);
     require!(program);
     in_both_modes(|mode| {

@@ -389,14 +389,14 @@ fn a_failing_step_of_an_exec_leaves_the_container_as_it_was() {
 fn a_run_that_lacks_descriptors_processes_or_memory_leaves_nothing_and_says_so() {
     require!(root);
     require!(program);
-    shortages(&RUN, 8);
+    shortages(&RUN, 5);
 }
 
 #[test]
 fn an_exec_that_lacks_descriptors_processes_or_memory_leaves_the_container_as_it_was() {
     require!(root);
     require!(program);
-    shortages(&EXEC, 5);
+    shortages(&EXEC, 4);
 }
 
 #[test]

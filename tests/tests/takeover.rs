@@ -142,3 +142,26 @@ fn an_exit_that_nobody_saw_is_never_invented() {
     }
     env.assert_clean();
 }
+
+/// Its terminal is gone with the monitor that held it. One that does not mind is watched over for its exit.
+#[test]
+fn one_with_a_terminal_keeps_its_exit() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    for (trap, code) in [("trap '' HUP", 7), ("trap 'exit 3' HUP", 3)] {
+        let text = format!("{trap}; touch /tmp/up; while test ! -e /tmp/end; do sleep 0.01; done; exit 7");
+        env.tinyd(["run", "-d", "-t", "--name", "c", &image(), "sh", "-c", &text]).ok();
+        wait_until("its trap is set", || env.tinyd(["exec", "c", "test", "-e", "/tmp/up"]).code() == Some(0));
+        kill(monitor_of(&env, "c"));
+        let before = status(&env);
+        env.tinyd(["exec", "c", "touch", "/tmp/end"]);
+        wait_until("it has ended", || status(&env) != "c RUNNING");
+        let said = status(&env);
+        // The hang-up may have ended it before anybody looked.
+        let unseen = before != "c RUNNING" && said == "c STOPPED (unknown)";
+        assert!(said == format!("c STOPPED ({code})") || unseen, "{said}");
+        env.tinyd(["rm", "c"]).ok();
+    }
+    env.assert_clean();
+}

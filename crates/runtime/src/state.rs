@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `state.json` | when the command runs | [`RunState`] |
 //! | `exit.json` | when the command has ended, *before* it is reaped | [`ExitRecord`] |
+//! | `exit.json.new` | when the command runs | room for the exit, so that it can be written when the file system is full |
 //! | `monitor.sock` | before the start | the monitor's socket: `wait` and `attach` connect to it |
 //! | `stdin`, `stdout`, `stderr` | before the start | FIFOs: the command's streams, where it has no terminal |
 //!
