@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use tinyd_tests::kill::{kill, monitor_of};
+use tinyd_tests::remove::remove_tree;
 use tinyd_tests::{Env, require, roots, wait_until};
 
 /// A small file system of its own over a folder, for as long as the value lives.
@@ -89,8 +90,8 @@ fn left(env: &Env) -> Vec<PathBuf> {
 }
 
 /// `place` is one of the engine's folders.
-fn goes_on_without_room(env: &Env, place: PathBuf, lack: Lack) {
-    let small = Small::new(place.clone(), lack.options());
+fn goes_on_without_room(env: &Env, place: &Path, lack: Lack) {
+    let small = Small::new(place.to_owned(), lack.options());
     let image = image();
     for name in ["stopped", "killed", "lost", "last"] {
         env.tinyd(["run", "-d", "--name", name, &image, "sh", "-c", COMMAND]).ok();
@@ -100,7 +101,7 @@ fn goes_on_without_room(env: &Env, place: PathBuf, lack: Lack) {
     for name in ["stopped", "lost"] {
         wait_until("its trap is set", || env.tinyd(["logs", name]).ok().stdout() == "up\n");
     }
-    let filler = lack.bring_about(&place);
+    let filler = lack.bring_about(place);
 
     // Nothing new comes, and what is full is said, and of what.
     for words in [["run", "--rm"], ["create", "--read-only"], ["run", "-d"]] {
@@ -131,11 +132,11 @@ fn goes_on_without_room(env: &Env, place: PathBuf, lack: Lack) {
         assert_eq!(status(env, name), "");
     }
     // So it does when its monitor is gone, too; what was freed is taken again first.
-    fs::remove_dir_all(&filler).unwrap();
-    let filler = lack.bring_about(&place);
+    remove_tree(&filler).unwrap();
+    let filler = lack.bring_about(place);
     env.tinyd(["rm", "-f", "last"]).ok();
 
-    fs::remove_dir_all(&filler).unwrap();
+    remove_tree(&filler).unwrap();
     assert_eq!(status(env, "killed"), "STOPPED (137)");
     assert_eq!(status(env, "lost"), "RUNNING");
     env.tinyd(["stop", "lost"]).ok();
@@ -151,7 +152,7 @@ fn in_each_folder(lack: Lack) {
     for run in [false, true] {
         let env = Env::new();
         let place = if run { env.run_root() } else { env.root() };
-        goes_on_without_room(&env, place, lack);
+        goes_on_without_room(&env, &place, lack);
         env.assert_clean();
     }
 }
@@ -188,7 +189,7 @@ fn no_space_for_the_log() {
     let count = || env.tinyd(["exec", "c", "cat", "/tmp/now"]).ok().text().parse::<u32>().unwrap_or(0);
     wait_until("it goes on", || count() > 100);
     assert_eq!(env.tinyd(["logs", "c"]).ok().stdout(), "");
-    fs::remove_dir_all(filler).unwrap();
+    remove_tree(&filler).unwrap();
     let first_line = || env.tinyd(["logs", "c"]).ok().stdout().lines().next().map(str::to_owned);
     wait_until("the log goes on", || first_line().is_some());
     env.tinyd(["exec", "c", "touch", "/tmp/end"]).ok();
