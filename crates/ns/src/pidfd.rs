@@ -152,7 +152,8 @@ mod tests {
     #[test]
     fn the_exit_of_another_s_child_is_told_where_the_kernel_does() {
         for (command, exit) in [("exit 7", Exit::Exited(7)), ("kill -9 $$", Exit::Signaled(9))] {
-            let text = format!("sh -c 'read x; {command}' <&0 & echo $!; exec sleep 60");
+            // A command in the background has no input but one that it is given by another number.
+            let text = format!("exec 3<&0; sh -c 'read x; {command}' <&3 & echo $!; exec sleep 60");
             let mut parent = std::process::Command::new("sh")
                 .args(["-c", &text])
                 .stdin(std::process::Stdio::piped())
