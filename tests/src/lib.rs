@@ -31,6 +31,7 @@ pub mod bundle;
 mod command;
 mod dice;
 mod env;
+pub mod kill;
 pub mod leak;
 mod mode;
 mod need;

@@ -66,6 +66,8 @@ pub enum Fault {
     Fail(i32),
     /// The process is killed before the call.
     Kill,
+    /// All processes of these roles are killed before the call, whoever makes it.
+    KillRoles(&'static [Role]),
 }
 
 /// A command that was traced to its end.
@@ -101,8 +103,32 @@ impl Traced {
 pub fn trace(command: &Cmd, fault: Option<(Point, Fault)>, stay: bool) -> Traced {
     // In a thread of its own: waiting for any child must not take those of the test.
     std::thread::scope(|scope| {
-        scope.spawn(|| Tracer::run(command, fault, stay)).join().expect("the tracer reports its trouble")
+        let until = if stay { Until::All } else { Until::Client };
+        scope
+            .spawn(move || Tracer::run(command, fault, until, None))
+            .join()
+            .expect("the tracer reports its trouble")
     })
+}
+
+/// The same for a command that works on a container that runs: its monitor, which has this number, is traced too. Ends when
+/// the fault has come to pass and the client has ended, or with the last of all these processes.
+pub fn trace_with_monitor(command: &Cmd, monitor: i32, fault: Option<(Point, Fault)>) -> Traced {
+    std::thread::scope(|scope| {
+        let run = move || Tracer::run(command, fault, Until::Fault, Some(Pid::from_raw(monitor)));
+        scope.spawn(run).join().expect("the tracer reports its trouble")
+    })
+}
+
+/// How long it is traced: those that go on then are let go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// To the last process' end.
+    All,
+    /// To the client's end.
+    Client,
+    /// To the client's end, or the fault if that comes later.
+    Fault,
 }
 
 struct Tracee {
@@ -138,7 +164,7 @@ struct Tracer {
 const ANY: WaitPidFlag = WaitPidFlag::__WALL.union(WaitPidFlag::__WNOTHREAD);
 
 impl Tracer {
-    fn run(command: &Cmd, fault: Option<(Point, Fault)>, stay: bool) -> Traced {
+    fn run(command: &Cmd, fault: Option<(Point, Fault)>, until: Until, monitor: Option<Pid>) -> Traced {
         let files = tempfile::tempdir().expect("a folder for the output can be made");
         let file =
             |name: &str| File::create(files.path().join(name)).expect("a file for the output can be made");
@@ -172,7 +198,12 @@ impl Tracer {
             ended: None,
             letting_go: false,
         };
-        let hung = tracer.watched(limit, stay);
+        if let Some(monitor) = monitor {
+            ptrace::seize(monitor, options).expect("a monitor can be traced");
+            ptrace::interrupt(monitor).expect("what is traced can be stopped");
+            tracer.add(monitor, Tracee::new(Role::Monitor, true));
+        }
+        let hung = tracer.watched(limit, until);
         let read = |name: &str| fs::read(files.path().join(name)).expect("the output can be read");
         let status = ExitStatus::from_raw(tracer.ended.expect("the client has ended"));
         Traced {
@@ -185,7 +216,7 @@ impl Tracer {
     }
 
     /// Runs the loop, and kills everything at the limit; tells whether that was needed.
-    fn watched(&mut self, limit: Duration, stay: bool) -> bool {
+    fn watched(&mut self, limit: Duration, until: Until) -> bool {
         let alive = Arc::clone(&self.alive);
         let (done, wait) = mpsc::channel::<()>();
         let watch = std::thread::spawn(move || {
@@ -204,7 +235,12 @@ impl Tracer {
         });
         while let Some(status) = self.next() {
             self.stop(status);
-            if self.ended.is_some() && !stay && !self.letting_go {
+            let go = match until {
+                Until::All => false,
+                Until::Client => true,
+                Until::Fault => self.met.is_some(),
+            };
+            if self.ended.is_some() && go && !self.letting_go {
                 self.letting_go = true;
                 let pids: Vec<Pid> = self.tracees.keys().copied().collect();
                 for pid in pids {
@@ -291,6 +327,11 @@ impl Tracer {
         self.resume(pid, None);
     }
 
+    fn add(&mut self, pid: Pid, tracee: Tracee) {
+        self.tracees.insert(pid, tracee);
+        self.alive.lock().expect("the watch does not panic").insert(pid);
+    }
+
     fn child(&mut self, parent: Pid, child: Pid) {
         let Some(tracee) = self.tracees.get_mut(&parent) else { return };
         tracee.children += 1;
@@ -301,8 +342,7 @@ impl Tracer {
             Role::Monitor if first => Role::Init,
             _ => Role::Other,
         };
-        self.tracees.insert(child, Tracee::new(role, true));
-        self.alive.lock().expect("the watch does not panic").insert(child);
+        self.add(child, Tracee::new(role, true));
         if self.strangers.remove(&child) {
             self.resume(child, None);
         }
@@ -336,6 +376,13 @@ impl Tracer {
                 match fault {
                     Fault::Kill => {
                         let _ = kill(pid, Signal::SIGKILL);
+                    }
+                    Fault::KillRoles(roles) => {
+                        let victims = self.tracees.iter().filter(|(_, tracee)| roles.contains(&tracee.role));
+                        for (victim, _) in victims {
+                            // Not reaped by its tracer yet: the number is still its own.
+                            let _ = kill(*victim, Signal::SIGKILL);
+                        }
                     }
                     Fault::Fail(error) => {
                         // No call has this number: the kernel makes none.

@@ -20,6 +20,55 @@ use tinyd_tests::tracer::{self, Fault, Point, Role, Traced};
 use tinyd_tests::{Cmd, Dice, Env, eventually, leak, require};
 
 const FAIL: Fault = Fault::Fail(nix::libc::EIO);
+/// F6: what a machine has too few of, and the calls that say so.
+const DESCRIPTORS: &[&str] = &[
+    "openat",
+    "openat2",
+    "open_tree",
+    "fsopen",
+    "fsmount",
+    "socket",
+    "socketpair",
+    "pipe2",
+    "dup",
+    "pidfd_open",
+    "recvmsg",
+    "epoll_create1",
+    "eventfd2",
+    "signalfd4",
+    "clone3",
+];
+const PROCESSES: &[&str] = &["clone", "clone3"];
+const MEMORY: &[&str] = &[
+    "openat",
+    "mkdir",
+    "mkdirat",
+    "clone",
+    "clone3",
+    "fsopen",
+    "fsconfig",
+    "fsmount",
+    "open_tree",
+    "move_mount",
+    "mount",
+    "mount_setattr",
+    "pivot_root",
+    "unshare",
+    "seccomp",
+    "execve",
+    "execveat",
+    "sendmsg",
+    "sendto",
+    "poll",
+    "socketpair",
+];
+const SHORTAGES: [(i32, &[&str]); 4] = [
+    (nix::libc::EMFILE, DESCRIPTORS),
+    (nix::libc::ENFILE, DESCRIPTORS),
+    (nix::libc::EAGAIN, PROCESSES),
+    (nix::libc::ENOMEM, MEMORY),
+];
+
 /// How long a command may take, whatever fails.
 const DEADLINE: Duration = Duration::from_secs(20);
 /// The exit code of the container's command, which no failure has.
@@ -273,6 +322,21 @@ fn sample(subject: &Subject, fault: Fault, count: usize) {
     lab.report();
 }
 
+/// As [`sample`], of each shortage so many.
+fn shortages(subject: &Subject, count: usize) {
+    let mut dice = Dice::new();
+    let mut lab = Lab::new();
+    let points = lab.points(subject);
+    for (error, calls) in SHORTAGES {
+        let mut there = points.clone();
+        there.retain(|point| tracer::name(point.number).is_some_and(|name| calls.contains(&name)));
+        for point in dice.pick(there, count) {
+            lab.try_point(subject, point, Fault::Fail(error));
+        }
+    }
+    lab.report();
+}
+
 fn sweep(subject: &Subject, fault: Fault) {
     sample(subject, fault, usize::MAX);
 }
@@ -318,6 +382,30 @@ fn a_failing_step_of_an_exec_leaves_the_container_as_it_was() {
     require!(root);
     require!(program);
     sample(&EXEC, FAIL, SAMPLE);
+}
+
+/// F6.
+#[test]
+fn a_run_that_lacks_descriptors_processes_or_memory_leaves_nothing_and_says_so() {
+    require!(root);
+    require!(program);
+    shortages(&RUN, 5);
+}
+
+#[test]
+fn an_exec_that_lacks_descriptors_processes_or_memory_leaves_the_container_as_it_was() {
+    require!(root);
+    require!(program);
+    shortages(&EXEC, 4);
+}
+
+#[test]
+#[ignore = "takes minutes: every shortage at every call"]
+fn soak_a_run_may_lack_anything_anywhere() {
+    require!(root);
+    shortages(&RUN, usize::MAX);
+    shortages(&DETACHED, usize::MAX);
+    shortages(&EXEC, usize::MAX);
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
+use tinyd_tests::kill::kill;
 use tinyd_tests::remove::remove_tree;
 use tinyd_tests::{Cmd, Container, Env, Output, in_both_modes, proc, require, roots, skip, wait_until};
 
@@ -265,7 +266,7 @@ fn a_stopped_client_holds_up_neither_the_end_nor_the_name() {
         let before = connections();
         let waiting = mode.env.cmd(["wait", "z"]).limit(limit).spawn();
         wait_until("the monitor knows who waits", || connections() > before);
-        kill_process(Pid::from_raw(container.pid).unwrap(), Signal::KILL).unwrap();
+        kill(container.pid);
         assert_eq!(waiting.wait().ok().text(), "137");
         wait_until("the container is gone", || mode.env.containers().is_empty());
         let words = ["run", "--rm", "--name", "z", "--userns", mode.userns(), &image, "echo", "again"];

@@ -1,5 +1,10 @@
 //! A thousand containers, eight at a time: every exit code right, and the machine as it was.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test reports trouble by failing, and shows what a soak took"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -36,10 +41,18 @@ fn mount_points() -> BTreeSet<String> {
 
 /// Runs each of the numbers through `work`, so many at a time; gives what was wrong.
 fn storm(count: usize, work: impl Fn(usize) -> Result<(), String> + Sync) -> Vec<String> {
+    storm_of(AT_A_TIME, count, work)
+}
+
+fn storm_of(
+    at_a_time: usize,
+    count: usize,
+    work: impl Fn(usize) -> Result<(), String> + Sync,
+) -> Vec<String> {
     let next = AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..AT_A_TIME {
+        for _ in 0..at_a_time {
             scope.spawn(|| {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
@@ -84,6 +97,34 @@ fn a_thousand_runs_give_their_exit_codes_and_leave_the_machine_as_it_was() {
     env.assert_checked();
     assert_eq!(mount_points(), points);
     // One descriptor that is lost each time would be a thousand; the other tests have theirs.
+    wait_until("the open files are as many as before", || open_files() - files < 500);
+}
+
+/// F10: a hundred clients, a hundred runs each.
+#[test]
+#[ignore = "takes minutes: 10,000 runs"]
+fn soak_a_hundred_clients_run_a_hundred_containers_each() {
+    require!(root);
+    let env = Env::new();
+    let image = roots::busybox();
+    let image = image.to_str().unwrap();
+    env.tinyd(["run", "--rm", image, "true"]).ok();
+    env.assert_clean();
+    let (files, points, start) = (open_files(), mount_points(), Instant::now());
+    let wrong = storm_of(100, 10_000, |number| {
+        let text = format!("echo {number}; exit {}", number % 256);
+        let name = format!("n{number}");
+        let output = env.tinyd(["run", "--rm", "--name", &name, image, "sh", "-c", &text]);
+        let right =
+            output.code() == i32::try_from(number % 256).ok() && output.stdout() == format!("{number}\n");
+        if right && output.stderr().is_empty() { Ok(()) } else { Err(format!("{number}: {output}")) }
+    });
+    println!("10,000 runs, a hundred at a time: {:?}", start.elapsed());
+    assert!(wrong.is_empty(), "{} of 10,000 are wrong, the first:\n{}", wrong.len(), wrong[0]);
+    env.assert_clean();
+    assert_eq!(env.tinyd(["ps", "-aq"]).ok().stdout(), "");
+    env.assert_checked();
+    assert_eq!(mount_points(), points);
     wait_until("the open files are as many as before", || open_files() - files < 500);
 }
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use rustix::process::{Pid, Signal, kill_process};
+use tinyd_tests::kill::kill;
 use tinyd_tests::{Container, Env, in_both_modes, proc, require, roots};
 
 const SLEEP: [&str; 3] = ["host", "sleep", "300"];
@@ -116,6 +116,6 @@ fn root_inside_has_no_power_over_the_hosts_processes_and_files() {
     let escaped = ["setpriv", "--reuid", &ids, "--regid", &ids, "--clear-groups", "kill", "-0", &own];
     assert_ne!(env.other(escaped).output().code(), Some(0));
     // The host's root has its power over the container's.
-    kill_process(Pid::from_raw(container.pid).unwrap(), Signal::KILL).unwrap();
+    kill(container.pid);
     assert_eq!(env.tinyd(["wait", &container.id]).ok().text(), "137");
 }

@@ -20,6 +20,7 @@ mod ledger;
 mod outside;
 mod setup;
 mod shell;
+mod soak;
 mod tally;
 mod test;
 mod tidy;
@@ -32,6 +33,7 @@ usage: cargo xtask VERB
 
   build                      both programs for release, static where the machine can link so
   test [FILTER]              set up, build, run all tests, and look for what they left
+  soak [WORD]                build, and run the long tests, whose names begin with soak_ (and WORD), one after the other
   vm-test [--cgroup v2|v1] [--kernel VERSION-OR-PATH] [FILTER]
                              a chosen set of the root tests in a virtual machine, by default on cgroup v2 and the newest
                              kernel that apt has
@@ -63,6 +65,8 @@ fn dispatch(args: &[&str]) -> Result<bool> {
         ["build"] => build_cmd::run().map(|()| true),
         ["test"] => test::run(None),
         ["test", filter] => test::run(Some(filter)),
+        ["soak"] => soak::run(None),
+        ["soak", filter] => soak::run(Some(filter)),
         ["vm-test", options @ ..] => vm::run(options),
         // What vm-test starts inside the guest.
         ["vm-guest", payload, share] => vm::guest::run(payload.as_ref(), share.as_ref()),

@@ -5,8 +5,9 @@ use crate::core::Core;
 use crate::erase::{mounts_below, unmount_below};
 use crate::error::{Error, Result};
 use crate::ids::is_id;
+use crate::life::Life;
 use crate::lock::ContainerLock;
-use crate::store::{RECORD_FILE, entries, remove_tree, unlink};
+use crate::store::{RECORD_FILE, Record, entries, remove_tree, unlink};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
@@ -85,9 +86,10 @@ impl Core {
             discarded = entries(&trash)?;
         }
         for name in discarded.into_iter().filter(|id| !self.monitored(id)) {
-            let path = trash.join(name);
-            report.find(&path, "is what was left of a removal", || {
-                errors(unmount_below(&path, true).and_then(|()| remove_tree(&path)))
+            let path = trash.join(&name);
+            report.find(&path, "is what was left of a removal", || match is_id(&name) {
+                true => self.finish_removal(&name),
+                false => errors(unmount_below(&path, true).and_then(|()| remove_tree(&path))),
             });
         }
         Ok(())
@@ -119,7 +121,13 @@ impl Core {
             }
             match self.store.record(&id) {
                 Ok(Some(record)) => {
-                    self.life(&record, None)?;
+                    if let Life::Running(live) = self.life(&record, None)?
+                        && !live.monitored
+                    {
+                        report.find(&folder, "runs without a monitor: its exit will not be known", || {
+                            errors(self.take_over_locked(&record))
+                        });
+                    }
                     let mounted = mounts_below(&folder)?;
                     let merged = folder.canonicalize().unwrap_or(folder.clone()).join("merged");
                     // What `mount` mounted is wanted.
@@ -192,7 +200,8 @@ impl Core {
         Ok(())
     }
 
-    fn monitored(&self, id: &str) -> bool {
+    /// Its monitor lives.
+    pub(crate) fn monitored(&self, id: &str) -> bool {
         let state = self.store.run_dir(id).join(tinyd_runtime::state::STATE_FILE);
         let state = tinyd_runtime::state::load::<tinyd_runtime::state::RunState>(&state).ok().flatten();
         state.is_some_and(|state| crate::process::runs(state.monitor))
@@ -207,6 +216,14 @@ impl Core {
         match ContainerLock::try_acquire(&self.store, id)? {
             Some(_lock) => unlink(&self.store.lock(id)),
             None => Ok(()),
+        }
+    }
+
+    fn take_over_locked(&self, record: &Record) -> Result<()> {
+        let lock = self.guard(&record.id)?;
+        match self.life(record, Some(&lock))? {
+            Life::Running(live) if !live.monitored => self.take_over(record, live, &lock).map(drop),
+            _ => Ok(()),
         }
     }
 

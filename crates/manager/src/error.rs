@@ -332,6 +332,10 @@ impl Error {
                     .to_owned(),
             ),
             Self::NoSuchNetwork { .. } => Some("use --net none or --net host".to_owned()),
+            Self::File { path, source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Some(full(path))
+            }
+            Self::Remove { others, first, .. } if others.is_empty() => first.hint(),
             Self::NoIdsLeft { .. } => {
                 Some("remove containers that are not needed, or use --userns host".to_owned())
             }
@@ -350,6 +354,19 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// What to do about a file system without room, and what it has none of.
+fn full(path: &Path) -> String {
+    let there = path.ancestors().find_map(|path| rustix::fs::statvfs(path).ok());
+    // Some file systems count no inodes at all.
+    let lacks = match there.is_some_and(|fs| fs.f_files > 0 && fs.f_favail == 0) {
+        true => "inodes",
+        false => "space",
+    };
+    format!(
+        "the file system of that path has no {lacks} left: remove what is not needed there; tinyd rm works"
+    )
 }
 
 /// A chain of texts, for failures that came over a socket.

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::ids;
 use crate::lock::try_lock;
 use crate::process::until;
+use crate::spare;
 use crate::store::{Store, unlink};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -57,6 +58,31 @@ impl Intent {
         let plan =
             Plan { verb, id: id.to_owned(), name: name.map(str::to_owned), root: store.root().to_owned() };
         let path = store.intent(id);
+        let json =
+            serde_json::to_vec(&plan).map_err(|source| Error::Record { path: path.clone(), source })?;
+        match Self::make(id, path.clone(), &json) {
+            // What makes room must not need any.
+            Err(Error::File { source, .. })
+                if verb == Verb::Remove
+                    && source.kind() == std::io::ErrorKind::StorageFull
+                    && json.len() <= spare::SIZE =>
+            {
+                let full = |errno| Error::file("write the intent", &path, errno);
+                let file = spare::take(store, &path).ok_or_else(|| full(Errno::NOSPC))?;
+                // The blanks behind it do not matter to whoever reads it.
+                match rustix::io::pwrite(&file, &json, 0) {
+                    Ok(written) if written == json.len() => Ok(Self { path, file }),
+                    other => {
+                        unlink(&path)?;
+                        Err(full(other.err().unwrap_or(Errno::NOSPC)))
+                    }
+                }
+            }
+            made => made,
+        }
+    }
+
+    fn make(id: &str, path: PathBuf, json: &[u8]) -> Result<Self> {
         // Between its making and its locking somebody may take it for a dead one's, and remove it: then once more.
         let made = until(Duration::from_secs(1), || {
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -67,10 +93,8 @@ impl Intent {
             }
         })?;
         let Some(file) = made else { return Err(Error::Busy { container: ids::short(id).to_owned() }) };
-        let json =
-            serde_json::to_vec(&plan).map_err(|source| Error::Record { path: path.clone(), source })?;
         // A short write is a torn record: nothing was done yet, and nothing is put right for it.
-        match rustix::io::write(&file, &json) {
+        match rustix::io::write(&file, json) {
             Ok(written) if written == json.len() => Ok(Self { path, file }),
             other => {
                 unlink(&path)?;

@@ -26,7 +26,12 @@ impl Core {
         })
     }
 
-    fn start_request(&self, record: &Record, request: &StartRequest) -> tinyd_runtime::StartRequest {
+    /// What the runtime is asked for; for its first monitor and for one that takes over.
+    pub(crate) fn start_request(
+        &self,
+        record: &Record,
+        request: &StartRequest,
+    ) -> tinyd_runtime::StartRequest {
         let (id, store) = (&record.id, &self.store);
         let (folder, remove) = (store.container(id), record.spec.remove);
         // Freed before anyone is told that the command has ended: its name can be taken again at once.
@@ -36,7 +41,8 @@ impl Core {
             release.extend(record.slot.map(|slot| Release::Unlink(store.slot_link(slot))));
             release.push(Release::Rename(folder.clone(), store.trash(id)));
             release.push(Release::Unlink(store.lock(id)));
-            // The record of the exit goes last: until then those who wait find it.
+            // The folder in the trash goes last: as long as it is there the next command goes on with what is left. The
+            // record of the exit goes before it, after all else: until then those who wait find it.
             trash.extend([store.trash(id), store.run_dir(id)]);
         }
         tinyd_runtime::StartRequest {

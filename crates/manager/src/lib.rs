@@ -61,10 +61,12 @@ mod remove;
 mod resolve;
 mod run;
 mod session;
+mod spare;
 mod start;
 mod stats;
 mod stop;
 mod store;
+mod takeover;
 #[cfg(test)]
 mod testing;
 mod time;

@@ -25,11 +25,11 @@ pub(crate) enum Life {
 }
 
 /// A command that runs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Live {
     /// Its processes and its start.
     pub state: RunState,
-    /// Its monitor runs. Without one its exit will not be known.
+    /// Its monitor runs. Without one its exit may not be known.
     pub monitored: bool,
 }
 
@@ -75,35 +75,53 @@ enum Look {
     Left(Ended),
 }
 
+impl Look {
+    /// There is nothing to be put right.
+    fn is_well(&self) -> bool {
+        match self {
+            Self::Created | Self::Stopped(_) => true,
+            Self::Running(live) => live.monitored,
+            Self::Left(_) => false,
+        }
+    }
+}
+
+impl From<Look> for Life {
+    fn from(look: Look) -> Self {
+        match look {
+            Look::Created => Self::Created,
+            Look::Running(live) => Self::Running(live),
+            Look::Stopped(ended) | Look::Left(ended) => Self::Stopped(ended),
+        }
+    }
+}
+
 impl Core {
     /// Where a container stands. What a dead monitor left undone is done now, if nobody else works on the container;
     /// `lock` is the caller's own right to do so.
     pub(crate) fn life(&self, record: &Record, lock: Option<&ContainerLock>) -> Result<Life> {
-        let ended = match self.look(record)? {
-            Look::Left(ended) => ended,
-            Look::Created => return Ok(Life::Created),
-            Look::Running(live) => return Ok(Life::Running(live)),
-            Look::Stopped(ended) => return Ok(Life::Stopped(ended)),
-        };
-        let own = match lock {
-            Some(_) => None,
-            None => match ContainerLock::try_acquire(&self.store, &record.id)? {
-                Some(own) => Some(own),
-                // Somebody else is at it.
-                None => return Ok(Life::Stopped(ended)),
-            },
-        };
-        let life = self.tidy(record);
-        drop(own);
-        life
+        let seen = self.look(record)?;
+        if seen.is_well() {
+            return Ok(seen.into());
+        }
+        if let Some(lock) = lock {
+            return self.tidy(record, lock);
+        }
+        match ContainerLock::try_acquire(&self.store, &record.id) {
+            Ok(Some(own)) => self.tidy(record, &own),
+            // Somebody else is at it, or there is no room for a lock: what was seen is true all the same.
+            Ok(None) | Err(_) => Ok(seen.into()),
+        }
     }
 
-    fn tidy(&self, record: &Record) -> Result<Life> {
+    fn tidy(&self, record: &Record, lock: &ContainerLock) -> Result<Life> {
         let ended = match self.look(record)? {
             Look::Left(ended) => ended,
-            Look::Created => return Ok(Life::Created),
-            Look::Running(live) => return Ok(Life::Running(live)),
-            Look::Stopped(ended) => return Ok(Life::Stopped(ended)),
+            Look::Running(live) if !live.monitored => {
+                // Without a new monitor it runs on as it did; the next command tries again, and `check` tells why.
+                return Ok(Life::Running(self.take_over(record, live.clone(), lock).unwrap_or(live)));
+            }
+            well => return Ok(well.into()),
         };
         // A step that fails here does not make the answer wrong: start, remove and check meet it again and report it.
         if record.spec.remove {
@@ -143,7 +161,7 @@ impl Core {
                 }
                 return Ok(match process::runs(state.init) {
                     true => Look::Running(Live { state, monitored: false }),
-                    false => Look::Left(Ended::lost(state.started_ns)),
+                    false => Look::Left(self.end_of(record, &state)),
                 });
             }
             if let Some(ended) = read::<Ended>(&on_disk)? {
@@ -157,6 +175,21 @@ impl Core {
         // It was started, and the machine went down under it.
         let ended = Ended::unknown(0, 0);
         Ok(if record.spec.remove { Look::Left(ended) } else { Look::Stopped(ended) })
+    }
+}
+
+impl Core {
+    /// The end of a command that nobody watched over. Where it is a zombie still, the kernel tells how it ended.
+    fn end_of(&self, record: &Record, state: &RunState) -> Ended {
+        let exit = state.init.open().and_then(tinyd_ns::pidfd::exit_of_other);
+        let Some(exit) = exit else { return Ended::lost(state.started_ns) };
+        let kills = self.open_cgroup(&record.id).ok().flatten().and_then(|group| group.oom_kills().ok());
+        Ended::from(ExitRecord {
+            code: exit.code(),
+            oom_killed: kills.is_some_and(|kills| kills > 0),
+            started_ns: state.started_ns,
+            finished_ns: time::now_ns(),
+        })
     }
 }
 
@@ -211,14 +244,25 @@ mod tests {
         if !testing::root() {
             return;
         }
-        let (_place, core) = testing::core(FakeLauncher::succeeding());
+        let launcher = std::sync::Arc::new(FakeLauncher::succeeding());
+        let (_place, core) = testing::core_sharing(std::sync::Arc::clone(&launcher));
         let (init, init_id) = sleeper();
         let (monitor, monitor_id) = sleeper();
         let record = container(&core, false, Some(&state(init_id, monitor_id)));
         let both = core.life(&record, None);
         end(monitor);
         let alone = core.life(&record, None);
+        let asked = std::mem::take(&mut *launcher.requests.lock().unwrap());
+        // While its start is under way, whoever starts it sees to it.
+        fs::write(core.store.intent(&record.id), "").unwrap();
+        let starting = core.life(&record, None);
+        fs::remove_file(core.store.intent(&record.id)).unwrap();
         end(init);
+        assert!(
+            matches!(asked.as_slice(), [tinyd_runtime::Request::TakeOver(start)] if start.id == record.id)
+        );
+        assert!(matches!(starting.unwrap(), Life::Running(Live { monitored: false, .. })));
+        assert!(launcher.requests.lock().unwrap().is_empty());
         assert!(matches!(both.unwrap(), Life::Running(Live { monitored: true, .. })));
         assert!(matches!(alone.unwrap(), Life::Running(Live { monitored: false, .. })));
         let Life::Stopped(ended) = core.life(&record, None).unwrap() else { panic!("not stopped") };

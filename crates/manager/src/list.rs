@@ -1,5 +1,5 @@
 //! `list`: a line for each container. It takes no lock that another command holds, and waits for nobody but
-//! processes that it kills itself, for a bounded time.
+//! processes that it kills itself and monitors that it starts itself, for a bounded time.
 
 use crate::core::Core;
 use crate::error::{Error, Result};

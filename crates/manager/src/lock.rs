@@ -3,10 +3,11 @@
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::process::until;
+use crate::spare;
 use crate::store::Store;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(25);
 
 /// The right to change a container; ends with its value, or with the process.
 pub(crate) struct ContainerLock {
-    _file: OwnedFd,
+    file: OwnedFd,
     path: PathBuf,
     container: PathBuf,
 }
@@ -38,14 +39,25 @@ impl ContainerLock {
         }
     }
 
+    /// For a monitor, which holds the lock too as long as this descriptor is open.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
     /// The lock, if nobody has it.
     pub(crate) fn try_acquire(store: &Store, id: &str) -> Result<Option<Self>> {
         let path = store.lock(id);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600))
-            .map_err(|errno| Error::file("open the lock", &path, errno))?;
+        let lock = |file| Self { file, path: path.clone(), container: store.container(id) };
+        let file = match rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600)) {
+            Err(Errno::NOSPC) => match spare::take(store, &path) {
+                Some(locked) => return Ok(Some(lock(locked))),
+                None => return Err(Error::file("make the lock", &path, Errno::NOSPC)),
+            },
+            file => file.map_err(|errno| Error::file("open the lock", &path, errno))?,
+        };
         match try_lock(&file, &path)? {
-            true => Ok(Some(Self { _file: file, path, container: store.container(id) })),
+            true => Ok(Some(lock(file))),
             false => Ok(None),
         }
     }

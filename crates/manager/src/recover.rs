@@ -14,7 +14,8 @@ use tinyd_runtime::state::EXIT_FILE;
 pub(crate) const LAST_EXIT_FILE: &str = "exit.json.last";
 
 impl Core {
-    /// Looks at all intents, which costs nothing when there are none, and puts right what dead ones left.
+    /// Looks at all intents and at the trash, which costs nothing when there is nothing there, and puts right what dead
+    /// processes left.
     ///
     /// What cannot be put right keeps its intent: the next command tries again, and `check` reports it. It must not keep
     /// commands from other containers.
@@ -22,7 +23,25 @@ impl Core {
         for id in entries(&self.store.run_root().join("intents"))? {
             self.recover_one(&id);
         }
+        for id in entries(&self.store.root().join("trash"))?.into_iter().filter(|id| ids::is_id(id)) {
+            self.finish_removal(&id);
+        }
         Ok(())
+    }
+
+    /// Goes on with a removal that a monitor was killed in: a container that removes itself has no intent for that.
+    /// Returns what failed.
+    pub(crate) fn finish_removal(&self, id: &str) -> Vec<Error> {
+        let at_work = || self.store.intent(id).exists() || self.monitored(id);
+        if at_work() {
+            return Vec::new();
+        }
+        // Whoever tidies up after a dead monitor holds this.
+        let Ok(Some(_lock)) = ContainerLock::try_acquire(&self.store, id) else { return Vec::new() };
+        match self.store.trash(id).exists() && !at_work() {
+            true => self.erase(id, None),
+            false => Vec::new(),
+        }
     }
 
     /// Puts one dead intent right; returns what failed. One that is held, or gone, is left alone.
@@ -89,6 +108,7 @@ mod tests {
     use crate::testing::{self, FakeLauncher, spec};
     use std::fs;
     use tinyd_engine::ContainerStatus;
+    use tinyd_runtime::state::{ProcessId, RunState, STATE_FILE, store};
 
     /// Everything below the engine's folders but what is prepared once.
     fn left(core: &Core) -> Vec<String> {
@@ -149,6 +169,28 @@ mod tests {
         let id = core.create(&spec(place.path(), Some("web"))).unwrap().id;
         drop(Intent::begin(&core.store, Verb::Remove, &id, Some("web")).unwrap());
         fs::rename(core.store.container(&id), core.store.trash(&id)).unwrap();
+        core.recover().unwrap();
+        assert_eq!(left(&core), Vec::<String>::new());
+    }
+
+    #[test]
+    fn root_what_a_killed_monitor_left_in_the_trash_goes_with_all_that_belongs_to_it() {
+        if !testing::root() {
+            return;
+        }
+        let (place, core) = testing::core(FakeLauncher::succeeding());
+        let id = core.create(&spec(place.path(), Some("web"))).unwrap().id;
+        fs::rename(core.store.container(&id), core.store.trash(&id)).unwrap();
+        let run_dir = core.store.run_dir(&id);
+        fs::create_dir(&run_dir).unwrap();
+        let me = ProcessId::of(std::process::id()).unwrap();
+        let state = |monitor| RunState { init: me, monitor, started_ns: 1, boot_id: String::new() };
+        // While its monitor lives it is left alone.
+        store(&run_dir.join(STATE_FILE), &state(me), false).unwrap();
+        core.recover().unwrap();
+        assert!(core.store.trash(&id).exists() && run_dir.exists());
+        let dead = ProcessId { start_time: me.start_time + 1, ..me };
+        store(&run_dir.join(STATE_FILE), &state(dead), false).unwrap();
         core.recover().unwrap();
         assert_eq!(left(&core), Vec::<String>::new());
     }

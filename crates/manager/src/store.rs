@@ -8,6 +8,7 @@
 //! | `ROOT/host-root/` | the prepared part of the `host` image |
 //! | `RUN/containers/<id>/` | what is true while it runs ([`tinyd_runtime::state`]) |
 //! | `RUN/intents/<id>`, `RUN/locks/<id>` | who works on it |
+//! | `RUN/spare/` | files for a removal when there is no room for new ones |
 
 mod folder;
 mod record;
@@ -60,6 +61,7 @@ impl Store {
                 make_folder(&store.root.join(folder), 0o700)?;
             }
         }
+        crate::spare::fill(&store);
         // What is bound from there must not lead through a link that someone could change.
         store.root = std::fs::canonicalize(&store.root)
             .map_err(|source| Error::file("resolve", &store.root, source))?;

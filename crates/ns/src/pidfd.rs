@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, Signal, WaitId, WaitIdOptions};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,71 @@ pub fn peek(pidfd: impl AsFd) -> io::Result<Exit> {
     wait_with(pidfd, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
 }
 
+/// How a process ended that is no child of the caller's. To be asked once the descriptor, which must have been opened
+/// before its parent took the exit, is readable. `None` where the kernel does not say: an exit that a parent has taken is
+/// kept since Linux 6.15 (PIDFD_INFO_EXIT of ioctl_pidfd(2)), that of a zombie is told since 6.13.
+pub fn exit_of_other(pidfd: impl AsFd) -> Option<Exit> {
+    let first = Info::of(pidfd.as_fd()).ok()?;
+    if let Some(exit) = first.exit() {
+        return Some(exit);
+    }
+    let zombie = zombie_exit(first.pid);
+    // Asked again: had the exit been taken meanwhile, the number might have been another process's.
+    let second = Info::of(pidfd.as_fd()).ok()?;
+    second.exit().or(zombie)
+}
+
+/// `struct pidfd_info` of the kernel's `pidfd.h`, in its first size.
+#[repr(C)]
+#[derive(Default)]
+struct Info {
+    mask: u64,
+    cgroup: u64,
+    pid: u32,
+    others: [u32; 10],
+    exit_code: i32,
+}
+
+const PIDFD_INFO_EXIT: u64 = 1 << 3;
+/// `_IOWR(0xFF, 11, struct pidfd_info)`.
+const PIDFD_GET_INFO: rustix::ioctl::Opcode = rustix::ioctl::opcode::read_write::<Info>(0xFF, 11);
+
+impl Info {
+    fn of(pidfd: BorrowedFd<'_>) -> io::Result<Self> {
+        let mut info = Self { mask: PIDFD_INFO_EXIT, ..Self::default() };
+        // SAFETY: the kernel reads and writes one `struct pidfd_info` of the size that is part of the request's number.
+        unsafe {
+            let request = rustix::ioctl::Updater::<PIDFD_GET_INFO, Self>::new(&mut info);
+            rustix::ioctl::ioctl(pidfd, request)?;
+        }
+        Ok(info)
+    }
+
+    fn exit(&self) -> Option<Exit> {
+        (self.mask & PIDFD_INFO_EXIT != 0).then(|| from_status(self.exit_code)).flatten()
+    }
+}
+
+/// The exit of a zombie, the last field of proc_pid_stat(5).
+fn zombie_exit(pid: u32) -> Option<Exit> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the program's name in brackets, which may itself hold brackets and blanks.
+    let (_, rest) = text.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace();
+    if fields.next() != Some("Z") {
+        return None;
+    }
+    from_status(fields.nth(48)?.parse().ok()?)
+}
+
+/// Reads a status as wait(2) gives it.
+fn from_status(status: i32) -> Option<Exit> {
+    if libc::WIFEXITED(status) {
+        return Some(Exit::Exited(libc::WEXITSTATUS(status) as u8));
+    }
+    libc::WIFSIGNALED(status).then(|| Exit::Signaled(libc::WTERMSIG(status)))
+}
+
 fn wait_with(pidfd: impl AsFd, options: WaitIdOptions) -> io::Result<Exit> {
     let status =
         rustix::io::retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options))?
@@ -81,6 +146,41 @@ mod tests {
         assert_eq!(peek(&pidfd).unwrap(), Exit::Signaled(15));
         assert_eq!(wait(&pidfd).unwrap().code(), 143);
         assert!(wait(&pidfd).is_err());
+    }
+
+    /// Its parent is a shell that has gone on to be another program, and so never takes the exit.
+    #[test]
+    fn the_exit_of_another_s_child_is_told_where_the_kernel_does() {
+        for (command, exit) in [("exit 7", Exit::Exited(7)), ("kill -9 $$", Exit::Signaled(9))] {
+            // A command in the background has no input but one that it is given by another number.
+            let text = format!("exec 3<&0; sh -c 'read x; {command}' <&3 & echo $!; exec sleep 60");
+            let mut parent = std::process::Command::new("sh")
+                .args(["-c", &text])
+                .stdin(std::process::Stdio::piped())
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            std::io::BufRead::read_line(
+                &mut std::io::BufReader::new(parent.stdout.take().unwrap()),
+                &mut line,
+            )
+            .unwrap();
+            let pidfd = open(line.trim().parse().unwrap()).unwrap();
+            let early = exit_of_other(&pidfd);
+            drop(parent.stdin.take());
+            let mut fds = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
+            rustix::event::poll(&mut fds, None).unwrap();
+            let told = exit_of_other(&pidfd);
+            parent.kill().unwrap();
+            parent.wait().unwrap();
+            assert_eq!(early, None);
+            match Info::of(pidfd.as_fd()) {
+                Ok(_) => assert_eq!(told, Some(exit)),
+                // A kernel before 6.13 says nothing, and nothing is invented.
+                Err(_) => assert!(told.is_none() || told == Some(exit)),
+            }
+        }
     }
 
     #[test]

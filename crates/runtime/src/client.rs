@@ -97,7 +97,7 @@ pub fn launch(
     keep: Option<BorrowedFd<'_>>,
 ) -> Result<Launched, ClientError> {
     let (verb, id, protect) = match request {
-        Request::Start(start) => ("monitor", &start.id, start.protect_program),
+        Request::Start(start) | Request::TakeOver(start) => ("monitor", &start.id, start.protect_program),
         Request::Exec(exec) => ("exec", &exec.id, exec.protect_program),
         Request::Mount(mount) => ("mount", &mount.id, false),
     };

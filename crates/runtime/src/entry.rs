@@ -77,7 +77,8 @@ fn serve() -> ExitCode {
     };
     let mut keep = Vec::new();
     match receive(&socket, &mut keep) {
-        Ok(Request::Start(request)) => start(&request, socket, keep),
+        Ok(Request::Start(request)) => watch(&request, socket, keep, monitor::run),
+        Ok(Request::TakeOver(request)) => watch(&request, socket, keep, monitor::take_over),
         Ok(Request::Exec(request)) => {
             drop(keep);
             if request.detach {
@@ -160,7 +161,10 @@ fn receive(socket: &OwnedFd, keep: &mut Vec<OwnedFd>) -> Result<Request, Failure
     }
 }
 
-fn start(request: &StartRequest, socket: OwnedFd, keep: Vec<OwnedFd>) {
+/// What a monitor does: start a container, or take one over.
+type Watch = fn(&StartRequest, &dyn CgroupDriver, Option<JoinHandle>, OwnedFd, Vec<OwnedFd>);
+
+fn watch(request: &StartRequest, socket: OwnedFd, keep: Vec<OwnedFd>, work: Watch) {
     let driver = match monitor::cgroup_driver() {
         Ok(driver) => driver,
         Err(failure) => return Client::new(socket, false).send_record(Kind::Failed, &failure),
@@ -169,7 +173,7 @@ fn start(request: &StartRequest, socket: OwnedFd, keep: Vec<OwnedFd>) {
     // A copy, because the handle goes with the monitor.
     let folder = own_cgroup.as_ref().and_then(|join| join.v2_dir()?.try_clone_to_owned().ok());
     in_background(folder, socket, |socket| {
-        monitor::run(request, driver.as_ref(), own_cgroup, socket, keep);
+        work(request, driver.as_ref(), own_cgroup, socket, keep);
     });
 }
 

@@ -219,5 +219,11 @@ pub(crate) fn internal(message: &str, error: impl Into<std::io::Error>) -> Failu
         std::io::ErrorKind::Unsupported => FailureKind::Unsupported,
         _ => FailureKind::Internal,
     };
-    Failure::new(kind, message).caused_by(&error)
+    let failure = Failure::new(kind, message).caused_by(&error);
+    match error.kind() {
+        std::io::ErrorKind::StorageFull => {
+            failure.with_hint("a file system has no space or no inodes left: df and df -i show which")
+        }
+        _ => failure,
+    }
 }

@@ -7,6 +7,7 @@ mod clock;
 mod exit;
 mod log;
 mod streams;
+mod takeover;
 mod wait_loop;
 
 use crate::defence::{self, Defence};
@@ -24,6 +25,7 @@ use tinyd_cgroup::{CgroupDriver, Host, JoinHandle};
 pub(crate) use clients::{Client, Clients, Wish};
 pub(crate) use clock::now_ns;
 pub(crate) use streams::Streams;
+pub(crate) use takeover::take_over;
 pub(crate) use wait_loop::WaitLoop;
 
 /// Starts the container and stays with it until its end. `keep` is held open until the command runs.
@@ -56,6 +58,7 @@ pub(crate) fn run(
         // in its caller's works all the same: only the accounting is not as it should be.
         let _ = own_cgroup.join(false);
     }
+    cleanup::reserve(request);
     cleanup::sync_in_background(request);
     let mut clients = Clients::new(started.listener);
     if request.attach {
@@ -83,9 +86,10 @@ struct Started {
 fn start(request: &StartRequest, driver: &dyn CgroupDriver) -> Result<Started, Failure> {
     let run_dir = make_run_dir(&request.run_dir)?;
     let result = (|| {
-        let listener = listen(&run_dir)?;
+        let listener = listen(&run_dir, &request.run_dir)?;
         let bundle = Bundle::load(&request.bundle)?;
-        let (mut streams, stdio) = Streams::make(&run_dir, request.interactive, bundle.wants_terminal())?;
+        let (mut streams, stdio) =
+            Streams::make(&run_dir, &request.run_dir, request.interactive, bundle.wants_terminal())?;
         let mut running = launch::launch(request, &bundle, driver, stdio)?;
         if let Some(terminal) = running.terminal.take() {
             streams.add_terminal(terminal)?;
@@ -113,8 +117,8 @@ fn make_run_dir(path: &Path) -> Result<OwnedFd, Failure> {
 }
 
 /// The socket lies in a folder that only root enters.
-fn listen(run_dir: &OwnedFd) -> Result<OwnedFd, Failure> {
-    let failed = |errno| internal("make the monitor's socket", errno);
+fn listen(run_dir: &OwnedFd, path: &Path) -> Result<OwnedFd, Failure> {
+    let failed = |errno| internal(&format!("make the monitor's socket in {}", path.display()), errno);
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket =
         rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).map_err(failed)?;
@@ -135,7 +139,9 @@ fn listen(run_dir: &OwnedFd) -> Result<OwnedFd, Failure> {
 }
 
 fn record_start(request: &StartRequest, running: &Running, started_ns: i64) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| internal("record the start", error);
+    let failed = |error: std::io::Error| {
+        internal(&format!("record the start in {}", request.run_dir.display()), error)
+    };
     let state = RunState {
         init: ProcessId::of(running.pid).map_err(failed)?,
         monitor: ProcessId::of(std::process::id()).map_err(failed)?,

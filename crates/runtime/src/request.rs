@@ -8,6 +8,8 @@ use std::path::PathBuf;
 pub enum Request {
     /// Start a container and watch over it.
     Start(Box<StartRequest>),
+    /// Watch over one that runs and whose monitor was killed: the request of its start once more, without a session.
+    TakeOver(Box<StartRequest>),
     /// Run a further command in one.
     Exec(Box<ExecRequest>),
     /// Mount a container's root file system where the host's other programs see it.

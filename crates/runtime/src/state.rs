@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `state.json` | when the command runs | [`RunState`] |
 //! | `exit.json` | when the command has ended, *before* it is reaped | [`ExitRecord`] |
+//! | `exit.json.new` | when the command runs | room for the exit, so that it can be written when the file system is full |
 //! | `monitor.sock` | before the start | the monitor's socket: `wait` and `attach` connect to it |
 //! | `stdin`, `stdout`, `stderr` | before the start | FIFOs: the command's streams, where it has no terminal |
 //!
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A process that cannot be mistaken for a later one with its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,20 +95,40 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
 
 /// Writes a record whole: to a file beside it, which is then renamed. With `sync` it is on the disk afterwards.
 pub fn store<T: Serialize>(path: &Path, record: &T, sync: bool) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    // A configuration may hold secrets of the command's environment.
-    let mut file =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    file.write_all(&serde_json::to_vec(record)?)?;
-    if sync {
-        file.sync_all()?;
+    let beside = beside(path);
+    let bytes = serde_json::to_vec(record)?;
+    let written = (|| {
+        // A configuration may hold secrets of the command's environment.
+        // What is there already keeps its room until it has been written over: it may be all the room there is.
+        let mut options = fs::OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(false).mode(0o600).open(&beside)?;
+        file.write_all(&bytes)?;
+        file.set_len(bytes.len() as u64)?;
+        if sync {
+            file.sync_all()?;
+        }
+        fs::rename(&beside, path)
+    })();
+    if let Err(error) = written {
+        let _ = fs::remove_file(&beside);
+        return Err(error);
     }
-    fs::rename(&beside, path)?;
     if sync && let Some(folder) = path.parent() {
         fs::File::open(folder)?.sync_all()?;
     }
     Ok(())
+}
+
+/// Takes the room that a short record will need, so that it can be [stored](store) when the file system is full.
+pub(crate) fn reserve(path: &Path) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside(path))?;
+    file.write_all(&[b' '; 256])
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
 }
 
 /// The machine's boot id.
@@ -137,6 +158,12 @@ mod tests {
         let record = ExitRecord { code: 137, oom_killed: true, started_ns: 1, finished_ns: 2 };
         store(&path, &record, true).unwrap();
         assert_eq!(load(&path).unwrap(), Some(record));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        // What was there beside it is written over, and nothing of it stays.
+        reserve(&path).unwrap();
+        let shorter = ExitRecord { code: 1, oom_killed: false, started_ns: 1, finished_ns: 2 };
+        store(&path, &shorter, false).unwrap();
+        assert_eq!(load(&path).unwrap(), Some(shorter));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -9,7 +9,7 @@ use super::Owner;
 ///
 /// Everything else may stay only as an empty folder directly below the root, or as a lock (a file whose name ends in
 /// `lock`): an unlinked lock file would let two processes hold "the same" lock.
-const PERMANENT: [&str; 1] = ["host-root"];
+const PERMANENT: [&str; 2] = ["host-root", "spare"];
 
 pub(super) fn find(owner: &Owner) -> Vec<String> {
     let mut found = Vec::new();

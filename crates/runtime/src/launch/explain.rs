@@ -91,10 +91,15 @@ pub(super) fn cannot_clone(namespaces: Namespaces, error: &std::io::Error) -> Fa
         _ => FailureKind::Internal,
     };
     let failure = Failure::new(kind, format!("make new namespaces ({})", names.join(", "))).caused_by(error);
-    if namespaces.contains(Namespaces::USER) {
-        failure.with_hint("where this kernel or a limit forbids user namespaces, use --userns host")
-    } else {
-        failure
+    let forbidden = [libc::EPERM, libc::EINVAL, libc::ENOSYS, libc::ENOSPC, libc::EUSERS];
+    match error.raw_os_error() {
+        Some(libc::EAGAIN) => {
+            failure.with_hint("a limit of processes is reached: ulimit -u, or the caller's cgroup")
+        }
+        Some(errno) if forbidden.contains(&errno) && namespaces.contains(Namespaces::USER) => {
+            failure.with_hint("where this kernel or a limit forbids user namespaces, use --userns host")
+        }
+        _ => failure,
     }
 }
 

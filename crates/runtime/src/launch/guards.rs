@@ -15,6 +15,11 @@ impl Child {
         Self { pidfd, kept: false }
     }
 
+    /// A process that is no child: it lives on.
+    pub(crate) fn of_other(pidfd: OwnedFd) -> Self {
+        Self { pidfd, kept: true }
+    }
+
     /// Lets it live.
     pub(crate) fn keep(&mut self) {
         self.kept = true;
@@ -40,6 +45,11 @@ pub(crate) struct NewCgroup {
 impl NewCgroup {
     pub(super) fn new(cgroup: Box<dyn Cgroup>) -> Self {
         Self { cgroup, kept: false }
+    }
+
+    /// One that was made by someone else, and stays.
+    pub(crate) fn of_other(cgroup: Box<dyn Cgroup>) -> Self {
+        Self { cgroup, kept: true }
     }
 
     /// Lets it stay.

@@ -2,7 +2,7 @@
 
 use super::clients::Clients;
 use crate::launch::Running;
-use crate::state::{self, ExitRecord, SOCKET_FILE, STATE_FILE};
+use crate::state::{self, EXIT_FILE, ExitRecord, SOCKET_FILE, STATE_FILE};
 use crate::{Release, StartRequest};
 use std::fs;
 use std::path::Path;
@@ -11,6 +11,11 @@ use std::time::Duration;
 /// How often, and how long, a cgroup is tried to be removed whose last processes are still on their way out.
 const RETRIES: u32 = 50;
 const RETRY_EVERY: Duration = Duration::from_millis(100);
+
+/// Takes the room for the record of the exit while there is some. Without it the record is tried all the same.
+pub(super) fn reserve(request: &StartRequest) {
+    let _ = state::reserve(&request.run_dir.join(EXIT_FILE));
+}
 
 /// Frees what the request says. Nothing stops at an error: what is missing was released by someone else, and what cannot be
 /// released now is found by the engine's check.
@@ -40,13 +45,24 @@ pub(super) fn finish(request: &StartRequest, running: Running, clients: Clients,
     for name in [SOCKET_FILE, "stdin", "stdout", "stderr"] {
         let _ = fs::remove_file(request.run_dir.join(name));
     }
+    // The folders themselves go last, the first of them at the very end: as long as it is there, whoever comes next finds
+    // what this process left should it be killed here.
     for tree in &request.trash {
+        empty(tree);
+    }
+    for tree in request.trash.iter().rev() {
         let _ = tinyd_fs::remove_tree(tree);
     }
     // Last: for as long as it is there, and this process lives, all this is still being done.
     let _ = fs::remove_file(request.run_dir.join(STATE_FILE));
     // Those who do not take what was written for them (they are stopped, or a pager waits) hold up nothing but this process.
     clients.deliver();
+}
+
+fn empty(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let _ = tinyd_fs::remove_tree(&entry.path());
+    }
 }
 
 /// Syncs the container's folder to disk while the command runs: a container that was told of survives a power failure.

@@ -8,6 +8,7 @@ use crate::LogSpec;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 /// The longest text of a record: readers need not keep more in memory.
@@ -73,8 +74,14 @@ impl LogWriter {
 }
 
 fn open(path: &Path) -> std::io::Result<(File, u64)> {
-    let file = OpenOptions::new().append(true).create(true).open(path)?;
-    let size = file.metadata()?.len();
+    let mut file = OpenOptions::new().append(true).read(true).create(true).open(path)?;
+    let mut size = file.metadata()?.len();
+    // A monitor that was killed while it wrote may have left a piece of a record, which must not swallow the next one.
+    let mut last = [b'\n'];
+    if size > 0 && file.read_at(&mut last, size - 1)? == 1 && last != *b"\n" {
+        file.write_all(b"\n")?;
+        size += 1;
+    }
     Ok((file, size))
 }
 
@@ -126,6 +133,20 @@ mod tests {
         let lines: Vec<_> = written.lines().collect();
         assert_eq!(lines.len(), 2);
         assert!(lines[0].starts_with("T stderr P xx") && lines[1] == "T stderr F x");
+    }
+
+    #[test]
+    fn a_torn_record_does_not_swallow_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        fs::write(&path, "T stdout F one\nT std").unwrap();
+        LogWriter::new(&LogSpec { path: path.clone(), max_bytes: 1000, max_files: 1 })
+            .write(Source::Stdout, b"two\n");
+        let written = fs::read_to_string(&path).unwrap();
+        assert!(
+            written.starts_with("T stdout F one\nT std\n") && written.ends_with(" stdout F two\n"),
+            "{written}"
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::pty::OpenptFlags;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 /// Input is taken from clients until so much of it waits for the command.
 const MAX_WAITING: usize = 1024 * 1024;
@@ -45,9 +46,10 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    /// Makes the FIFOs, unless there will be a terminal, and gives the command's ends.
+    /// Makes the FIFOs in the folder with this path, unless there will be a terminal, and gives the command's ends.
     pub(crate) fn make(
         run_dir: &OwnedFd,
+        path: &Path,
         interactive: bool,
         terminal: bool,
     ) -> Result<(Self, Stdio), Failure> {
@@ -59,13 +61,13 @@ impl Streams {
         for (name, source, end) in
             [("stdout", Source::Stdout, &mut stdio.stdout), ("stderr", Source::Stderr, &mut stdio.stderr)]
         {
-            make_fifo(run_dir, name)?;
+            make_fifo(run_dir, path, name)?;
             let fd = open(run_dir, name, OFlags::RDONLY | OFlags::NONBLOCK)?;
             *end = Some(open(run_dir, name, OFlags::RDWR)?);
             streams.outputs.push(Output::new(fd, source));
         }
         if interactive {
-            make_fifo(run_dir, "stdin")?;
+            make_fifo(run_dir, path, "stdin")?;
             // Opening one end waits for the other, unless told not to.
             let read = open(run_dir, "stdin", OFlags::RDONLY | OFlags::NONBLOCK)?;
             streams.stdin = Some(Stdin::new(open(run_dir, "stdin", OFlags::WRONLY | OFlags::NONBLOCK)?));
@@ -74,6 +76,21 @@ impl Streams {
             stdio.stdin = Some(read);
         }
         Ok((streams, stdio))
+    }
+
+    /// Opens the FIFOs of a command that runs and has lost its monitor. One with a terminal has none: what it writes went
+    /// with the terminal. Its input ended with the monitor that gave it.
+    pub(crate) fn reopen(run_dir: &OwnedFd) -> Result<Self, Failure> {
+        let mut streams = Self { outputs: Vec::new(), stdin: None, terminal: None, slave: None };
+        for (name, source) in [("stdout", Source::Stdout), ("stderr", Source::Stderr)] {
+            let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            match openat(run_dir, name, flags, Mode::empty()) {
+                Ok(fd) => streams.outputs.push(Output::new(fd, source)),
+                Err(Errno::NOENT) => {}
+                Err(errno) => return Err(internal(&format!("open the fifo {name}"), errno)),
+            }
+        }
+        Ok(streams)
     }
 
     /// Makes pipes, of which the command's ends belong to `owner` (user, group), for a command that ends with its session;
@@ -130,9 +147,9 @@ fn set_nonblocking(fd: &OwnedFd) -> Result<(), Failure> {
         .map_err(|errno| internal("set up the command's streams", errno))
 }
 
-fn make_fifo(run_dir: &OwnedFd, name: &str) -> Result<(), Failure> {
+fn make_fifo(run_dir: &OwnedFd, path: &Path, name: &str) -> Result<(), Failure> {
     mkfifoat(run_dir, name, Mode::RUSR | Mode::WUSR)
-        .map_err(|errno| internal(&format!("make the fifo {name}"), errno))
+        .map_err(|errno| internal(&format!("make the fifo {}", path.join(name).display()), errno))
 }
 
 fn open(run_dir: &OwnedFd, name: &str, flags: OFlags) -> Result<OwnedFd, Failure> {

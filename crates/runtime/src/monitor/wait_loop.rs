@@ -23,6 +23,8 @@ pub(crate) struct WaitLoop<'a> {
     log: Option<LogWriter>,
     /// Kills the command when nobody is attached any more: a further command ends with its session.
     ends_with_session: bool,
+    /// The command is no child of this process: its exit is the kernel's to tell.
+    is_other: bool,
     buffer: Vec<u8>,
 }
 
@@ -44,7 +46,7 @@ impl<'a> WaitLoop<'a> {
         log: Option<LogWriter>,
     ) -> Self {
         let buffer = vec![0; MAX_PAYLOAD + 1];
-        Self { process, streams, clients, log, ends_with_session: false, buffer }
+        Self { process, streams, clients, log, ends_with_session: false, is_other: false, buffer }
     }
 
     pub(crate) fn ending_with_session(mut self) -> Self {
@@ -52,8 +54,13 @@ impl<'a> WaitLoop<'a> {
         self
     }
 
+    pub(crate) fn of_other(mut self) -> Self {
+        self.is_other = true;
+        self
+    }
+
     /// Goes round until the command has ended. `exited` is called at its end, while it is a zombie still, and records the
-    /// exit. Gives those who have not taken everything yet, and the record.
+    /// exit. Gives those who have not taken everything yet, and the record; none where the kernel does not tell the exit.
     pub(crate) fn run(
         mut self,
         exited: impl FnOnce(pidfd::Exit) -> ExitRecord,
@@ -76,7 +83,10 @@ impl<'a> WaitLoop<'a> {
     }
 
     fn finish(mut self, exited: impl FnOnce(pidfd::Exit) -> ExitRecord) -> (Clients, Option<ExitRecord>) {
-        let exit = pidfd::peek(self.process);
+        let exit = match self.is_other {
+            true => pidfd::exit_of_other(self.process),
+            false => pidfd::peek(self.process).ok(),
+        };
         // All its processes ended before it: what they wrote is there to be read, and is in the log when its end is known.
         for index in 0..self.streams.outputs.len() {
             for _ in 0..MAX_LAST_BYTES / CHUNK {
@@ -85,9 +95,11 @@ impl<'a> WaitLoop<'a> {
                 }
             }
         }
-        let record = exit.ok().map(exited);
-        // It was recorded: the zombie may go.
-        let _ = pidfd::wait(self.process);
+        let record = exit.map(exited);
+        // It was recorded: the zombie may go. (Another's is its parent's.)
+        if !self.is_other {
+            let _ = pidfd::wait(self.process);
+        }
         if let Some(record) = &record {
             self.clients.tell(record);
         }

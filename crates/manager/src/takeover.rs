@@ -1,0 +1,33 @@
+//! A new monitor for a container that has lost its own: the first command that meets it sees to that, so that its exit is
+//! known and its output goes on to its log.
+
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::life::Live;
+use crate::lock::ContainerLock;
+use crate::process;
+use crate::store::Record;
+use tinyd_engine::StartRequest;
+use tinyd_runtime::Request;
+use tinyd_runtime::state::{RunState, STATE_FILE, load};
+
+impl Core {
+    /// Starts a new monitor for a container that runs without one; gives the container as it stands then. The monitor holds
+    /// the caller's lock too until the container is its own: of several commands one does this.
+    pub(crate) fn take_over(&self, record: &Record, live: Live, lock: &ContainerLock) -> Result<Live> {
+        // Whoever is about to start or remove it will kill it, and not want its exit.
+        if self.store.intent(&record.id).exists() {
+            return Ok(live);
+        }
+        let mut start = self.start_request(record, &StartRequest::detached());
+        start.sync = None;
+        let request = Request::TakeOver(Box::new(start));
+        self.launcher.launch(&self.runtime()?, &request, Some(lock.as_fd())).map_err(|source| {
+            Error::Launch { operation: "take over", container: record.short().to_owned(), source }
+        })?;
+        let path = self.store.run_dir(&record.id).join(STATE_FILE);
+        let state = load::<RunState>(&path).map_err(|source| Error::file("read", path, source))?;
+        // One that has ended by now has no state any more: whoever asks next sees so.
+        Ok(state.map_or(live, |state| Live { monitored: process::runs(state.monitor), state }))
+    }
+}

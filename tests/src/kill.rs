@@ -1,0 +1,35 @@
+//! Killing what is under test, by descriptor, and finding a container's monitor.
+
+use std::fs;
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::env::Env;
+use crate::proc;
+use crate::wait::wait_until;
+
+/// Kills a process and waits until it is dead.
+///
+/// # Panics
+/// When there is none of this number.
+#[track_caller]
+pub fn kill(pid: i32) {
+    let number = Pid::from_raw(pid).expect("0 is no process");
+    let handle = pidfd_open(number, PidfdFlags::empty()).expect("the process is there to be killed");
+    pidfd_send_signal(&handle, Signal::KILL).expect("the process is there to be killed");
+    wait_until("the killed process is dead", || !proc::is_alive(pid));
+}
+
+/// The monitor of a container that runs, from the record of its run: nothing is asked of the engine, which would give a
+/// container without a monitor a new one.
+///
+/// # Panics
+/// When there is no such record.
+#[track_caller]
+pub fn monitor_of(env: &Env, name: &str) -> i32 {
+    let id = fs::read_link(env.root().join("names").join(name)).expect("the container has a name");
+    let path = env.run_root().join("containers").join(id).join("state.json");
+    let text = fs::read_to_string(path).expect("the container runs");
+    let state: serde_json::Value = serde_json::from_str(&text).expect("a record is JSON");
+    state["monitor"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a monitor has a number")
+}
