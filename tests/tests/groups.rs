@@ -1,11 +1,8 @@
-//! Where a container's control group lies, and the limits of disks and of huge pages in it.
+//! Where a container's control group lies, and the limit of huge pages in it.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::time::{Duration, Instant};
 
-use serde_json::json;
 use tinyd_tests::proc::cgroups;
 use tinyd_tests::{Env, in_both_modes, proc, require};
 
@@ -65,49 +62,6 @@ fn groups_that_are_not_for_containers_are_refused() {
         assert!(output.stderr().contains(said), "{path}: {output}");
     }
     assert!(env.containers().is_empty());
-}
-
-/// The device file of the disk that a folder lies on, where it is one.
-fn disk(env: &Env) -> Option<String> {
-    let device = fs::metadata(env.files()).unwrap().dev();
-    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
-    let text = fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/uevent")).ok()?;
-    let name = text.lines().find_map(|line| line.strip_prefix("DEVNAME="))?;
-    Some(format!("/dev/{name}"))
-}
-
-/// I09.
-#[test]
-fn a_disk_is_written_no_faster_than_was_allowed() {
-    require!(root);
-    if cgroups::hierarchy_of("blkio").or(cgroups::hierarchy_of("io")).is_none() {
-        return tinyd_tests::skip("groups", "no cgroup controller of disks is mounted");
-    }
-    let env = Env::new();
-    let Some(disk) = disk(&env) else {
-        return tinyd_tests::skip("groups", "the tests' folder lies on no disk");
-    };
-    let write = |options: &[&str]| {
-        let words = ["run", "--rm"].iter().chain(options).copied();
-        let dd = ["host", "dd", "if=/dev/zero", "of=/x", "bs=1M", "count=16", "oflag=direct"];
-        let begin = Instant::now();
-        env.tinyd(words.chain(dd)).ok();
-        begin.elapsed()
-    };
-    let free = write(&[]);
-    let limit = format!("{disk}:4m");
-    let limited = write(&["--device-write-bps", &limit]);
-    // 16 MiB at 4 MiB/s; the kernel counts in slices of a tenth of a second.
-    assert!(limited > Duration::from_millis(3_400), "{limited:?}");
-    assert!(limited > free * 2, "without a limit it takes {free:?}, with it {limited:?}");
-    let id = env
-        .tinyd(["run", "-d", "--device-read-iops", &format!("{disk}:77"), "host", "sleep", "300"])
-        .ok()
-        .text();
-    let told = env.tinyd(["inspect", &id]).ok().json()[0]["HostConfig"]["BlkioDeviceReadIOps"].take();
-    assert_eq!(told, json!([{"Path": disk, "Rate": 77}]));
-    let output = env.tinyd(["run", "--rm", "--device-read-bps", "/dev/null:1m", "host", "true"]).fails(125);
-    assert!(output.stderr().contains("no block device"), "{output}");
 }
 
 #[test]

@@ -126,16 +126,17 @@ pub(crate) fn present<T>(result: tinyd_cgroup::Result<T>) -> tinyd_cgroup::Resul
 fn limits(resources: &Resources) -> Result<Limits> {
     let signed = |value: Option<u64>| value.map(|value| i64::try_from(value).unwrap_or(i64::MAX));
     let quota = resources.cpu_quota;
+    let rate = |value: Option<u64>| if value == Some(0) { Some(-1) } else { signed(value) };
     let io = |limit: &IoLimit| {
         let (major, minor) = devices::disk(&limit.device)?;
         Ok(IoDeviceLimit {
             major,
             minor,
             weight: None,
-            read_bps: signed(limit.read_bps),
-            write_bps: signed(limit.write_bps),
-            read_iops: signed(limit.read_iops),
-            write_iops: signed(limit.write_iops),
+            read_bps: rate(limit.read_bps),
+            write_bps: rate(limit.write_bps),
+            read_iops: rate(limit.read_iops),
+            write_iops: rate(limit.write_iops),
         })
     };
     let pages = resources.hugepages.iter().map(|limit| HugetlbLimit {

@@ -84,6 +84,7 @@ pub fn next_signal() -> Result<i32, Errno> {
 }
 
 /// *Child-side.* Sends a signal to a process that the caller has not waited for yet, so that the number is still its own.
+#[allow(clippy::disallowed_methods, reason = "the number of a child that was not waited for is its own")]
 pub fn send_signal(child: u32, signal: i32) -> Result<(), Errno> {
     // SAFETY: kill has no memory operands.
     check(i64::from(unsafe { libc::kill(child as libc::pid_t, signal) }))

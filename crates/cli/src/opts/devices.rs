@@ -41,10 +41,9 @@ pub(super) fn operations(text: &str) -> Result<Rate, String> {
 }
 
 fn rate(text: &str, example: &str, number: impl Fn(&str) -> Option<u64>) -> Result<Rate, String> {
-    let wrong = || format!("write it like {example}, with a rate above 0");
+    let wrong = || format!("write it like {example}, with 0 for no limit");
     let (device, rate) = text.rsplit_once(':').ok_or_else(wrong)?;
-    // The kernel reads 0 as no limit.
-    match number(rate).filter(|&rate| rate > 0) {
+    match number(rate) {
         Some(rate) if Path::new(device).is_absolute() => Ok(Rate { device: device.into(), rate }),
         _ => Err(wrong()),
     }
@@ -127,7 +126,7 @@ mod tests {
         let b =
             IoLimit { device: "/dev/b".into(), read_bps: Some(2), write_iops: Some(7), ..Default::default() };
         assert_eq!(all, [a, b]);
-        for text in ["", "/dev/a", "/dev/a:", "/dev/a:0", "a:1", "/dev/a:-1"] {
+        for text in ["", "/dev/a", "/dev/a:", "a:1", "/dev/a:-1"] {
             assert!(bytes(text).is_err() && operations(text).is_err(), "{text}");
         }
         assert!(operations("/dev/a:1m").is_err());

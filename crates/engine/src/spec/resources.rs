@@ -31,7 +31,7 @@ pub struct Resources {
     pub hugepages: Vec<HugepageLimit>,
 }
 
-/// How fast a disk may be read and written; `None` leaves it as it is.
+/// How fast a disk may be read and written; `None` leaves it as it is, 0 is no limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct IoLimit {

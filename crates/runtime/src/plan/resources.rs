@@ -91,7 +91,8 @@ fn io(block: &LinuxBlockIo) -> Result<IoLimits, Failure> {
     ];
     for (devices, rate) in rates {
         for one in devices.iter().flatten() {
-            let wanted = i64::try_from(one.rate()).unwrap_or(i64::MAX);
+            // The kernel's files of v1, whose words these are, take 0 for no limit.
+            let wanted = if one.rate() == 0 { -1 } else { i64::try_from(one.rate()).unwrap_or(i64::MAX) };
             *rate(limit_of(&mut io, one.major(), one.minor())?) = Some(wanted);
         }
     }
