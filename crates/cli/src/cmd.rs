@@ -10,6 +10,7 @@ mod pause;
 mod ps;
 mod rm;
 mod run;
+mod selftest;
 mod start;
 mod stats;
 mod stop;
@@ -138,6 +139,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
     Entry::of::<mount::Mount>(),
     Entry::of::<umount::Unmount>(),
     Entry::of::<system::System>(),
+    Entry::of::<selftest::Test>(),
     Entry::of::<version::Version>(),
 ];
 

@@ -13,6 +13,7 @@ mod engine;
 mod failure;
 mod format;
 mod globals;
+mod interrupt;
 mod opts;
 #[cfg(test)]
 mod testing;

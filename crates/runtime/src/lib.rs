@@ -50,6 +50,7 @@ pub mod frame;
 mod identity;
 mod init;
 mod launch;
+pub mod load;
 mod monitor;
 mod mount_verb;
 mod plan;
