@@ -33,6 +33,7 @@
 mod bundle;
 mod cgroups;
 mod check;
+mod cleanup;
 mod config;
 mod core;
 mod create;
@@ -59,6 +60,7 @@ mod names;
 mod networks;
 mod parts;
 mod pause;
+mod places;
 mod prepare;
 mod process;
 mod recover;
