@@ -1,5 +1,6 @@
 //! The limits that `run`, `create` and `update` share.
 
+use super::disks::DiskOptions;
 use super::limits;
 use tinyd_engine::Resources;
 
@@ -33,6 +34,8 @@ pub(crate) struct ResourceOptions {
     /// Most processes and threads; -1 for no limit. 2048 by default
     #[arg(long, value_name = "N", value_parser = limits::pids, allow_negative_numbers = true)]
     pids_limit: Option<i64>,
+    #[command(flatten)]
+    disks: DiskOptions,
 }
 
 impl ResourceOptions {
@@ -48,6 +51,7 @@ impl ResourceOptions {
             memory_swap: self.memory_swap,
             memory_reservation: self.memory_reservation,
             pids: self.pids_limit,
+            disks: self.disks.into_rates(),
         }
     }
 }
