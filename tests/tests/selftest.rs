@@ -37,7 +37,8 @@ fn six(env: &Env) -> [String; 6] {
         let ids: Option<Vec<_>> = NAMES.iter().map(|name| id(name)).collect();
         ids.and_then(|ids| <[String; 6]>::try_from(ids).ok())
     };
-    eventually(Duration::from_secs(30), names_and_ids).expect("six containers run")
+    // An emulated machine takes seconds for each.
+    eventually(Duration::from_secs(90), names_and_ids).expect("six containers run")
 }
 
 #[test]
@@ -105,6 +106,20 @@ fn one_that_is_interrupted_leaves_nothing() {
         assert!(env.containers().is_empty(), "{output}");
         env.assert_clean();
     }
+}
+
+#[test]
+fn of_one_that_is_killed_the_containers_end_by_themselves() {
+    require!(root);
+    require!(controller "memory");
+    let env = Env::new();
+    let running = env.cmd(["selftest"]).limit(LIMIT).spawn();
+    six(&env);
+    running.signal(Signal::KILL);
+    assert_eq!(running.wait().signal(), Some(9));
+    let gone = || env.containers().is_empty().then_some(());
+    assert!(eventually(Duration::from_secs(60), gone).is_some(), "left: {:?}", env.containers());
+    env.assert_clean();
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub(crate) struct Plan {
     pub root: PathBuf,
     /// The limits before an update.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limits: Option<Resources>,
+    pub limits: Option<Box<Resources>>,
 }
 
 /// An intent that this process holds.
@@ -67,7 +67,7 @@ impl Intent {
     /// As [`begin`](Self::begin), for a container that gets others than these limits.
     pub(crate) fn begin_update(store: &Store, record: &Record) -> Result<Self> {
         let (id, name, root) = (record.id.clone(), record.spec.name.clone(), store.root().to_owned());
-        let limits = Some(record.spec.resources.clone());
+        let limits = Some(Box::new(record.spec.resources.clone()));
         Self::record(store, &Plan { verb: Verb::Update, id, name, root, limits })
     }
 

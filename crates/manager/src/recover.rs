@@ -59,7 +59,9 @@ impl Core {
             Some(plan) if plan.root != self.store.root() => return Vec::new(),
             Some(plan) if !ids::is_id(&plan.id) => Vec::new(),
             Some(Plan { verb: Verb::Start, id, .. }) => self.undo_start(&id),
-            Some(Plan { verb: Verb::Update, id, limits, .. }) => self.settle_update(&id, limits),
+            Some(Plan { verb: Verb::Update, id, limits, .. }) => {
+                self.settle_update(&id, limits.map(|limits| *limits))
+            }
             // A removal is gone on with; what was being made is taken back.
             Some(Plan { verb: Verb::Create | Verb::Run | Verb::Remove, id, name, .. }) => {
                 self.erase(&id, name.as_deref())

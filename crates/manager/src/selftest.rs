@@ -24,7 +24,7 @@ use serde::Serialize;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 use tinyd_engine::{Engine, Error, ErrorKind, Result};
-use tinyd_runtime::load::{Order, Report};
+use tinyd_runtime::load::{Order, Report, patience};
 
 /// How far measured processor time may be from its quota, in hundredths of the quota. The kernel deals time out in
 /// slices of some milliseconds, of which the smallest quota has one.
@@ -41,8 +41,8 @@ const WINDOW: u64 = 3000;
 /// about: without the two others then, with which it shares what the machine has left.
 const ATTEMPTS: usize = 3;
 
-/// How long an answer may take beyond what was ordered.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long an answer may take beyond what was ordered, on a machine that has other work.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a test of the engine found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -169,7 +169,8 @@ fn test(
     for cell in cells.iter_mut().filter(|cell| cell.is_memory()) {
         (watch.step)(&format!("{} takes memory", cell.case.name));
         cell.order(Order::Memory)?;
-        let Some(report) = cell.answer(PATIENCE, watch.call_off)? else { return Ok(None) };
+        let patience = PATIENCE + patience(cell.case.limit);
+        let Some(report) = cell.answer(patience, watch.call_off)? else { return Ok(None) };
         judge::memory(&mut cell.case, &report);
         // What it took stays counted while it lives; the next one needs the room.
         cell.close()?;

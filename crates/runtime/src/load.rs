@@ -4,11 +4,13 @@
 //! It is `tinyd-runtime` itself, bound into the container, because nothing else is known to be there: no shell, no tool
 //! that takes a certain amount of memory. It answers each order on its standard input with a line of JSON, a [`Report`].
 //!
-//! It ends when its input does, or when no order came for [`PATIENCE`]: whoever ordered may have been killed.
+//! It ends when its input does, which is when whoever ordered is gone, or when no order came for a long time.
 
 mod counters;
 mod memory;
 mod processor;
+
+pub use memory::patience;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
@@ -22,7 +24,7 @@ pub const VERB: &str = "load";
 const FILL: &str = "fill";
 
 /// How long it waits for an order.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What can be ordered, by a line on the standard input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn pure_memory_must_reach_its_limit_and_go_no_further() {
         const LIMIT: u64 = 100 << 20;
-        let mut judged = |peak_bytes, oom_kills, got_all| {
+        let judged = |peak_bytes, oom_kills, got_all| {
             let mut case = case(LIMIT, None);
             limits(&mut case, &found(Some(LIMIT), None, 100_000));
             memory(&mut case, &Report::Memory { peak_bytes, oom_kills, got_all });

@@ -11,8 +11,6 @@ use std::time::{Duration, Instant};
 const BEYOND: u64 = 64 << 20;
 /// The smallest page there is: one byte in each makes all of it real.
 const PAGE: usize = 4096;
-/// How long taking it may take, on a machine that has other work.
-const LIMIT: Duration = Duration::from_secs(60);
 const GLANCE: Duration = Duration::from_millis(5);
 
 /// Lets a process take more than the limit, and reports what came of it.
@@ -31,23 +29,29 @@ pub(super) fn load() -> Result<Report, String> {
         .stdout(Stdio::null())
         .spawn()
         .map_err(|error| failed("start", error))?;
-    let end = Instant::now() + LIMIT;
+    let (start, patience) = (Instant::now(), patience(limit));
     let mut seen = 0;
     let status = loop {
         if let Some(status) = child.try_wait().map_err(|error| failed("wait for", error))? {
             break status;
         }
-        if Instant::now() > end {
+        if start.elapsed() > patience {
             // It may just have ended.
             let _ = child.kill();
             let _ = child.wait();
-            return Err(format!("{} bytes were not taken within {} s", limit, LIMIT.as_secs()));
+            return Err(format!("{} bytes were not taken within {} s", limit, patience.as_secs()));
         }
         seen = counters::memory_used()?.max(seen);
         std::thread::sleep(GLANCE);
     };
     let peak_bytes = counters::memory_peak()?.unwrap_or(seen);
     Ok(Report::Memory { peak_bytes, oom_kills: counters::oom_kills()?, got_all: status.success() })
+}
+
+/// How long taking so many bytes may take, on a machine that has other work.
+#[must_use]
+pub fn patience(bytes: u64) -> Duration {
+    Duration::from_secs(60 + (bytes >> 27))
 }
 
 /// Takes memory and touches all of it.
