@@ -117,7 +117,8 @@ fn of_one_that_is_killed_the_containers_end_by_themselves() {
     six(&env);
     running.signal(Signal::KILL);
     assert_eq!(running.wait().signal(), Some(9));
-    let gone = || env.containers().is_empty().then_some(());
+    let trash = || fs::read_dir(env.root().join("trash")).unwrap().count();
+    let gone = || (env.containers().is_empty() && trash() == 0).then_some(());
     assert!(eventually(Duration::from_secs(60), gone).is_some(), "left: {:?}", env.containers());
     env.assert_clean();
 }
