@@ -1,6 +1,5 @@
 //! The options that `run` and `create` share, and how they become a [`ContainerSpec`].
 
-mod disks;
 pub(crate) mod env;
 mod limits;
 mod network;
@@ -158,8 +157,7 @@ mod tests {
     use crate::testing::Bench;
     use std::path::PathBuf;
     use tinyd_engine::{
-        BindMount, ContainerSpec, DiskRates, NetworkMode, Resources, Security, TmpfsMount, Ulimit,
-        UserNamespace,
+        BindMount, ContainerSpec, NetworkMode, Resources, Security, TmpfsMount, Ulimit, UserNamespace,
     };
 
     fn spec(line: &str) -> ContainerSpec {
@@ -174,7 +172,7 @@ mod tests {
         let spec = spec(
             "--name c1 --hostname h -e A=1 -e A=2 -w /w -u 1:2 --entrypoint /e --rm --read-only --cpu 10000 --mem 500m \
              -cpushare 512 -cpuset 0-1 --cpuset-mems 0 --memory-swap -1 --memory-reservation 100m --pids-limit -1 --userns host --tmpfs /t:size=1m --shm-size 1m --ulimit core=0 --sysctl kernel.shmmax=1 -l a=b \
-             --device-read-bps /dev/sda:10m --security-opt no-new-privileges --stop-signal INT --stop-timeout 3 -v /a:/b -v /c:/d:ro --net host -it host sh -c x",
+             --security-opt no-new-privileges --stop-signal INT --stop-timeout 3 -v /a:/b -v /c:/d:ro --net host -it host sh -c x",
         );
         let expected = ContainerSpec {
             image: "host".into(),
@@ -199,11 +197,6 @@ mod tests {
                 memory_swap: Some(-1),
                 memory_reservation: Some(100 << 20),
                 pids: Some(-1),
-                disks: vec![DiskRates {
-                    path: "/dev/sda".into(),
-                    read_bps: Some(10 << 20),
-                    ..DiskRates::default()
-                }],
             },
             binds: vec![
                 BindMount { source: PathBuf::from("/a"), target: PathBuf::from("/b"), read_only: false },

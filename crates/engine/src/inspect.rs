@@ -123,16 +123,6 @@ pub struct HostConfig {
     pub memory_reservation: u64,
     /// Processes and threads, -1 without a limit.
     pub pids_limit: i64,
-    /// Bytes read a second from disks.
-    pub blkio_device_read_bps: Vec<DiskRate>,
-    /// Bytes written a second to disks.
-    pub blkio_device_write_bps: Vec<DiskRate>,
-    /// Reads a second from disks.
-    #[serde(rename = "BlkioDeviceReadIOps")]
-    pub blkio_device_read_iops: Vec<DiskRate>,
-    /// Writes a second to disks.
-    #[serde(rename = "BlkioDeviceWriteIOps")]
-    pub blkio_device_write_iops: Vec<DiskRate>,
     /// Limits of its processes.
     pub ulimits: Vec<UlimitConfig>,
     /// Kernel settings.
@@ -153,16 +143,6 @@ pub struct HostConfig {
     pub masked_paths: Vec<String>,
     /// Paths that cannot be written.
     pub readonly_paths: Vec<String>,
-}
-
-/// A rate on a disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct DiskRate {
-    /// The disk's block device.
-    pub path: String,
-    /// Bytes or operations a second; 0 is no limit.
-    pub rate: u64,
 }
 
 /// A limit of a process; -1 is no limit.

@@ -45,15 +45,15 @@ pub use error::{Error, ErrorKind, Result};
 pub use exec::ExecSpec;
 pub use info::{Plugins, StorageDriver, SystemInfo};
 pub use inspect::{
-    ContainerConfig, ContainerInspect, ContainerState, DiskRate, GraphDriver, HostConfig, MountPoint,
-    NetworkSettings, UlimitConfig,
+    ContainerConfig, ContainerInspect, ContainerState, GraphDriver, HostConfig, MountPoint, NetworkSettings,
+    UlimitConfig,
 };
 pub use list::{ContainerSummary, ListRequest};
 pub use logs::{LogEntry, LogSource, Logs, LogsRequest};
 pub use session::{Input, Output, Session, Waiter};
 pub use spec::{
-    BindMount, ContainerSpec, DiskRates, NetworkMode, Resources, SeccompProfile, Security, TmpfsMount,
-    Ulimit, UserNamespace,
+    BindMount, ContainerSpec, NetworkMode, Resources, SeccompProfile, Security, TmpfsMount, Ulimit,
+    UserNamespace,
 };
 pub use stats::ContainerStats;
 pub use version::VersionInfo;

@@ -1,9 +1,7 @@
 //! What a container should be.
 
-mod disks;
 mod security;
 
-pub use disks::DiskRates;
 pub use security::{SeccompProfile, Security, TmpfsMount, Ulimit};
 
 use serde::{Deserialize, Serialize};
@@ -103,9 +101,6 @@ pub struct Resources {
     pub memory_reservation: Option<u64>,
     /// Number of processes and threads; `None` is the engine's default of 2,048, `Some(-1)` no limit.
     pub pids: Option<i64>,
-    /// Rates on the host's disks, one entry for each.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub disks: Vec<DiskRates>,
 }
 
 impl Resources {
@@ -122,7 +117,6 @@ impl Resources {
             memory_swap: others.memory_swap.or(self.memory_swap),
             memory_reservation: others.memory_reservation.or(self.memory_reservation),
             pids: others.pids.or(self.pids),
-            disks: DiskRates::merged(self.disks, &others.disks),
         }
     }
 }

@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::ids;
 use crate::process::until;
 use std::time::Duration;
-use tinyd_cgroup::{Cgroup, CgroupPath, CpuLimits, IoDeviceLimit, IoLimits, Limits, MemoryLimits};
-use tinyd_engine::{DiskRates, Resources};
+use tinyd_cgroup::{Cgroup, CgroupPath, CpuLimits, Limits, MemoryLimits};
+use tinyd_engine::Resources;
 
 /// The group that holds all containers' groups, relative to each hierarchy's root.
 pub(crate) const PARENT: &str = "tinyd";
@@ -113,26 +113,8 @@ fn limits(resources: &Resources) -> Limits {
             Some(most) => Some(most),
             None => Some(DEFAULT_PIDS),
         },
-        io: IoLimits { weight: None, devices: resources.disks.iter().filter_map(disk).collect() },
         ..Default::default()
     }
-}
-
-/// The rates of a disk that is known by its number.
-fn disk(disk: &DiskRates) -> Option<IoDeviceLimit> {
-    let (major, minor) = disk.number?;
-    // 0 is no limit, and so is what the kernel's type does not hold.
-    let rate =
-        |rate: Option<u64>| rate.map(|rate| i64::try_from(rate).ok().filter(|rate| *rate > 0).unwrap_or(-1));
-    Some(IoDeviceLimit {
-        major,
-        minor,
-        weight: None,
-        read_bps: rate(disk.read_bps),
-        write_bps: rate(disk.write_bps),
-        read_iops: rate(disk.read_iops),
-        write_iops: rate(disk.write_iops),
-    })
 }
 
 /// What is written to the group of a container that runs: the limits that are changed, the others as they are.

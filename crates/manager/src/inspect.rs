@@ -12,8 +12,8 @@ use oci_spec::runtime::Spec;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tinyd_engine::{
-    ContainerConfig, ContainerInspect, ContainerSpec, ContainerState, DiskRate, DiskRates, GraphDriver,
-    HostConfig, MountPoint, NetworkSettings, SeccompProfile, Security, Ulimit, UlimitConfig, UserNamespace,
+    ContainerConfig, ContainerInspect, ContainerState, GraphDriver, HostConfig, MountPoint, NetworkSettings,
+    SeccompProfile, Security, Ulimit, UlimitConfig, UserNamespace,
 };
 use tinyd_net::Namespace;
 use tinyd_runtime::state::load;
@@ -154,10 +154,6 @@ fn host_config(record: &Record, bundle: &Spec) -> HostConfig {
         memory_swap: spec.resources.memory_swap.unwrap_or(0),
         memory_reservation: spec.resources.memory_reservation.unwrap_or(0),
         pids_limit: spec.resources.pids.unwrap_or(cgroups::DEFAULT_PIDS),
-        blkio_device_read_bps: rates(spec, |disk| disk.read_bps),
-        blkio_device_write_bps: rates(spec, |disk| disk.write_bps),
-        blkio_device_read_iops: rates(spec, |disk| disk.read_iops),
-        blkio_device_write_iops: rates(spec, |disk| disk.write_iops),
         ulimits: spec.ulimits.iter().map(ulimit).collect(),
         sysctls: spec.sysctls.clone(),
         shm_size: spec.shm_size.unwrap_or(DEFAULT_SHM),
@@ -176,12 +172,6 @@ fn host_config(record: &Record, bundle: &Spec) -> HostConfig {
         masked_paths: linux.and_then(|linux| linux.masked_paths().clone()).unwrap_or_default(),
         readonly_paths: linux.and_then(|linux| linux.readonly_paths().clone()).unwrap_or_default(),
     }
-}
-
-fn rates(spec: &ContainerSpec, which: impl Fn(&DiskRates) -> Option<u64>) -> Vec<DiskRate> {
-    let rate =
-        |disk: &DiskRates| Some(DiskRate { path: disk.path.display().to_string(), rate: which(disk)? });
-    spec.resources.disks.iter().filter_map(rate).collect()
 }
 
 fn ulimit(limit: &Ulimit) -> UlimitConfig {

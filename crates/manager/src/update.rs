@@ -23,13 +23,11 @@ impl Core {
         if *wanted == Resources::default() {
             return Err(Error::invalid("update", "", "names no limit to change"));
         }
-        let mut wanted = wanted.clone();
-        validate::resolve_disks(&mut wanted)?;
         let id = self.resolve(word)?;
         let lock = self.guard(&id)?;
         let record = self.known(&id, word)?;
         let mut changed = record.clone();
-        changed.spec.resources = record.spec.resources.clone().with(&wanted);
+        changed.spec.resources = record.spec.resources.clone().with(wanted);
         validate::resources(&changed.spec.resources)?;
         self.check_limits(&mut changed.spec.resources)?;
         let runs = match self.life(&record, Some(&lock))? {
@@ -38,7 +36,7 @@ impl Core {
             Life::Gone(_) => return Err(self.no_such(word)),
         };
         let intent = Intent::begin_update(&self.store, &record)?;
-        let changes = cgroups::changes(&wanted, &changed.spec.resources);
+        let changes = cgroups::changes(wanted, &changed.spec.resources);
         let done = self.keep(&changed).and_then(|()| match runs {
             true => self.apply(&record, &changes),
             false => Ok(()),

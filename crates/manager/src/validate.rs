@@ -1,11 +1,9 @@
 //! The rules of a request, all of them checked before its first effect.
 
 mod binds;
-mod disks;
 mod options;
 mod user;
 
-pub(crate) use disks::resolve as resolve_disks;
 pub(crate) use options::{profile, sysctls};
 pub(crate) use user::User;
 
@@ -41,7 +39,6 @@ pub(crate) fn spec(spec: &ContainerSpec) -> Result<ContainerSpec> {
     resources(&spec.resources)?;
     options::check(spec)?;
     let mut normal = spec.clone();
-    disks::resolve(&mut normal.resources)?;
     normal.binds = spec.binds.iter().map(binds::normal).collect::<Result<Vec<BindMount>>>()?;
     for mount in &mut normal.tmpfs {
         mount.target = binds::target(&mount.target)?;

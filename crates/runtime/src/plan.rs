@@ -1,7 +1,6 @@
 //! What the child will do, worked out before it exists: between clone and exec nothing is allocated, so every string,
 //! pointer and filter is made here, by the parent, from the bundle's `config.json`.
 
-mod block_io;
 mod build;
 mod cstrings;
 mod mounts;

@@ -1,6 +1,5 @@
 //! The limits that `run`, `create` and `update` share.
 
-use super::disks::DiskOptions;
 use super::limits;
 use tinyd_engine::Resources;
 
@@ -34,8 +33,6 @@ pub(crate) struct ResourceOptions {
     /// Most processes and threads; -1 for no limit. 2048 by default
     #[arg(long, value_name = "N", value_parser = limits::pids, allow_negative_numbers = true)]
     pids_limit: Option<i64>,
-    #[command(flatten)]
-    disks: DiskOptions,
 }
 
 impl ResourceOptions {
@@ -51,7 +48,6 @@ impl ResourceOptions {
             memory_swap: self.memory_swap,
             memory_reservation: self.memory_reservation,
             pids: self.pids_limit,
-            disks: self.disks.into_rates(),
         }
     }
 }

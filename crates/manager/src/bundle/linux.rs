@@ -6,12 +6,11 @@ use crate::error::{Error, Result};
 use crate::store::Record;
 use crate::validate;
 use oci_spec::runtime::{
-    Linux, LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxNamespace, LinuxNamespaceType, LinuxPids,
-    LinuxResources, LinuxSeccomp, LinuxThrottleDeviceBuilder,
+    Linux, LinuxCpu, LinuxMemory, LinuxNamespace, LinuxNamespaceType, LinuxPids, LinuxResources, LinuxSeccomp,
 };
 use std::collections::HashMap;
 use std::path::PathBuf;
-use tinyd_engine::{DiskRates, Resources, SeccompProfile};
+use tinyd_engine::{Resources, SeccompProfile};
 use tinyd_net::Namespace;
 
 pub(super) fn linux(record: &Record, host: &Host) -> Result<Linux> {
@@ -77,31 +76,12 @@ pub(super) fn resources(wanted: &Resources) -> LinuxResources {
         }
         resources.set_cpu(Some(cpu));
     }
-    resources.set_block_io(block_io(&wanted.disks));
     if wanted.pids != Some(-1) {
         let mut pids = LinuxPids::default();
         pids.set_limit(wanted.pids.unwrap_or(cgroups::DEFAULT_PIDS));
         resources.set_pids(Some(pids));
     }
     resources
-}
-
-/// Rates on disks; `None` without any.
-fn block_io(disks: &[DiskRates]) -> Option<LinuxBlockIo> {
-    let list = |which: fn(&DiskRates) -> Option<u64>| {
-        let one = |disk: &DiskRates| {
-            let ((major, minor), rate) = disk.number.zip(which(disk))?;
-            // A builder without rules of its own cannot fail.
-            LinuxThrottleDeviceBuilder::default().major(major).minor(minor).rate(rate).build().ok()
-        };
-        Some(disks.iter().filter_map(one).collect::<Vec<_>>()).filter(|all| !all.is_empty())
-    };
-    let mut all = LinuxBlockIo::default();
-    all.set_throttle_read_bps_device(list(|disk| disk.read_bps));
-    all.set_throttle_write_bps_device(list(|disk| disk.write_bps));
-    all.set_throttle_read_iops_device(list(|disk| disk.read_iops));
-    all.set_throttle_write_iops_device(list(|disk| disk.write_iops));
-    Some(all).filter(|all| *all != LinuxBlockIo::default())
 }
 
 /// The profile, taken over exactly as it is written: it has the shape of the OCI specification itself.

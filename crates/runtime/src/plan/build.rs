@@ -164,10 +164,8 @@ fn limits(resources: &LinuxResources) -> Result<Limits, Failure> {
     if let Some(pids) = resources.pids() {
         limits.pids_max = Some(pids.limit());
     }
-    if let Some(block_io) = resources.block_io() {
-        limits.io = super::block_io::limits(block_io)?;
-    }
     let present = [
+        ("blockIO", resources.block_io().is_some()),
         ("hugepageLimits", resources.hugepage_limits().as_ref().is_some_and(|all| !all.is_empty())),
         ("network", resources.network().is_some()),
         ("rdma", resources.rdma().is_some()),
