@@ -91,7 +91,7 @@ pub(crate) fn run(words: &[&str]) -> Result<bool> {
     let words = format!("tinyd.cgroup={}", options.cgroup.word());
     let parts = Parts { disks: [&system, &disk], share: &share, words: &words };
     let watched = watch(boot.start(accelerator, &parts)?, accelerator, &share, &tests)?;
-    println!("\n{} passed, {} failed", watched.tally.passed, watched.tally.failed);
+    print!("\n{}", report::summary(watched.tally, &watched.bad));
     Ok(watched.is_fine())
 }
 
@@ -157,6 +157,8 @@ struct Watched {
     status: Option<String>,
     skipped: bool,
     missing: usize,
+    /// The tests that did not pass, and how they ended.
+    bad: Vec<(Outcome, String)>,
 }
 
 impl Watched {
@@ -169,7 +171,14 @@ impl Watched {
 /// Shows results as they come, until the guest is off or nothing has come for too long.
 fn watch(mut machine: Machine, accelerator: Accelerator, share: &Path, tests: &[Test]) -> Result<Watched> {
     let start = Instant::now();
-    let mut watched = Watched { tally: Tally::default(), status: None, skipped: false, missing: tests.len() };
+    let mut watched = Watched {
+        tally: Tally::default(),
+        status: None,
+        skipped: false,
+        missing: tests.len(),
+        bad: Vec::new(),
+    };
+    let mut known = vec![false; tests.len()];
     let (mut booted, mut seen, mut deadline, mut late) = (None, 0, start + BOOT, "the boot");
     loop {
         // Asked before the files are read: what it wrote last is there when it is off.
@@ -189,9 +198,11 @@ fn watch(mut machine: Machine, accelerator: Accelerator, share: &Path, tests: &[
             match line.outcome {
                 Outcome::Passed => watched.tally.passed += 1,
                 Outcome::Skipped => watched.skipped = true,
-                Outcome::Failed | Outcome::TimedOut => watched.tally.failed += 1,
+                Outcome::Failed | Outcome::TimedOut | Outcome::Missing => watched.tally.failed += 1,
             }
+            known[line.number] = true;
             if line.outcome != Outcome::Passed {
+                watched.bad.push((line.outcome, test.full()));
                 show_output(&share.join(guest::OUTPUT).join(line.number.to_string()));
             }
             deadline = Instant::now() + guest::LIMIT + POWER_OFF;
@@ -219,6 +230,8 @@ fn watch(mut machine: Machine, accelerator: Accelerator, share: &Path, tests: &[
             watched.missing
         );
         watched.tally.failed += u64::try_from(watched.missing).unwrap_or(u64::MAX);
+        let silent = tests.iter().zip(known).filter(|(_, known)| !known);
+        watched.bad.extend(silent.map(|(test, _)| (Outcome::Missing, test.full())));
         let errors = machine.errors();
         let lines: Vec<_> = console.lines().chain(errors.lines()).collect();
         for line in &lines[lines.len().saturating_sub(TAIL)..] {

@@ -5,6 +5,7 @@
 
 mod devices;
 mod events;
+mod hugetlb;
 mod io;
 mod kill;
 mod life;
@@ -58,6 +59,7 @@ pub fn conformance(make: &dyn Fn() -> Box<dyn CgroupDriver>) {
         devices::groups_below_obey,
         devices::exceptions_are_kept_or_refused,
         io::rates_are_held_and_counted,
+        hugetlb::pages_are_held,
         nested::memory_of_the_parent_holds,
         nested::pids_and_cpus_of_the_parent_hold,
         nested::killed_and_removed_as_one,

@@ -10,6 +10,7 @@ mod pause;
 mod ps;
 mod rm;
 mod run;
+mod selftest;
 mod start;
 mod stats;
 mod stop;
@@ -138,6 +139,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
     Entry::of::<mount::Mount>(),
     Entry::of::<umount::Unmount>(),
     Entry::of::<system::System>(),
+    Entry::of::<selftest::Test>(),
     Entry::of::<version::Version>(),
 ];
 
@@ -161,6 +163,14 @@ pub(crate) fn root() -> Command {
         .arg(place("root", "TINYD_ROOT", " [default: /var/lib/tinyd]", "Where containers are kept"))
         .arg(place("run-root", "TINYD_RUN_ROOT", " [default: /run/tinyd]", "Where their run-time state is"))
         .arg(place("runtime", "TINYD_RUNTIME", "", "The program that starts them, tinyd-runtime"))
+        .arg(
+            clap::Arg::new("max-containers")
+                .long("max-containers")
+                .value_name("N")
+                .value_parser(clap::value_parser!(i64))
+                .allow_negative_numbers(true)
+                .help("How many containers there may be [$TINYD_MAX_CONTAINERS] [default: 24576]"),
+        )
         .subcommands(ENTRIES.iter().map(|entry| entry.command().visible_aliases(entry.aliases.to_vec())))
 }
 

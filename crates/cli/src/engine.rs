@@ -1,11 +1,34 @@
 //! The only place that names a concrete engine.
 
 use crate::globals::Globals;
-use tinyd_engine::Engine;
+use tinyd_engine::{Engine, Error, ErrorKind};
 use tinyd_manager::LocalEngine;
 
 /// Opens the engine that runs containers in this process.
 pub(crate) fn open(globals: &Globals) -> tinyd_engine::Result<Box<dyn Engine>> {
+    let most = globals.max_containers.as_deref().map(places).transpose()?.flatten();
     let wanted = LocalEngine::builder().root(&globals.root).run_root(&globals.run_root);
-    Ok(Box::new(wanted.runtime(globals.runtime.clone()).open()?))
+    Ok(Box::new(wanted.runtime(globals.runtime.clone()).max_containers(most).open()?))
+}
+
+/// How many containers there may be; what is not above zero is the engine's default.
+fn places(text: &str) -> tinyd_engine::Result<Option<u32>> {
+    let number = text.trim().parse::<i64>().map_err(|_| {
+        Error::new(ErrorKind::InvalidInput, format!("the number of containers {text:?} is no whole number"))
+            .with_hint("it is what --max-containers or TINYD_MAX_CONTAINERS says")
+    })?;
+    Ok(u32::try_from(number.min(u32::MAX.into())).ok().filter(|most| *most > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_is_none_is_the_default() {
+        for (text, most) in [("2", Some(2)), ("0", None), ("-1", None), ("99999999999", Some(u32::MAX))] {
+            assert_eq!(places(text), Ok(most), "{text}");
+        }
+        assert!(places("many").is_err_and(|error| error.to_string().contains("many")));
+    }
 }

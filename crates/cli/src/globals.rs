@@ -12,6 +12,8 @@ pub(crate) struct Globals {
     pub(crate) run_root: PathBuf,
     /// The program that starts containers; the engine looks for it when there is none.
     pub(crate) runtime: Option<PathBuf>,
+    /// How many containers there may be, as it was written; the engine's default when nothing was.
+    pub(crate) max_containers: Option<String>,
 }
 
 /// The command line, taken apart at the verb.
@@ -28,6 +30,7 @@ pub(crate) fn split(arguments: &[String], variable: &dyn Fn(&str) -> Option<Path
     let mut root = None;
     let mut run_root = None;
     let mut runtime = None;
+    let mut most = None;
     let mut rest = arguments.iter();
     while let Some(word) = rest.next() {
         if !word.starts_with('-') {
@@ -35,6 +38,7 @@ pub(crate) fn split(arguments: &[String], variable: &dyn Fn(&str) -> Option<Path
                 root: place(root, variable("TINYD_ROOT"), "/var/lib/tinyd"),
                 run_root: place(run_root, variable("TINYD_RUN_ROOT"), "/run/tinyd"),
                 runtime: runtime.or_else(|| variable("TINYD_RUNTIME")),
+                max_containers: most.or_else(|| written(variable("TINYD_MAX_CONTAINERS"))),
             };
             return Split::Verb(globals, word.clone(), rest.cloned().collect());
         }
@@ -42,6 +46,13 @@ pub(crate) fn split(arguments: &[String], variable: &dyn Fn(&str) -> Option<Path
             Some((name, value)) => (name, Some(value)),
             None => (word.as_str(), None),
         };
+        if name == "--max-containers" {
+            match inline.or_else(|| rest.next().map(String::as_str)) {
+                Some(value) if value.parse::<i64>().is_ok() => most = Some(value.to_owned()),
+                _ => return Split::Unclear,
+            }
+            continue;
+        }
         let slot = match name {
             "--root" => &mut root,
             "--run-root" => &mut run_root,
@@ -55,6 +66,11 @@ pub(crate) fn split(arguments: &[String], variable: &dyn Fn(&str) -> Option<Path
         }
     }
     Split::Unclear
+}
+
+/// A variable's text, where it has one.
+fn written(variable: Option<PathBuf>) -> Option<String> {
+    variable.map(|text| text.to_string_lossy().into_owned()).filter(|text| !text.is_empty())
 }
 
 /// The option, else the variable, else the default; absolute, because an engine may live elsewhere.
@@ -106,8 +122,27 @@ mod tests {
     }
 
     #[test]
+    fn the_number_of_containers_is_an_option_or_a_variable() {
+        let environment = |name: &str| (name == "TINYD_MAX_CONTAINERS").then(|| "7".into());
+        for (line, most) in [("--max-containers -1 ps", "-1"), ("--max-containers=3 ps", "3"), ("ps", "7")] {
+            let Split::Verb(globals, ..) = split(&words(line), &environment) else { panic!("no verb") };
+            assert_eq!(globals.max_containers.as_deref(), Some(most), "{line}");
+        }
+    }
+
+    #[test]
     fn what_is_unclear_is_left_to_the_parser() {
-        for line in ["", "--root", "--root=", "--help", "-V", "--nonsense ps", "--root /a"] {
+        for line in [
+            "--max-containers x ps",
+            "--max-containers",
+            "",
+            "--root",
+            "--root=",
+            "--help",
+            "-V",
+            "--nonsense ps",
+            "--root /a",
+        ] {
             assert_eq!(split(&words(line), &nothing), Split::Unclear, "{line:?}");
         }
     }

@@ -17,6 +17,7 @@ mod format;
 #[doc(hidden)]
 pub mod fuzzing;
 mod globals;
+mod interrupt;
 mod opts;
 #[cfg(test)]
 mod testing;

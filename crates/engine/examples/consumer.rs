@@ -135,6 +135,10 @@ impl Engine for Notes {
         unsupported("check")
     }
 
+    fn cleanup(&self, _: Option<Duration>) -> Result<Vec<String>> {
+        unsupported("cleanup")
+    }
+
     fn info(&self) -> Result<SystemInfo> {
         unsupported("info")
     }

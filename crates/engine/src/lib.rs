@@ -132,6 +132,12 @@ pub trait Engine: Send + Sync {
     /// Looks for whatever has no owner (mounts, cgroups, folders, leases), and puts it right when `repair` is set.
     fn check(&self, repair: bool) -> Result<CheckReport>;
 
+    /// Stops all containers, each asked to end and killed when it has not by `grace` (`None`: its own time, or ten seconds),
+    /// and gives back what they hold of the machine: processes, control groups, mounted roots. They stay, and can be started
+    /// again. Done twice, the second time does nothing. Returns the ids of those that were stopped; on a failure everything
+    /// else was done all the same.
+    fn cleanup(&self, grace: Option<std::time::Duration>) -> Result<Vec<String>>;
+
     /// What the engine has, what it stands on, and what it does without on this host.
     fn info(&self) -> Result<SystemInfo>;
 

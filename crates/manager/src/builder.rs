@@ -50,6 +50,14 @@ impl EngineBuilder {
         self
     }
 
+    /// How many containers there may be at once, in any state; `None` is 24,576, as many as there are ranges of user ids to
+    /// lease.
+    #[must_use]
+    pub fn max_containers(mut self, most: impl Into<Option<u32>>) -> Self {
+        self.config.max_containers = most.into();
+        self
+    }
+
     /// Parts of the caller's own.
     #[must_use]
     pub fn parts(mut self, parts: Parts) -> Self {
@@ -78,7 +86,10 @@ mod tests {
         assert_eq!(LocalEngine::builder().config, EngineConfig::default());
         let config = LocalEngine::builder().within("/srv").runtime(PathBuf::from("/bin/rt")).config;
         let [root, run_root] = ["/srv/lib", "/srv/run"].map(PathBuf::from);
-        assert_eq!(config, EngineConfig { root, run_root, runtime: Some(PathBuf::from("/bin/rt")) });
+        assert_eq!(
+            config,
+            EngineConfig { root, run_root, runtime: Some(PathBuf::from("/bin/rt")), max_containers: None }
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Where an engine keeps its state.
+//! Where an engine keeps its state, and how much of it there may be.
 
 use std::path::PathBuf;
 
@@ -12,11 +12,19 @@ pub(crate) struct EngineConfig {
     pub run_root: PathBuf,
     /// `tinyd-runtime`; `None` looks beside this program and in `../libexec/tinyd`.
     pub runtime: Option<PathBuf>,
+    /// How many containers there may be at once, in any state. `None` and 0 are the default: 24,576, as many as there are
+    /// ranges of user ids to lease.
+    pub max_containers: Option<u32>,
 }
 
 impl Default for EngineConfig {
     /// `/var/lib/tinyd`, `/run/tinyd`, and the runtime beside this program.
     fn default() -> Self {
-        Self { root: PathBuf::from("/var/lib/tinyd"), run_root: PathBuf::from("/run/tinyd"), runtime: None }
+        Self {
+            root: PathBuf::from("/var/lib/tinyd"),
+            run_root: PathBuf::from("/run/tinyd"),
+            runtime: None,
+            max_containers: None,
+        }
     }
 }

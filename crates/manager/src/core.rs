@@ -1,11 +1,12 @@
 //! What all verbs share.
 
+use crate::config::EngineConfig;
 use crate::error::{Error, Result};
 use crate::image::{Image, ImageSource};
 use crate::launcher::Launcher;
 use crate::parts::Parts;
 use crate::store::Store;
-use crate::{locate, wiring};
+use crate::{locate, places, wiring};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use tinyd_cgroup::CgroupDriver;
@@ -19,16 +20,21 @@ pub(crate) struct Core {
     pub networks: Vec<Box<dyn NetworkDriver>>,
     pub volumes: Vec<Box<dyn VolumeDriver>>,
     images: Vec<Box<dyn ImageSource>>,
+    /// How many containers there may be.
+    pub max_containers: u32,
     runtime: Option<PathBuf>,
     cgroups: OnceLock<Box<dyn CgroupDriver>>,
     boot_id: OnceLock<String>,
 }
 
 impl Core {
-    pub(crate) fn new(store: Store, runtime: Option<PathBuf>, parts: Parts) -> Self {
+    pub(crate) fn new(store: Store, config: EngineConfig, parts: Parts) -> Self {
         let Parts { launcher, images, networks, volumes, cgroups } = parts;
+        let EngineConfig { runtime, max_containers, .. } = config;
+        let max_containers = max_containers.filter(|most| *most > 0).unwrap_or(places::DEFAULT);
         let cgroups = cgroups.map_or_else(OnceLock::new, OnceLock::from);
-        Self { store, launcher, networks, volumes, images, runtime, cgroups, boot_id: OnceLock::new() }
+        let boot_id = OnceLock::new();
+        Self { store, launcher, networks, volumes, images, max_containers, runtime, cgroups, boot_id }
     }
 
     /// `tinyd-runtime`.

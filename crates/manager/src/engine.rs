@@ -37,7 +37,7 @@ impl LocalEngine {
             return Err(Error::NotRoot.into());
         }
         let store = Store::open(&config)?;
-        let core = Core::new(store, config.runtime, parts);
+        let core = Core::new(store, config, parts);
         core.recover()?;
         Ok(Self { core: Arc::new(core) })
     }
@@ -114,6 +114,10 @@ impl Engine for LocalEngine {
 
     fn check(&self, repair: bool) -> Result<CheckReport> {
         self.core.check(repair).map_err(Error::into)
+    }
+
+    fn cleanup(&self, grace: Option<Duration>) -> Result<Vec<String>> {
+        self.core.cleanup(grace).map_err(Error::into)
     }
 
     fn info(&self) -> Result<SystemInfo> {

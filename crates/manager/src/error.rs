@@ -104,6 +104,12 @@ pub enum Error {
         /// Its name.
         name: &'static str,
     },
+    /// There are as many containers as there may be.
+    #[error("the limit of {most} containers is reached")]
+    TooMany {
+        /// How many there may be.
+        most: u32,
+    },
     /// All ranges of ids for user namespaces are leased.
     #[error("all {slots} ranges of user ids are leased")]
     NoIdsLeft {
@@ -290,7 +296,7 @@ impl Error {
                 ErrorKind::NotFound
             }
             Self::Ambiguous { .. } => ErrorKind::Ambiguous,
-            Self::NameTaken { .. } => ErrorKind::Conflict,
+            Self::NameTaken { .. } | Self::TooMany { .. } => ErrorKind::Conflict,
             Self::WrongState { .. } | Self::Busy { .. } => ErrorKind::WrongState,
             Self::NoRuntime { .. } | Self::NoVolumeDriver { .. } => ErrorKind::Unsupported,
             Self::Network { source } => match source {
@@ -336,6 +342,9 @@ impl Error {
                 Some(full(path))
             }
             Self::Remove { others, first, .. } if others.is_empty() => first.hint(),
+            Self::TooMany { .. } => {
+                Some("remove containers that are not needed, or raise --max-containers".to_owned())
+            }
             Self::NoIdsLeft { .. } => {
                 Some("remove containers that are not needed, or use --userns host".to_owned())
             }

@@ -15,7 +15,7 @@ const FIRST: u32 = 0x1000_0000;
 pub(crate) const RANGE: u32 = 65_536;
 
 /// How many leases there can be; the last one ends below 2^31.
-const SLOTS: u32 = 24_576;
+pub(crate) const SLOTS: u32 = 24_576;
 
 /// A new container's id.
 pub(crate) fn new_id() -> Result<String> {

@@ -9,7 +9,7 @@ use crate::ids;
 use crate::lock::try_lock;
 use crate::process::until;
 use crate::spare;
-use crate::store::{Store, unlink};
+use crate::store::{Record, Store, unlink};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ use std::io::Read as _;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
+use tinyd_engine::Resources;
 
 /// What is done, which says how it is put right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,8 @@ pub(crate) enum Verb {
     Start,
     /// A container is removed: the rest of it goes.
     Remove,
+    /// A container gets other limits: its records and the kernel come to say the same.
+    Update,
 }
 
 /// The content of an intent.
@@ -44,6 +47,9 @@ pub(crate) struct Plan {
     pub name: Option<String>,
     /// The engine's folder: intents are in the run-time tree, what they are about is not.
     pub root: PathBuf,
+    /// The limits before an update.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Box<Resources>>,
 }
 
 /// An intent that this process holds.
@@ -55,15 +61,25 @@ pub(crate) struct Intent {
 impl Intent {
     /// Records what is about to be done.
     pub(crate) fn begin(store: &Store, verb: Verb, id: &str, name: Option<&str>) -> Result<Self> {
-        let plan =
-            Plan { verb, id: id.to_owned(), name: name.map(str::to_owned), root: store.root().to_owned() };
+        let (id, name, root) = (id.to_owned(), name.map(str::to_owned), store.root().to_owned());
+        Self::record(store, &Plan { verb, id, name, root, limits: None })
+    }
+
+    /// As [`begin`](Self::begin), for a container that gets others than these limits.
+    pub(crate) fn begin_update(store: &Store, record: &Record) -> Result<Self> {
+        let (id, name, root) = (record.id.clone(), record.spec.name.clone(), store.root().to_owned());
+        let limits = Some(Box::new(record.spec.resources.clone()));
+        Self::record(store, &Plan { verb: Verb::Update, id, name, root, limits })
+    }
+
+    fn record(store: &Store, plan: &Plan) -> Result<Self> {
+        let id = &plan.id;
         let path = store.intent(id);
-        let json =
-            serde_json::to_vec(&plan).map_err(|source| Error::Record { path: path.clone(), source })?;
+        let json = serde_json::to_vec(plan).map_err(|source| Error::Record { path: path.clone(), source })?;
         match Self::make(id, path.clone(), &json) {
             // What makes room must not need any.
             Err(Error::File { source, .. })
-                if verb == Verb::Remove
+                if plan.verb == Verb::Remove
                     && source.kind() == std::io::ErrorKind::StorageFull
                     && json.len() <= spare::SIZE =>
             {

@@ -4,9 +4,9 @@ use crate::bundle::{self, etc};
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::intent::{Intent, Verb};
-use crate::store::{Contents, Record, make_container};
+use crate::store::{Contents, Record, fill};
 use crate::validate::{self, User};
-use crate::{ids, names, time, userns};
+use crate::{ids, names, places, time, userns};
 use tinyd_engine::{ContainerSpec, UserNamespace};
 use tinyd_net::Namespace;
 use tinyd_ns::caps::Capability;
@@ -76,7 +76,8 @@ impl Core {
             spec,
             id,
         };
-        let intent = Intent::begin(&self.store, verb, &record.id, record.spec.name.as_deref())?;
+        let name = record.spec.name.as_deref();
+        let intent = places::take(&self.store, self.max_containers, verb, &record.id, name)?;
         let mut prepared = Prepared { record, notes, intent, volumes: Vec::new() };
         match self.make(&mut prepared, &host) {
             Ok(()) => Ok(prepared),
@@ -122,7 +123,7 @@ impl Core {
             resolv_conf: &resolv_conf,
             trees: record.rootfs.overlays.len() - 1,
         };
-        make_container(&self.store, &record.id, &contents)
+        fill(&self.store, &record.id, &contents)
     }
 
     fn rootfs(&self, id: &str, image: crate::image::Image) -> Vec<OverlayMount> {

@@ -78,6 +78,9 @@ impl Core {
             Some(plan) if plan.root != self.store.root() => return Vec::new(),
             Some(plan) if !ids::is_id(&plan.id) => Vec::new(),
             Some(Plan { verb: Verb::Start, id, .. }) => self.undo_start(&id),
+            Some(Plan { verb: Verb::Update, id, limits, .. }) => {
+                self.settle_update(&id, limits.map(|limits| *limits))
+            }
             // A removal is gone on with; what was being made is taken back.
             Some(Plan { verb: Verb::Create | Verb::Run | Verb::Remove, id, name, .. }) => {
                 self.erase(&id, name.as_deref())
@@ -201,7 +204,8 @@ mod tests {
             return;
         }
         let (place, core) = testing::core(FakeLauncher::succeeding());
-        let plan = Plan { verb: Verb::Run, id: "1".repeat(32), name: None, root: place.path().join("other") };
+        let root = place.path().join("other");
+        let plan = Plan { verb: Verb::Run, id: "1".repeat(32), name: None, root, limits: None };
         fs::write(core.store.intent(&plan.id), serde_json::to_vec(&plan).unwrap()).unwrap();
         core.recover().unwrap();
         assert!(core.store.intent(&plan.id).exists());

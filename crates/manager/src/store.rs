@@ -13,7 +13,7 @@
 mod folder;
 mod record;
 
-pub(crate) use folder::{Contents, let_pass, make_container};
+pub(crate) use folder::{Contents, fill, let_pass, make_empty};
 pub(crate) use record::{Record, StartError};
 
 use crate::config::EngineConfig;

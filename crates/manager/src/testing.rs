@@ -22,6 +22,7 @@ pub(crate) fn config(place: &Path) -> EngineConfig {
         run_root: place.join("run"),
         // Any file: what is launched is up to the launcher.
         runtime: Some(PathBuf::from("/bin/sh")),
+        max_containers: None,
     }
 }
 
@@ -42,7 +43,7 @@ pub(crate) fn core_sharing(launcher: Arc<FakeLauncher>) -> (TempDir, Core) {
     let place = tempfile::tempdir().unwrap();
     let store = Store::open(&config(place.path())).unwrap();
     let parts = Parts { launcher: Box::new(launcher), ..Parts::default() };
-    let core = Core::new(store, config(place.path()).runtime, parts);
+    let core = Core::new(store, config(place.path()), parts);
     (place, core)
 }
 

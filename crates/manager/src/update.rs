@@ -1,13 +1,20 @@
 //! `update`: other limits for a container, those that it has now and those of its later starts.
+//!
+//! They stand in three places: the engine's record, the bundle and, while it runs, the kernel's control groups. The record
+//! is written first, and what it says is what holds: of an update that was killed on its way, the others are brought to say
+//! the same. Only where the kernel refuses what the record has, all go back to the limits before.
 
 use crate::bundle;
-use crate::cgroups;
+use crate::cgroups::{self, present};
 use crate::core::Core;
 use crate::error::{Error, Result};
+use crate::intent::Intent;
 use crate::life::Life;
+use crate::prepare::settled;
 use crate::store::{BUNDLE_FILE, RECORD_FILE, Record};
 use crate::validate;
 use std::path::Path;
+use tinyd_cgroup::Limits;
 use tinyd_engine::Resources;
 
 impl Core {
@@ -23,24 +30,54 @@ impl Core {
         changed.spec.resources = record.spec.resources.clone().with(wanted);
         validate::resources(&changed.spec.resources)?;
         self.check_limits(&mut changed.spec.resources, &mut Vec::new())?;
-        let live = match self.life(&record, Some(&lock))? {
-            Life::Running(_) => self.open_cgroup(&id)?,
-            Life::Created | Life::Stopped(_) => None,
+        let runs = match self.life(&record, Some(&lock))? {
+            Life::Running(_) => true,
+            Life::Created | Life::Stopped(_) => false,
             Life::Gone(_) => return Err(self.no_such(word)),
         };
         let changes = cgroups::changes(wanted, &changed.spec.resources)?;
-        // The record first: a limit that holds and is not known of would be gone with the next start.
-        self.keep(&changed)?;
-        let Some(group) = live else { return Ok(id) };
-        if let Err(source) = group.apply(&changes) {
-            self.keep(&record)?;
-            return Err(Error::Cgroup {
-                operation: "change the limits of",
-                container: record.short().to_owned(),
-                source,
-            });
+        let intent = Intent::begin_update(&self.store, &record)?;
+        let done = self.keep(&changed).and_then(|()| match runs {
+            true => self.apply(&record, &changes),
+            false => Ok(()),
+        });
+        match done {
+            Ok(()) => intent.finish().map(|()| id),
+            Err(error) => {
+                let left: Vec<_> = self.keep(&record).err().into_iter().collect();
+                Err(settled(intent, &left, error))
+            }
         }
-        Ok(id)
+    }
+
+    /// Puts an update right whose process died: what the record says comes to hold.
+    pub(crate) fn settle_update(&self, id: &str, before: Option<Resources>) -> Vec<Error> {
+        let settle = || {
+            // Without a record there is no container any more, and so nothing that could differ from it.
+            let Some(mut record) = self.store.record(id)? else { return Ok(()) };
+            let new = record.spec.resources.clone();
+            match cgroups::changes(&new, &new).and_then(|all| self.apply(&record, &all)) {
+                Ok(()) => self.keep(&record),
+                // The kernel had not taken them yet, and does not: such as less memory than is used by now.
+                Err(error) => {
+                    let Some(before) = before else { return Err(error) };
+                    self.apply(&record, &cgroups::changes(&before, &before)?)?;
+                    record.spec.resources = before;
+                    self.keep(&record)
+                }
+            }
+        };
+        settle().err().into_iter().collect()
+    }
+
+    /// Writes limits to the container's control groups, where it has any.
+    fn apply(&self, record: &Record, limits: &Limits) -> Result<()> {
+        let Some(group) = self.open_cgroup(&record.id)? else { return Ok(()) };
+        present(group.apply(limits)).map(drop).map_err(|source| Error::Cgroup {
+            operation: "change the limits of",
+            container: record.short().to_owned(),
+            source,
+        })
     }
 
     /// Writes the limits down, for later starts and for whoever runs the bundle.
@@ -48,8 +85,8 @@ impl Core {
         let bundle = self.store.container_file(&record.id, BUNDLE_FILE);
         let text = std::fs::read(&bundle).map_err(|source| Error::file("read", &bundle, source))?;
         let new = bundle::with_limits(&text, &record.spec.resources)?;
-        write(&bundle, &new)?;
-        write(&self.store.container_file(&record.id, RECORD_FILE), record)
+        write(&self.store.container_file(&record.id, RECORD_FILE), record)?;
+        write(&bundle, &new)
     }
 }
 
@@ -89,5 +126,31 @@ mod tests {
             assert!(core.update("web", &bad).is_err(), "{bad:?}");
         }
         assert_eq!(bundle(), before);
+    }
+
+    #[test]
+    fn root_an_update_that_was_cut_short_is_settled_by_the_record() {
+        if !testing::root() {
+            return;
+        }
+        let (place, core) = testing::core(FakeLauncher::succeeding());
+        let id = core.create(&spec(place.path(), None)).unwrap().id;
+        let before = core.store.record(&id).unwrap().unwrap();
+        let mut after = before.clone();
+        after.spec.resources.memory = Some(32 << 20);
+        let bundle = core.store.container_file(&id, BUNDLE_FILE);
+        let limit = || {
+            let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&bundle).unwrap()).unwrap();
+            json["linux"]["resources"]["memory"]["limit"].as_u64()
+        };
+        // Killed before its first word, and between its two.
+        for (written, wanted) in [(&before, None), (&after, Some(32 << 20))] {
+            drop(Intent::begin_update(&core.store, &before).unwrap());
+            write(&core.store.container_file(&id, RECORD_FILE), written).unwrap();
+            core.recover().unwrap();
+            assert_eq!(limit(), wanted);
+            assert_eq!(core.store.record(&id).unwrap().as_ref(), Some(written));
+            assert!(!core.store.intent(&id).exists());
+        }
     }
 }

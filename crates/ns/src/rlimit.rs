@@ -10,6 +10,7 @@
 //! ```
 
 mod check;
+mod child;
 
 pub use check::RlimitError;
 

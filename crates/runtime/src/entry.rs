@@ -5,7 +5,7 @@ use crate::frame::{self, Kind, MAX_PAYLOAD};
 use crate::launch::internal;
 use crate::monitor::{self, Client};
 use crate::plan::CStrings;
-use crate::{Failure, FailureKind, Request, StartRequest, exec, mount_verb};
+use crate::{Failure, FailureKind, Request, StartRequest, exec, load, mount_verb};
 use rustix::fs::{CWD, Mode};
 use rustix::net::SocketType;
 use std::ffi::CString;
@@ -26,7 +26,8 @@ tinyd-runtime starts containers for tinyd, and stays with them.
 
 Usage: tinyd-runtime --version | --help
 
-The verbs monitor, exec and mount are internal: tinyd calls them, with a socket as their standard input.
+The verbs monitor, exec and mount are internal: tinyd calls them, with a socket as their standard input. So is load, which
+tinyd selftest runs in its containers.
 ";
 
 /// Runs the program with the arguments of the process.
@@ -40,6 +41,7 @@ pub fn main() -> ExitCode {
         Some("--version" | "version") => say(&format!("tinyd-runtime {}\n", env!("CARGO_PKG_VERSION"))),
         Some("--help" | "-h" | "help") => say(USAGE),
         Some("monitor" | "exec" | "mount") => serve(),
+        Some(load::VERB) => load::main(args),
         Some("init") => refuse("init is internal: do not call it outside"),
         Some(other) => refuse(&format!("there is no verb {other:?}")),
         None => refuse("a verb is missing"),

@@ -61,6 +61,7 @@ fn start(request: &ExecRequest) -> Result<(Child, Streams, u32), Failure> {
     let target = open_target(request)?;
     let bundle = Bundle::load(&request.bundle)?;
     let (process, user) = plan::for_exec(&bundle, request)?;
+    launch::limits::check(&process.rlimits)?;
     let namespaces = plan::namespaces_of(&bundle)?;
     let maps = plan::id_maps_of(&bundle)?;
     let join = cgroups(request)?;
@@ -87,7 +88,7 @@ fn start(request: &ExecRequest) -> Result<(Child, Streams, u32), Failure> {
     // Only children notice: this process stays where it is.
     join::of_process(target.pidfd.as_fd(), Namespaces::PID).map_err(|errno| match errno {
         Errno::SRCH => has_ended(request),
-        errno => internal("join the container's pid namespace", errno),
+        errno => launch::cannot_join(target.pid, Namespaces::PID, errno),
     })?;
     // SAFETY: this process has a single thread, and the child ends in `child`, which never returns.
     let cloned = unsafe { Clone3::new(Namespaces::empty()).into_cgroup(join.v2_dir()).spawn() };
@@ -102,6 +103,7 @@ fn start(request: &ExecRequest) -> Result<(Child, Streams, u32), Failure> {
     };
     drop((theirs, stdio, join));
     launch::reset_oom_score(pid);
+    launch::limits::raise(&plan.process.rlimits, pid)?;
     launch::send_identity(ours.as_fd(), &identity)?;
     match launch::listen(ours.as_fd())? {
         Answer::Running { terminal } => {
@@ -109,6 +111,9 @@ fn start(request: &ExecRequest) -> Result<(Child, Streams, u32), Failure> {
                 streams.add_terminal(terminal)?;
             }
             Ok((running, streams, pid))
+        }
+        Answer::Failed(failure) if failure.stage == Stage::JoinNamespaces => {
+            Err(launch::cannot_join(target.pid, plan.join, failure.errno))
         }
         Answer::Failed(failure) => Err(launch::explain_exec(&failure, &plan.process)),
         Answer::Died => Err(has_ended(request)),

@@ -5,7 +5,7 @@
 //! | 1 | makes the cgroups with their limits, opens the ways into them | |
 //! | 2 | clone3, into the cgroup of version 2 | is born |
 //! | 3 | writes the id maps, sends `Mapped` | joins the cgroups of version 1, leaves the cgroup namespace, waits |
-//! | 4 | prepares root, `/dev`, binds; looks up the user | names the host, `lo`, makes proc, sysfs, … |
+//! | 4 | prepares root, `/dev`, binds; looks up the user; raises limits | names the host, `lo`, makes proc, sysfs, … |
 //! | 5 | sends `Mounts` and `Identity` | waits |
 //! | 6 | waits | attaches the mounts, masks, pivots; limits, terminal (`Terminal`), rights |
 //! | 7 | waits | `Ready`, exec |
@@ -16,9 +16,10 @@
 mod converse;
 mod explain;
 mod guards;
+pub(crate) mod limits;
 
 pub(crate) use converse::{Answer, listen, send_identity};
-pub(crate) use explain::explain_exec;
+pub(crate) use explain::{cannot_join, explain_exec};
 pub(crate) use guards::{Child, NewCgroup};
 
 use crate::identity::Identity;
@@ -60,6 +61,7 @@ pub(crate) fn launch(
     stdio: Stdio,
 ) -> Result<Running, Failure> {
     let mut plan = plan::build(bundle, request)?;
+    limits::check(&plan.process.rlimits)?;
     let (cgroup, join) = make_cgroup(request, driver, &plan)?;
     add_views(&mut plan, cgroup.cgroup.as_ref());
 
@@ -121,6 +123,7 @@ fn prepare_for(
     let identity = Identity::resolve(&plan.user, root.as_fd(), !plan.process.has_home)?;
     give_streams(plan, &identity, stdio)?;
     converse::send_mounts(channel, prepare::borrowed(&rootfs, &mounts))?;
+    limits::raise(&plan.process.rlimits, pid)?;
     send_identity(channel, &identity)?;
     Ok(rootfs)
 }

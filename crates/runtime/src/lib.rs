@@ -53,6 +53,7 @@ pub mod fuzzing;
 mod identity;
 mod init;
 mod launch;
+pub mod load;
 mod monitor;
 mod mount_verb;
 mod plan;

@@ -12,6 +12,9 @@ ln -sf /proc/self/fd /dev/fd
 hostname tinyd-vm
 $b ip link set lo up
 
+# Pages for the tests of their limit: 32 MiB.
+echo 16 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
+
 groups=/sys/fs/cgroup
 if grep -q tinyd.cgroup=v1 /proc/cmdline; then
     mount -t tmpfs -o mode=755 tmpfs $groups

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::tally::Tally;
+
 /// How a test ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -11,10 +13,13 @@ pub(super) enum Outcome {
     TimedOut,
     /// It said that the machine lacks something.
     Skipped,
+    /// The guest ended before it had a result.
+    Missing,
 }
 
 impl Outcome {
-    const ALL: [Outcome; 4] = [Outcome::Passed, Outcome::Failed, Outcome::TimedOut, Outcome::Skipped];
+    const ALL: [Outcome; 5] =
+        [Outcome::Passed, Outcome::Failed, Outcome::TimedOut, Outcome::Skipped, Outcome::Missing];
 
     fn word(self) -> &'static str {
         match self {
@@ -22,6 +27,7 @@ impl Outcome {
             Outcome::Failed => "FAILED",
             Outcome::TimedOut => "TIMEOUT",
             Outcome::Skipped => "SKIPPED",
+            Outcome::Missing => "MISSING",
         }
     }
 
@@ -68,6 +74,12 @@ pub(super) fn fresh(text: &str, seen: usize) -> (Vec<Line>, usize) {
     (rest[..whole].lines().filter_map(Line::parse).collect(), seen + whole)
 }
 
+/// The last lines: the counts, and the name of each test that did not pass.
+pub(super) fn summary(tally: Tally, bad: &[(Outcome, String)]) -> String {
+    let names: String = bad.iter().map(|(outcome, name)| format!("{outcome:<8}{name}\n")).collect();
+    format!("{} passed, {} failed\n{names}", tally.passed, tally.failed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +101,13 @@ mod tests {
         assert_eq!((lines.len(), seen), (1, 7));
         let (lines, seen) = fresh("0 ok 5\n1 FAILED 6\n", seen);
         assert_eq!((lines[0].outcome, seen), (Outcome::Failed, 18));
+    }
+
+    #[test]
+    fn the_last_lines_name_what_did_not_pass() {
+        let tally = Tally { passed: 93, failed: 1 };
+        let bad = [(Outcome::Failed, "limits::a".to_owned()), (Outcome::Skipped, "users::b".to_owned())];
+        assert_eq!(summary(tally, &bad), "93 passed, 1 failed\nFAILED  limits::a\nSKIPPED users::b\n");
+        assert_eq!(summary(tally, &[]), "93 passed, 1 failed\n");
     }
 }

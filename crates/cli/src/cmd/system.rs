@@ -1,6 +1,7 @@
 //! `system`: the engine as a whole.
 
 mod check;
+mod cleanup;
 mod info;
 
 use super::{Context, Verb};
@@ -12,7 +13,8 @@ use crate::failure::Outcome;
 Examples:
   tinyd system info
   tinyd system check
-  tinyd system check --repair")]
+  tinyd system check --repair
+  tinyd system cleanup")]
 pub(crate) struct System {
     #[command(subcommand)]
     verb: SystemVerb,
@@ -21,6 +23,7 @@ pub(crate) struct System {
 #[derive(clap::Subcommand, Debug)]
 enum SystemVerb {
     Check(check::Check),
+    Cleanup(cleanup::Cleanup),
     Info(info::Info),
 }
 
@@ -30,6 +33,7 @@ impl Verb for System {
     fn run(self, context: &Context<'_>) -> Outcome {
         match self.verb {
             SystemVerb::Check(check) => check.run(context),
+            SystemVerb::Cleanup(cleanup) => cleanup.run(context),
             SystemVerb::Info(info) => info.run(context),
         }
     }

@@ -203,6 +203,11 @@ impl Engine for Shared {
         Ok(CheckReport { findings: self.findings.lock().expect("lock").clone() })
     }
 
+    fn cleanup(&self, grace: Option<Duration>) -> Result<Vec<String>> {
+        self.note(format!("cleanup {grace:?}"));
+        Ok(vec![ID.to_owned()])
+    }
+
     fn info(&self) -> Result<SystemInfo> {
         Ok(SystemInfo {
             server_version: "9.9.9".into(),

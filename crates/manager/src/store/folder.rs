@@ -23,11 +23,14 @@ pub(crate) struct Contents<'a> {
 }
 
 /// Makes the folder of a container that nobody knows yet: its intent covers it, so nothing is renamed into place.
-pub(crate) fn make_container(store: &Store, id: &str, contents: &Contents<'_>) -> Result<()> {
+pub(crate) fn make_empty(store: &Store, id: &str) -> Result<()> {
     let path = store.container(id);
-    rustix::fs::mkdir(&path, Mode::from_raw_mode(0o700))
-        .map_err(|errno| Error::file("make", &path, errno))?;
-    let root = Folder::open(path)?;
+    rustix::fs::mkdir(&path, Mode::from_raw_mode(0o700)).map_err(|errno| Error::file("make", path, errno))
+}
+
+/// Fills a folder that was just made.
+pub(crate) fn fill(store: &Store, id: &str, contents: &Contents<'_>) -> Result<()> {
+    let root = Folder::open(store.container(id))?;
     // What the command sees as its root folder is the upper layer's: open to every user inside.
     root.make("upper", 0o755)?;
     root.make("work", 0o700)?;
@@ -128,7 +131,8 @@ mod tests {
             resolv_conf: "",
             trees: 2,
         };
-        make_container(&store, &id, &contents).unwrap();
+        make_empty(&store, &id).unwrap();
+        fill(&store, &id, &contents).unwrap();
         let mode =
             |name: &str| store.container_file(&id, name).metadata().unwrap().permissions().mode() & 0o7777;
         for (name, wanted) in [
@@ -145,6 +149,6 @@ mod tests {
         }
         assert_eq!(std::fs::read(store.container_file(&id, "hosts")).unwrap(), b"hosts\n");
         // An id is never given twice.
-        assert!(make_container(&store, &id, &contents).is_err());
+        assert!(make_empty(&store, &id).is_err());
     }
 }

@@ -80,7 +80,7 @@ impl Rlimit {
     }
 }
 
-fn above(limit: Option<u64>, other: Option<u64>) -> bool {
+pub(super) fn above(limit: Option<u64>, other: Option<u64>) -> bool {
     limit.unwrap_or(u64::MAX) > other.unwrap_or(u64::MAX)
 }
 

@@ -1,11 +1,14 @@
 //! A failure in the child, in words: what was done, on which object.
 
+use super::limits;
 use crate::plan::{Plan, ProcessPlan};
 use crate::report::{ChildFailure, Stage};
 use crate::{Failure, FailureKind};
 use rustix::io::Errno;
 use std::ffi::CString;
 use tinyd_ns::Namespaces;
+use tinyd_ns::join::JoinError;
+use tinyd_ns::rlimit::RlimitError;
 
 /// A failure in the start of a container.
 pub(super) fn explain(failure: &ChildFailure, plan: &Plan, cgroup: &str) -> Failure {
@@ -71,15 +74,16 @@ pub(crate) fn explain_exec(failure: &ChildFailure, plan: &ProcessPlan) -> Failur
 
 /// A limit that the command's processes were to have.
 fn cannot_limit(errno: Errno, plan: &ProcessPlan, operand: usize) -> Failure {
-    let limit = plan.rlimits.get(operand).map_or_else(String::new, |limit| limit.resource.to_string());
-    let failure = Failure::new(kind(errno), format!("set {limit}")).caused_by(&std::io::Error::from(errno));
-    match errno {
-        Errno::PERM => failure.with_hint(
-            "it is above the host's own limit, which only CAP_SYS_RESOURCE outside of a user namespace may exceed: \
-             lower it, or raise the limit of who starts tinyd",
-        ),
-        _ => failure,
+    match plan.rlimits.get(operand) {
+        Some(&wanted) => limits::refused(&RlimitError::Kernel { wanted, errno }),
+        None => Failure::new(kind(errno), "set a limit").caused_by(&std::io::Error::from(errno)),
     }
+}
+
+/// Namespaces of a container's process that the kernel does not let the runtime into.
+pub(crate) fn cannot_join(pid: u32, kinds: Namespaces, errno: Errno) -> Failure {
+    let error = JoinError::EnterProcess { pid, kinds, source: errno.into() };
+    Failure::new(kind(errno), "join the container's namespaces").caused_by(&error)
 }
 
 /// The kernel refused the namespaces that the bundle asks for.
@@ -116,7 +120,7 @@ fn cannot_exec(errno: Errno, plan: &ProcessPlan) -> Failure {
     }
 }
 
-fn kind(errno: Errno) -> FailureKind {
+pub(super) fn kind(errno: Errno) -> FailureKind {
     match errno {
         Errno::PERM | Errno::ACCESS => FailureKind::Permission,
         Errno::NOSYS | Errno::OPNOTSUPP | Errno::NODEV => FailureKind::Unsupported,
