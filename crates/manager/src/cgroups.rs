@@ -23,6 +23,9 @@ pub(crate) const DEFAULT_PIDS: i64 = 2048;
 /// The kernel's own period in microseconds.
 pub(crate) const DEFAULT_PERIOD: u64 = 100_000;
 
+/// The kernel's own weight of a group.
+const DEFAULT_SHARES: u64 = 1024;
+
 /// How long killed processes may take to go.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -182,6 +185,50 @@ pub(crate) fn changes(wanted: &Resources, all: &Resources) -> Result<Limits> {
     Ok(changes)
 }
 
+/// What takes a change back: the limits from before, and no limit where there was none.
+pub(crate) fn back(wanted: &Resources, before: &Resources) -> Result<Limits> {
+    const UNLIMITED: i64 = -1;
+    let (new, old) = (changes(wanted, &before.clone().with(wanted))?, limits(before)?);
+    let or_none = |new: Option<i64>, old: Option<i64>| new.map(|_| old.unwrap_or(UNLIMITED));
+    let disk = |new: &IoDeviceLimit| {
+        let same = |old: &&IoDeviceLimit| (old.major, old.minor) == (new.major, new.minor);
+        let old = old.io.devices.iter().find(same).copied().unwrap_or_default();
+        IoDeviceLimit {
+            read_bps: or_none(new.read_bps, old.read_bps),
+            write_bps: or_none(new.write_bps, old.write_bps),
+            read_iops: or_none(new.read_iops, old.read_iops),
+            write_iops: or_none(new.write_iops, old.write_iops),
+            ..*new
+        }
+    };
+    let pages = |new: &HugetlbLimit| {
+        let old = old.hugetlb.iter().find(|old| old.page_size == new.page_size);
+        HugetlbLimit {
+            page_size: new.page_size.clone(),
+            limit_bytes: old.map_or(UNLIMITED, |old| old.limit_bytes),
+        }
+    };
+    Ok(Limits {
+        cpu: CpuLimits {
+            quota_us: or_none(new.cpu.quota_us, old.cpu.quota_us),
+            period_us: new.cpu.period_us.map(|_| old.cpu.period_us.unwrap_or(DEFAULT_PERIOD)),
+            shares: new.cpu.shares.map(|_| old.cpu.shares.unwrap_or(DEFAULT_SHARES)),
+            // There is no word for "all": where no list was, the new one stays.
+            cpus: new.cpu.cpus.and(old.cpu.cpus.clone()),
+            mems: new.cpu.mems.and(old.cpu.mems.clone()),
+        },
+        memory: MemoryLimits {
+            limit_bytes: or_none(new.memory.limit_bytes, old.memory.limit_bytes),
+            swap_bytes: or_none(new.memory.swap_bytes, old.memory.swap_bytes),
+            reservation_bytes: or_none(new.memory.reservation_bytes, old.memory.reservation_bytes),
+        },
+        pids_max: or_none(new.pids_max, old.pids_max),
+        io: IoLimits { weight: None, devices: new.io.devices.iter().map(disk).collect() },
+        hugetlb: new.hugetlb.iter().map(pages).collect(),
+        ..Limits::default()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,5 +242,22 @@ mod tests {
             .unwrap();
         assert_eq!((all.cpu.quota_us, all.cpu.period_us), (Some(10_000), Some(100_000)));
         assert_eq!((all.memory.limit_bytes, all.pids_max), (Some(1 << 30), Some(2048)));
+    }
+
+    #[test]
+    fn pure_a_change_is_taken_back_to_what_was_and_to_no_limit_where_none_was() {
+        let before = Resources { memory: Some(64 << 20), pids: Some(100), ..Default::default() };
+        let wanted = Resources {
+            memory: Some(96 << 20),
+            cpu_quota: Some(10_000),
+            pids: Some(200),
+            ..Default::default()
+        };
+        let back = back(&wanted, &before).unwrap();
+        assert_eq!((back.memory.limit_bytes, back.pids_max), (Some(64 << 20), Some(100)));
+        assert_eq!(
+            (back.cpu.quota_us, back.cpu.shares, back.memory.reservation_bytes),
+            (Some(-1), None, None)
+        );
     }
 }

@@ -18,7 +18,7 @@ use tinyd_cgroup::Limits;
 use tinyd_engine::Resources;
 
 impl Core {
-    /// Sets what is `Some`. On a failure the container is as it was, but for limits that the kernel had taken already.
+    /// Sets what is `Some`. On a failure the container is as it was.
     pub(crate) fn update(&self, word: &str, wanted: &Resources) -> Result<String> {
         if *wanted == Resources::default() {
             return Err(Error::invalid("update", "", "names no limit to change"));
@@ -44,7 +44,11 @@ impl Core {
         match done {
             Ok(()) => intent.finish().map(|()| id),
             Err(error) => {
-                let left: Vec<_> = self.keep(&record).err().into_iter().collect();
+                let mut left: Vec<_> = self.keep(&record).err().into_iter().collect();
+                if runs {
+                    let back = cgroups::back(wanted, &record.spec.resources);
+                    left.extend(back.and_then(|limits| self.apply(&record, &limits)).err());
+                }
                 Err(settled(intent, &left, error))
             }
         }
