@@ -92,9 +92,11 @@ impl Lab {
         let same = found.iter().all(|(_, limits)| *limits == first) && [OLD, NEW].contains(&first);
         // What was acknowledged holds.
         let kept = traced.output.code() != Some(0) || first == NEW;
-        // A failure that was told is none that half holds. (The end of the record of the work is past the work itself.)
+        // A failure that was told is none that half holds. (The end of the record of the work is past the work itself, and so
+        // is the answer.)
         let told = fault == Fault::Kill || traced.output.code() == Some(0) || first == OLD || {
-            traced.fault_was(point.role, "unlink") || traced.fault_was(point.role, "unlinkat")
+            let unlinked = traced.fault_was(point.role, "unlink") || traced.fault_was(point.role, "unlinkat");
+            unlinked || traced.output.stderr().contains("standard output")
         };
         let intents: Vec<_> = fs::read_dir(self.env.run_root().join("intents")).unwrap().collect();
         let wrong = traced.hung || !same || !kept || !told || !intents.is_empty();
