@@ -91,6 +91,8 @@ fn a_privileged_container_has_no_walls_and_the_others_keep_theirs() {
             assert!(fs::metadata(format!("/proc/{pid}/root/dev/{name}")).is_ok(), "{name}");
         }
     }
+    // With the machine's own folder of devices there are no nodes to make.
+    env.tinyd(["run", "--rm", "--privileged", "-v", "/dev:/dev", "host", "test", "-c", "/dev/null"]).ok();
     let other = env.tinyd(["run", "--rm", "host", "grep", "Seccomp:", "/proc/self/status"]).ok().text();
     assert_eq!(other, "Seccomp:\t2");
 }

@@ -2,7 +2,9 @@
 
 use super::Host;
 use crate::devices::Node;
+use crate::store::Record;
 use oci_spec::runtime::{LinuxDevice, LinuxDeviceCgroup, LinuxDeviceType};
+use std::path::Path;
 use tinyd_cgroup::{DeviceAccess, DeviceKind, DeviceRule};
 use tinyd_ns::caps::{CapSet, Capability};
 
@@ -51,8 +53,12 @@ pub(super) fn oci_rules(rules: &[DeviceRule]) -> Option<Vec<LinuxDeviceCgroup>> 
     (!rules.is_empty()).then(|| rules.iter().map(one).collect())
 }
 
-/// The nodes that stand in `/dev` beside everybody's.
-pub(super) fn oci_nodes(host: &Host) -> Option<Vec<LinuxDevice>> {
+/// The nodes that stand in `/dev` beside everybody's. A user who shows a `/dev` of his own has them there, or does not want
+/// them.
+pub(super) fn oci_nodes(record: &Record, host: &Host) -> Option<Vec<LinuxDevice>> {
+    if record.spec.binds.iter().any(|bind| bind.target == Path::new("/dev")) {
+        return None;
+    }
     let one = |node: &Node| {
         let mut oci = LinuxDevice::default();
         oci.set_path(node.path.clone())

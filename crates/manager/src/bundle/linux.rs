@@ -29,7 +29,7 @@ pub(super) fn linux(record: &Record, host: &Host) -> Result<Linux> {
         .set_gid_mappings(map)
         .set_sysctl(Some(sysctl(record, own_network)).filter(|all| !all.is_empty()))
         .set_resources(Some(resources))
-        .set_devices(devices::oci_nodes(host))
+        .set_devices(devices::oci_nodes(record, host))
         .set_cgroups_path(Some(PathBuf::from(format!("/{}", cgroups::path(record)))))
         .set_masked_paths(Some(host.masked.clone()))
         .set_readonly_paths(Some(if privileged {
