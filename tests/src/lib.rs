@@ -29,6 +29,7 @@
 pub mod attack;
 pub mod bundle;
 mod command;
+mod crowd;
 mod dice;
 mod env;
 pub mod kill;
@@ -49,6 +50,7 @@ pub mod tracer;
 mod wait;
 
 pub use command::Cmd;
+pub use crowd::crowd;
 pub use dice::Dice;
 pub use env::Env;
 pub use mode::{Container, Mode, in_both_modes};

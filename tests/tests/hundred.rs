@@ -4,14 +4,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::process::Signal;
 use tinyd_tests::kill::{kill, monitor_of};
-use tinyd_tests::{Dice, Env, proc, require, roots, wait_until};
+use tinyd_tests::{Dice, Env, crowd, proc, require, roots, wait_until};
 
 const COUNT: usize = 100;
 const AT_A_TIME: usize = 8;
@@ -19,24 +17,7 @@ const AT_A_TIME: usize = 8;
 /// Does `work` for each number, so many at a time; fails with the first complaint.
 #[track_caller]
 fn for_all(count: usize, work: impl Fn(usize) -> Result<(), String> + Sync) {
-    let next = AtomicUsize::new(0);
-    let wrong = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..AT_A_TIME {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= count {
-                        return;
-                    }
-                    if let Err(complaint) = work(number) {
-                        wrong.lock().unwrap().push(complaint);
-                    }
-                }
-            });
-        }
-    });
-    let wrong = wrong.into_inner().unwrap();
+    let wrong = crowd(AT_A_TIME, count, work);
     assert!(wrong.is_empty(), "{} of {count} are wrong, the first:\n{}", wrong.len(), wrong[0]);
 }
 

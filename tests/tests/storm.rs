@@ -8,12 +8,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tinyd_tests::proc::{cgroups, mounts};
-use tinyd_tests::{Env, require, roots, wait_until};
+use tinyd_tests::{Env, crowd, require, roots, wait_until};
 
 const RUNS: usize = 1000;
 const AT_A_TIME: usize = 8;
@@ -41,32 +40,7 @@ fn mount_points() -> BTreeSet<String> {
 
 /// Runs each of the numbers through `work`, so many at a time; gives what was wrong.
 fn storm(count: usize, work: impl Fn(usize) -> Result<(), String> + Sync) -> Vec<String> {
-    storm_of(AT_A_TIME, count, work)
-}
-
-fn storm_of(
-    at_a_time: usize,
-    count: usize,
-    work: impl Fn(usize) -> Result<(), String> + Sync,
-) -> Vec<String> {
-    let next = AtomicUsize::new(0);
-    let wrong = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..at_a_time {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= count {
-                        return;
-                    }
-                    if let Err(complaint) = work(number) {
-                        wrong.lock().unwrap().push(complaint);
-                    }
-                }
-            });
-        }
-    });
-    wrong.into_inner().unwrap()
+    crowd(AT_A_TIME, count, work)
 }
 
 #[test]
@@ -111,7 +85,7 @@ fn soak_a_hundred_clients_run_a_hundred_containers_each() {
     env.tinyd(["run", "--rm", image, "true"]).ok();
     env.assert_clean();
     let (files, points, start) = (open_files(), mount_points(), Instant::now());
-    let wrong = storm_of(100, 10_000, |number| {
+    let wrong = crowd(100, 10_000, |number| {
         let text = format!("echo {number}; exit {}", number % 256);
         let name = format!("n{number}");
         let output = env.tinyd(["run", "--rm", "--name", &name, image, "sh", "-c", &text]);

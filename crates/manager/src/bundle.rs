@@ -17,15 +17,10 @@ use std::path::Path;
 use tinyd_cgroup::DeviceRule;
 use tinyd_engine::{ContainerSpec, Resources};
 use tinyd_ns::caps::CapSet;
+use tinyd_runtime::annotation;
 
 /// The version of the runtime specification that bundles are written for.
 pub(crate) const OCI_VERSION: &str = "1.2.0";
-
-/// The annotation that holds `USER[:GROUP]` where only the container's own passwd and group files can resolve it.
-pub(crate) const USER_ANNOTATION: &str = "dev.tinyd.user";
-
-/// The annotation that puts the runtime's own init in front of the command.
-pub(crate) const INIT_ANNOTATION: &str = "dev.tinyd.init";
 
 /// What a bundle depends on besides the container's record.
 pub(crate) struct Host {
@@ -97,11 +92,11 @@ fn annotations(record: &Record) -> Result<Option<HashMap<String, String>>> {
         let user = crate::validate::User::parse(text)?;
         // With both numbers there is nothing left to look up.
         if user.uid.is_none() || user.gid.is_none() {
-            all.insert(USER_ANNOTATION.to_owned(), text.clone());
+            all.insert(annotation::USER.to_owned(), text.clone());
         }
     }
     if record.spec.init {
-        all.insert(INIT_ANNOTATION.to_owned(), "true".to_owned());
+        all.insert(annotation::INIT.to_owned(), "true".to_owned());
     }
     Ok(Some(all).filter(|all| !all.is_empty()))
 }
@@ -261,7 +256,7 @@ mod tests {
         let (_place, store) = store();
         let user = |text: &str| {
             let config = make(&record_with(&store, |record| record.spec.user = Some(text.to_owned())));
-            (config["process"]["user"].clone(), config["annotations"][USER_ANNOTATION].clone())
+            (config["process"]["user"].clone(), config["annotations"][annotation::USER].clone())
         };
         assert_eq!(user("7:8"), (json!({"uid": 7, "gid": 8}), Value::Null));
         assert_eq!(user("7"), (json!({"uid": 7, "gid": 0}), json!("7")));

@@ -48,11 +48,12 @@ impl Core {
         devices: &mut Vec<DeviceRule>,
     ) -> Result<Vec<String>> {
         let driver = self.cgroups()?;
-        let explicit = Limits { pids_max: resources.pids.filter(|&most| most != -1), ..limits(resources)? };
         let wanted = Limits { devices: devices.clone(), ..limits(resources)? };
         if driver.validate(&wanted).is_ok() {
             return Ok(Vec::new());
         }
+        let asked = resources.pids.and(wanted.pids_max);
+        let explicit = Limits { pids_max: asked, devices: Vec::new(), ..wanted };
         driver.validate(&explicit).map_err(|source| Error::Limits { source })?;
         let mut notes = Vec::new();
         if resources.pids.is_none()

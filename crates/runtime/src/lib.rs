@@ -42,6 +42,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod annotation;
 pub mod client;
 mod defence;
 pub mod entry;

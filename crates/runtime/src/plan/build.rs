@@ -3,18 +3,12 @@
 use super::cstrings::c_path;
 use super::spec::{Bundle, invalid};
 use super::{Plan, UserPlan, devices, mounts, process, resources};
-use crate::{Failure, StartRequest, defence, sysctl};
+use crate::{Failure, StartRequest, annotation, defence, sysctl};
 use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, Spec};
 use std::ffi::CString;
 use std::path::Path;
 use tinyd_ns::Namespaces;
 use tinyd_ns::idmap::{IdMaps, IdRange};
-
-/// The annotation that names the user as it was given, to be looked up in the container's own passwd and group files.
-const USER_ANNOTATION: &str = "dev.tinyd.user";
-
-/// The annotation that puts an init in front of the command.
-const INIT_ANNOTATION: &str = "dev.tinyd.init";
 
 /// Descriptors that travel to the child: far more than anyone mounts, and fewer than it has room for.
 pub(crate) const MAX_PREPARED: usize = 200;
@@ -41,9 +35,9 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
     let namespaces = namespaces(linux)?;
     let id_maps = id_maps(linux, namespaces)?;
     let process = spec.process().as_ref().ok_or_else(|| invalid("process", "is missing"))?;
-    let annotation = |name| spec.annotations().as_ref().and_then(|all| all.get(name));
-    let init = annotation(INIT_ANNOTATION).is_some_and(|value| value == "true");
-    let user = match annotation(USER_ANNOTATION) {
+    let noted = |name| spec.annotations().as_ref().and_then(|all| all.get(name));
+    let init = noted(annotation::INIT).is_some_and(|value| value == "true");
+    let user = match noted(annotation::USER) {
         Some(text) => UserPlan::Text(text.clone()),
         None => process::ids(process)?,
     };

@@ -4,7 +4,7 @@ use super::cstrings::c_path;
 use super::spec::{Bundle, invalid};
 use super::{CStrings, ProcessPlan, UserPlan};
 use crate::defence::{self, Defence};
-use crate::{ExecRequest, Failure, FailureKind};
+use crate::{ExecRequest, Failure, FailureKind, annotation};
 use oci_spec::runtime::{Capabilities, LinuxCapabilities, Process};
 use std::ffi::CString;
 use std::path::Path;
@@ -46,7 +46,7 @@ pub(crate) fn for_exec(bundle: &Bundle, request: &ExecRequest) -> Result<(Proces
     }
     let cwd = request.cwd.as_ref().map_or(process.cwd().as_path(), |cwd| Path::new(cwd));
     let annotations = bundle.spec.annotations().as_ref();
-    let user = match (&request.user, annotations.and_then(|all| all.get("dev.tinyd.user"))) {
+    let user = match (&request.user, annotations.and_then(|all| all.get(annotation::USER))) {
         (Some(text), _) | (None, Some(text)) => UserPlan::Text(text.clone()),
         (None, None) => ids(process)?,
     };
