@@ -3,6 +3,9 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::wait::eventually;
 
 pub mod cgroups;
 pub mod mounts;
@@ -58,6 +61,17 @@ pub fn descriptors(pid: i32) -> Vec<(i32, PathBuf)> {
         .collect();
     found.sort();
     found
+}
+
+/// The descriptors of a process as soon as they are just `numbers`, or as they are after 10 s.
+///
+/// A program's loader has its libraries open for a moment after the `execve`; what has leaked stays open.
+pub fn descriptors_once(pid: i32, numbers: &[i32]) -> Vec<(i32, PathBuf)> {
+    eventually(Duration::from_secs(10), || {
+        let found = descriptors(pid);
+        found.iter().map(|(number, _)| number).eq(numbers).then_some(found)
+    })
+    .unwrap_or_else(|| descriptors(pid))
 }
 
 /// The ids of all processes that `/proc` shows.
