@@ -33,3 +33,15 @@ pub fn monitor_of(env: &Env, name: &str) -> i32 {
     let state: serde_json::Value = serde_json::from_str(&text).expect("a record is JSON");
     state["monitor"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a monitor has a number")
 }
+
+/// Waits until the container of this name has another monitor than the one that was killed.
+pub fn await_new_monitor(env: &Env, name: &str, killed: i32) {
+    wait_until("it has a new monitor", || monitor_of(env, name) != killed);
+}
+
+/// Lets a command end that waits for the file `/tmp/end`. Whatever makes the file may be killed with the container before it
+/// has ended itself.
+pub fn let_end(env: &Env, container: &str) {
+    let output = env.tinyd(["exec", container, "touch", "/tmp/end"]);
+    assert!(matches!(output.code(), Some(0 | 137)), "{output}");
+}

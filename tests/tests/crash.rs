@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::Signal;
+use tinyd_tests::kill::{await_new_monitor, kill, let_end};
 use tinyd_tests::{Dice, Env, in_both_modes, leak, proc, require, roots, wait_until};
 
 /// How often a client is killed.
@@ -16,11 +17,6 @@ const LONGEST: usize = 15_000;
 
 fn image() -> String {
     roots::busybox().to_str().unwrap().to_owned()
-}
-
-fn kill(pid: i32) {
-    let handle = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()).unwrap();
-    pidfd_send_signal(&handle, Signal::KILL).unwrap();
 }
 
 /// Waits without sleeping: a sleep is longer than what is waited for here.
@@ -150,7 +146,7 @@ fn a_container_in_the_foreground_goes_on_without_its_client() {
         let lines = || env.tinyd(["logs", "c"]).ok().stdout().lines().count();
         let before = lines();
         wait_until("the log grows", || lines() > before + 3);
-        env.tinyd(["exec", "c", "touch", "/tmp/end"]).ok();
+        let_end(env, "c");
         assert_eq!(env.tinyd(["wait", "c"]).ok().text(), "7");
         assert_eq!(status(), "c STOPPED (7)");
     });
@@ -185,7 +181,7 @@ fn a_container_goes_on_without_its_monitor_and_its_exit_is_not_invented() {
         assert_eq!(state(env, "c")["Running"], true);
         // It can still be worked with.
         assert_eq!(env.tinyd(["exec", "c", "echo", "here"]).ok().stdout(), "here\n");
-        env.tinyd(["exec", "c", "touch", "/tmp/end"]).ok();
+        let_end(env, "c");
         wait_until("its end is seen", || status() != "c RUNNING");
         // (That nobody saw it: takeover.rs.)
         assert_eq!(status(), "c STOPPED (7)");
@@ -242,8 +238,10 @@ fn a_client_whose_monitor_is_killed_ends_with_the_command_and_its_code() {
         let mut client = env.cmd(options).limit(Duration::from_secs(20)).spawn();
         client.expect("up\n");
         let id = env.tinyd(["ps", "-q", "--no-trunc"]).ok().text();
-        kill(monitor(env, &id));
-        env.tinyd(["exec", "c", "touch", "/tmp/end"]).ok();
+        let killed = monitor(env, &id);
+        kill(killed);
+        await_new_monitor(env, "c", killed);
+        let_end(env, "c");
         let output = client.wait().fails(7);
         assert_eq!(output.stderr(), "", "{output}");
         // With --rm it goes by itself.

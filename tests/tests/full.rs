@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
-use tinyd_tests::kill::{kill, monitor_of};
+use tinyd_tests::kill::{kill, let_end, monitor_of};
 use tinyd_tests::remove::remove_tree;
 use tinyd_tests::{Env, require, roots, wait_until};
 
@@ -192,7 +192,7 @@ fn no_space_for_the_log() {
     remove_tree(&filler).unwrap();
     let first_line = || env.tinyd(["logs", "c"]).ok().stdout().lines().next().map(str::to_owned);
     wait_until("the log goes on", || first_line().is_some());
-    env.tinyd(["exec", "c", "touch", "/tmp/end"]).ok();
+    let_end(&env, "c");
     assert_eq!(env.cmd(["wait", "c"]).limit(Duration::from_secs(10)).output().ok().text(), "7");
     // From there on every line is whole, and in its order.
     let text = env.tinyd(["logs", "c"]).ok().stdout();

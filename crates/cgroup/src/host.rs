@@ -6,6 +6,8 @@ use crate::hybrid::HybridDriver;
 use crate::mountinfo::{self, Hierarchy};
 use crate::v1::V1Driver;
 use crate::v2::{Place, V2Driver};
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 /// The hierarchies of a host, as its mount table shows them.
@@ -24,7 +26,10 @@ impl Host {
     /// [`Error::NotMounted`] when there is no hierarchy at all; [`Error::Read`] without /proc.
     pub fn detect() -> Result<Self> {
         let path = Path::new("/proc/self/mountinfo");
-        let text = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let failed = |source| Error::Read { path: path.to_owned(), source };
+        // The file claims to be empty, so it would be read in pieces, from 32 bytes on.
+        let mut text = Vec::with_capacity(16 * 1024);
+        File::open(path).and_then(|mut file| file.read_to_end(&mut text)).map_err(failed)?;
         Self::from_bytes(&text)
     }
 

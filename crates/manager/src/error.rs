@@ -313,7 +313,7 @@ impl Error {
                 FailureKind::Invalid => ErrorKind::InvalidInput,
                 FailureKind::CommandNotFound => ErrorKind::CommandNotFound,
                 FailureKind::CommandNotExecutable => ErrorKind::CommandNotExecutable,
-                FailureKind::NotRunning => ErrorKind::WrongState,
+                FailureKind::NotRunning | FailureKind::Paused => ErrorKind::WrongState,
                 FailureKind::Unsupported => ErrorKind::Unsupported,
                 FailureKind::Permission => ErrorKind::Permission,
                 FailureKind::Internal => ErrorKind::Internal,

@@ -8,7 +8,11 @@ use crate::life::Life;
 use crate::session::LocalSession;
 use crate::validate::{self, User};
 use tinyd_engine::{ExecSpec, Session};
-use tinyd_runtime::{ExecRequest, Request};
+use tinyd_runtime::client::ClientError;
+use tinyd_runtime::{ExecRequest, FailureKind, Request};
+
+/// What it is called where it fails.
+const ACTION: &str = "run a command in";
 
 impl Core {
     pub(crate) fn exec(&self, word: &str, spec: &ExecSpec) -> Result<Option<Box<dyn Session>>> {
@@ -28,18 +32,10 @@ impl Core {
         }
         if !matches!(self.life(&record, None)?, Life::Running(_)) {
             return Err(Error::WrongState {
-                action: "run a command in",
+                action: ACTION,
                 container: record.short().to_owned(),
                 state: "does not run",
                 hint: Some("start it first with tinyd start"),
-            });
-        }
-        if self.is_frozen(&id)? {
-            return Err(Error::WrongState {
-                action: "run a command in",
-                container: record.short().to_owned(),
-                state: "is paused",
-                hint: Some("let it go on first with tinyd unpause"),
             });
         }
         let request = Request::Exec(Box::new(ExecRequest {
@@ -58,7 +54,16 @@ impl Core {
             id,
         }));
         let launch = self.launcher.launch(&self.runtime()?, &request, None).map_err(|source| {
-            Error::Launch { operation: "run a command in", container: record.short().to_owned(), source }
+            let container = record.short().to_owned();
+            match source {
+                ClientError::Failed(failure) if failure.kind == FailureKind::Paused => Error::WrongState {
+                    action: ACTION,
+                    container,
+                    state: "is paused",
+                    hint: Some("let it go on first with tinyd unpause"),
+                },
+                source => Error::Launch { operation: ACTION, container, source },
+            }
         })?;
         Ok(LocalSession::wanted(!spec.detach, &record.id, launch.link))
     }

@@ -66,6 +66,23 @@ pub fn receive(
     Ok(received.bytes)
 }
 
+/// Waits for the next packet and gives it, whatever its length. What [`receive`] says holds here; an empty one is the end.
+///
+/// # Errors
+/// Those of [`receive`].
+pub fn receive_whole(socket: BorrowedFd<'_>, take: impl FnMut(OwnedFd)) -> Result<Vec<u8>, Errno> {
+    let length = loop {
+        match rustix::net::recv(socket, &mut [0; 0][..], RecvFlags::PEEK | RecvFlags::TRUNC) {
+            Err(Errno::INTR | Errno::CONNRESET) => {}
+            received => break received?.1,
+        }
+    };
+    let mut packet = vec![0; length];
+    let received = receive(socket, &mut packet, take)?;
+    packet.truncate(received);
+    Ok(packet)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,12 +119,25 @@ mod tests {
     }
 
     #[test]
+    fn a_packet_is_received_whole_with_its_descriptors() {
+        let (here, there) = pair().unwrap();
+        for length in [1, 4096, 65_537] {
+            let sent = vec![7; length];
+            send(here.as_fd(), &sent, &[here.as_fd()]).unwrap();
+            let mut descriptors = 0;
+            assert_eq!(receive_whole(there.as_fd(), |_| descriptors += 1), Ok(sent));
+            assert_eq!(descriptors, 1);
+        }
+    }
+
+    #[test]
     fn a_packet_that_does_not_fit_is_an_error_and_the_end_is_zero() {
         let (here, there) = pair().unwrap();
         send(here.as_fd(), b"too long", &[]).unwrap();
         assert_eq!(receive(there.as_fd(), &mut [0; 3], |_| ()), Err(Errno::MSGSIZE));
         drop(here);
         assert_eq!(receive(there.as_fd(), &mut [0; 3], |_| ()), Ok(0));
+        assert_eq!(receive_whole(there.as_fd(), drop), Ok(Vec::new()));
         assert_eq!(send(there.as_fd(), b"x", &[]), Err(Errno::PIPE));
     }
 }

@@ -1,15 +1,18 @@
 //! The engine's side: starts `tinyd-runtime` and talks to it.
 
-use crate::entry::PROTECT;
 use crate::frame::{self, Kind, MAX_PAYLOAD};
+use crate::program::{self, PROTECT};
 use crate::state::{ExitRecord, SOCKET_FILE};
 use crate::{Failure, FailureKind, Request};
+use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use tinyd_fs::mount::DetachedMount;
 
 /// Why a monitor could not be talked to.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +112,13 @@ pub fn launch(
     // Without pre_exec, a new user or folder the standard library uses posix_spawn: a large process is not copied (in a
     // static program a new folder alone makes it fork). The socket is the child's standard input; what else it inherits it
     // closes at once, and what it must hold travels over the socket.
-    let mut child = Command::new(program)
+    let protected = if protect { protected(program) } else { None };
+    let executed = match &protected {
+        Some(mount) => PathBuf::from(format!("/proc/self/fd/{}", mount.as_fd().as_raw_fd())),
+        None => program.to_owned(),
+    };
+    let mut child = Command::new(executed)
+        .arg0(program)
         .args([verb, "--id", id])
         .args(protect.then_some(PROTECT))
         .env_clear()
@@ -151,6 +160,15 @@ pub fn launch(
     }
 }
 
+/// A mount from which the program is executed, so that it need not execute itself once more; `None` leaves that to it: where
+/// this process may not mount, and where a test has switched defences off, which only the program knows of.
+fn protected(program: &Path) -> Option<DetachedMount> {
+    match crate::defence::passed_on() {
+        Some(_) => None,
+        None => program::protected(program).ok(),
+    }
+}
+
 /// Connects to the monitor of a container that runs; `None` when it has none.
 pub fn connect(run_dir: &Path) -> Result<Option<Connection>, ClientError> {
     let talk =
@@ -174,7 +192,7 @@ pub fn connect(run_dir: &Path) -> Result<Option<Connection>, ClientError> {
 
 impl Connection {
     fn new(socket: OwnedFd) -> Self {
-        Self { socket, buffer: vec![0; MAX_PAYLOAD + 1], program: None }
+        Self { socket, buffer: frame::buffer(), program: None }
     }
 
     fn send_request(&self, request: &Request, keep: Option<BorrowedFd<'_>>) -> Result<(), ClientError> {
@@ -195,9 +213,9 @@ impl Connection {
 
     fn receive_start(&mut self) -> Result<Option<u32>, ClientError> {
         let talk = |source: io::Error| ClientError::Talk { operation: "receive from", source };
-        let length = self.receive_packet().map_err(|errno| talk(errno.into()))?;
-        match frame::parse(&self.buffer[..length]) {
-            None if length == 0 => Ok(None),
+        let packet = self.receive_packet().map_err(|errno| talk(errno.into()))?;
+        match frame::parse(packet) {
+            None if packet.is_empty() => Ok(None),
             Some((Kind::Started, payload)) if payload.len() == 4 => {
                 Ok(Some(u32::from_le_bytes([payload[0], payload[1], payload[2], payload[3]])))
             }
@@ -209,12 +227,15 @@ impl Connection {
         }
     }
 
-    fn receive_packet(&mut self) -> rustix::io::Result<usize> {
+    /// Receives a packet into the buffer; an empty one is the end.
+    fn receive_packet(&mut self) -> rustix::io::Result<&[u8]> {
         loop {
-            match net::recv(&self.socket, &mut self.buffer[..], RecvFlags::empty()) {
+            self.buffer.clear();
+            match net::recv(&self.socket, spare_capacity(&mut self.buffer), RecvFlags::empty()) {
                 // The other end was closed with something of ours unread, which is told once, before what it had sent.
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
-                received => return received.map(|(length, _)| length),
+                Err(errno) => return Err(errno),
+                Ok(_) => return Ok(&self.buffer),
             }
         }
     }
@@ -237,11 +258,11 @@ impl Connection {
     /// The next packet, waiting for it; `None` when the monitor went away.
     pub fn receive(&mut self) -> Result<Option<Message<'_>>, ClientError> {
         let talk = |source: io::Error| ClientError::Talk { operation: "receive from", source };
-        let length = self.receive_packet().map_err(|errno| talk(errno.into()))?;
-        if length == 0 {
+        let packet = self.receive_packet().map_err(|errno| talk(errno.into()))?;
+        if packet.is_empty() {
             return Ok(None);
         }
-        match frame::parse(&self.buffer[..length]) {
+        match frame::parse(packet) {
             Some((Kind::Stdout, bytes)) => Ok(Some(Message::Stdout(bytes))),
             Some((Kind::Stderr, bytes)) => Ok(Some(Message::Stderr(bytes))),
             Some((Kind::Exited, json)) => {

@@ -1,25 +1,19 @@
 //! The program `tinyd-runtime`.
 
 use crate::defence::{self, Defence};
-use crate::frame::{self, Kind, MAX_PAYLOAD};
+use crate::frame::{self, Kind};
 use crate::launch::internal;
 use crate::monitor::{self, Client};
-use crate::plan::CStrings;
+use crate::program::{self, PROTECT};
 use crate::{Failure, FailureKind, Request, StartRequest, exec, load, mount_verb};
-use rustix::fs::{CWD, Mode};
+use rustix::fs::Mode;
 use rustix::net::SocketType;
-use std::ffi::CString;
 use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 use tinyd_cgroup::{CgroupDriver, CgroupPath, JoinHandle};
-use tinyd_fs::mount::{Changes, DetachedMount};
 use tinyd_ns::clone::{Clone3, Cloned};
 use tinyd_ns::{Namespaces, process};
-
-/// The word that makes the program run from a read-only mount of itself.
-pub(crate) const PROTECT: &str = "--protect";
 
 const USAGE: &str = "\
 tinyd-runtime starts containers for tinyd, and stays with them.
@@ -62,18 +56,18 @@ fn refuse(why: &str) -> ExitCode {
 
 /// Does what the request says that comes over standard input.
 fn serve() -> ExitCode {
-    let stdin = std::io::stdin();
-    if rustix::net::sockopt::socket_type(stdin.as_fd()) != Ok(SocketType::SEQPACKET) {
+    let stdin = rustix::stdio::stdin();
+    if rustix::net::sockopt::socket_type(stdin) != Ok(SocketType::SEQPACKET) {
         return refuse("this verb is internal: do not call it outside");
     }
     if let Err(problem) = defence::choose() {
         return refuse(&problem);
     }
-    let socket = match start_afresh().and_then(|()| take_socket(stdin.as_fd())) {
+    let socket = match start_afresh().and_then(|()| take_socket(stdin)) {
         Ok(socket) => socket,
         Err(error) => {
             let json = serde_json::to_vec(&internal("set tinyd-runtime up", error)).unwrap_or_default();
-            let _ = tinyd_ns::socket::send(stdin.as_fd(), &[&[Kind::Failed as u8], &json[..]].concat(), &[]);
+            let _ = tinyd_ns::socket::send(stdin, &[&[Kind::Failed as u8], &json[..]].concat(), &[]);
             return ExitCode::FAILURE;
         }
     };
@@ -113,21 +107,7 @@ fn start_afresh() -> std::io::Result<()> {
     rustix::process::umask(Mode::WGRP | Mode::WOTH);
     rustix::process::chdir(c"/")?;
     let protect = std::env::args().any(|arg| arg == PROTECT) && defence::on(Defence::ExeProtection);
-    if protect { run_protected() } else { Ok(()) }
-}
-
-/// Becomes the same program, from a mount of it that cannot be written: whoever reaches it through `/proc/<pid>/exe` can
-/// change neither its content nor its mode. Returns only when that failed.
-fn run_protected() -> std::io::Result<()> {
-    let program = DetachedMount::clone_of(CWD, c"/proc/self/exe", false)?;
-    program.change(&Changes::read_only(false))?;
-    let args =
-        std::env::args().filter(|arg| arg != PROTECT).map(CString::new).collect::<Result<Vec<_>, _>>()?;
-    let args = CStrings::new(args, 0);
-    let env = defence::passed_on().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
-    let env = CStrings::new(env.map(CString::new).transpose()?.into_iter().collect(), 0);
-    // SAFETY: both arrays are ended by a null pointer and own their strings.
-    Err(unsafe { process::exec_fd(program.as_fd(), args.as_ptr(), env.as_ptr()) }.into())
+    if protect { program::become_protected() } else { Ok(()) }
 }
 
 /// Takes the socket from standard input, whose number the null device then has.
@@ -143,11 +123,10 @@ fn receive(socket: &OwnedFd, keep: &mut Vec<OwnedFd>) -> Result<Request, Failure
         Failure::new(FailureKind::Invalid, "read the request").caused_by(error)
     };
     let mut json = Vec::new();
-    let mut packet = vec![0; MAX_PAYLOAD + 1];
     loop {
-        let length = tinyd_ns::socket::receive(socket.as_fd(), &mut packet, |fd| keep.push(fd))
+        let packet = tinyd_ns::socket::receive_whole(socket.as_fd(), |fd| keep.push(fd))
             .map_err(|errno| failed(&std::io::Error::from(errno)))?;
-        match frame::parse(&packet[..length]) {
+        match frame::parse(&packet) {
             Some((Kind::RequestPart, piece)) => json.extend_from_slice(piece),
             Some((Kind::Request, piece)) => {
                 json.extend_from_slice(piece);
@@ -209,6 +188,7 @@ fn in_background(cgroup: Option<OwnedFd>, client: OwnedFd, work: impl FnOnce(Own
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::MAX_PAYLOAD;
 
     #[test]
     fn requests_of_any_length_arrive_whole() {

@@ -64,6 +64,8 @@ fn start(request: &ExecRequest) -> Result<(Child, Streams, u32), Failure> {
     launch::limits::check(&process.rlimits)?;
     let namespaces = plan::namespaces_of(&bundle)?;
     let maps = plan::id_maps_of(&bundle)?;
+    // Before the clone: what is freed afterwards is copied first, page by page.
+    drop(bundle);
     let join = cgroups(request)?;
     let root = rustix::fs::open(
         format!("/proc/{}/root", target.pid),
@@ -139,14 +141,21 @@ fn open_target(request: &ExecRequest) -> Result<Target, Failure> {
     Ok(Target { pid: state.init.pid, pidfd })
 }
 
+/// The way into the container's control groups, unless they stand still: who joins a frozen group is frozen with it.
 fn cgroups(request: &ExecRequest) -> Result<JoinHandle, Failure> {
     let driver = monitor::cgroup_driver()?;
-    CgroupPath::new(&request.cgroup)
-        .and_then(|path| driver.open(&path))
-        .and_then(|cgroup| cgroup.join_handle())
-        .map_err(|error| {
+    let failed = |error| match error {
+        tinyd_cgroup::Error::NotFound { .. } => has_ended(request),
+        error => {
             Failure::new(FailureKind::Internal, format!("open cgroup {}", request.cgroup)).caused_by(&error)
-        })
+        }
+    };
+    let cgroup = CgroupPath::new(&request.cgroup).and_then(|path| driver.open(&path)).map_err(failed)?;
+    // A host that cannot freeze has no group that is frozen.
+    if cgroup.is_frozen().unwrap_or(false) {
+        return Err(Failure::new(FailureKind::Paused, format!("container {} is paused", request.id)));
+    }
+    cgroup.join_handle().map_err(failed)
 }
 
 /// *Child-side.* Becomes the command; what fails is told to the parent. From its first moment this process is seen in the

@@ -14,6 +14,8 @@ pub enum FailureKind {
     CommandNotExecutable,
     /// The container does not run.
     NotRunning,
+    /// The container is paused.
+    Paused,
     /// The host lacks something.
     Unsupported,
     /// A right is missing.

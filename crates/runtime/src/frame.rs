@@ -19,6 +19,12 @@
 /// The most bytes that a packet carries after its kind. Small enough for every kernel's default socket buffer.
 pub const MAX_PAYLOAD: usize = 64 * 1024;
 
+/// A buffer that any packet fits into. Nothing is written to it but what is received: most packets are short, and each page
+/// that is touched is a fault, and stays with a monitor for as long as it lives.
+pub(crate) fn buffer() -> Vec<u8> {
+    Vec::with_capacity(MAX_PAYLOAD + 1)
+}
+
 /// What a packet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

@@ -59,6 +59,7 @@ mod monitor;
 mod mount_verb;
 mod plan;
 mod prepare;
+mod program;
 mod report;
 mod request;
 pub mod state;

@@ -3,6 +3,7 @@
 use crate::defence::{self, Defence};
 use crate::frame::{self, Kind, MAX_PAYLOAD};
 use crate::state::ExitRecord;
+use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketFlags};
 use serde::Serialize;
@@ -71,11 +72,13 @@ impl Client {
     }
 
     /// The next packet; `None` when there is none now, or never will be.
-    pub(crate) fn receive<'buffer>(&mut self, buffer: &'buffer mut [u8]) -> Option<&'buffer [u8]> {
-        let received =
-            rustix::io::retry_on_intr(|| rustix::net::recv(&self.socket, &mut *buffer, RecvFlags::DONTWAIT));
+    pub(crate) fn receive<'buffer>(&mut self, buffer: &'buffer mut Vec<u8>) -> Option<&'buffer [u8]> {
+        buffer.clear();
+        let received = rustix::io::retry_on_intr(|| {
+            rustix::net::recv(&self.socket, spare_capacity(buffer), RecvFlags::DONTWAIT)
+        });
         match received {
-            Ok((length, _)) if length > 0 => Some(&buffer[..length]),
+            Ok(_) if !buffer.is_empty() => Some(buffer),
             Err(Errno::AGAIN) => None,
             _ => {
                 self.gone = true;

@@ -6,6 +6,7 @@
 use crate::Failure;
 use crate::init::Stdio;
 use crate::launch::internal;
+use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags, mkfifoat, openat};
 use rustix::io::Errno;
 use rustix::pty::OpenptFlags;
@@ -206,8 +207,9 @@ impl Stdin {
 
 impl Output {
     /// Reads into `buffer`. 0 is the end; `None` means that there is nothing now.
-    pub(crate) fn read(&self, buffer: &mut [u8]) -> Option<usize> {
-        match rustix::io::retry_on_intr(|| rustix::io::read(self.fd.as_fd(), &mut *buffer)) {
+    pub(crate) fn read(&self, buffer: &mut Vec<u8>) -> Option<usize> {
+        buffer.clear();
+        match rustix::io::retry_on_intr(|| rustix::io::read(self.fd.as_fd(), spare_capacity(buffer))) {
             Ok(length) => Some(length),
             Err(Errno::AGAIN) => None,
             // A terminal whose last program has ended answers EIO.

@@ -3,7 +3,7 @@
 use super::clients::{Clients, Wish};
 use super::log::LogWriter;
 use super::streams::{Source, Streams};
-use crate::frame::{Kind, MAX_PAYLOAD};
+use crate::frame::{self, Kind};
 use crate::state::ExitRecord;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -25,7 +25,10 @@ pub(crate) struct WaitLoop<'a> {
     ends_with_session: bool,
     /// The command is no child of this process: its exit is the kernel's to tell.
     is_other: bool,
-    buffer: Vec<u8>,
+    /// What was read of a stream.
+    output: Vec<u8>,
+    /// What a client sent.
+    packet: Vec<u8>,
 }
 
 /// What a descriptor that poll(2) has something for is.
@@ -45,8 +48,16 @@ impl<'a> WaitLoop<'a> {
         clients: Clients,
         log: Option<LogWriter>,
     ) -> Self {
-        let buffer = vec![0; MAX_PAYLOAD + 1];
-        Self { process, streams, clients, log, ends_with_session: false, is_other: false, buffer }
+        Self {
+            process,
+            streams,
+            clients,
+            log,
+            ends_with_session: false,
+            is_other: false,
+            output: Vec::with_capacity(CHUNK),
+            packet: frame::buffer(),
+        }
     }
 
     pub(crate) fn ending_with_session(mut self) -> Self {
@@ -149,15 +160,14 @@ impl<'a> WaitLoop<'a> {
     fn pass_output(&mut self, index: usize) -> bool {
         let Some(output) = self.streams.outputs.get_mut(index) else { return false };
         let source = output.source;
-        let length = match output.read(&mut self.buffer[..CHUNK]) {
+        let bytes = match output.read(&mut self.output) {
             None => return false,
             Some(0) => {
                 output.ended = true;
                 return false;
             }
-            Some(length) => length,
+            Some(_) => &self.output,
         };
-        let bytes = &self.buffer[..length];
         if let Some(log) = &mut self.log {
             log.write(source, bytes);
         }
@@ -186,7 +196,7 @@ impl<'a> WaitLoop<'a> {
             return;
         }
         let attached = client.is_attached();
-        let Some(packet) = client.receive(&mut self.buffer) else { return };
+        let Some(packet) = client.receive(&mut self.packet) else { return };
         // Those who only wait have no say.
         let Some(wish) = Wish::parse(packet).filter(|_| attached) else { return };
         match wish {
