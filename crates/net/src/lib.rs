@@ -5,6 +5,9 @@
 //! | [`none`](FixedDriver::NONE) | a network namespace of its own with the loopback device alone |
 //! | [`host`](FixedDriver::HOST) | the host's own network |
 //!
+//! Below them: [`link`] makes links, addresses and routes; [`lease`] knows who has which address; [`pool`] finds ranges that
+//! are free.
+//!
 //! *Invariant:* a driver touches no link, rule, address or setting that it did not make, and undoes exactly what the handle
 //! says that it made: [`NetworkState`] and [`EndpointState`] are serialisable, so that another process can do it.
 //!
@@ -23,6 +26,11 @@
 mod driver;
 mod error;
 mod fixed;
+pub mod lease;
+pub mod link;
+mod netlink;
+pub mod pool;
+mod prefix;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod types;
@@ -30,4 +38,5 @@ mod types;
 pub use driver::NetworkDriver;
 pub use error::{Error, Result};
 pub use fixed::FixedDriver;
-pub use types::{EndpointSpec, EndpointState, Interface, Namespace, NetworkSpec, NetworkState, Prefix};
+pub use prefix::Prefix;
+pub use types::{EndpointSpec, EndpointState, Interface, Namespace, NetworkSpec, NetworkState};

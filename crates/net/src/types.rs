@@ -1,5 +1,6 @@
 //! What is wanted of a network, and what was made for it.
 
+use crate::Prefix;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -27,15 +28,6 @@ impl NetworkSpec {
     pub fn named(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
     }
-}
-
-/// A range of addresses: `10.88.0.0` and 16.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Prefix {
-    /// Its first address.
-    pub address: IpAddr,
-    /// How many of the address's bits are the same in all of it: 0 to 32, or to 128.
-    pub length: u8,
 }
 
 /// A network that is there: all that another process needs to use it and to take it away.

@@ -1,0 +1,230 @@
+//! Links, their addresses and routes, in one network namespace (rtnetlink(7)).
+//!
+//! A [`Links`] is a conversation with the kernel of one namespace. Each call is one message, which is done whole or not at all.
+
+mod route;
+mod wire;
+
+pub use route::Route;
+
+use crate::Prefix;
+use crate::netlink::{Attributes, Message, Socket};
+use rustix::io::Errno;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+use wire::{AddressHeader, LinkHeader, attribute, info, kind};
+
+/// The longest name of a link, in bytes.
+pub const MAX_NAME: usize = 15;
+
+/// The number of a link in its namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Index(pub(crate) u32);
+
+/// A link that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its number.
+    pub index: Index,
+    /// Its name.
+    pub name: String,
+    /// Its kind, as `ip link` words it: `bridge`, `veth`; `None` for hardware and loopback.
+    pub kind: Option<String>,
+    /// Its hardware address, where it has one of six bytes.
+    pub mac: Option<[u8; 6]>,
+    /// The largest packet in bytes.
+    pub mtu: u32,
+    /// The bridge that it is a port of.
+    pub master: Option<Index>,
+    /// It is switched on.
+    pub is_up: bool,
+}
+
+/// A pair of links of which one end is in another namespace.
+#[derive(Clone, Copy, Debug)]
+pub struct Veth<'a> {
+    /// The name of the end in this namespace.
+    pub name: &'a str,
+    /// The bridge that this end becomes a port of.
+    pub bridge: Index,
+    /// The largest packet in bytes.
+    pub mtu: u32,
+    /// The name of the other end.
+    pub peer: &'a str,
+    /// The hardware address of the other end.
+    pub mac: [u8; 6],
+    /// The network namespace of the other end.
+    pub netns: BorrowedFd<'a>,
+}
+
+/// The links of a network namespace.
+pub struct Links(Socket);
+
+impl Links {
+    /// Those of this thread's namespace.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn here() -> io::Result<Self> {
+        Ok(Self(Socket::open()?))
+    }
+
+    /// Those of another namespace. A thread enters it for a moment; this one stays where it is.
+    ///
+    /// # Errors
+    /// The kernel's: `EPERM` without CAP_SYS_ADMIN over the namespace, `EINVAL` for a descriptor of something else.
+    pub fn of(netns: BorrowedFd<'_>) -> io::Result<Self> {
+        Ok(Self(Socket::open_in(netns)?))
+    }
+
+    /// The link of this name; `None` when there is none.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn find(&mut self, name: &str) -> io::Result<Option<Link>> {
+        let mut message = Message::get(kind::GET_LINK, &LinkHeader::default().bytes());
+        message.put_text(attribute::NAME, name);
+        match self.0.get(message, wire::parse_link) {
+            Ok(link) => Ok(Some(link)),
+            Err(Errno::NODEV) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// All links.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn list(&mut self) -> io::Result<Vec<Link>> {
+        let message = || Message::list(kind::GET_LINK, &LinkHeader::default().bytes());
+        Ok(self.0.list(message, wire::parse_link)?)
+    }
+
+    /// Makes a bridge, switched on.
+    ///
+    /// # Errors
+    /// `EEXIST` when there is a link of this name; the kernel's.
+    pub fn make_bridge(&mut self, name: &str, mac: [u8; 6], mtu: u32) -> io::Result<()> {
+        let mut message = Message::make(kind::NEW_LINK, &LinkHeader::up().bytes());
+        message.put_text(attribute::NAME, name);
+        message.put(attribute::MAC, &mac);
+        message.put_u32(attribute::MTU, mtu);
+        message.nest(attribute::INFO, |inner| inner.put_text(info::KIND, "bridge"));
+        Ok(self.0.run(message)?)
+    }
+
+    /// Makes a pair: this end a port of its bridge and switched on, the other one in its namespace with its name and hardware
+    /// address, still switched off: with two ends to be up, neither could be before the other.
+    ///
+    /// # Errors
+    /// `EEXIST` when a name is taken, here or there; `EXFULL` when the bridge has no port left; the kernel's.
+    pub fn make_veth(&mut self, veth: &Veth<'_>) -> io::Result<()> {
+        let mut message = Message::make(kind::NEW_LINK, &LinkHeader::up().bytes());
+        message.put_text(attribute::NAME, veth.name);
+        message.put_u32(attribute::MTU, veth.mtu);
+        message.put_u32(attribute::MASTER, veth.bridge.0);
+        message.nest(attribute::INFO, |inner| {
+            inner.put_text(info::KIND, "veth");
+            inner.nest(info::DATA, |data| {
+                data.nest(info::PEER, |peer| {
+                    peer.fixed(&LinkHeader::default().bytes());
+                    peer.put_text(attribute::NAME, veth.peer);
+                    peer.put(attribute::MAC, &veth.mac);
+                    peer.put_u32(attribute::MTU, veth.mtu);
+                    peer.put_u32(attribute::NETNS_FD, veth.netns.as_raw_fd().cast_unsigned());
+                });
+            });
+        });
+        Ok(self.0.run(message)?)
+    }
+
+    /// Switches a link on.
+    ///
+    /// # Errors
+    /// `ENODEV` when it is gone; the kernel's.
+    pub fn switch_on(&mut self, link: Index) -> io::Result<()> {
+        let header = LinkHeader { index: link.0, ..LinkHeader::up() };
+        Ok(self.0.run(Message::change(kind::NEW_LINK, &header.bytes()))?)
+    }
+
+    /// Lets a port of a bridge send packets back to where they came from: who uses a published port of its own needs that.
+    ///
+    /// # Errors
+    /// `ENODEV` when it is gone; the kernel's.
+    pub fn allow_hairpin(&mut self, port: Index) -> io::Result<()> {
+        let header = LinkHeader { index: port.0, family: wire::AF_BRIDGE, ..LinkHeader::default() };
+        let mut message = Message::change(kind::SET_LINK, &header.bytes());
+        message.nest(attribute::PORT, |inner| inner.put(wire::PORT_HAIRPIN, &[1]));
+        Ok(self.0.run(message)?)
+    }
+
+    /// Removes a link, and with one end of a pair the other. One that is gone already is removed.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn remove(&mut self, link: Index) -> io::Result<()> {
+        let header = LinkHeader { index: link.0, ..LinkHeader::default() };
+        match self.0.run(Message::change(kind::DEL_LINK, &header.bytes())) {
+            Ok(()) | Err(Errno::NODEV) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Gives a link an address, with the length of its subnet. A broadcast address goes with it, where IPv4 has one.
+    ///
+    /// # Errors
+    /// `EEXIST` when it has it; the kernel's.
+    pub fn add_address(&mut self, link: Index, address: Prefix) -> io::Result<()> {
+        let header =
+            AddressHeader { family: wire::family(address.address), length: address.length, link: link.0 };
+        let mut message = Message::make(kind::NEW_ADDRESS, &header.bytes());
+        let bytes = wire::octets(address.address);
+        message.put(wire::ADDRESS, &bytes);
+        message.put(wire::LOCAL, &bytes);
+        if let IpAddr::V4(broadcast) = address.last()
+            && address.length < 31
+        {
+            message.put(wire::BROADCAST, &broadcast.octets());
+        }
+        if address.address.is_ipv6() {
+            // It is known to be nobody else's: without this it could not be used for a second or two.
+            message.put_u32(wire::ADDRESS_FLAGS, wire::NO_DUPLICATE_CHECK);
+        }
+        Ok(self.0.run(message)?)
+    }
+
+    /// The addresses of all links, with the lengths of their subnets.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn addresses(&mut self) -> io::Result<Vec<(Index, Prefix)>> {
+        let header = AddressHeader { family: 0, length: 0, link: 0 };
+        Ok(self.0.list(|| Message::list(kind::GET_ADDRESS, &header.bytes()), wire::parse_address)?)
+    }
+
+    /// Sends through a gateway whatever no other route is for.
+    ///
+    /// # Errors
+    /// `ENETUNREACH` when no address of the link has the gateway in its subnet, `EEXIST` when there is such a route.
+    pub fn add_default_route(&mut self, link: Index, gateway: IpAddr) -> io::Result<()> {
+        Ok(self.0.run(route::default_through(link, gateway))?)
+    }
+
+    /// All routes of the main table, where packets leave this host's own addresses.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn routes(&mut self) -> io::Result<Vec<Route>> {
+        Ok(self.0.list(route::list, route::parse)?)
+    }
+}
+
+fn text(bytes: &[u8]) -> Option<String> {
+    let bytes = bytes.strip_suffix(&[0]).unwrap_or(bytes);
+    Some(str::from_utf8(bytes).ok()?.to_owned())
+}
+
+fn nested(value: &[u8]) -> Attributes<'_> {
+    Attributes::behind(value, 0)
+}

@@ -1,0 +1,65 @@
+//! Routes.
+
+use super::wire::{self, kind};
+use super::{Index, wire::octets};
+use crate::Prefix;
+use crate::netlink::{Attributes, Message, u32_at};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A route of the main table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Where it leads: a length of 0 is everywhere.
+    pub to: Prefix,
+    /// Through whom.
+    pub gateway: Option<IpAddr>,
+    /// The link that packets leave by.
+    pub link: Option<Index>,
+}
+
+/// `struct rtmsg`.
+const LENGTH: usize = 12;
+
+const MAIN_TABLE: u8 = 254;
+/// `RTPROT_BOOT`: what administrators and their programs set.
+const BY_ADMINISTRATOR: u8 = 3;
+const UNICAST: u8 = 1;
+
+/// `RTA_…`
+const DESTINATION: u16 = 1;
+const LINK: u16 = 4;
+const GATEWAY: u16 = 5;
+
+pub(super) fn default_through(link: Index, gateway: IpAddr) -> Message {
+    let header = [wire::family(gateway), 0, 0, 0, MAIN_TABLE, BY_ADMINISTRATOR, 0, UNICAST, 0, 0, 0, 0];
+    let mut message = Message::make(kind::NEW_ROUTE, &header);
+    message.put(GATEWAY, &octets(gateway));
+    message.put_u32(LINK, link.0);
+    message
+}
+
+pub(super) fn list() -> Message {
+    Message::list(kind::GET_ROUTE, &[0; LENGTH])
+}
+
+pub(super) fn parse(payload: &[u8]) -> Option<Route> {
+    let (family, length, table, sort) =
+        (payload.first()?, *payload.get(1)?, *payload.get(4)?, *payload.get(7)?);
+    if table != MAIN_TABLE || sort != UNICAST {
+        return None;
+    }
+    let everywhere = match *family == wire::family(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) {
+        true => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        false => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    let mut route = Route { to: Prefix { address: everywhere, length }, gateway: None, link: None };
+    for (kind, value) in Attributes::behind(payload, LENGTH) {
+        match kind {
+            DESTINATION => route.to.address = wire::address(value)?,
+            GATEWAY => route.gateway = wire::address(value),
+            LINK => route.link = u32_at(value, 0).map(Index),
+            _ => {}
+        }
+    }
+    Some(route)
+}
