@@ -29,12 +29,17 @@ const FAMILIES: [(u64, u64); 8] = [
     (0xffff_fff0, 48),
 ];
 
+/// What does by a path what ioctl(2) does by a descriptor (Linux 6.17). Docker's list has not got them yet; programs that
+/// are told `ENOSYS` go on with the ioctl.
+const BY_PATH: [&str; 2] = ["file_getattr", "file_setattr"];
+
 /// Docker's default profile for a container with these capabilities, on the architecture this crate was built for.
 ///
 /// What the table calls `allow` passes, and what a capability opens passes with it; the rest is `EPERM`, or `ENOSYS` if
 /// it is newer than the table. Beside that:
 /// - `clone` makes no namespaces and `clone3`, whose flags a filter cannot see, answers `ENOSYS` so that C libraries
 ///   fall back to `clone` — unless there is `CAP_SYS_ADMIN`;
+/// - `file_getattr` and `file_setattr` answer `ENOSYS`, as from a kernel that is older than they are;
 /// - `personality` takes the values that programs use;
 /// - `socket` takes neither `AF_ALG` nor `AF_VSOCK`, natively, in i386 and in x32.
 ///
@@ -50,13 +55,12 @@ pub fn default_profile(caps: CapSet) -> Profile {
         Access::Rule => admin && matches!(row.name(), "clone" | "clone3"),
         Access::With(any) => !any.intersect(caps).is_empty(),
     });
-    let mut syscalls = Vec::with_capacity(3 + PERSONALITIES.len() + FAMILIES.len());
+    let mut syscalls = Vec::with_capacity(4 + PERSONALITIES.len() + FAMILIES.len());
     syscalls.push(rule(allowed.map(|row| Cow::Borrowed(row.name())).collect(), None));
+    syscalls.push(absent(BY_PATH.map(Cow::Borrowed).to_vec()));
     if !admin {
         syscalls.push(rule(vec!["clone".into()], Some((CLONE_NAMESPACES, 0))));
-        let enosys = Some(libc::ENOSYS.unsigned_abs());
-        let clone3 = rule(vec!["clone3".into()], None);
-        syscalls.push(Rule { action: Action::Errno, errno_ret: enosys, ..clone3 });
+        syscalls.push(absent(vec!["clone3".into()]));
     }
     syscalls.extend(PERSONALITIES.map(|value| rule(vec!["personality".into()], Some((0xffff_ffff, value)))));
     syscalls.extend(FAMILIES.map(|family| rule(vec!["socket".into()], Some(family))));
@@ -75,4 +79,10 @@ pub fn default_profile(caps: CapSet) -> Profile {
 fn rule(names: Vec<Cow<'static, str>>, first_arg: Option<(u64, u64)>) -> Rule {
     let args = first_arg.map(|(value, value_two)| Arg { index: 0, value, value_two, op: Op::MaskedEq });
     Rule { names, action: Action::Allow, errno_ret: None, args: args.into_iter().collect() }
+}
+
+/// Answers as a kernel does that has no such calls.
+fn absent(names: Vec<Cow<'static, str>>) -> Rule {
+    let errno_ret = Some(libc::ENOSYS.unsigned_abs());
+    Rule { action: Action::Errno, errno_ret, ..rule(names, None) }
 }
