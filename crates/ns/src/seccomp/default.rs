@@ -14,19 +14,31 @@ const CLONE_NAMESPACES: u64 = 0x7e02_0000;
 /// The personalities allowed: PER_LINUX, PER_LINUX32, both again with UNAME26, and the value that only asks.
 const PERSONALITIES: [u64; 5] = [0x0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
-/// Every address family below 64 but AF_ALG (38) and AF_VSOCK (40), as mask and value.
+/// The address families allowed, as mask and value: those of Docker's profile since it lists them (moby/profiles, 2026).
+/// Not among them are those that Linux no longer has, AF_ISDN (34), AF_CAIF (37), AF_ALG (38), AF_VSOCK (40), and those
+/// that are newer than the list.
 ///
-/// Masks, since the kernel reads 32 bits of the argument: a rule like "greater than 40" on all 64 would let
-/// 0x1_0000_0026 pass, which the kernel takes for AF_ALG.
-const FAMILIES: [(u64, u64); 8] = [
-    (0xffff_ffe0, 0),
-    (0xffff_fffc, 32),
-    (0xffff_fffe, 36),
+/// Masks, since the kernel reads 32 bits of the argument: a rule like "greater than 40" on all 64 would let 0x1_0000_0026
+/// pass, which the kernel takes for AF_ALG.
+const FAMILIES: [(u64, u64); 18] = [
+    (0xffff_fff8, 0),
+    (0xffff_fffc, 8),
+    (0xffff_ffff, 13),
+    (0xffff_fffe, 14),
+    (0xffff_fffe, 16),
+    (0xffff_ffff, 18),
+    (0xffff_ffff, 21),
+    (0xffff_ffff, 22),
+    (0xffff_ffff, 24),
+    (0xffff_fffe, 26),
+    (0xffff_fffc, 28),
+    (0xffff_fffe, 32),
+    (0xffff_ffff, 35),
+    (0xffff_ffff, 36),
     (0xffff_ffff, 39),
     (0xffff_ffff, 41),
     (0xffff_fffe, 42),
-    (0xffff_fffc, 44),
-    (0xffff_fff0, 48),
+    (0xffff_fffe, 44),
 ];
 
 /// What does by a path what ioctl(2) does by a descriptor (Linux 6.17). Docker's list has not got them yet; programs that
@@ -41,7 +53,7 @@ const BY_PATH: [&str; 2] = ["file_getattr", "file_setattr"];
 ///   fall back to `clone` — unless there is `CAP_SYS_ADMIN`;
 /// - `file_getattr` and `file_setattr` answer `ENOSYS`, as from a kernel that is older than they are;
 /// - `personality` takes the values that programs use;
-/// - `socket` takes neither `AF_ALG` nor `AF_VSOCK`, natively, in i386 and in x32.
+/// - `socket` takes the families that programs use, and neither `AF_ALG` nor `AF_VSOCK`, natively, in i386 and in x32.
 ///
 /// **A known gap:** i386's `socketcall` keeps its arguments in memory, out of a filter's sight, and every older 32-bit
 /// program needs it. To close it, take [`X86`](super::Architecture::X86) out of `architectures`: 32-bit programs are

@@ -97,7 +97,7 @@ fn every_program_agrees_with_the_reading_of_its_profile() {
 
 #[test]
 fn the_programs_are_small_and_shallow() {
-    for (native, longest, deepest) in [(Arch::X86_64, 310, 24), (Arch::Aarch64, 240, 24)] {
+    for (native, longest, deepest) in [(Arch::X86_64, 330, 24), (Arch::Aarch64, 260, 24)] {
         let default = Filter::new(CapSet::PODMAN, native);
         assert!(default.code.len() <= longest, "{native:?}: {} instructions", default.code.len());
         for nr in (0..470).filter(|nr| !reading::names(native, *nr).contains(&"socket")) {
@@ -122,11 +122,13 @@ fn calls_newer_than_the_table_do_not_exist() {
 }
 
 #[test]
-fn af_alg_and_af_vsock_are_refused_in_every_direct_way() {
+fn families_that_are_not_listed_are_refused_in_every_direct_way() {
     let default = Filter::new(CapSet::all(), Arch::X86_64);
     for arch in [Arch::X86_64, Arch::X86, Arch::X32] {
         for family in 0..64 {
-            let wanted = if family == 38 || family == 40 { EPERM } else { ALLOW };
+            // AF_ALG and AF_VSOCK (38, 40), and what nobody needs or what is not there yet.
+            let refused = [12, 19, 20, 23, 25, 34, 37, 38, 40].contains(&family) || family > 45;
+            let wanted = if refused { EPERM } else { ALLOW };
             for high in [0, 1 << 32, 0xffff_ffff << 32] {
                 assert_eq!(
                     default.verdict(arch, "socket", [high | family, 0, 0, 0, 0, 0]),
