@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use tinyd_tests::comparison::{Facts, host_namespaces};
-use tinyd_tests::{Env, Output, Running, eventually};
+use tinyd_tests::{Env, Running, eventually};
 
 use super::peers::{self, Group};
 
@@ -49,14 +49,15 @@ impl<'env> Daemon<'env> {
         .limit(Duration::from_secs(600))
         .spawn();
         let daemon = Daemon { env, socket, running: Some(running) };
-        let ready = eventually(READY, || (daemon.docker(&["version"]).code() == Some(0)).then_some(()));
+        let ready = eventually(READY, || daemon.docker(&["version"]).ok().map(drop));
         ready.context("the daemon does not answer")?;
         Ok(daemon)
     }
 
     /// By its path: another client may stand before it in `PATH`.
-    fn docker(&self, words: &[&str]) -> Output {
-        self.env.other(["/usr/bin/docker", "--host", &self.socket].iter().chain(words).copied()).output()
+    fn docker(&self, words: &[&str]) -> Result<String> {
+        let client = ["/usr/bin/docker", "--host", &self.socket];
+        peers::said(&self.env.other(client.iter().chain(words).copied()).output())
     }
 }
 
@@ -72,19 +73,20 @@ impl Drop for Daemon<'_> {
 /// Runs the probe in it.
 pub(super) fn facts(env: &Env, image: &Path) -> Result<Facts> {
     let folder = peers::folder(env, "docker")?;
-    let archive = peers::archive(env, image, &folder);
+    let archive = peers::archive(env, image, &folder)?;
     // Dropped after the daemon.
     let group = Group::new(env);
     let daemon = Daemon::start(env, &folder, &group)?;
-    daemon.docker(&["import", &archive.to_string_lossy(), "probe:1"]).ok();
+    daemon.docker(&["import", &archive.to_string_lossy(), "probe:1"])?;
     let namespaces = host_namespaces();
     let mut words = vec!["create", "--name", "probe", "--network", "none", "probe:1", "/probe"];
     words.extend(namespaces.iter().map(String::as_str));
-    daemon.docker(&words).ok();
-    let mut facts = Facts::read(&daemon.docker(&["start", "--attach", "probe"]).ok().stdout());
-    let inspected: Value = daemon.docker(&["inspect", "probe"]).ok().json();
+    daemon.docker(&words)?;
+    let mut facts = Facts::read(&daemon.docker(&["start", "--attach", "probe"])?);
+    let inspected = daemon.docker(&["inspect", "probe"])?;
+    let inspected: Value = serde_json::from_str(&inspected).context("`docker inspect` prints no JSON")?;
     facts.add_paths("masked", &inspected[0]["HostConfig"]["MaskedPaths"]);
     facts.add_paths("read-only", &inspected[0]["HostConfig"]["ReadonlyPaths"]);
-    daemon.docker(&["rm", "probe"]).ok();
+    daemon.docker(&["rm", "probe"])?;
     Ok(facts)
 }

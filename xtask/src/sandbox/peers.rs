@@ -5,11 +5,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tinyd_tests::proc::cgroups::{hierarchies, walk};
-use tinyd_tests::{Cmd, Env, eventually};
+use tinyd_tests::{Cmd, Env, Output, eventually};
 
-/// Prepares the mounts, and becomes the command. Its words: a folder, and the command.
+/// Prepares the mounts, and becomes the command, which ends when we do. Its words: a folder, and the command.
 const PRIVATELY: &str = r#"
 set -eu
 folder=$1
@@ -20,7 +20,7 @@ for name in etc var; do
 done
 mount -t tmpfs tinyd-sandbox /run
 mount -t tmpfs tinyd-sandbox /dev/shm
-exec "$@"
+exec setpriv --pdeathsig TERM "$@"
 "#;
 
 /// A folder for one of them.
@@ -70,8 +70,18 @@ impl Drop for Group {
 }
 
 /// The image as a tar archive, which both engines import.
-pub(super) fn archive(env: &Env, image: &Path, folder: &Path) -> PathBuf {
+pub(super) fn archive(env: &Env, image: &Path, folder: &Path) -> Result<PathBuf> {
     let archive = folder.join("image.tar");
-    env.other(["tar", "-C", &image.to_string_lossy(), "-cf", &archive.to_string_lossy(), "."]).output().ok();
-    archive
+    said(
+        &env.other(["tar", "-C", &image.to_string_lossy(), "-cf", &archive.to_string_lossy(), "."]).output(),
+    )?;
+    Ok(archive)
+}
+
+/// What a command printed. Its failure is no panic: that would end this program before it has ended what it started.
+pub(super) fn said(output: &Output) -> Result<String> {
+    if output.code() != Some(0) {
+        bail!("{output}");
+    }
+    Ok(output.stdout())
 }

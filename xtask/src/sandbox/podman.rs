@@ -37,14 +37,14 @@ podman rm probe >&2
 /// Runs the probe in it.
 pub(super) fn facts(env: &Env, image: &Path) -> Result<Facts> {
     let folder = peers::folder(env, "podman")?;
-    let archive = peers::archive(env, image, &folder);
+    let archive = peers::archive(env, image, &folder)?;
     let group = Group::new(env);
     let (place, archive, parent) = (folder.to_string_lossy(), archive.to_string_lossy(), group.path());
     let namespaces = host_namespaces();
     let mut words = vec!["sh", "-c", SCRIPT, "sh", &place, &archive, &parent];
     words.extend(namespaces.iter().map(String::as_str));
-    let output = peers::privately(env, &folder, &words).output().ok();
-    let mut facts = Facts::read(&output.stdout());
+    let said = peers::said(&peers::privately(env, &folder, &words).output())?;
+    let mut facts = Facts::read(&said);
     let config =
         fs::read_to_string(folder.join("config.json")).context("Podman's configuration cannot be read")?;
     facts.add_config(&config);

@@ -6,6 +6,8 @@ use tinyd_tests::comparison::{Accepted, Line, Verdict};
 
 /// Who is compared with Docker, in the order of the columns.
 pub(super) const OTHERS: usize = 3;
+/// x86_64, i386, x32.
+const ALL_ABIS: usize = 3;
 const PODMAN: usize = 0;
 const MAPPED: usize = 1;
 const PLAIN: usize = 2;
@@ -94,20 +96,63 @@ pub(super) fn rows(
         let (name, abi) = name(&line);
         names.entry(columns).or_default().entry(name).or_default().extend(abi);
     }
-    let mut rows: Vec<(String, Columns)> = names
-        .into_iter()
-        .map(|(columns, names)| (names.into_iter().map(named).collect::<Vec<_>>().join(", "), columns))
-        .collect();
+    let mut rows: Vec<(String, Columns)> =
+        names.into_iter().map(|(columns, names)| (listed(names), columns)).collect();
     rows.sort();
     rows
 }
 
-/// A name with its ABIs, unless it is all of them, or none.
-fn named((name, abis): (String, BTreeSet<String>)) -> String {
-    if abis.is_empty() || abis.len() == 3 {
-        return format!("`{}`", name.trim_end_matches('+'));
+/// The names of a row: those of the same ABIs together, and the values of one call's argument behind its name.
+fn listed(names: BTreeMap<String, BTreeSet<String>>) -> String {
+    let mut by_abis: BTreeMap<BTreeSet<String>, Vec<String>> = BTreeMap::new();
+    for (name, abis) in names {
+        by_abis.entry(if abis.len() == ALL_ABIS { BTreeSet::new() } else { abis }).or_default().push(name);
     }
-    format!("`{name}` ({})", abis.into_iter().collect::<Vec<_>>().join(", "))
+    let group = |(abis, names): (BTreeSet<String>, Vec<String>)| {
+        let names = with_values(&names);
+        if abis.is_empty() {
+            names
+        } else {
+            format!("{names} ({})", abis.into_iter().collect::<Vec<_>>().join(", "))
+        }
+    };
+    by_abis.into_iter().map(group).collect::<Vec<_>>().join("; ")
+}
+
+/// `socket 7`, `socket 8`, `socket 9` as `socket` with 7–9.
+fn with_values(names: &[String]) -> String {
+    let mut words: Vec<(&str, Vec<&str>)> = Vec::new();
+    for name in names {
+        let (word, value) = name.split_once(' ').unwrap_or((name, ""));
+        match words.last_mut() {
+            Some(last) if last.0 == word && !value.is_empty() => last.1.push(value),
+            _ => words.push((word, if value.is_empty() { vec![] } else { vec![value] })),
+        }
+    }
+    let shown = |(word, values): &(&str, Vec<&str>)| match values.as_slice() {
+        [] => format!("`{}`", word.trim_end_matches('+')),
+        values => format!("`{word}` {}", runs(values)),
+    };
+    words.iter().map(shown).collect::<Vec<_>>().join(", ")
+}
+
+/// Numbers that follow each other, by the first and the last of them.
+fn runs(values: &[&str]) -> String {
+    let mut runs: Vec<(&str, &str)> = Vec::new();
+    for &value in values {
+        let follows = |last: &str| {
+            let numbers = last.parse::<u32>().ok().zip(value.parse::<u32>().ok());
+            numbers.is_some_and(|(last, value)| value == last + 1)
+        };
+        match runs.last_mut() {
+            Some(run) if follows(run.1) => run.1 = value,
+            _ => runs.push((value, value)),
+        }
+    }
+    let shown = |(first, last): &(&str, &str)| {
+        if first == last { format!("`{first}`") } else { format!("`{first}`–`{last}`") }
+    };
+    runs.iter().map(shown).collect::<Vec<_>>().join(", ")
 }
 
 /// A row of the table.
@@ -171,5 +216,22 @@ mod tests {
         );
         let counts = Counts::of(&lines[0], None);
         assert_eq!((counts.looser, counts.tighter, counts.same), (6, 1, 0));
+    }
+
+    #[test]
+    fn names_of_the_same_abis_and_values_that_follow_each_other_are_together() {
+        let set = |abis: &[&str]| abis.iter().map(|&abi| abi.to_owned()).collect::<BTreeSet<_>>();
+        let all = set(&["x86_64", "i386", "x32"]);
+        let names = [
+            ("mount", all.clone()),
+            ("bpf", all),
+            ("nice", set(&["i386"])),
+            ("signal", set(&["i386"])),
+            ("socket 12", set(&[])),
+            ("socket 38", set(&[])),
+            ("socket 39", set(&[])),
+        ];
+        let names = names.map(|(name, abis)| (name.to_owned(), abis)).into();
+        assert_eq!(listed(names), "`bpf`, `mount`, `socket` `12`, `38`–`39`; `nice`, `signal` (i386)");
     }
 }
