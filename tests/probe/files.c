@@ -73,7 +73,9 @@ static void look(const char *path, dev_t device, int depth) {
         show(path, "--");
     } else if (S_ISREG(meta.st_mode)) {
         static const char *const answers[] = {"--", "r-", "-w", "rw"};
-        show(path, answers[opens(path, O_RDONLY) + 2 * opens(path, O_WRONLY)]);
+        int answer = opens(path, O_RDONLY) + 2 * opens(path, O_WRONLY);
+        /* What nobody may read is no secret of this container's. */
+        if (answer || meta.st_mode & 0444) show(path, answers[answer]);
     }
 }
 

@@ -27,6 +27,9 @@ void show_mounts(void) {
                        || !strncmp(word, "hidepid=", 8) || !strncmp(word, "ptmxmode=", 9);
             if (says && strlen(bounds) + strlen(word) + 2 < sizeof bounds) strcat(strcat(bounds, ","), word);
         }
+        /* Which file system the machine's disk has is no matter of the container's. */
+        static const char *const disks[] = {"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs"};
+        for (size_t i = 0; i < sizeof disks / sizeof *disks; i++) if (!strcmp(kind, disks[i])) strcpy(kind, "disk");
         fact("mounts", target, "%s %s %s %s", kind, options, propagation, *bounds ? bounds + 1 : "-");
     }
     if (file) fclose(file);

@@ -104,7 +104,7 @@ static void show_file(const char *section, const char *key, const char *path) {
 static void show_settings(void) {
     static const char *const names[] = {
         "kernel/hostname", "kernel/domainname", "kernel/shmmax", "kernel/shmall", "kernel/shmmni", "kernel/shm_rmid_forced",
-        "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem", "kernel/cap_last_cap", "fs/mqueue/msg_max",
+        "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem", "fs/mqueue/msg_max",
         "fs/mqueue/msgsize_max", "fs/mqueue/queues_max", "net/ipv4/ip_unprivileged_port_start", "net/ipv4/ping_group_range",
         "net/ipv4/ip_forward", "net/ipv4/conf/all/route_localnet", "net/ipv4/conf/all/accept_redirects",
         "net/ipv4/conf/all/accept_source_route", "net/ipv4/conf/all/rp_filter", "net/ipv4/conf/all/send_redirects",

@@ -10,6 +10,7 @@ mod accepted;
 mod calls;
 mod facts;
 mod files;
+mod host;
 mod lines;
 mod mounts;
 mod own;
@@ -17,8 +18,9 @@ mod probe;
 mod rules;
 
 pub use accepted::{Accepted, Entry};
-pub use facts::{Facts, Limits};
+pub use facts::Facts;
 pub use files::{Access, Files};
+pub use host::Host;
 pub use lines::{Line, Verdict, compare};
 pub use own::{ACCEPTED, DOCKER, docker, image, of_tinyd};
 pub use probe::{build, host_namespaces};

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::fs;
 
 use super::calls::{self, Calls};
 use super::files::{Access, Files};
+use super::host::Host;
 
 /// The facts of one container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +14,15 @@ pub struct Facts {
     pub(super) plain: BTreeMap<(String, String), String>,
     pub(super) calls: Calls,
     pub(super) files: Files,
+}
+
+const INHERITED: &str = "inherited";
+
+/// A soft limit that was raised to the caller's hard one.
+const INHERITED_HARD: &str = "inherited-hard";
+
+fn hard((subject, key): &(String, String)) -> (String, String) {
+    (subject.clone(), key.replace("-soft", "-hard"))
 }
 
 /// The last lines of a probe that came to its end.
@@ -77,27 +86,26 @@ impl Facts {
         self.plain.insert((subject.to_owned(), key.to_owned()), value.to_owned());
     }
 
-    /// Says of each limit that is the caller's that it is inherited: other machines have others.
+    /// Says of each fact that is as it is with the caller that it is inherited: on other machines it is another.
     #[must_use]
-    pub fn without_limits_of(mut self, own: &Limits) -> Facts {
-        for ((_, key), value) in self.plain.iter_mut().filter(|((subject, _), _)| subject == "limits") {
-            if own.0.get(key) == Some(value) {
-                "inherited".clone_into(value);
-            } else if own.0.get(&key.replace("-soft", "-hard")) == Some(value) {
-                "inherited-hard".clone_into(value);
+    pub fn without_what_is_of(mut self, host: &Host) -> Facts {
+        for (place, value) in &mut self.plain {
+            if host.0.get(place) == Some(value) {
+                INHERITED.clone_into(value);
+            } else if host.0.get(&hard(place)) == Some(value) {
+                INHERITED_HARD.clone_into(value);
             }
         }
         self
     }
 
-    /// Puts the caller's own limits in place of what is inherited.
+    /// Puts what is so with the caller in place of what is inherited.
     #[must_use]
-    pub fn with_limits_of(mut self, own: &Limits) -> Facts {
-        for ((_, key), value) in self.plain.iter_mut().filter(|((subject, _), _)| subject == "limits") {
-            let hard = key.replace("-soft", "-hard");
+    pub fn with_what_is_of(mut self, host: &Host) -> Facts {
+        for (place, value) in &mut self.plain {
             let inherited = match value.as_str() {
-                "inherited" => own.0.get(key),
-                "inherited-hard" => own.0.get(&hard),
+                INHERITED => host.0.get(place),
+                INHERITED_HARD => host.0.get(&hard(place)),
                 _ => None,
             };
             if let Some(own) = inherited {
@@ -125,54 +133,6 @@ impl Facts {
     }
 }
 
-/// The limits of a process, by the probe's names for them.
-#[derive(Debug, Clone, Default)]
-pub struct Limits(BTreeMap<String, String>);
-
-/// The probe's names for the lines of `/proc/self/limits`.
-const LIMITS: [(&str, &str); 16] = [
-    ("Max address space", "AS"),
-    ("Max core file size", "CORE"),
-    ("Max cpu time", "CPU"),
-    ("Max data size", "DATA"),
-    ("Max file size", "FSIZE"),
-    ("Max file locks", "LOCKS"),
-    ("Max locked memory", "MEMLOCK"),
-    ("Max msgqueue size", "MSGQUEUE"),
-    ("Max nice priority", "NICE"),
-    ("Max open files", "NOFILE"),
-    ("Max processes", "NPROC"),
-    ("Max resident set", "RSS"),
-    ("Max realtime priority", "RTPRIO"),
-    ("Max realtime timeout", "RTTIME"),
-    ("Max pending signals", "SIGPENDING"),
-    ("Max stack size", "STACK"),
-];
-
-impl Limits {
-    /// Those of this process.
-    ///
-    /// # Panics
-    /// When `/proc` is not there.
-    pub fn own() -> Limits {
-        Limits::read(&fs::read_to_string("/proc/self/limits").expect("/proc is mounted"))
-    }
-
-    fn read(text: &str) -> Limits {
-        let mut limits = BTreeMap::new();
-        for line in text.lines() {
-            let Some((title, name)) = LIMITS.iter().find(|(title, _)| line.starts_with(title)) else {
-                continue;
-            };
-            let mut values = line[title.len()..].split_whitespace();
-            for end in ["soft", "hard"] {
-                limits.insert(format!("{name}-{end}"), values.next().unwrap_or_default().to_owned());
-            }
-        }
-        Limits(limits)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,19 +153,5 @@ mod tests {
     #[should_panic = "did not come to its end"]
     fn a_probe_that_was_cut_short_says_nothing() {
         let _ = Facts::read("status Umask 0022\n");
-    }
-
-    #[test]
-    fn limits_are_the_callers_own_or_they_are_numbers() {
-        let own = Limits::read("Max open files            1024                 20000                files\n");
-        let text = format!("limits NOFILE-soft 20000\nlimits NOFILE-hard 20000\nlimits CPU-soft 5\n{END}");
-        let kept = Facts::read(&text).without_limits_of(&own);
-        let value = |facts: &Facts, key: &str| facts.plain[&("limits".to_owned(), key.to_owned())].clone();
-        assert_eq!(value(&kept, "NOFILE-soft"), "inherited-hard");
-        assert_eq!(value(&kept, "NOFILE-hard"), "inherited");
-        assert_eq!(value(&kept, "CPU-soft"), "5");
-        let other = Limits::read("Max open files            10                 30                files\n");
-        assert_eq!(value(&kept.with_limits_of(&other), "NOFILE-soft"), "30");
-        assert!(Limits::own().0.contains_key("STACK-hard"));
     }
 }

@@ -73,22 +73,26 @@ impl Files {
         None
     }
 
-    /// The same with as few lines as a majority in each folder allows.
+    /// The same with few lines: what most files of a folder give stands for it, or most below where it has none of its own.
     #[must_use]
     pub fn compressed(&self) -> Files {
         // A second time, the majority would be one of lines and not of files.
         if self.0.keys().any(|path| path.ends_with('/')) {
             return self.clone();
         }
-        let mut folders: BTreeMap<&str, BTreeMap<Access, usize>> = BTreeMap::new();
-        for (path, access) in self.iter() {
+        let mut folders: BTreeMap<&str, [BTreeMap<Access, usize>; 2]> = BTreeMap::new();
+        // What is hidden stands for itself alone.
+        for (path, access) in self.iter().filter(|(_, access)| access.read || access.write) {
             for (slash, _) in path.match_indices('/').skip(1) {
-                *folders.entry(&path[..=slash]).or_default().entry(access).or_default() += 1;
+                let is_in_it = !path[slash + 1..].contains('/');
+                let counts = &mut folders.entry(&path[..=slash]).or_default()[usize::from(!is_in_it)];
+                *counts.entry(access).or_default() += 1;
             }
         }
         let mut short = Files::default();
         // A folder comes before what is in it.
-        for (folder, counts) in &folders {
+        for (folder, [own, below]) in &folders {
+            let counts = if own.is_empty() { below } else { own };
             let most = counts.iter().max_by_key(|(_, count)| **count).map(|(access, _)| *access);
             if let Some(access) = most.filter(|access| short.at(folder) != Some(*access)) {
                 short.insert(folder, access);

@@ -49,9 +49,10 @@ pub(super) fn judge(docker: &str, ours: &str) -> Verdict {
         |mount: &Mount<'_>| ["private", "slave", "shared"].iter().position(|word| *word == mount.propagation);
     let unbounded =
         !ours.has("ro") && theirs.size().is_some_and(|most| ours.size().is_none_or(|size| size > most));
-    // Which version of control groups there is, and what holds them together, is the machine's matter.
-    let alike = theirs.kind == ours.kind
-        || [&theirs, &ours].iter().all(|mount| ["tmpfs", "cgroup", "cgroup2"].contains(&mount.kind));
+    // Which version of control groups there is, and what the engine's own files lie on, is the machine's matter.
+    let both_of = |kinds: &[&str]| [&theirs, &ours].iter().all(|mount| kinds.contains(&mount.kind));
+    let alike =
+        theirs.kind == ours.kind || both_of(&["tmpfs", "cgroup", "cgroup2"]) || both_of(&["disk", "tmpfs"]);
     let looser = !alike
         || STRICT.iter().any(|option| theirs.has(option) && !ours.has(option))
         || rank(&ours) > rank(&theirs)
@@ -81,7 +82,7 @@ mod tests {
             ("tmpfs rw,nosuid,nodev shared size=64k", Verdict::Looser),
             ("tmpfs rw,nosuid,nodev private size=65k", Verdict::Looser),
             ("tmpfs rw,nosuid,nodev private -", Verdict::Looser),
-            ("ext4 rw,nosuid,nodev private size=64k", Verdict::Looser),
+            ("proc rw,nosuid,nodev private size=64k", Verdict::Looser),
         ] {
             assert_eq!(judge(docker, ours), verdict, "{ours}");
         }

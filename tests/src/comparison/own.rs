@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::facts::{Facts, Limits};
+use super::facts::Facts;
+use super::host::Host;
 use super::probe;
 use crate::env::Env;
 use crate::{paths, roots};
@@ -26,7 +27,7 @@ pub fn image(env: &Env) -> PathBuf {
     image
 }
 
-/// Docker's facts as they are kept, with this process's limits where a container inherits them.
+/// Docker's facts as they are kept, with what is so here where a container inherits it.
 ///
 /// # Panics
 /// When they cannot be read.
@@ -34,7 +35,7 @@ pub fn image(env: &Env) -> PathBuf {
 pub fn docker() -> Facts {
     let path = paths::workspace().join(DOCKER);
     let text = fs::read_to_string(&path).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
-    Facts::read(&text).with_limits_of(&Limits::own())
+    Facts::read(&text).with_what_is_of(&Host::own())
 }
 
 /// The facts of a container with these options of `create`.

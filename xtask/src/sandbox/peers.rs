@@ -23,6 +23,9 @@ mount -t tmpfs tinyd-sandbox /dev/shm
 exec setpriv --pdeathsig TERM "$@"
 "#;
 
+/// How the names of their control groups begin.
+pub(super) const GROUP: &str = "sandbox-of-";
+
 /// A folder for one of them.
 pub(super) fn folder(env: &Env, name: &str) -> Result<PathBuf> {
     let folder = env.files().join(name);
@@ -44,7 +47,7 @@ pub(super) struct Group(String);
 impl Group {
     pub(super) fn new(env: &Env) -> Group {
         // Not below `tinyd`: that is the group of our own containers.
-        Group(format!("sandbox-of-{}", env.tag()))
+        Group(format!("{GROUP}{}", env.tag()))
     }
 
     /// Its path below each hierarchy.
