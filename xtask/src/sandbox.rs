@@ -27,6 +27,9 @@ mod rows;
 /// What is installed where it is missing: a file that proves it, and the package.
 const NEEDED: [(&str, &str); 2] = [("/usr/sbin/dockerd", "docker.io"), ("/usr/bin/podman", "podman")];
 
+/// How dpkg-query shows a package.
+const PACKAGE: &str = "${Package} ${Version}\n";
+
 /// The page.
 const PAGE: &str = "docs/sandbox.md";
 
@@ -87,7 +90,8 @@ fn versions(env: &Env) -> Result<Vec<(&'static str, String)>> {
             first(&["dpkg-query", "-W", "-f", "libseccomp ${Version}\n", "libseccomp2"])?,
         ),
         ("Podman", first(&["podman", "--version"])?),
-        ("its runtime", first(&["crun", "--version"])?),
+        // Even when it is only asked for its version, crun makes a folder in /run.
+        ("its runtime", first(&["dpkg-query", "-W", "-f", PACKAGE, "crun"])?),
         ("tinyd", env.tinyd(["--version"]).ok().text()),
         ("kernel", format!("Linux {}", first(&["uname", "-r"])?)),
     ])
