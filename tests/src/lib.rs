@@ -29,6 +29,7 @@
 pub mod attack;
 pub mod bundle;
 mod command;
+pub mod comparison;
 mod crowd;
 mod dice;
 mod env;

@@ -1,34 +1,23 @@
 //! The verdict of the default seccomp filter on every system call number of every ABI, against a table that is kept.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
 
-use std::path::PathBuf;
+use tinyd_tests::comparison::build;
+use tinyd_tests::{Mode, in_both_modes, require, skip};
 
-use tinyd_tests::{Env, Mode, in_both_modes, paths, require, skip};
-
-/// What `ask.c` prints in a container. When the default profile is changed on purpose, the lines that the failing test
+/// What the probe (`tests/probe`) prints in a container when it is asked for calls. When the default profile is changed on purpose, the lines that the failing test
 /// shows go here.
 const GOLDEN: &str = include_str!("seccomp_table/golden.txt");
 
 /// 128 and the number of SIGSYS.
 const KILLED: i32 = 159;
 
-/// Builds the program that asks the filter.
-fn ask(env: &Env) -> PathBuf {
-    let source = paths::workspace().join("tests/tests/seccomp_table/ask.c");
-    let program = env.files().join("ask");
-    let words =
-        ["cc", "-O1", "-static", "-no-pie", "-o", program.to_str().unwrap(), source.to_str().unwrap()];
-    env.other(words).output().ok();
-    program
-}
-
 fn bind(mode: &Mode) -> String {
-    format!("{}:/ask:ro", ask(&mode.env).display())
+    format!("{}:/probe:ro", build(&mode.env.files()).display())
 }
 
 /// What the kernel itself lets an i386 call do on this machine.
 fn has_i386(mode: &Mode) -> bool {
-    mode.env.other([ask(&mode.env).to_str().unwrap(), "i386"]).output().code() == Some(0)
+    mode.env.other([build(&mode.env.files()).to_str().unwrap(), "i386"]).output().code() == Some(0)
 }
 
 /// The lines of one that the other has not.
@@ -54,9 +43,9 @@ fn the_default_filter_gives_every_call_of_every_abi_the_verdict_of_the_table() {
             return;
         }
         let bind = bind(mode);
-        assert_golden(&mode.run(["--rm", "-v", &bind, "host", "/ask"]).ok().stdout(), GOLDEN);
+        assert_golden(&mode.run(["--rm", "-v", &bind, "host", "/probe", "calls"]).ok().stdout(), GOLDEN);
         let container = mode.start(["-v", &bind, "host", "sleep", "300"]);
-        assert_golden(&container.exec(&[], &["/ask"]).ok().stdout(), GOLDEN);
+        assert_golden(&container.exec(&[], &["/probe", "calls"]).ok().stdout(), GOLDEN);
     });
 }
 
@@ -65,7 +54,8 @@ fn without_a_filter_every_call_passes() {
     require!(root);
     require!(command "cc");
     in_both_modes(|mode| {
-        let words = ["--rm", "--security-opt", "seccomp=unconfined", "-v", &bind(mode), "host", "/ask"];
+        let words =
+            ["--rm", "--security-opt", "seccomp=unconfined", "-v", &bind(mode), "host", "/probe", "calls"];
         let found = mode.run(words).ok().stdout();
         // What a table of another kind would mean: the program cannot tell the filter's answers from the kernel's.
         let native: Vec<&str> = found.lines().filter(|line| line.starts_with("x86_64")).collect();
@@ -86,7 +76,7 @@ fn without_32_bits_every_call_of_i386_and_x32_kills_and_no_other_is_another() {
     in_both_modes(|mode| {
         let bind = bind(mode);
         let run = |options: &[&str]| {
-            let words = [options, &["--rm", "-v", &bind, "host", "/ask"]].concat();
+            let words = [options, &["--rm", "-v", &bind, "host", "/probe", "calls"]].concat();
             mode.run(words).ok().stdout()
         };
         let golden = format!("{native}{killed}");
@@ -117,10 +107,10 @@ fn a_program_of_i386_runs_unless_it_was_said_that_none_may() {
             return;
         }
         let bind = bind(mode);
-        mode.run(["--rm", "-v", &bind, "host", "/ask", "i386"]).ok();
-        mode.run(["--rm", "--no-32bit", "-v", &bind, "host", "/ask", "i386"]).fails(KILLED);
+        mode.run(["--rm", "-v", &bind, "host", "/probe", "i386"]).ok();
+        mode.run(["--rm", "--no-32bit", "-v", &bind, "host", "/probe", "i386"]).fails(KILLED);
         let container = mode.start(["--no-32bit", "-v", &bind, "host", "sleep", "300"]);
-        container.exec(&[], &["/ask", "i386"]).fails(KILLED);
+        container.exec(&[], &["/probe", "i386"]).fails(KILLED);
         // The choice is kept with the container.
         assert_eq!(container.inspect()["HostConfig"]["SecurityOpt"], serde_json::json!(["no-32bit"]));
     });

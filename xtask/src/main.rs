@@ -18,6 +18,7 @@ mod features;
 mod fuzz;
 mod ledger;
 mod outside;
+mod sandbox;
 mod setup;
 mod shell;
 mod soak;
@@ -41,6 +42,8 @@ usage: cargo xtask VERB
   replay                     run the corpus of the fuzz targets, and mutations of it, through them
   tidy                       check what no compiler checks: crate graph, file lengths, ledgers, documents
   weakened [CASE]            switch the defences off one by one, and require the attack tests to fail
+  sandbox                    compare what a container may do with Docker's and Podman's, and write docs/sandbox.md; it
+                             installs docker.io and podman
   features                   the ledger of features as a table
   ci [--no-test]             all checks of CI, and the tests
   bench [start] [exec] [rm] [--rounds N]
@@ -73,6 +76,7 @@ fn dispatch(args: &[&str]) -> Result<bool> {
         ["replay"] => fuzz::replay().map(|(ok, _)| ok),
         ["embed"] => embed::run().map(|(ok, _)| ok),
         ["tidy"] => tidy::run(),
+        ["sandbox"] => sandbox::run(),
         ["weakened"] => weakened::run(None),
         ["weakened", case] => weakened::run(Some(case)),
         ["features"] => features::run().map(|()| true),

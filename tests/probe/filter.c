@@ -1,11 +1,7 @@
 /* Asks the seccomp filter that it runs under for its verdict on every system call number of three ABIs, and makes none of
    those calls: a filter of its own, on top, hands each call that the other one lets pass to a supervisor, which refuses it
    with an errno that nothing else uses. So the answer is the filter's alone, whatever the kernel's age, and exit, reboot or
-   pause do no harm.
-
-   ask           the table: "ABI FIRST-LAST VERDICT VERDICT", numbers with the same two verdicts in one line; the first
-                 verdict is for arguments that are all 0, the second for arguments of which every bit is set
-   ask i386      makes one harmless call through int 0x80 for good, and exits with 0 if it was answered */
+   pause do no harm. */
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -19,6 +15,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "probe.h"
 
 enum { LAST = 600, X32_BIT = 0x40000000, PASSED = EUCLEAN };
 
@@ -118,19 +116,36 @@ static void supervise(int listener) {
     }
 }
 
-int main(int argc, char **argv) {
-    static const char *const names[] = {"x86_64", "i386", "x32"};
-    if (argc > 1 && !strcmp(argv[1], "i386")) return call_i386(20 /* getpid */, 0, 0) != getpid();
+/* What ABI number 0, 1, 2 is called. */
+static const char *const NAMES[] = {"x86_64", "i386", "x32"};
+
+/* Puts the filter on top, and starts who answers for it; gives that process, or -1. */
+static pid_t begin(void) {
     int listener = filter_on_top();
     if (listener < 0) {
         perror("seccomp");
-        return 1;
+        return -1;
     }
     pid_t supervisor = fork();
     if (supervisor == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         supervise(listener);
     }
+    return supervisor;
+}
+
+static int end(pid_t supervisor) {
+    kill(supervisor, SIGKILL);
+    return waitpid(supervisor, NULL, 0) != supervisor;
+}
+
+int ask_i386(void) { return call_i386(20 /* getpid */, 0, 0) != getpid(); }
+
+/* The table: "ABI FIRST-LAST VERDICT VERDICT", numbers with the same two verdicts in one line; the first verdict is for
+   arguments that are all 0, the second for arguments of which every bit is set. */
+int ask_numbers(void) {
+    pid_t supervisor = begin();
+    if (supervisor < 0) return 1;
     for (int abi = 0; abi < 3; abi++) {
         char run[80] = "";
         long first = 0;
@@ -138,12 +153,35 @@ int main(int argc, char **argv) {
             char line[80] = "";
             if (number <= LAST) snprintf(line, sizeof line, "%s %s", verdict(abi, number, 0), verdict(abi, number, -1));
             if (number > 0 && strcmp(line, run)) {
-                printf("%s %ld-%ld %s\n", names[abi], first, number - 1, run);
+                printf("%s %ld-%ld %s\n", NAMES[abi], first, number - 1, run);
                 first = number;
             }
             strcpy(run, line);
         }
     }
-    kill(supervisor, SIGKILL);
-    return 0;
+    return end(supervisor);
+}
+
+/* The calls whose verdict hangs on an argument: "ABI-NAME VALUE VERDICT". */
+int ask_arguments(void) {
+    static const struct {
+        const char *name;
+        long number[3];
+    } calls[] = {{"socket", {41, 359, 41}}, {"clone", {56, 120, 56}}, {"personality", {135, 136, 135}}};
+    pid_t supervisor = begin();
+    if (supervisor < 0) return 1;
+    for (int abi = 0; abi < 3; abi++) {
+        for (int call = 0; call < 3; call++) {
+            char name[32];
+            snprintf(name, sizeof name, "%s-%s", NAMES[abi], calls[call].name);
+            /* Families by number; flags and personalities bit by bit, and all 32 bits at the end. */
+            for (int step = 0; step < (call == 0 ? 64 : 33); step++) {
+                long value = call == 0 ? step : step == 32 ? 0xffffffff : 1L << step;
+                char key[32];
+                snprintf(key, sizeof key, call == 0 ? "%ld" : "%#lx", value);
+                fact(name, key, "%s", verdict(abi, calls[call].number[abi], value));
+            }
+        }
+    }
+    return end(supervisor);
 }
