@@ -59,7 +59,8 @@ pub fn peek(pidfd: impl AsFd) -> io::Result<Exit> {
 
 /// How a process ended that is no child of the caller's. To be asked once the descriptor, which must have been opened
 /// before its parent took the exit, is readable. `None` where the kernel does not say: an exit that a parent has taken is
-/// kept since Linux 6.15 (PIDFD_INFO_EXIT of ioctl_pidfd(2)), that of a zombie is told since 6.13.
+/// kept since Linux 6.15 (PIDFD_INFO_EXIT of ioctl_pidfd(2)), that of a zombie is told since 6.13. On older ones an
+/// [`ExitWatch`](crate::exit_watch::ExitWatch) that listened before hears of it.
 pub fn exit_of_other(pidfd: impl AsFd) -> Option<Exit> {
     let first = Info::of(pidfd.as_fd()).ok()?;
     if let Some(exit) = first.exit() {
@@ -115,7 +116,7 @@ fn zombie_exit(pid: u32) -> Option<Exit> {
 }
 
 /// Reads a status as wait(2) gives it.
-fn from_status(status: i32) -> Option<Exit> {
+pub(crate) fn from_status(status: i32) -> Option<Exit> {
     if libc::WIFEXITED(status) {
         return Some(Exit::Exited(libc::WEXITSTATUS(status) as u8));
     }

@@ -7,6 +7,7 @@ use crate::frame::{Kind, MAX_PAYLOAD};
 use crate::state::ExitRecord;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use tinyd_ns::exit_watch::ExitWatch;
 use tinyd_ns::{pidfd, pty};
 
 /// How much is read at once.
@@ -25,6 +26,8 @@ pub(crate) struct WaitLoop<'a> {
     ends_with_session: bool,
     /// The command is no child of this process: its exit is the kernel's to tell.
     is_other: bool,
+    /// Where the kernel does not tell it by descriptor.
+    watch: Option<ExitWatch>,
     buffer: Vec<u8>,
 }
 
@@ -32,6 +35,7 @@ pub(crate) struct WaitLoop<'a> {
 #[derive(Clone, Copy)]
 enum Token {
     Process,
+    Watch,
     Listener,
     Output(usize),
     Stdin,
@@ -46,7 +50,16 @@ impl<'a> WaitLoop<'a> {
         log: Option<LogWriter>,
     ) -> Self {
         let buffer = vec![0; MAX_PAYLOAD + 1];
-        Self { process, streams, clients, log, ends_with_session: false, is_other: false, buffer }
+        Self {
+            process,
+            streams,
+            clients,
+            log,
+            ends_with_session: false,
+            is_other: false,
+            watch: None,
+            buffer,
+        }
     }
 
     pub(crate) fn ending_with_session(mut self) -> Self {
@@ -54,8 +67,9 @@ impl<'a> WaitLoop<'a> {
         self
     }
 
-    pub(crate) fn of_other(mut self) -> Self {
+    pub(crate) fn of_other(mut self, watch: Option<ExitWatch>) -> Self {
         self.is_other = true;
+        self.watch = watch;
         self
     }
 
@@ -69,6 +83,7 @@ impl<'a> WaitLoop<'a> {
             for (token, flags) in self.wait() {
                 match token {
                     Token::Process => return self.finish(exited),
+                    Token::Watch => self.watch.iter_mut().for_each(ExitWatch::look),
                     Token::Listener => self.clients.accept(),
                     Token::Output(index) => {
                         self.pass_output(index);
@@ -84,7 +99,9 @@ impl<'a> WaitLoop<'a> {
 
     fn finish(mut self, exited: impl FnOnce(pidfd::Exit) -> ExitRecord) -> (Clients, Option<ExitRecord>) {
         let exit = match self.is_other {
-            true => pidfd::exit_of_other(self.process),
+            true => {
+                pidfd::exit_of_other(self.process).or_else(|| self.watch.as_mut().and_then(ExitWatch::exit))
+            }
             false => pidfd::peek(self.process).ok(),
         };
         // All its processes ended before it: what they wrote is there to be read, and is in the log when its end is known.
@@ -120,6 +137,9 @@ impl<'a> WaitLoop<'a> {
     fn interests(&self) -> Vec<(Token, BorrowedFd<'_>, PollFlags)> {
         let mut all = Vec::with_capacity(8);
         all.push((Token::Process, self.process.as_fd(), PollFlags::IN));
+        if let Some(watch) = &self.watch {
+            all.push((Token::Watch, watch.as_fd(), PollFlags::IN));
+        }
         if let Some(listener) = self.clients.open_listener() {
             all.push((Token::Listener, listener.as_fd(), PollFlags::IN));
         }
