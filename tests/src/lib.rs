@@ -62,4 +62,4 @@ pub use wait::{eventually, wait_until};
 
 pub use need::{Missing, Need};
 #[doc(hidden)]
-pub use need::{check_need, skip};
+pub use need::{check_need, kernel_is_before, skip};

@@ -20,7 +20,7 @@ pub enum Need<'a> {
     Controller(&'a str),
     /// A command that can be found in `PATH`, or a file when it is a path.
     Command(&'a str),
-    /// User namespaces, and a kernel that shows layers of an overlay with their ids mapped (README: Linux 6.13).
+    /// User namespaces, and a kernel that shows layers of an overlay with their ids mapped (README: Linux 5.19).
     UserNamespaces,
 }
 
@@ -44,15 +44,23 @@ pub fn check_need(need: Need<'_>) -> Result<(), Missing> {
         Need::Command(name) => (is_command(name), format!("{name} is not installed")),
         Need::UserNamespaces => {
             let most = fs::read_to_string("/proc/sys/user/max_user_namespaces").unwrap_or_default();
-            let release = rustix::system::uname().release().to_string_lossy().into_owned();
-            if version(&release) < (6, 13) {
-                (false, format!("kernel {release} cannot map the ids of an overlay's layers"))
+            if kernel_is_before(5, 19) {
+                (false, format!("kernel {} cannot map the ids of an overlay's layers", release()))
             } else {
                 (most.trim().parse().unwrap_or(0) > 0, "user namespaces are switched off".to_owned())
             }
         }
     };
     if met { Ok(()) } else { Err(reason) }
+}
+
+/// Whether the kernel is older than this release.
+pub fn kernel_is_before(major: u32, minor: u32) -> bool {
+    version(&release()) < (major, minor)
+}
+
+fn release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
 /// Major and minor number of a kernel's release.
@@ -119,7 +127,7 @@ mod tests {
 
     #[test]
     fn releases_are_compared_as_numbers() {
-        assert!(version("6.1.0-48-amd64") < (6, 13) && version("6.9") < (6, 13));
-        assert!(version("6.13-rc1") >= (6, 13) && version("7.3.4+deb13-amd64") >= (6, 13));
+        assert!(version("5.15.0-48-generic") < (5, 19) && version("5.9") < (5, 19));
+        assert!(version("5.19-rc1") >= (5, 19) && version("7.3.4+deb13-amd64") >= (5, 19));
     }
 }

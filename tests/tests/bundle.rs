@@ -142,6 +142,7 @@ fn what_is_written_through_the_mount_and_by_runc_is_the_containers() {
 fn mounting_and_unmounting_are_repeatable_and_leave_nothing() {
     require!(root);
     require!(program);
+    require!(controller "memory");
     for userns in ["auto", "host"] {
         let env = Env::new();
         let id = create(&env, &Case { userns, image: "host".into() }, "b", &["true"]);

@@ -26,9 +26,16 @@ fn a_group_is_made_below_the_one_that_was_named() {
     in_both_modes(|mode| {
         let parent = format!("{}/inner", mode.env.tag());
         let _parent = Parent(&parent);
-        let container =
-            mode.start(["--cgroup-parent", &format!("/{parent}"), "-m", "64m", "host", "sleep", "300"]);
-        let hierarchy = cgroups::hierarchy_of("memory").unwrap();
+        let container = mode.start([
+            "--cgroup-parent",
+            &format!("/{parent}"),
+            "--pids-limit",
+            "64",
+            "host",
+            "sleep",
+            "300",
+        ]);
+        let hierarchy = cgroups::hierarchy_of("pids").unwrap();
         let group = hierarchy.mount.join(&parent).join(&container.id);
         assert_eq!(cgroups::members(&group), [container.pid]);
         container.exec(&["-d"], &["sleep", "301"]).ok();
@@ -38,7 +45,7 @@ fn a_group_is_made_below_the_one_that_was_named() {
         assert_eq!(inspected["HostConfig"]["CgroupParent"], format!("/{parent}"));
         mode.env.tinyd(["pause", &container.id]).ok();
         mode.env.tinyd(["unpause", &container.id]).ok();
-        mode.env.tinyd(["update", "-m", "32m", &container.id]).ok();
+        mode.env.tinyd(["update", "--pids-limit", "32", &container.id]).ok();
         mode.env.tinyd(["stats", "--no-stream", &container.id]).ok();
         mode.env.tinyd(["rm", "-f", &container.id]).ok();
         assert!(!proc::is_alive(executed) && !group.exists());

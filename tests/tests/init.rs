@@ -55,7 +55,7 @@ fn orphans_are_reaped() {
     require!(root);
     in_both_modes(|mode| {
         // Each inner shell ends before its child does.
-        let script = "i=0; while [ $i -lt 50 ]; do sh -c 'sleep 0.1 &'; i=$((i + 1)); done; sleep 300";
+        let script = "i=0; while [ $i -lt 20 ]; do sh -c 'sleep 0.1 &'; i=$((i + 1)); done; sleep 300";
         let container = mode.start(["--init", "host", "sh", "-c", script]);
         let zombies = || {
             let of = |pid: &i32| proc::status(*pid, "State").is_some_and(|state| state.starts_with('Z'));

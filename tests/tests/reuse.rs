@@ -16,7 +16,7 @@ T="$1"; R="$2"; I="$3"; ROUNDS="$4"; LOG="$5"
 last=/proc/sys/kernel/ns_last_pid
 wrong() { echo "$*" >> "$LOG"; }
 # The first and the monitor's number of the container c, from its record.
-numbers() { sed 's/[^0-9]\+/ /g' "$R"/containers/"$1"/state.json | { read a _ b _; echo "$a" "$b"; }; }
+numbers() { sed 's/.*"init":{"pid":\([0-9]*\).*"monitor":{"pid":\([0-9]*\).*/\1 \2/' "$R"/containers/"$1"/state.json; }
 alive() { test -d /proc/"$1" && ! grep -q '^State:.Z' /proc/"$1"/status; }
 "#;
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use tinyd_tests::proc::mounts;
-use tinyd_tests::{Env, in_both_modes, require, roots};
+use tinyd_tests::{Env, in_both_modes, kernel_is_before, require, roots};
 
 /// What can be seen of a file without reading it. A change of its contents shows in size or times.
 type Look = (u64, u32, u32, u32, u64, i64, i64);
@@ -76,6 +76,9 @@ fn the_root_is_an_overlay_of_the_image_and_the_containers_own_folders() {
                 let plain = option.trim_end_matches('+');
                 let found =
                     [option, plain].iter().any(|name| root.has(&format!("{name}={}", path.display())));
+                // Older kernels show what they were told: the path of a descriptor.
+                let found = found
+                    || kernel_is_before(6, 13) && root.line.contains(&format!("{plain}=/proc/self/fd/"));
                 assert!(found, "{option} is not {}: {}", path.display(), root.line);
             }
         }
@@ -243,7 +246,10 @@ fn the_machines_programs_are_as_before_after_they_were_changed_inside() {
                 "host",
                 "sh",
                 "-c",
-                &format!("ls /usr/bin/env; ls /usr/bin/{tag}; tail -n 1 /etc/services"),
+                // Small machines have no such file but the one written above.
+                &format!(
+                    "ls /usr/bin/env; ls /usr/bin/{tag}; ! [ -e /etc/services ] || tail -n 1 /etc/services"
+                ),
             ])
             .ok();
         assert!(

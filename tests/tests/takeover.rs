@@ -5,6 +5,7 @@
 use std::fs;
 use std::time::Duration;
 
+use rustix::fs::{FlockOperation, flock};
 use tinyd_tests::kill::{kill, let_end, monitor_of};
 use tinyd_tests::{Env, in_both_modes, leak, proc, require, roots, wait_until};
 
@@ -119,6 +120,28 @@ fn of_many_commands_one_takes_over() {
         assert!(proc::is_alive(monitor_of(&env, "c")));
     }
     env.tinyd(["rm", "-f", "c"]).ok();
+    env.assert_clean();
+}
+
+/// Another command is about to give it a new monitor. One that ends it waits for that, or nobody would hear the exit.
+#[test]
+fn a_kill_waits_for_a_monitor_that_is_on_its_way() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    env.tinyd(["run", "-d", "--name", "c", &image(), "sleep", "1000"]).ok();
+    let id = fs::read_link(env.root().join("names/c")).unwrap();
+    kill(monitor_of(&env, "c"));
+    // As whoever takes over holds it.
+    let lock = fs::File::create(env.run_root().join("locks").join(id)).unwrap();
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    let killing = env.cmd(["kill", "c"]).spawn();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(status(&env), "c RUNNING");
+    drop(lock);
+    killing.wait().ok();
+    assert_eq!(status(&env), "c STOPPED (137)");
+    env.tinyd(["rm", "c"]).ok();
     env.assert_clean();
 }
 

@@ -228,7 +228,9 @@ impl Error {
     /// A controller that no hierarchy of this host offers.
     pub(crate) fn missing(controller: &str) -> Self {
         let hint = match controller {
-            "memory" => "boot with cgroup_enable=memory and see that /proc/cgroups lists it".to_owned(),
+            "memory" => "boot with cgroup_enable=memory and see that /proc/cgroups lists it; for cgroup v1 newer kernels \
+                need CONFIG_MEMCG_V1, and without it cgroup v2 has the controller"
+                .to_owned(),
             "net_cls" | "net_prio" => format!(
                 "cgroup v2 has none, so limit the link's traffic instead (tc, nft); where /proc/cgroups lists it, {}",
                 mount_v1(controller)

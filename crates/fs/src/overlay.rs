@@ -99,15 +99,21 @@ enum Way {
 
 impl Way {
     const ALL: [Self; 4] = [Self::Descriptors, Self::Paths, Self::OneOption, Self::MountCall];
+
+    /// Whether it may do for layers whose ids are mapped, which are attached nowhere at first: as descriptors they may stay
+    /// so, and the mount namespace for mount(2) is one where they can be attached.
+    fn takes_mapped_layers(self) -> bool {
+        matches!(self, Self::Descriptors | Self::MountCall)
+    }
 }
 
 impl Overlay<'_> {
     /// Mounts it, attached nowhere (Linux 5.2).
     ///
-    /// With ids mapped, the caller's thread needs CAP_SETUID, CAP_SETGID and the secure bit NO_SETUID_FIXUP: the kernel
-    /// looks at the file-system ids of whoever creates an overlay, which must be root's of the inside while it does, or
-    /// the overlay is read-only from the start (EOVERFLOW in `work`). `as_mapped_root` is called around that step: it
-    /// takes those ids, calls its argument and gives them back. Where mount(2) has to be used it is called in another
+    /// With ids mapped (Linux 5.19), the caller's thread needs CAP_SETUID, CAP_SETGID and the secure bit NO_SETUID_FIXUP:
+    /// the kernel looks at the file-system ids of whoever creates an overlay, which must be root's of the inside while it
+    /// does, or the overlay is read-only from the start (EOVERFLOW in `work`). `as_mapped_root` is called around that step:
+    /// it takes those ids, calls its argument and gives them back. Where mount(2) has to be used it is called in another
     /// thread, and again for each way that is tried.
     ///
     /// # Errors
@@ -120,13 +126,20 @@ impl Overlay<'_> {
         /// What worked first: an older kernel is not asked for what it does not have each time, of which it writes to its
         /// log. mount(2) is for those overlays alone that need it.
         static START: AtomicUsize = AtomicUsize::new(0);
+        let mut start = START.load(Ordering::Relaxed);
+        let last = if self.idmap.is_some() { Way::Paths } else { Way::OneOption };
         let mut first = None;
-        for (number, way) in Way::ALL.into_iter().enumerate().skip(START.load(Ordering::Relaxed)) {
+        for way in Way::ALL {
+            if (way as usize) < start || (self.idmap.is_some() && !way.takes_mapped_layers()) {
+                continue;
+            }
             match self.mount_by(way, &mut as_mapped_root) {
                 Ok(mounted) => {
-                    START.store(number.min(Way::OneOption as usize), Ordering::Relaxed);
+                    START.store(start.max((way as usize).min(last as usize)), Ordering::Relaxed);
                     return Ok(mounted);
                 }
+                // A kernel before 6.5, which knows no `lowerdir+` either. It says nothing of what is wrong with the layers.
+                Err(error) if is(&error, Errno::OPNOTSUPP) => start = Way::OneOption as usize,
                 Err(error) if may_work_otherwise(&error) => {
                     first.get_or_insert(error);
                 }
@@ -175,8 +188,11 @@ impl Overlay<'_> {
 
 /// Whether an older way may do what failed: the kernel says `EINVAL` to options it does not know.
 fn may_work_otherwise(error: &Error) -> bool {
-    let code = error.io().and_then(std::io::Error::raw_os_error);
     matches!(error, Error::OptionsTooLong { .. })
         // EOPNOTSUPP: before Linux 6.5 overlay's options are strings, and no descriptors.
-        || [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP].iter().any(|errno| code == Some(errno.raw_os_error()))
+        || [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP].into_iter().any(|errno| is(error, errno))
+}
+
+fn is(error: &Error, errno: Errno) -> bool {
+    error.io().and_then(std::io::Error::raw_os_error) == Some(errno.raw_os_error())
 }

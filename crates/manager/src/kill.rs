@@ -17,7 +17,7 @@ impl Core {
             state: "does not run",
             hint: None,
         };
-        let Life::Running(live) = self.life(&record, None)? else { return Err(refuse()) };
+        let Life::Running(live) = self.life_before_its_end(&record)? else { return Err(refuse()) };
         if !self.signal(&record, &live, signal)? {
             return Err(refuse());
         }

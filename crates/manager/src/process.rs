@@ -7,31 +7,31 @@ use tinyd_runtime::state::ProcessId;
 
 /// It runs: a zombie, whose parent may never take its exit, does not.
 pub(crate) fn runs(process: ProcessId) -> bool {
-    stat(process.pid).is_some_and(|(state, start_time)| {
-        start_time == process.start_time && !matches!(state.as_str(), "Z" | "X" | "x")
-    })
+    open(process).is_some()
 }
 
 /// A descriptor of it, if it runs.
 pub(crate) fn open(process: ProcessId) -> Option<OwnedFd> {
     let fd = tinyd_ns::pidfd::open(process.pid).ok()?;
     // Looked at after opening: from here on the descriptor cannot come to mean another process.
-    runs(process).then_some(fd)
+    let ended = matches!(state(process.pid).as_str(), "Z" | "X" | "x" | GONE);
+    (!ended && process.is_of(&fd)).then_some(fd)
 }
 
 /// The letter of its state: `D` for one that no signal reaches. `gone` when there is no such process.
 pub(crate) fn state(pid: u32) -> String {
-    stat(pid).map_or_else(|| "gone".to_owned(), |(state, _)| state)
+    letter(pid).unwrap_or_else(|| GONE.to_owned())
 }
 
-/// The state and the start time, fields 3 and 22 of proc_pid_stat(5).
-fn stat(pid: u32) -> Option<(String, u64)> {
+/// What there is no process of has for its state.
+const GONE: &str = "gone";
+
+/// Field 3 of proc_pid_stat(5).
+fn letter(pid: u32) -> Option<String> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the program's name in brackets, which may itself hold brackets and blanks.
     let (_, rest) = text.rsplit_once(')')?;
-    let mut fields = rest.split_ascii_whitespace();
-    let state = fields.next()?.to_owned();
-    Some((state, fields.nth(18)?.parse().ok()?))
+    rest.split_ascii_whitespace().next().map(str::to_owned)
 }
 
 /// Waits until a descriptor is readable (a process has ended, a message is there). `false` when the time is up; `None`

@@ -192,7 +192,7 @@ mod tests {
         store(&run_dir.join(STATE_FILE), &state(me), false).unwrap();
         core.recover().unwrap();
         assert!(core.store.trash(&id).exists() && run_dir.exists());
-        let dead = ProcessId { start_time: me.start_time + 1, ..me };
+        let dead = ProcessId { start_time: me.start_time + 1, unique: None, ..me };
         store(&run_dir.join(STATE_FILE), &state(dead), false).unwrap();
         core.recover().unwrap();
         assert_eq!(left(&core), Vec::<String>::new());

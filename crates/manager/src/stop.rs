@@ -13,7 +13,7 @@ impl Core {
     pub(crate) fn stop(&self, word: &str, grace: Option<Duration>) -> Result<String> {
         let id = self.resolve(word)?;
         let record = self.known(&id, word)?;
-        let live = match self.life(&record, None)? {
+        let live = match self.life_before_its_end(&record)? {
             Life::Running(live) => live,
             life => {
                 let state =

@@ -3,15 +3,33 @@
 
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::life::Live;
+use crate::life::{Life, Live};
 use crate::lock::ContainerLock;
-use crate::process;
+use crate::process::{self, until};
 use crate::store::Record;
+use std::time::Duration;
 use tinyd_engine::StartRequest;
 use tinyd_runtime::Request;
 use tinyd_runtime::state::{RunState, STATE_FILE, load};
 
+/// How long a command that may end a container waits for another one that is giving it a new monitor.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 impl Core {
+    /// As [`life`](Self::life), for a command that may end the container. Where another command is giving it a new monitor,
+    /// that is waited for: an end before somebody listens has no exit.
+    pub(crate) fn life_before_its_end(&self, record: &Record) -> Result<Life> {
+        let life = self.life(record, None)?;
+        if !matches!(&life, Life::Running(live) if !live.monitored) {
+            return Ok(life);
+        }
+        match until(PATIENCE, || ContainerLock::try_acquire(&self.store, &record.id)) {
+            Ok(Some(lock)) => self.life(record, Some(&lock)),
+            // Held for so long, or without room for a lock. An exit is not worth a container that cannot be stopped.
+            Ok(None) | Err(_) => Ok(life),
+        }
+    }
+
     /// Starts a new monitor for a container that runs without one; gives the container as it stands then. The monitor holds
     /// the caller's lock too until the container is its own: of several commands one does this.
     pub(crate) fn take_over(&self, record: &Record, live: Live, lock: &ContainerLock) -> Result<Live> {

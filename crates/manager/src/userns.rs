@@ -2,12 +2,12 @@
 
 /// Why not; `None` when it can.
 pub(crate) fn missing() -> Option<String> {
-    // Whether an overlay takes layers that are mapped but attached nowhere is decided by the kernel's version alone (6.13,
-    // "ovl: specify layers via file descriptors").
+    // Whether an overlay takes layers whose ids are mapped is decided by the kernel's version alone (5.19, "overlayfs: support
+    // idmapped layers").
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    if version(&release).is_some_and(|found| found < (6, 13)) {
+    if version(&release).is_some_and(|found| found < (5, 19)) {
         return Some(format!(
-            "kernel {release} cannot map ids below an overlay (6.13 can): containers share the host's user ids"
+            "kernel {release} cannot map ids below an overlay (5.19 can): containers share the host's user ids"
         ));
     }
     // Absent in kernels without user namespaces; 0 where they are switched off (user_namespaces(7)).
@@ -30,8 +30,8 @@ mod tests {
     #[test]
     fn pure_releases_are_compared_as_numbers() {
         assert_eq!(version("6.1.0-18-amd64"), Some((6, 1)));
-        assert!(version("6.9.1").unwrap() < (6, 13));
-        assert!(version("6.13-rc1").unwrap() >= (6, 13));
+        assert!(version("5.9.1").unwrap() < (5, 19));
+        assert!(version("5.19-rc1").unwrap() >= (5, 19));
         assert_eq!(version("strange"), None);
     }
 }

@@ -13,6 +13,7 @@
 //! | [`credentials`] | user, group and supplementary groups |
 //! | [`process`] | no_new_privs, umask, dumpable, session keyring, descriptor hygiene |
 //! | [`pidfd`] | signals and exits without a race over process numbers |
+//! | [`exit_watch`] | exits of others on kernels that do not tell them by pidfd |
 //! | [`pty`] | pseudo-terminals |
 //! | [`socket`] | a packet socket that carries descriptors |
 //!
@@ -35,6 +36,7 @@
 pub mod caps;
 pub mod clone;
 pub mod credentials;
+pub mod exit_watch;
 pub mod idmap;
 pub mod isolate;
 pub mod join;

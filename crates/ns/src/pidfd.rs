@@ -30,6 +30,17 @@ pub fn open(pid: u32) -> io::Result<OwnedFd> {
     Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
 }
 
+/// A number that no other process has or will have until the machine starts anew (pidfs, Linux 6.9); `None` where the kernel
+/// gives none.
+pub fn unique_number(pidfd: impl AsFd) -> Option<u64> {
+    // Before that, all descriptors of processes share one inode of another file system.
+    let is_pidfs = rustix::fs::fstatfs(&pidfd).is_ok_and(|found| found.f_type == PIDFS_MAGIC);
+    is_pidfs.then(|| rustix::fs::fstat(&pidfd).ok()).flatten().map(|found| found.st_ino)
+}
+
+/// Magic number of pidfs (linux/magic.h): "PIDF".
+const PIDFS_MAGIC: rustix::fs::FsWord = 0x5049_4446;
+
 /// Sends a signal by number. `ESRCH` when the process has ended.
 pub fn send_signal(pidfd: impl AsFd, signal: i32) -> io::Result<()> {
     let signal = Signal::from_named_raw(signal)
@@ -59,7 +70,8 @@ pub fn peek(pidfd: impl AsFd) -> io::Result<Exit> {
 
 /// How a process ended that is no child of the caller's. To be asked once the descriptor, which must have been opened
 /// before its parent took the exit, is readable. `None` where the kernel does not say: an exit that a parent has taken is
-/// kept since Linux 6.15 (PIDFD_INFO_EXIT of ioctl_pidfd(2)), that of a zombie is told since 6.13.
+/// kept since Linux 6.15 (PIDFD_INFO_EXIT of ioctl_pidfd(2)), that of a zombie is told since 6.13. On older ones an
+/// [`ExitWatch`](crate::exit_watch::ExitWatch) that listened before hears of it.
 pub fn exit_of_other(pidfd: impl AsFd) -> Option<Exit> {
     let first = Info::of(pidfd.as_fd()).ok()?;
     if let Some(exit) = first.exit() {
@@ -115,7 +127,7 @@ fn zombie_exit(pid: u32) -> Option<Exit> {
 }
 
 /// Reads a status as wait(2) gives it.
-fn from_status(status: i32) -> Option<Exit> {
+pub(crate) fn from_status(status: i32) -> Option<Exit> {
     if libc::WIFEXITED(status) {
         return Some(Exit::Exited(libc::WEXITSTATUS(status) as u8));
     }

@@ -13,8 +13,10 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use tinyd_ns::pidfd;
 
 /// A process that cannot be mistaken for a later one with its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,32 +25,48 @@ pub struct ProcessId {
     pub pid: u32,
     /// Clock ticks between the machine's start and its own (proc_pid_stat(5), field 22).
     pub start_time: u64,
+    /// The kernel's own number for it, where it has one: a tick is long enough for a process to end and for another one to
+    /// get its number.
+    #[serde(default)]
+    pub unique: Option<u64>,
 }
 
 impl ProcessId {
     /// The identity of a process that runs now.
     pub fn of(pid: u32) -> io::Result<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        // The second field is the program's name in brackets, which may itself hold brackets and blanks.
-        let start_time = stat
-            .rsplit_once(')')
-            .and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19))
-            .and_then(|field| field.parse().ok())
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat")))?;
-        Ok(Self { pid, start_time })
+        let fd = pidfd::open(pid)?;
+        Ok(Self { pid, start_time: start_time(pid)?, unique: pidfd::unique_number(&fd) })
     }
 
     /// It runs still (a zombie counts: its exit was not taken).
     pub fn is_alive(self) -> bool {
-        Self::of(self.pid).is_ok_and(|now| now == self)
+        self.open().is_some()
     }
 
     /// A descriptor of it, if it is there still.
-    pub fn open(self) -> Option<std::os::fd::OwnedFd> {
-        let fd = tinyd_ns::pidfd::open(self.pid).ok()?;
+    pub fn open(self) -> Option<OwnedFd> {
+        let fd = pidfd::open(self.pid).ok()?;
         // Checked after opening: from here on the descriptor cannot come to mean another process.
-        self.is_alive().then_some(fd)
+        self.is_of(&fd).then_some(fd)
     }
+
+    /// Whether a descriptor that was opened by its number is of it, and not of a later process.
+    pub fn is_of(self, pidfd: &OwnedFd) -> bool {
+        match (self.unique, pidfd::unique_number(pidfd)) {
+            (Some(known), Some(now)) => known == now,
+            _ => start_time(self.pid).is_ok_and(|now| now == self.start_time),
+        }
+    }
+}
+
+/// Clock ticks between the machine's start and a process's.
+fn start_time(pid: u32) -> io::Result<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The second field is the program's name in brackets, which may itself hold brackets and blanks.
+    stat.rsplit_once(')')
+        .and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19))
+        .and_then(|field| field.parse().ok())
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat")))
 }
 
 /// A running container.
@@ -145,9 +163,18 @@ mod tests {
         let me = ProcessId::of(std::process::id()).unwrap();
         assert!(me.is_alive());
         assert!(me.open().is_some());
-        let other = ProcessId { start_time: me.start_time + 1, ..me };
-        assert!(!other.is_alive());
-        assert!(other.open().is_none());
+        for unique in [None, me.unique] {
+            let known = ProcessId { unique, ..me };
+            assert!(known.is_alive());
+            let other =
+                ProcessId { start_time: me.start_time + 1, unique: unique.map(|number| number + 1), ..me };
+            assert!(!other.is_alive());
+            assert!(other.open().is_none());
+        }
+        // One that began within the same tick.
+        if let Some(number) = me.unique {
+            assert!(!ProcessId { unique: Some(number + 1), ..me }.is_alive());
+        }
     }
 
     #[test]

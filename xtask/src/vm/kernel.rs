@@ -10,7 +10,7 @@ use tinyd_tests::remove::remove_tree;
 use super::apt::{self, Apt};
 
 /// Where kernels are looked for beside the machine's release: its backports, and those of a newer one. A kernel is
-/// unpacked alone, so its release need not be the machine's; containers with ids of their own need 6.13.
+/// unpacked alone, so its release need not be the machine's.
 const NEWER: &str = "trixie-backports";
 
 /// The start and the end of the names of the full flavour (that for clouds has no 9p).

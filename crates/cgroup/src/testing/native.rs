@@ -184,12 +184,16 @@ fn forget_marks() {
 
 /// Y13, Y14, Y19: find the mount point of the memory controller, set a limit, remove the group.
 #[test]
+#[allow(clippy::print_stderr, reason = "a skip must be visible")]
 fn root_memory_cgroup() {
     if !root("root_memory_cgroup") {
         return;
     }
     let host = Host::detect().unwrap();
-    let mount = host.mountpoint("memory").unwrap().to_owned();
+    let Some(mount) = host.mountpoint("memory").map(std::path::Path::to_owned) else {
+        eprintln!("SKIPPED: root_memory_cgroup: no cgroup controller memory is mounted");
+        return;
+    };
     assert!(mount.join("cgroup.procs").exists(), "{}", mount.display());
     let driver = host.driver().unwrap();
     let path = CgroupPath::new(&format!("tinyd-test-{}-memory", std::process::id())).unwrap();

@@ -76,6 +76,24 @@ fn needs_root() -> bool {
     skip
 }
 
+/// Whether this kernel has a way. Of one that it has not it must say so in a manner that leads on to the next.
+fn has(way: Way) -> bool {
+    let since = match way {
+        Way::Descriptors => (6, 13),
+        Way::Paths => (6, 8),
+        Way::OneOption | Way::MountCall => return true,
+    };
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let numbers: Vec<u32> = release.split(['.', '-']).take(2).map(|number| number.parse().unwrap()).collect();
+    if (numbers[0], numbers[1]) >= since {
+        return true;
+    }
+    eprintln!("kernel {release} does not have the way {way:?}");
+    let error = Stack::new(2).with(|overlay| overlay.mount_by(way, &mut plainly)).unwrap_err();
+    assert!(may_work_otherwise(&error), "{way:?}: {error} {:?}", error.io());
+    false
+}
+
 fn plainly(_: (u32, u32), create: &mut dyn FnMut()) {
     create();
 }
@@ -91,7 +109,7 @@ fn five_hundred_layers_are_mounted_by_every_way_that_has_the_room() {
         return;
     }
     let proc_before = fs::metadata("/proc").unwrap().dev();
-    for way in [Way::Descriptors, Way::Paths, Way::MountCall] {
+    for way in [Way::Descriptors, Way::Paths, Way::MountCall].into_iter().filter(|way| has(*way)) {
         for layers in [1, MAX_LOWERS] {
             let stack = Stack::new(layers);
             let mounted = stack.with(|overlay| overlay.mount_by(way, &mut plainly));
@@ -222,7 +240,9 @@ fn ids_are_mapped_also_where_layers_must_be_attached_first() {
         return;
     }
     let (_child, namespace) = Mapped::new();
-    for way in [Way::Descriptors, Way::MountCall] {
+    let ways = [Way::Descriptors, Way::MountCall].into_iter().filter(|way| has(*way)).map(Some);
+    // Twice by the first that works: what was found out holds for the second too.
+    for way in ways.chain([None, None]) {
         let stack = Stack::new(220);
         std::os::unix::fs::chown(stack.lowers[0].join("top"), Some(1000), Some(1001)).unwrap();
         let idmap = IdMap { user_namespace: namespace.as_fd(), root: (0, 0) };
@@ -232,7 +252,11 @@ fn ids_are_mapped_also_where_layers_must_be_attached_first() {
                 created_as.push(root);
                 create();
             };
-            Overlay { idmap: Some(idmap), ..overlay }.mount_by(way, &mut create)
+            let overlay = Overlay { idmap: Some(idmap), ..overlay };
+            match way {
+                Some(way) => overlay.mount_by(way, &mut create),
+                None => overlay.mount(create),
+            }
         });
         let mounted = mounted.unwrap_or_else(|error| panic!("{way:?}: {error} {:?}", error.io()));
         let top = rustix::fs::fstat(open(&mounted.mount, "top")).unwrap();
@@ -268,7 +292,7 @@ fn in_a_user_namespace_a_folder_can_be_removed_and_made_anew() {
 
 fn inside_a_user_namespace() {
     assert!(needs_user_xattrs());
-    for way in [Way::Descriptors, Way::MountCall] {
+    for way in [Way::Descriptors, Way::MountCall].into_iter().filter(|way| has(*way)) {
         // With the marks that everybody may write, and then without.
         for user_xattrs in [true, false] {
             let stack = Stack::new(2);

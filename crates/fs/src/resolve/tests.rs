@@ -204,7 +204,8 @@ fn a_path_that_would_take_for_ever_is_given_up() {
 }
 
 /// Looks while a thread of its own changes the tree: for 300 rounds at least, until there were as many changes and a round has
-/// found the path and another has not. `look` gives whether it found it.
+/// found the path and another has not. On a slow machine there are fewer changes, as many as there is time for. `look` gives
+/// whether it found it.
 fn while_it_changes(wanted: u32, change: impl Fn() + Sync, mut look: impl FnMut() -> bool) {
     /// Ends the thread also where an assertion fails.
     struct Stop<'a>(&'a AtomicBool);
@@ -226,7 +227,11 @@ fn while_it_changes(wanted: u32, change: impl Fn() + Sync, mut look: impl FnMut(
         let (mut found, mut missed) = (0, 0);
         while found + missed < 300 || changes.load(Ordering::Relaxed) < wanted || found == 0 || missed == 0 {
             *(if look() { &mut found } else { &mut missed }) += 1;
-            assert!(start.elapsed().as_secs() < 60, "no race took place: {found} found, {missed} missed");
+            if start.elapsed().as_secs() >= 40 {
+                assert!(found > 0 && missed > 0, "no race took place: {found} found, {missed} missed");
+                eprintln!("a slow machine: {} changes of {wanted}", changes.load(Ordering::Relaxed));
+                break;
+            }
         }
     });
 }

@@ -1,8 +1,9 @@
 //! A new monitor for a container whose monitor was killed.
 //!
 //! It is not the parent of the container's processes: the machine's first process is by then. So it watches by descriptor,
-//! and the kernel tells the exit (Linux 6.15); an older one does not, and then this monitor ends without a word and leaves
-//! the container to the engine, which calls the exit unknown. What the command wrote meanwhile waits in the FIFOs.
+//! and the kernel tells the exit (Linux 6.15). An older one tells who listened to its process connector; where that cannot
+//! be, this monitor ends without a word and leaves the container to the engine, which calls the exit unknown. What the
+//! command wrote meanwhile waits in the FIFOs.
 
 use super::wait_loop::WaitLoop;
 use super::{Client, Clients, Streams, cleanup, exit, listen, log};
@@ -13,6 +14,7 @@ use crate::{Failure, FailureKind, StartRequest};
 use rustix::fs::{CWD, Mode, OFlags};
 use std::os::fd::OwnedFd;
 use tinyd_cgroup::{CgroupDriver, CgroupPath, JoinHandle};
+use tinyd_ns::exit_watch::ExitWatch;
 
 /// Takes the container over and stays with it until its end. `keep` is held open until it is this monitor's: a lock there
 /// keeps others from taking it over too.
@@ -37,10 +39,11 @@ pub(crate) fn take_over(
         let _ = own_cgroup.join(false);
     }
     cleanup::reserve(request);
-    let Taken { running, streams, listener, started_ns } = taken;
+    let Taken { running, watch, streams, listener, started_ns } = taken;
     let log = request.log.as_ref().map(log::LogWriter::new);
-    let (clients, exit) =
-        WaitLoop::new(&running.child.pidfd, streams, Clients::new(listener), log).of_other().run(|exit| {
+    let (clients, exit) = WaitLoop::new(&running.child.pidfd, streams, Clients::new(listener), log)
+        .of_other(watch)
+        .run(|exit| {
             let record = exit::record(request, &running, started_ns, exit);
             cleanup::release(request);
             record
@@ -52,6 +55,8 @@ pub(crate) fn take_over(
 
 struct Taken {
     running: Running,
+    /// Where this kernel does not tell the exit otherwise.
+    watch: Option<ExitWatch>,
     streams: Streams,
     listener: OwnedFd,
     started_ns: i64,
@@ -69,6 +74,10 @@ fn take(request: &StartRequest, driver: &dyn CgroupDriver) -> Result<Taken, Fail
         return Err(ended());
     }
     let pidfd = state.init.open().ok_or_else(ended)?;
+    let watch = match ExitWatch::is_needed() {
+        true => pidfd.try_clone().and_then(|pidfd| ExitWatch::new(pidfd, state.init.pid)).ok(),
+        false => None,
+    };
     let cgroup = CgroupPath::new(&request.cgroup).and_then(|path| driver.open(&path)).map_err(|error| {
         Failure::new(FailureKind::Internal, format!("open cgroup {}", request.cgroup)).caused_by(&error)
     })?;
@@ -87,5 +96,5 @@ fn take(request: &StartRequest, driver: &dyn CgroupDriver) -> Result<Taken, Fail
         terminal: None,
         rootfs: Vec::new(),
     };
-    Ok(Taken { running, streams, listener, started_ns: state.started_ns })
+    Ok(Taken { running, watch, streams, listener, started_ns: state.started_ns })
 }

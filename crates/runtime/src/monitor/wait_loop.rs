@@ -7,6 +7,7 @@ use crate::frame::{self, Kind};
 use crate::state::ExitRecord;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use tinyd_ns::exit_watch::ExitWatch;
 use tinyd_ns::{pidfd, pty};
 
 /// How much is read at once.
@@ -25,6 +26,8 @@ pub(crate) struct WaitLoop<'a> {
     ends_with_session: bool,
     /// The command is no child of this process: its exit is the kernel's to tell.
     is_other: bool,
+    /// Where the kernel does not tell it by descriptor.
+    watch: Option<ExitWatch>,
     /// What was read of a stream.
     output: Vec<u8>,
     /// What a client sent.
@@ -35,6 +38,7 @@ pub(crate) struct WaitLoop<'a> {
 #[derive(Clone, Copy)]
 enum Token {
     Process,
+    Watch,
     Listener,
     Output(usize),
     Stdin,
@@ -55,6 +59,7 @@ impl<'a> WaitLoop<'a> {
             log,
             ends_with_session: false,
             is_other: false,
+            watch: None,
             output: Vec::with_capacity(CHUNK),
             packet: frame::buffer(),
         }
@@ -65,8 +70,9 @@ impl<'a> WaitLoop<'a> {
         self
     }
 
-    pub(crate) fn of_other(mut self) -> Self {
+    pub(crate) fn of_other(mut self, watch: Option<ExitWatch>) -> Self {
         self.is_other = true;
+        self.watch = watch;
         self
     }
 
@@ -80,6 +86,7 @@ impl<'a> WaitLoop<'a> {
             for (token, flags) in self.wait() {
                 match token {
                     Token::Process => return self.finish(exited),
+                    Token::Watch => self.watch.iter_mut().for_each(ExitWatch::look),
                     Token::Listener => self.clients.accept(),
                     Token::Output(index) => {
                         self.pass_output(index);
@@ -95,7 +102,9 @@ impl<'a> WaitLoop<'a> {
 
     fn finish(mut self, exited: impl FnOnce(pidfd::Exit) -> ExitRecord) -> (Clients, Option<ExitRecord>) {
         let exit = match self.is_other {
-            true => pidfd::exit_of_other(self.process),
+            true => {
+                pidfd::exit_of_other(self.process).or_else(|| self.watch.as_mut().and_then(ExitWatch::exit))
+            }
             false => pidfd::peek(self.process).ok(),
         };
         // All its processes ended before it: what they wrote is there to be read, and is in the log when its end is known.
@@ -131,6 +140,9 @@ impl<'a> WaitLoop<'a> {
     fn interests(&self) -> Vec<(Token, BorrowedFd<'_>, PollFlags)> {
         let mut all = Vec::with_capacity(8);
         all.push((Token::Process, self.process.as_fd(), PollFlags::IN));
+        if let Some(watch) = &self.watch {
+            all.push((Token::Watch, watch.as_fd(), PollFlags::IN));
+        }
         if let Some(listener) = self.clients.open_listener() {
             all.push((Token::Listener, listener.as_fd(), PollFlags::IN));
         }
