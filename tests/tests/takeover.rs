@@ -94,7 +94,9 @@ fn one_that_removes_itself_does_so_without_a_further_command() {
         let options = ["run", "-d", "--rm", "--name", "c", "--userns", mode.userns(), &image(), "sh", "-c"];
         env.tinyd(options.into_iter().chain(["while test ! -e /tmp/end; do sleep 0.01; done"])).ok();
         kill(monitor_of(env, "c"));
-        env.tinyd(["exec", "c", "touch", "/tmp/end"]).ok();
+        // Its own end may be that of the container already, which takes it along.
+        let code = env.tinyd(["exec", "c", "touch", "/tmp/end"]).code();
+        assert!(matches!(code, Some(0 | 137)), "{code:?}");
         env.assert_clean();
     });
 }
@@ -177,12 +179,12 @@ fn one_with_a_terminal_keeps_its_exit() {
         env.tinyd(["run", "-d", "-t", "--name", "c", &image(), "sh", "-c", &text]).ok();
         wait_until("its trap is set", || env.tinyd(["exec", "c", "test", "-e", "/tmp/up"]).code() == Some(0));
         kill(monitor_of(&env, "c"));
-        let before = status(&env);
+        assert!(status(&env).starts_with("c RUNNING") || code == 3);
         env.tinyd(["exec", "c", "touch", "/tmp/end"]);
         wait_until("it has ended", || status(&env) != "c RUNNING");
         let said = status(&env);
-        // The hang-up may have ended it before anybody looked.
-        let unseen = before != "c RUNNING" && said == "c STOPPED (unknown)";
+        // The hang-up may have ended it before anybody looked, or while the first who did gave it a new monitor.
+        let unseen = code == 3 && said == "c STOPPED (unknown)";
         assert!(said == format!("c STOPPED ({code})") || unseen, "{said}");
         env.tinyd(["rm", "c"]).ok();
     }
