@@ -84,7 +84,7 @@ fn devices_are_the_containers_own(rounds: Rounds) {
         rounds.run(|number| {
             let victim = victims[number % 2].lock().unwrap();
             // A victim that reads what should be a setting from its terminal would wait for ever.
-            let start = mode.env.cmd(["start", "-a", &victim.id]).limit(Duration::from_secs(20));
+            let start = mode.env.cmd(["start", "-a", &victim.id]).limit(Duration::from_secs(60));
             let output = start.pty(24, 80).wait().1;
             // The words that the program uses for a refusal begin with its name.
             if output.starts_with("tinyd: ") {

@@ -51,11 +51,17 @@ pub fn join_session_keyring(name: &CStr) -> Result<(), Errno> {
 
 /// *Child-side.* Gives every signal its default disposition and blocks none: a program expects that of whoever starts it.
 pub fn reset_signals() {
+    reset_some_signals(1..=64);
+}
+
+/// *Child-side.* As [`reset_signals`], in a process that knows which signals it has ignored since; handlers go by themselves
+/// when a program is executed.
+pub fn reset_some_signals(signals: impl IntoIterator<Item = i32>) {
     // The kernel's own structure, whose zero is the default disposition: the C library keeps 32 and 33 to itself, and
     // leaves them ignored in whatever it spawns.
     const DEFAULT: [u64; 4] = [0; 4];
     const SET_SIZE: usize = 8;
-    for signal in 1..=64 {
+    for signal in signals {
         // SAFETY: DEFAULT is as large as the kernel's sigaction and is only read; SIGKILL and SIGSTOP answer EINVAL, which
         // is as it should be.
         unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, DEFAULT.as_ptr(), 0usize, SET_SIZE) };

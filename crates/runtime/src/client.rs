@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tinyd_fs::mount::DetachedMount;
 
 /// Why a monitor could not be talked to.
@@ -70,15 +71,32 @@ pub struct Connection {
     buffer: Vec<u8>,
     /// The program at the other end, when it is a child that ends with the session.
     program: Option<Child>,
+    /// Whether it has said its last.
+    ended: bool,
+}
+
+/// Programs that have said their last and may take some more microseconds to end, which nobody should wait for. Whoever comes
+/// next reaps them; when nobody comes, their parent has ended and init does.
+static LEAVING: Mutex<Vec<Child>> = Mutex::new(Vec::new());
+
+fn leaving() -> MutexGuard<'static, Vec<Child>> {
+    LEAVING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn reap_leaving() {
+    leaving().retain_mut(|program| matches!(program.try_wait(), Ok(None)));
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(mut program) = self.program.take() {
-            // The end of the session is what the program waits for.
-            let _ = net::shutdown(&self.socket, net::Shutdown::Both);
-            let _ = program.wait();
+        let Some(mut program) = self.program.take() else { return };
+        if self.ended {
+            leaving().push(program);
+            return;
         }
+        // The end of the session is what the program waits for.
+        let _ = net::shutdown(&self.socket, net::Shutdown::Both);
+        let _ = program.wait();
     }
 }
 
@@ -104,6 +122,7 @@ pub fn launch(
         Request::Exec(exec) => ("exec", &exec.id, exec.protect_program),
         Request::Mount(mount) => ("mount", &mount.id, false),
     };
+    reap_leaving();
     let talk =
         |operation| move |source: rustix::io::Errno| ClientError::Talk { operation, source: source.into() };
     let (ours, theirs) =
@@ -192,7 +211,7 @@ pub fn connect(run_dir: &Path) -> Result<Option<Connection>, ClientError> {
 
 impl Connection {
     fn new(socket: OwnedFd) -> Self {
-        Self { socket, buffer: frame::buffer(), program: None }
+        Self { socket, buffer: frame::buffer(), program: None, ended: false }
     }
 
     fn send_request(&self, request: &Request, keep: Option<BorrowedFd<'_>>) -> Result<(), ClientError> {
@@ -258,14 +277,14 @@ impl Connection {
     /// The next packet, waiting for it; `None` when the monitor went away.
     pub fn receive(&mut self) -> Result<Option<Message<'_>>, ClientError> {
         let talk = |source: io::Error| ClientError::Talk { operation: "receive from", source };
-        let packet = self.receive_packet().map_err(|errno| talk(errno.into()))?;
-        if packet.is_empty() {
+        if self.receive_packet().map_err(|errno| talk(errno.into()))?.is_empty() {
             return Ok(None);
         }
-        match frame::parse(packet) {
+        match frame::parse(&self.buffer) {
             Some((Kind::Stdout, bytes)) => Ok(Some(Message::Stdout(bytes))),
             Some((Kind::Stderr, bytes)) => Ok(Some(Message::Stderr(bytes))),
             Some((Kind::Exited, json)) => {
+                self.ended = true;
                 Ok(Some(Message::Exited(serde_json::from_slice(json).map_err(|error| talk(error.into()))?)))
             }
             _ => Err(talk(io::Error::new(io::ErrorKind::InvalidData, "not a packet of this version"))),

@@ -15,6 +15,10 @@ use tinyd_cgroup::{CgroupDriver, CgroupPath, JoinHandle};
 use tinyd_ns::clone::{Clone3, Cloned};
 use tinyd_ns::{Namespaces, process};
 
+/// The signals that this program ignores; whoever executes another lets it have them again.
+pub(crate) const IGNORED: [i32; 5] =
+    [libc::SIGPIPE, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
+
 const USAGE: &str = "\
 tinyd-runtime starts containers for tinyd, and stays with them.
 
@@ -99,7 +103,7 @@ fn serve() -> ExitCode {
 /// a folder or open files. Nobody of the same user may trace this process.
 fn start_afresh() -> std::io::Result<()> {
     process::reset_signals();
-    for signal in [libc::SIGPIPE, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+    for signal in IGNORED {
         process::ignore_signal(signal);
     }
     process::close_from(3)?;

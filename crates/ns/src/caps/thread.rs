@@ -72,11 +72,11 @@ impl CapSets {
 /// # Errors
 /// `EPERM` without `CAP_SETPCAP`.
 pub fn drop_bounding(keep: CapSet) -> Result<()> {
-    for bit in 0..=LAST_BIT {
+    for bit in (0..=LAST_BIT).filter(|bit| keep.bits() & 1 << bit == 0) {
         let cap = CapabilitySet::from_bits_retain(1 << bit);
         match capability_is_in_bounding_set(cap) {
-            Ok(true) if keep.bits() & 1 << bit == 0 => remove_capability_from_bounding_set(cap)?,
-            Ok(_) => {}
+            Ok(true) => remove_capability_from_bounding_set(cap)?,
+            Ok(false) => {}
             Err(Errno::INVAL) => break,
             Err(errno) => return Err(errno),
         }

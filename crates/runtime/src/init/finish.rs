@@ -59,7 +59,7 @@ pub(crate) fn finish(
     if plan.init {
         super::reaper::stay_in_front(plan.terminal).map_err(at(Stage::Init))?;
     }
-    process::reset_signals();
+    process::reset_some_signals(crate::entry::IGNORED);
     defence::linger();
     channel.send(Report::Ready, &[]).map_err(at(Stage::Parent))?;
     // Nothing of the host's is open when the command starts, nor while it is looked for (CVE-2024-21626).

@@ -3,6 +3,7 @@
 use crate::{Failure, FailureKind};
 use oci_spec::runtime::Spec;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::path::Path;
 use tinyd_ns::seccomp::Profile;
 
@@ -13,15 +14,17 @@ pub(crate) struct Bundle {
     pub(crate) seccomp: Option<Profile>,
 }
 
-/// The one part of the configuration that is read into a type of ours.
+/// The one part of the configuration that is read into a type of ours: most of the text, and of no use in the other's.
 #[derive(Deserialize)]
-struct SeccompOnly {
-    linux: Option<LinuxSeccompOnly>,
+struct SeccompOnly<'a> {
+    #[serde(borrow)]
+    linux: Option<LinuxSeccompOnly<'a>>,
 }
 
 #[derive(Deserialize)]
-struct LinuxSeccompOnly {
-    seccomp: Option<Profile>,
+struct LinuxSeccompOnly<'a> {
+    #[serde(borrow)]
+    seccomp: Option<&'a RawValue>,
 }
 
 impl Bundle {
@@ -35,9 +38,13 @@ impl Bundle {
     }
 
     pub(crate) fn parse(json: &[u8]) -> serde_json::Result<Self> {
-        let parts: SeccompOnly = serde_json::from_slice(json)?;
-        let spec = serde_json::from_slice(json)?;
-        Ok(Self { spec, seccomp: parts.linux.and_then(|linux| linux.seccomp) })
+        let parts: SeccompOnly<'_> = serde_json::from_slice(json)?;
+        let Some(profile) = parts.linux.and_then(|linux| linux.seccomp) else {
+            return Ok(Self { spec: serde_json::from_slice(json)?, seccomp: None });
+        };
+        let at = profile.get().as_ptr().addr() - json.as_ptr().addr();
+        let rest = [&json[..at], b"null", &json[at + profile.get().len()..]].concat();
+        Ok(Self { spec: serde_json::from_slice(&rest)?, seccomp: serde_json::from_str(profile.get())? })
     }
 
     pub(crate) fn wants_terminal(&self) -> bool {
