@@ -46,8 +46,8 @@ pub use list::{ContainerSummary, ListRequest};
 pub use logs::{LogEntry, LogSource, Logs, LogsRequest};
 pub use session::{Collected, Input, Output, Session, Waiter};
 pub use spec::{
-    BindMount, ContainerSpec, Device, HugepageLimit, IoLimit, NetworkMode, Resources, SeccompProfile,
-    Security, TmpfsMount, Ulimit, UserNamespace,
+    BindMount, ContainerSpec, Device, HugepageLimit, IoLimit, NetworkMode, PortMapping, PortProtocol,
+    Resources, SeccompProfile, Security, TmpfsMount, Ulimit, UserNamespace,
 };
 pub use stats::ContainerStats;
 pub use version::VersionInfo;

@@ -8,6 +8,8 @@ pub use security::{Device, SeccompProfile, Security, TmpfsMount, Ulimit};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// A container that is wanted. Everything that is `None` or empty takes the image's or the engine's default.
@@ -54,6 +56,8 @@ pub struct ContainerSpec {
     pub shm_size: Option<u64>,
     /// The network to join.
     pub network: NetworkMode,
+    /// Ports of the host that lead to it.
+    pub ports: Vec<PortMapping>,
     /// User namespace.
     pub userns: UserNamespace,
     /// What walls the command off beyond its namespaces.
@@ -109,6 +113,42 @@ pub enum NetworkMode {
     Host,
     /// A network by name.
     Named(String),
+}
+
+/// A port of the host that leads to one of the container's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PortMapping {
+    /// The address of the host that it is reached at; `None` for all that the host has.
+    pub host_ip: Option<IpAddr>,
+    /// The host's port; `None` for one that is free.
+    pub host_port: Option<u16>,
+    /// The container's port.
+    pub container_port: u16,
+    /// Of which protocol both are.
+    pub protocol: PortProtocol,
+}
+
+/// A protocol with ports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PortProtocol {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP.
+    Sctp,
+}
+
+impl fmt::Display for PortProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        })
+    }
 }
 
 /// Whether a container's ids are its own.

@@ -42,6 +42,7 @@ impl NetworkDriver for FixedDriver {
         let what = match wanted {
             NetworkSpec { subnets, .. } if !subnets.is_empty() => "a subnet".to_owned(),
             NetworkSpec { gateways, .. } if !gateways.is_empty() => "a gateway".to_owned(),
+            NetworkSpec { ranges, .. } if !ranges.is_empty() => "a range of addresses".to_owned(),
             NetworkSpec { mtu: Some(_), .. } => "the MTU".to_owned(),
             NetworkSpec { internal: true, .. } => "'internal'".to_owned(),
             NetworkSpec { options, .. } => match options.keys().next() {
@@ -78,7 +79,8 @@ impl NetworkDriver for FixedDriver {
             EndpointSpec { addresses, .. } if !addresses.is_empty() => "an address",
             EndpointSpec { mac: Some(_), .. } => "a hardware address",
             EndpointSpec { interface, .. } if !interface.is_empty() => "the name of a link",
-            _ => return Ok(EndpointState { container: wanted.container.clone(), interfaces: Vec::new() }),
+            EndpointSpec { ports, .. } if !ports.is_empty() => "a published port",
+            _ => return Ok(EndpointState { container: wanted.container.clone(), ..Default::default() }),
         };
         Err(Error::Invalid {
             network: network.spec.name.clone(),

@@ -25,6 +25,7 @@
 
 mod driver;
 mod error;
+pub mod firewall;
 mod fixed;
 pub mod lease;
 pub mod link;
@@ -39,4 +40,7 @@ pub use driver::NetworkDriver;
 pub use error::{Error, Result};
 pub use fixed::FixedDriver;
 pub use prefix::Prefix;
-pub use types::{EndpointSpec, EndpointState, Interface, Namespace, NetworkSpec, NetworkState};
+pub use types::{
+    EndpointSpec, EndpointState, Interface, Namespace, NetworkSpec, NetworkState, Protocol, PublishedPort,
+    Undo,
+};

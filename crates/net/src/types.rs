@@ -3,7 +3,9 @@
 use crate::Prefix;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// A network that is wanted. What is empty or `None` is the driver's to choose.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +17,8 @@ pub struct NetworkSpec {
     pub subnets: Vec<Prefix>,
     /// The gateway's address in each of `subnets`, in their order; the first of the range where it is shorter.
     pub gateways: Vec<IpAddr>,
+    /// The parts of `subnets` that containers' addresses are chosen from, in their order; all of each where it is shorter.
+    pub ranges: Vec<Prefix>,
     /// No way out of it, and none in.
     pub internal: bool,
     /// The largest packet in bytes.
@@ -56,6 +60,59 @@ pub struct EndpointSpec {
     pub mac: Option<[u8; 6]>,
     /// Its default route goes through this network.
     pub gateway: bool,
+    /// Ports of the host that lead to it.
+    pub ports: Vec<PublishedPort>,
+}
+
+/// A port of the host that leads to one of a container's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PublishedPort {
+    /// The address of the host that it is reached at; `None` for all that the host has.
+    pub host: Option<IpAddr>,
+    /// The host's port; 0 where it is wanted for one that is free.
+    pub host_port: u16,
+    /// The container's port.
+    pub container_port: u16,
+    /// Of which protocol both are.
+    pub protocol: Protocol,
+}
+
+/// A protocol with ports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP.
+    Sctp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        })
+    }
+}
+
+/// A step that undoes something, for a process that knows nothing of networks: it does the steps of a container in their
+/// order when the container has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Undo {
+    /// Remove a file or link; one that is not there is no error.
+    Unlink(PathBuf),
+    /// Send messages to the kernel, as one packet; what they take away may be gone already.
+    Netlink {
+        /// The netlink protocol, as socket(2) takes it: 12 for `NETLINK_NETFILTER`.
+        protocol: i32,
+        /// Whole messages.
+        packet: Vec<u8>,
+    },
 }
 
 /// What was made for a container: all that another process needs to take it away.
@@ -66,6 +123,11 @@ pub struct EndpointState {
     pub container: String,
     /// The links that it got; none with a network that has none to give.
     pub interfaces: Vec<Interface>,
+    /// The ports that lead to it, with those filled in that were chosen.
+    pub ports: Vec<PublishedPort>,
+    /// What takes the connection away when the container has ended, without the driver. The driver's
+    /// [`detach`](crate::NetworkDriver::detach) does the same for one of which only the container's id is known.
+    pub undo: Vec<Undo>,
 }
 
 /// A link of a container.

@@ -1,0 +1,65 @@
+//! What lets packets in and out of networks, behind one trait.
+
+use crate::{Prefix, PublishedPort, Undo};
+use std::io;
+use std::net::IpAddr;
+
+/// What a network wants of a firewall.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkRules {
+    /// The link on the host that the network's containers are behind.
+    pub bridge: String,
+    /// Its ranges of addresses.
+    pub subnets: Vec<Prefix>,
+    /// No way out of it, and none in.
+    pub internal: bool,
+    /// Addresses of the host that its packets leave with, at most one of each family; those of the link that they leave by
+    /// where there is none.
+    pub sources: Vec<IpAddr>,
+}
+
+/// A port of the host and where it leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Publication {
+    /// Both ports.
+    pub port: PublishedPort,
+    /// The container's address.
+    pub to: IpAddr,
+}
+
+/// A firewall of the host. It has rules of its own and touches nobody else's.
+pub trait Firewall: Send + Sync {
+    /// The word by which users ask for it: `nftables`, `iptables`.
+    fn name(&self) -> &'static str;
+
+    /// Lets a network's packets out, and keeps others' from it. What is there already stays: this also brings back what
+    /// somebody flushed.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn open(&self, network: &NetworkRules) -> io::Result<()>;
+
+    /// Takes away what [`open`](Self::open) made; with the last network, everything. What is gone already is taken away.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn close(&self, network: &NetworkRules) -> io::Result<()>;
+
+    /// Leads ports of the host to a container, all of them or none. Gives what takes them away.
+    ///
+    /// # Errors
+    /// `AlreadyExists` where a port leads elsewhere; the kernel's.
+    fn publish(&self, ports: &[Publication]) -> io::Result<Vec<Undo>>;
+
+    /// Takes away whatever leads to an address.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn withdraw(&self, address: IpAddr) -> io::Result<()>;
+
+    /// Everything that is published, of every network.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn published(&self) -> io::Result<Vec<Publication>>;
+}
