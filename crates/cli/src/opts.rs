@@ -165,6 +165,7 @@ impl ContainerOptions {
             devices: self.device,
             init: self.init,
             binds: self.volume,
+            ports: Vec::new(),
             network: self.network.unwrap_or_default(),
             userns: self.userns,
             tmpfs: self.tmpfs,
