@@ -260,6 +260,7 @@ mod tests {
                 BindMount { source: PathBuf::from("/a"), target: PathBuf::from("/b"), read_only: false },
                 BindMount { source: PathBuf::from("/c"), target: PathBuf::from("/d"), read_only: true },
             ],
+            ports: Vec::new(),
             network: NetworkMode::Host,
             userns: UserNamespace::Host,
             tmpfs: vec![TmpfsMount { target: "/t".into(), options: vec!["size=1m".into()] }],

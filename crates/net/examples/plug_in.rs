@@ -70,7 +70,11 @@ impl NetworkDriver for LoopAddress {
             addresses: vec![Prefix { address, length: 8 }],
             gateways: Vec::new(),
         };
-        Ok(EndpointState { container: wanted.container.clone(), interfaces: vec![loopback] })
+        Ok(EndpointState {
+            container: wanted.container.clone(),
+            interfaces: vec![loopback],
+            ..Default::default()
+        })
     }
 
     fn detach(&self, network: &NetworkState, _: &EndpointState) -> Result<()> {
