@@ -1,5 +1,6 @@
 //! What can go wrong with a network.
 
+use crate::lease::LeaseError;
 use std::borrow::Cow;
 use std::io;
 
@@ -59,4 +60,33 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// No address could be had.
+    #[error("network {network:?}")]
+    Address {
+        /// The network's name.
+        network: String,
+        /// Why.
+        #[source]
+        source: LeaseError,
+    },
+    /// A bridge has 1,023 ports.
+    #[error(
+        "network {network:?}: bridge {bridge} has 1,023 containers, and room for no more: make another network"
+    )]
+    Full {
+        /// The network's name.
+        network: String,
+        /// The bridge.
+        bridge: String,
+    },
+}
+
+/// Names what was done when the kernel refused.
+pub(crate) fn kernel(
+    network: &str,
+    operation: &'static str,
+    object: &str,
+) -> impl Fn(io::Error) -> Error + use<> {
+    let (network, object) = (network.to_owned(), object.to_owned());
+    move |source| Error::Kernel { network: network.clone(), operation, object: object.clone(), source }
 }

@@ -190,6 +190,27 @@ impl Leases {
         Ok(all)
     }
 
+    /// Takes every address back, and the folder away.
+    ///
+    /// # Errors
+    /// [`LeaseError::Folder`].
+    pub fn remove(&self) -> Result<(), LeaseError> {
+        let gone = |result: io::Result<()>, what, path: &Path| match result {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(failed(what, path, source)),
+            _ => Ok(()),
+        };
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(source) => return Err(failed("read", &self.folder, source)),
+        };
+        for entry in entries {
+            let path = entry.map_err(|source| failed("read", &self.folder, source))?.path();
+            gone(fs::remove_file(&path), "remove", &path)?;
+        }
+        gone(fs::remove_dir(&self.folder), "remove", &self.folder)
+    }
+
     /// `false` when somebody has it.
     fn claim(&self, address: IpAddr, owner: &str) -> Result<bool, LeaseError> {
         let path = self.path(address);
@@ -211,7 +232,7 @@ impl Leases {
         fs::rename(new, self.folder.join(NEXT))
     }
 
-    fn path(&self, address: IpAddr) -> PathBuf {
+    pub(crate) fn path(&self, address: IpAddr) -> PathBuf {
         self.folder.join(address.to_string())
     }
 }

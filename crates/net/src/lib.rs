@@ -2,6 +2,7 @@
 //!
 //! | driver | what a container on it has |
 //! |---|---|
+//! | [`bridge`](BridgeDriver) | a link to a bridge on the host, addresses, a way out, ports of the host that lead to it |
 //! | [`none`](FixedDriver::NONE) | a network namespace of its own with the loopback device alone |
 //! | [`host`](FixedDriver::HOST) | the host's own network |
 //!
@@ -23,6 +24,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bridge;
 mod driver;
 mod error;
 pub mod firewall;
@@ -36,6 +38,7 @@ mod prefix;
 pub mod testing;
 mod types;
 
+pub use bridge::BridgeDriver;
 pub use driver::NetworkDriver;
 pub use error::{Error, Result};
 pub use fixed::FixedDriver;

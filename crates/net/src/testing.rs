@@ -38,7 +38,7 @@ impl Ground<'_> {
     }
 
     fn netns(&self) -> File {
-        File::open("/proc/self/ns/net").expect("this process's network namespace")
+        File::open("/proc/thread-self/ns/net").expect("this thread's network namespace")
     }
 }
 

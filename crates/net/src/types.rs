@@ -1,6 +1,7 @@
 //! What is wanted of a network, and what was made for it.
 
 use crate::Prefix;
+use crate::pool::Taken;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,10 +20,15 @@ pub struct NetworkSpec {
     pub gateways: Vec<IpAddr>,
     /// The parts of `subnets` that containers' addresses are chosen from, in their order; all of each where it is shorter.
     pub ranges: Vec<Prefix>,
+    /// Addresses of IPv6 besides; where it is `None`, when the host has a way out with them.
+    pub ipv6: Option<bool>,
     /// No way out of it, and none in.
     pub internal: bool,
     /// The largest packet in bytes.
     pub mtu: Option<u32>,
+    /// Ranges that other networks have, which the caller knows of and the host's routes may not show.
+    #[serde(skip)]
+    pub avoid: Vec<Taken>,
     /// What only this driver knows. A word that it does not know is an error, never ignored.
     pub options: BTreeMap<String, String>,
 }

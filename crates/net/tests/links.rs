@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test; clippy.toml does not see that its helpers are one")]
 
+mod ground;
+
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
@@ -10,70 +12,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use ground::{Other, address, in_a_namespace, prefix, root_only};
 use rustix::io::Errno;
-use tinyd_net::Prefix;
 use tinyd_net::link::{Index, Link, Links, Veth};
-use tinyd_ns::Namespaces;
 
 const MAC: [u8; 6] = [0x02, 0x42, 0x0a, 0x63, 0x00, 0x02];
-
-macro_rules! root_only {
-    () => {
-        if !rustix::process::geteuid().is_root() {
-            eprintln!("SKIPPED (needs root)");
-            return;
-        }
-    };
-}
-
-/// Runs `work` in a thread with a network namespace of its own, which goes with it.
-fn in_a_namespace<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    let enter = || {
-        tinyd_ns::join::unshare(Namespaces::NET).unwrap();
-        work()
-    };
-    thread::scope(|scope| scope.spawn(enter).join().unwrap())
-}
-
-/// This thread's network namespace.
-fn own() -> File {
-    File::open("/proc/thread-self/ns/net").unwrap()
-}
-
-/// A second namespace, which a thread holds until it is told to end.
-struct Other {
-    netns: File,
-    end: Option<mpsc::Sender<()>>,
-    thread: Option<thread::JoinHandle<()>>,
-}
-
-impl Other {
-    fn new() -> Self {
-        let (send, receive) = mpsc::channel();
-        let (end, ended) = mpsc::channel::<()>();
-        let thread = thread::spawn(move || {
-            tinyd_ns::join::unshare(Namespaces::NET).unwrap();
-            send.send(own()).unwrap();
-            let _ = ended.recv();
-        });
-        Self { netns: receive.recv().unwrap(), end: Some(end), thread: Some(thread) }
-    }
-}
-
-impl Drop for Other {
-    fn drop(&mut self) {
-        drop(self.end.take());
-        self.thread.take().unwrap().join().unwrap();
-    }
-}
-
-fn prefix(text: &str) -> Prefix {
-    text.parse().unwrap()
-}
-
-fn address(text: &str) -> IpAddr {
-    text.parse().unwrap()
-}
 
 fn find(links: &mut Links, name: &str) -> Link {
     links.find(name).unwrap().unwrap_or_else(|| panic!("there is no link {name}"))

@@ -1,0 +1,213 @@
+//! A container's place on a bridge.
+
+use super::{BridgeDriver, MTU, names, plan};
+use crate::error::kernel;
+use crate::firewall::Publication;
+use crate::link::{Link, Links, Veth};
+use crate::{
+    EndpointSpec, EndpointState, Error, Interface, NetworkSpec, Prefix, PublishedPort, Result, Undo,
+};
+use rustix::io::Errno;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
+
+/// What a container's link is called where nothing else is asked for.
+const INTERFACE: &str = "eth0";
+
+/// Connects a container, or leaves nothing.
+pub(super) fn attach(
+    driver: &BridgeDriver,
+    network: &NetworkSpec,
+    wanted: &EndpointSpec,
+    netns: BorrowedFd<'_>,
+) -> Result<EndpointState> {
+    let result = (|| {
+        let addresses = lease(driver, network, wanted)?;
+        let mac = wanted.mac.or_else(|| addresses.first().map(|address| names::mac(address.address)));
+        let mac = mac.unwrap_or([2, 0x42, 0, 0, 0, 2]);
+        let host_link = connect(driver, network, wanted, netns, mac)?;
+        let interface = set_up(network, wanted, netns, addresses, mac, host_link)?;
+        let mut undo = publish(driver, network, &wanted.ports, &interface.addresses)?;
+        undo.extend(interface.addresses.iter().map(|address| {
+            let leases = driver.leases(network, *address);
+            Undo::Unlink(leases.path(address.address))
+        }));
+        Ok(EndpointState {
+            container: wanted.container.clone(),
+            interfaces: vec![interface],
+            ports: wanted.ports.clone(),
+            undo,
+        })
+    })();
+    if result.is_err() {
+        let _ = detach(driver, network, &wanted.container);
+    }
+    result
+}
+
+/// Takes away whatever a container has of a network. The leases go last: they are what is known of a container whose driver
+/// was killed.
+pub(super) fn detach(driver: &BridgeDriver, network: &NetworkSpec, container: &str) -> Result<()> {
+    let failed = |operation, object: &str| kernel(&network.name, operation, object);
+    let port = driver.names.port(&network.name, container);
+    let mut first = Ok(());
+    let mut go_on = |result: Result<()>| {
+        if first.is_ok() {
+            first = result;
+        }
+    };
+    let removed = Links::here().and_then(|mut links| match links.find(&port)? {
+        Some(link) => links.remove(link.index),
+        None => Ok(()),
+    });
+    go_on(removed.map_err(failed("remove link", &port)));
+    for subnet in &network.subnets {
+        let leases = driver.leases(network, *subnet);
+        let address = |source| Error::Address { network: network.name.clone(), source };
+        let all = match leases.all() {
+            Ok(all) => all,
+            Err(error) => {
+                go_on(Err(address(error)));
+                continue;
+            }
+        };
+        for (leased, _) in all.into_iter().filter(|(_, owner)| owner == container) {
+            let withdrawn = driver.firewall.withdraw(leased);
+            go_on(withdrawn.map_err(failed("withdraw the ports of", &leased.to_string())));
+            go_on(leases.give_back(leased, container).map(drop).map_err(address));
+        }
+    }
+    first
+}
+
+fn lease(driver: &BridgeDriver, network: &NetworkSpec, wanted: &EndpointSpec) -> Result<Vec<Prefix>> {
+    let homeless = |address: &&IpAddr| !network.subnets.iter().any(|subnet| subnet.contains(**address));
+    if let Some(address) = wanted.addresses.iter().find(homeless) {
+        let all: Vec<_> = network.subnets.iter().map(ToString::to_string).collect();
+        return Err(Error::Invalid {
+            network: network.name.clone(),
+            what: format!("the address {address}"),
+            problem: format!("is not in it: it has {}", all.join(" and ")).into(),
+        });
+    }
+    network
+        .subnets
+        .iter()
+        .map(|subnet| {
+            let own = wanted.addresses.iter().copied().find(|address| subnet.contains(*address));
+            let taken =
+                driver.leases(network, *subnet).take(&plan::range(network, *subnet), own, &wanted.container);
+            let address = taken.map_err(|source| Error::Address { network: network.name.clone(), source })?;
+            Ok(Prefix { address, length: subnet.length })
+        })
+        .collect()
+}
+
+/// Makes the pair of links; gives the name of the host's end.
+fn connect(
+    driver: &BridgeDriver,
+    network: &NetworkSpec,
+    wanted: &EndpointSpec,
+    netns: BorrowedFd<'_>,
+    mac: [u8; 6],
+) -> Result<String> {
+    let failed = |operation, object: &str| kernel(&network.name, operation, object);
+    let mut links = Links::here().map_err(failed("talk to the kernel about", "links"))?;
+    let bridge = bridge(driver, network, &mut links)?;
+    driver
+        .forwarding()
+        .open_way_out(&mut links, network)
+        .map_err(failed("forward packets of", &bridge.name))?;
+    let name = driver.names.port(&network.name, &wanted.container);
+    let veth = Veth {
+        name: &name,
+        bridge: bridge.index,
+        mtu: network.mtu.unwrap_or(MTU),
+        peer: interface(wanted),
+        mac,
+        netns,
+    };
+    links.make_veth(&veth).map_err(|error| match Errno::from_io_error(&error) {
+        Some(Errno::XFULL) => Error::Full { network: network.name.clone(), bridge: bridge.name.clone() },
+        _ => failed("make link", &name)(error),
+    })?;
+    let port = links.find(&name).map_err(failed("find link", &name))?;
+    let port = port.ok_or_else(|| failed("find link", &name)(io::ErrorKind::NotFound.into()))?;
+    if !wanted.ports.is_empty() {
+        links.allow_hairpin(port.index).map_err(failed("set up link", &name))?;
+    }
+    Ok(name)
+}
+
+/// The network's bridge, which a restart of the machine may have taken away.
+fn bridge(driver: &BridgeDriver, network: &NetworkSpec, links: &mut Links) -> Result<Link> {
+    let name = driver.names.bridge(&network.name);
+    let failed = |operation| kernel(&network.name, operation, &name);
+    if let Some(bridge) = links.find(&name).map_err(failed("find bridge"))? {
+        return Ok(bridge);
+    }
+    match driver.make(links, network) {
+        // Somebody else was faster.
+        Err(Error::Kernel { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
+        result => result?,
+    }
+    let bridge = links.find(&name).map_err(failed("find bridge"))?;
+    bridge.ok_or_else(|| failed("find bridge")(io::ErrorKind::NotFound.into()))
+}
+
+/// The container's end: addresses, switched on, and the way out.
+fn set_up(
+    network: &NetworkSpec,
+    wanted: &EndpointSpec,
+    netns: BorrowedFd<'_>,
+    addresses: Vec<Prefix>,
+    mac: [u8; 6],
+    host_link: String,
+) -> Result<Interface> {
+    let name = interface(wanted);
+    let failed = |operation, object: &str| kernel(&network.name, operation, object);
+    let mut links = Links::of(netns).map_err(failed("enter", "the container's network namespace"))?;
+    let link = links.find(name).map_err(failed("find the container's link", name))?;
+    let link =
+        link.ok_or_else(|| failed("find the container's link", name)(io::ErrorKind::NotFound.into()))?;
+    for address in &addresses {
+        links
+            .add_address(link.index, *address)
+            .map_err(failed("give the container the address", &address.to_string()))?;
+    }
+    links.switch_on(link.index).map_err(failed("switch on the container's link", name))?;
+    let mut gateways = Vec::new();
+    if wanted.gateway && !network.internal {
+        for gateway in plan::gateways(network) {
+            links
+                .add_default_route(link.index, gateway.address)
+                .map_err(failed("make the default route through", &gateway.address.to_string()))?;
+            gateways.push(gateway.address);
+        }
+    }
+    Ok(Interface { name: name.to_owned(), host_link: Some(host_link), mac, addresses, gateways })
+}
+
+fn interface(wanted: &EndpointSpec) -> &str {
+    if wanted.interface.is_empty() { INTERFACE } else { &wanted.interface }
+}
+
+fn publish(
+    driver: &BridgeDriver,
+    network: &NetworkSpec,
+    ports: &[PublishedPort],
+    addresses: &[Prefix],
+) -> Result<Vec<Undo>> {
+    let leads = |port: &PublishedPort| {
+        let port = *port;
+        let family =
+            move |address: &&Prefix| port.host.is_none_or(|host| host.is_ipv4() == address.address.is_ipv4());
+        addresses.iter().filter(family).map(move |address| Publication { port, to: address.address })
+    };
+    let publications: Vec<_> = ports.iter().flat_map(leads).collect();
+    if publications.is_empty() {
+        return Ok(Vec::new());
+    }
+    driver.firewall.publish(&publications).map_err(kernel(&network.name, "publish", "the container's ports"))
+}
