@@ -120,7 +120,6 @@ fn a_published_port_is_reached_from_everywhere_that_it_should() {
                 ])
                 .output()
                 .stdout()
-                .to_owned()
             })
         };
         wait_until("the server answers", || fetch(&ground.host, "127.0.0.1") == "hello\n");
