@@ -1,8 +1,10 @@
 //! Connecting a container to its network while it starts, and taking the connection away where no monitor did.
 
+use crate::bundle::etc;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::store::Record;
+use std::fs;
 use std::os::fd::BorrowedFd;
 use tinyd_engine::PortProtocol;
 use tinyd_net::{EndpointSpec, EndpointState, NetworkDriver, Protocol, PublishedPort, Undo};
@@ -33,12 +35,23 @@ impl Core {
         };
         let endpoint =
             driver.attach(&record.network, &wanted, netns).map_err(|source| Error::Network { source })?;
-        let path = self.store.run_dir(&record.id).join(ENDPOINT_FILE);
-        if let Err(source) = store(&path, &endpoint, false) {
+        if let Err(error) = self.tell(record, &endpoint) {
             let _ = driver.detach(&record.network, &endpoint);
-            return Err(Error::file("write", path, source));
+            return Err(error);
         }
         Ok(endpoint.undo.into_iter().map(release).collect())
+    }
+
+    /// Records a connection, and lets the container know its own addresses.
+    fn tell(&self, record: &Record, endpoint: &EndpointState) -> Result<()> {
+        let path = self.store.run_dir(&record.id).join(ENDPOINT_FILE);
+        store(&path, endpoint, false).map_err(|source| Error::file("write", path, source))?;
+        let addresses = endpoint.interfaces.iter().flat_map(|link| &link.addresses);
+        let addresses: Vec<_> = addresses.map(|prefix| prefix.address).collect();
+        // Written in place: it may be mounted in the container by now.
+        let path = self.store.container_file(&record.id, "hosts");
+        fs::write(&path, etc::hosts(&record.hostname, record.netns, &addresses))
+            .map_err(|source| Error::file("write", path, source))
     }
 
     /// Takes away what is left of a container's connection, however far it had come.
