@@ -265,7 +265,7 @@ fn root_a_bridge_that_is_full_says_so() {
     in_a_namespace(|| {
         let driver = driver(folder.path());
         let network = driver.create(&spec("web", &["10.96.0.0/16"])).unwrap();
-        let other = Other::new();
+        let others: Vec<_> = (0..64).map(|_| Other::new()).collect();
         let attach = |number: usize| {
             let wanted = EndpointSpec {
                 container: format!(
@@ -275,7 +275,7 @@ fn root_a_bridge_that_is_full_says_so() {
                 interface: format!("net{number}"),
                 ..Default::default()
             };
-            driver.attach(&network, &wanted, other.netns.as_fd())
+            driver.attach(&network, &wanted, others[number % others.len()].netns.as_fd())
         };
         for number in 0..1023 {
             attach(number).unwrap_or_else(|error| panic!("container {number}: {error}"));

@@ -134,6 +134,7 @@ fn connect(
     let veth = Veth {
         name: &name,
         bridge: bridge.index,
+        hairpin: !wanted.ports.is_empty(),
         mtu: network.mtu.unwrap_or(MTU),
         peer: interface(wanted),
         mac,
@@ -143,11 +144,6 @@ fn connect(
         Some(Errno::XFULL) => Error::Full { network: network.name.clone(), bridge: bridge.name.clone() },
         _ => failed("make link", &name)(error),
     })?;
-    let port = links.find(&name).map_err(failed("find link", &name))?;
-    let port = port.ok_or_else(|| failed("find link", &name)(io::ErrorKind::NotFound.into()))?;
-    if !wanted.ports.is_empty() {
-        links.allow_hairpin(port.index).map_err(failed("set up link", &name))?;
-    }
     Ok(name)
 }
 
