@@ -56,6 +56,7 @@ mod networks;
 mod parts;
 mod pause;
 mod places;
+mod ports;
 mod prepare;
 mod process;
 mod recover;
