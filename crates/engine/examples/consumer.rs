@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use tinyd_engine::{
     CheckReport, ContainerInspect, ContainerSpec, ContainerStats, ContainerSummary, Created, Engine, Error,
-    ErrorKind, ExecSpec, ExitStatus, ListRequest, Logs, LogsRequest, RemoveRequest, Resources, Result,
-    Session, StartRequest, Started, SystemInfo, VersionInfo, Waiter,
+    ErrorKind, ExecSpec, ExitStatus, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect,
+    NetworkSummary, RemoveRequest, Resources, Result, Session, StartRequest, Started, SystemInfo,
+    VersionInfo, Waiter,
 };
 
 /// The program: builds a project in a container with limits, shows what went wrong, and leaves nothing.
@@ -129,6 +130,26 @@ impl Engine for Notes {
 
     fn unmount(&self, _: &str) -> Result<String> {
         unsupported("unmount")
+    }
+
+    fn create_network(&self, _: &NetworkCreate) -> Result<String> {
+        unsupported("create_network")
+    }
+
+    fn networks(&self) -> Result<Vec<NetworkSummary>> {
+        unsupported("networks")
+    }
+
+    fn inspect_network(&self, _: &str) -> Result<NetworkInspect> {
+        unsupported("inspect_network")
+    }
+
+    fn remove_network(&self, _: &str, _: bool) -> Result<String> {
+        unsupported("remove_network")
+    }
+
+    fn prune_networks(&self) -> Result<Vec<String>> {
+        unsupported("prune_networks")
     }
 
     fn check(&self, _: bool) -> Result<CheckReport> {

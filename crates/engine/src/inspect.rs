@@ -101,6 +101,8 @@ pub struct HostConfig {
     pub binds: Vec<String>,
     /// `none`, `host` or a network's name.
     pub network_mode: String,
+    /// Ports as they were asked for: `80/tcp` and the host's; its port is empty where any free one will do.
+    pub port_bindings: BTreeMap<String, Vec<PortBinding>>,
     /// The container goes when its command ends.
     pub auto_remove: bool,
     /// The root file system cannot be written.
@@ -258,8 +260,18 @@ pub struct NetworkSettings {
     /// Address on the first network, empty without one.
     #[serde(rename = "IPAddress")]
     pub ip_address: String,
-    /// Published ports: `80/tcp` and the host's addresses for it.
-    pub ports: BTreeMap<String, Vec<String>>,
+    /// Published ports: `80/tcp` and where it is reached.
+    pub ports: BTreeMap<String, Vec<PortBinding>>,
     /// The network namespace while it runs, empty when it is the host's.
     pub sandbox_key: String,
+}
+
+/// A port of the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct PortBinding {
+    /// The host's address.
+    pub host_ip: String,
+    /// Its number.
+    pub host_port: String,
 }

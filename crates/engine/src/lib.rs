@@ -28,6 +28,7 @@ mod info;
 mod inspect;
 mod list;
 mod logs;
+mod network;
 mod session;
 mod spec;
 mod stats;
@@ -40,10 +41,13 @@ pub use exec::ExecSpec;
 pub use info::{Plugins, StorageDriver, SystemInfo};
 pub use inspect::{
     ContainerConfig, ContainerInspect, ContainerState, DeviceConfig, GraphDriver, HostConfig, MountPoint,
-    NetworkSettings, ThrottleConfig, UlimitConfig,
+    NetworkSettings, PortBinding, ThrottleConfig, UlimitConfig,
 };
 pub use list::{ContainerSummary, ListRequest};
 pub use logs::{LogEntry, LogSource, Logs, LogsRequest};
+pub use network::{
+    Ipam, IpamConfig, NetworkContainer, NetworkCreate, NetworkInspect, NetworkSummary, NoSubnet, Subnet,
+};
 pub use session::{Collected, Input, Output, Session, Waiter};
 pub use spec::{
     BindMount, ContainerSpec, Device, HugepageLimit, IoLimit, NetworkMode, PortMapping, PortProtocol,
@@ -128,6 +132,24 @@ pub trait Engine: Send + Sync {
 
     /// Undoes [`mount`](Engine::mount). Returns the full id.
     fn unmount(&self, container: &str) -> Result<String>;
+
+    /// Makes a network. Returns its full id.
+    ///
+    /// Its ranges of addresses overlap no other network's; of two that are asked for at once and would, one is refused.
+    fn create_network(&self, wanted: &NetworkCreate) -> Result<String>;
+
+    /// The networks that there are, by name; those that every host has come first.
+    fn networks(&self) -> Result<Vec<NetworkSummary>>;
+
+    /// All that is known of a network.
+    fn inspect_network(&self, network: &str) -> Result<NetworkInspect>;
+
+    /// Removes a network. Returns its name. One that a container uses is refused; with `force`, only one that a running
+    /// container uses, and those that stand still cannot be started again while there is no network of that name.
+    fn remove_network(&self, network: &str, force: bool) -> Result<String>;
+
+    /// Removes the networks that no container uses, but for the default one. Returns their names.
+    fn prune_networks(&self) -> Result<Vec<String>>;
 
     /// Looks for whatever has no owner (mounts, cgroups, folders, leases), and puts it right when `repair` is set.
     fn check(&self, repair: bool) -> Result<CheckReport>;

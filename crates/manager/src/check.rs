@@ -54,6 +54,7 @@ impl Core {
     fn check_state(&self, report: &mut Report) -> Result<()> {
         self.check_intents(report)?;
         self.check_containers(report)?;
+        self.check_networks(report)?;
         let known: BTreeSet<String> = self.store.ids()?.into_iter().collect();
         // Whoever has an intent is at work: what it has made so far has an owner.
         let busy: BTreeSet<String> = entries(&self.store.run_root().join("intents"))?.into_iter().collect();
@@ -155,6 +156,24 @@ impl Core {
                     });
                 }
                 Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn check_networks(&self, report: &mut Report) -> Result<()> {
+        for name in self.torn_networks()? {
+            let file = self.store.network_file(&name);
+            report.find(file, "is a network that was half made or half removed", || self.sweep_networks());
+        }
+        for name in self.store.network_names()? {
+            if let Err(error @ Error::Record { .. }) = self.store.network(&name) {
+                report.findings.push(Finding {
+                    object: self.store.network_file(&name).display().to_string(),
+                    problem: format!("cannot be understood ({})", error.line()),
+                    repaired: false,
+                    failure: None,
+                });
             }
         }
         Ok(())

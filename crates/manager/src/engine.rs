@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tinyd_engine::{
     CheckReport, ContainerInspect, ContainerSpec, ContainerStats, ContainerSummary, Created, Engine,
-    ExecSpec, ListRequest, Logs, LogsRequest, RemoveRequest, Resources, Result, Session, StartRequest,
-    Started, SystemInfo, VersionInfo, Waiter,
+    ExecSpec, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkSummary, RemoveRequest,
+    Resources, Result, Session, StartRequest, Started, SystemInfo, VersionInfo, Waiter,
 };
 
 /// The engine that runs containers from the calling process: no daemon, and no state but that on disk and in the kernel.
@@ -110,6 +110,26 @@ impl Engine for LocalEngine {
 
     fn unmount(&self, container: &str) -> Result<String> {
         self.core.unmount(container).map_err(Error::into)
+    }
+
+    fn create_network(&self, wanted: &NetworkCreate) -> Result<String> {
+        self.core.create_network(wanted).map_err(Error::into)
+    }
+
+    fn networks(&self) -> Result<Vec<NetworkSummary>> {
+        self.core.networks().map_err(Error::into)
+    }
+
+    fn inspect_network(&self, network: &str) -> Result<NetworkInspect> {
+        self.core.inspect_network(network).map_err(Error::into)
+    }
+
+    fn remove_network(&self, network: &str, force: bool) -> Result<String> {
+        self.core.remove_network(network, force).map_err(Error::into)
+    }
+
+    fn prune_networks(&self) -> Result<Vec<String>> {
+        self.core.prune_networks().map_err(Error::into)
     }
 
     fn check(&self, repair: bool) -> Result<CheckReport> {

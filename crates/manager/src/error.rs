@@ -85,6 +85,43 @@ pub enum Error {
     NoSuchNetwork {
         /// The name.
         name: String,
+        /// A name that looks like it.
+        similar: Option<String>,
+    },
+    /// A prefix of several ids of networks.
+    #[error("{word:?} fits {} networks: {}", candidates.len(), candidates.join(", "))]
+    AmbiguousNetwork {
+        /// The word as it was given.
+        word: String,
+        /// The first digits of each, with the name.
+        candidates: Vec<String>,
+    },
+    /// A name that another network has.
+    #[error("there is a network {name:?} already")]
+    NetworkTaken {
+        /// The name.
+        name: String,
+    },
+    /// A network that containers are on.
+    #[error("cannot remove network {name:?}: it is used by {}", containers.join(", "))]
+    NetworkInUse {
+        /// The network.
+        name: String,
+        /// What the containers are called.
+        containers: Vec<String>,
+        /// Those that run alone were looked for.
+        force: bool,
+    },
+    /// Another command makes or removes networks for too long.
+    #[error("another command works on the networks")]
+    NetworksBusy,
+    /// The engine was opened without the driver.
+    #[error("this build has no network driver {name:?}; it has {}", there.join(", "))]
+    NoNetworkDriver {
+        /// Its name.
+        name: String,
+        /// Those that there are.
+        there: Vec<String>,
     },
     /// A network that cannot be had.
     #[error(transparent)]
@@ -295,10 +332,14 @@ impl Error {
             Self::NoSuchContainer { .. } | Self::NoSuchImage { .. } | Self::NoSuchNetwork { .. } => {
                 ErrorKind::NotFound
             }
-            Self::Ambiguous { .. } => ErrorKind::Ambiguous,
-            Self::NameTaken { .. } | Self::TooMany { .. } => ErrorKind::Conflict,
-            Self::WrongState { .. } | Self::Busy { .. } => ErrorKind::WrongState,
-            Self::NoRuntime { .. } | Self::NoVolumeDriver { .. } => ErrorKind::Unsupported,
+            Self::Ambiguous { .. } | Self::AmbiguousNetwork { .. } => ErrorKind::Ambiguous,
+            Self::NameTaken { .. } | Self::NetworkTaken { .. } | Self::TooMany { .. } => ErrorKind::Conflict,
+            Self::WrongState { .. } | Self::Busy { .. } | Self::NetworksBusy | Self::NetworkInUse { .. } => {
+                ErrorKind::WrongState
+            }
+            Self::NoRuntime { .. } | Self::NoVolumeDriver { .. } | Self::NoNetworkDriver { .. } => {
+                ErrorKind::Unsupported
+            }
             Self::Network { source } => match source {
                 tinyd_net::Error::Invalid { .. } | tinyd_net::Error::Single { .. } => ErrorKind::InvalidInput,
                 tinyd_net::Error::Unavailable { .. } => ErrorKind::Unsupported,
@@ -328,7 +369,7 @@ impl Error {
             Self::NotRoot => Some("run it with sudo".to_owned()),
             Self::NoSuchContainer { similar: Some(similar), .. } => Some(format!("did you mean {similar}?")),
             Self::NoSuchContainer { .. } => Some("tinyd ps -a lists all containers".to_owned()),
-            Self::Ambiguous { .. } => Some("give more digits".to_owned()),
+            Self::Ambiguous { .. } | Self::AmbiguousNetwork { .. } => Some("give more digits".to_owned()),
             Self::NameTaken { .. } => {
                 Some("choose another name, or remove that container with tinyd rm".to_owned())
             }
@@ -337,7 +378,15 @@ impl Error {
                 "an image is a folder that holds a root file system (/path or ./path), or the word host"
                     .to_owned(),
             ),
-            Self::NoSuchNetwork { .. } => Some("use --net none or --net host".to_owned()),
+            Self::NoSuchNetwork { similar: Some(similar), .. } => Some(format!("did you mean {similar}?")),
+            Self::NoSuchNetwork { .. } => Some("tinyd network ls lists all networks".to_owned()),
+            Self::NetworkTaken { .. } => {
+                Some("choose another name, or remove that network with tinyd network rm".to_owned())
+            }
+            Self::NetworkInUse { force: false, .. } => {
+                Some("remove what uses it first; --force removes it where nothing of that runs".to_owned())
+            }
+            Self::NetworkInUse { force: true, .. } => Some("stop what runs on it first".to_owned()),
             Self::File { path, source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some(full(path))
             }

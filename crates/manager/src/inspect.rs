@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::life::Life;
 use crate::store::{BUNDLE_FILE, Record, START_ERROR_FILE, StartError};
 use crate::time::{self, NEVER};
-use crate::validate;
+use crate::{ports, validate};
 use oci_spec::runtime::Spec;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -59,6 +59,7 @@ impl Core {
                     (Namespace::Host, _) | (_, 0) => String::new(),
                     _ => format!("/proc/{pid}/ns/net"),
                 },
+                ports: ports::bindings(&record),
                 ..Default::default()
             },
             config: container_config(&record, &bundle),

@@ -34,6 +34,8 @@ pub(crate) enum Verb {
     Remove,
     /// A container gets other limits: its records and the kernel come to say the same.
     Update,
+    /// A network, of which this is the id, is made or removed: what is not whole goes.
+    Network,
 }
 
 /// The content of an intent.

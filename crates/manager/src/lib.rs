@@ -57,6 +57,7 @@ mod networks;
 mod parts;
 mod pause;
 mod places;
+mod ports;
 mod prepare;
 mod process;
 mod recover;

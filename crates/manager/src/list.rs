@@ -5,7 +5,7 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::life::{Ended, Life};
 use crate::store::Record;
-use crate::{time, validate};
+use crate::{ports, time, validate};
 use tinyd_engine::{ContainerStatus, ContainerSummary, ListRequest};
 
 impl Core {
@@ -46,7 +46,7 @@ fn summary(record: Record, life: &Life, frozen: bool) -> ContainerSummary {
     ContainerSummary {
         command: validate::argv(spec),
         volumes: volumes.collect(),
-        ports: Vec::new(),
+        ports: ports::ports_of(&record).iter().map(ports::text).collect(),
         created: time::from_ns(record.created_ns),
         id: record.id,
         name: record.spec.name,

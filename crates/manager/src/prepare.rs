@@ -4,6 +4,7 @@ use crate::bundle::{self, etc};
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::intent::{Intent, Verb};
+use crate::networks::Joined;
 use crate::store::{Contents, Record, fill};
 use crate::validate::{self, User};
 use crate::{ids, names, places, time, userns};
@@ -47,7 +48,7 @@ impl Core {
         for bind in &spec.binds {
             self.check_bind(&bind.source)?;
         }
-        let (network, netns) = self.network(&spec.network)?;
+        let Joined { network, netns, held: _held } = self.network(&spec.network)?;
         validate::sysctls(&spec, netns == Namespace::Own)?;
         let mut host = bundle::Host::detect(&spec)?;
         notes.extend(self.check_limits(&mut spec.resources, &mut host.device_rules)?);

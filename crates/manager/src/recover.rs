@@ -81,6 +81,7 @@ impl Core {
             Some(Plan { verb: Verb::Update, id, limits, .. }) => {
                 self.settle_update(&id, limits.map(|limits| *limits))
             }
+            Some(Plan { verb: Verb::Network, .. }) => self.sweep_networks(),
             // A removal is gone on with; what was being made is taken back.
             Some(Plan { verb: Verb::Create | Verb::Run | Verb::Remove, id, name, .. }) => {
                 self.erase(&id, name.as_deref())

@@ -45,13 +45,8 @@ impl Core {
     /// That there is no such container, with the name that was meant, perhaps.
     pub(crate) fn no_such(&self, word: &str) -> Error {
         let names = self.store.names().unwrap_or_default();
-        let similar = names
-            .iter()
-            .filter_map(|(link, _)| link.file_name()?.to_str())
-            .map(|name| (distance(word, name), name))
-            .filter(|(far, name)| *far <= 2 && *far < name.len())
-            .min();
-        Error::NoSuchContainer { word: word.to_owned(), similar: similar.map(|(_, name)| name.to_owned()) }
+        let names = names.iter().filter_map(|(link, _)| link.file_name()?.to_str());
+        Error::NoSuchContainer { word: word.to_owned(), similar: most_similar(word, names) }
     }
 
     fn label(&self, id: &str, digits: usize) -> String {
@@ -61,6 +56,13 @@ impl Core {
             None => digits.to_owned(),
         }
     }
+}
+
+/// The name that was meant, perhaps.
+pub(crate) fn most_similar<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let near = names.map(|name| (distance(word, name), name));
+    let near = near.filter(|(far, name)| *far <= 2 && *far < name.len()).min();
+    near.map(|(_, name)| name.to_owned())
 }
 
 /// How many letters have to be changed, added or left out to make one word of the other (Levenshtein).

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `ROOT/containers/<id>/` | a container: its bundle, its record, its written layer, its log |
 //! | `ROOT/names/<name>`, `ROOT/ids/<slot>` | links that hold the id of whose they are |
+//! | `ROOT/networks/<name>.json` | what is kept of a network |
 //! | `ROOT/trash/<id>` | a container that is being removed |
 //! | `ROOT/host-root/` | the prepared part of the `host` image |
 //! | `RUN/containers/<id>/` | what is true while it runs ([`tinyd_runtime::state`]) |
@@ -210,7 +211,7 @@ pub(crate) fn remove_tree(path: &Path) -> Result<()> {
 }
 
 /// Makes a folder with exactly this mode, whatever the umask; one that is there is left as it is.
-fn make_folder(path: &Path, mode: u32) -> Result<()> {
+pub(crate) fn make_folder(path: &Path, mode: u32) -> Result<()> {
     let mode = Mode::from_raw_mode(mode);
     match rustix::fs::mkdir(path, mode).and_then(|()| rustix::fs::chmod(path, mode)) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),

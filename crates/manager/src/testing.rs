@@ -1,5 +1,7 @@
 //! What the unit tests share: folders of their own, and a launcher that fails as it is told.
 
+pub(crate) mod network;
+
 use crate::config::EngineConfig;
 use crate::core::Core;
 use crate::launcher::{Launch, Launcher, Link};

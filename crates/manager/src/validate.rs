@@ -2,6 +2,7 @@
 
 mod binds;
 mod options;
+mod ports;
 mod user;
 
 pub(crate) use options::{profile, sysctls};
@@ -38,6 +39,7 @@ pub(crate) fn spec(spec: &ContainerSpec) -> Result<ContainerSpec> {
     }
     resources(&spec.resources)?;
     options::check(spec)?;
+    ports::check(spec)?;
     let mut normal = spec.clone();
     normal.cgroup_parent = options::cgroup_parent(spec)?;
     normal.binds = spec.binds.iter().map(binds::normal).collect::<Result<Vec<BindMount>>>()?;

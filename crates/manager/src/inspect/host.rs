@@ -1,8 +1,8 @@
 //! What was asked of the host, in Docker's shape.
 
 use crate::bundle::mounts::DEFAULT_SHM;
-use crate::cgroups;
 use crate::store::Record;
+use crate::{cgroups, ports};
 use oci_spec::runtime::Spec;
 use tinyd_engine::{
     Device, DeviceConfig, HostConfig, IoLimit, Resources, SeccompProfile, Security, ThrottleConfig, Ulimit,
@@ -19,6 +19,7 @@ pub(super) fn config(record: &Record, bundle: &Spec) -> HostConfig {
     HostConfig {
         binds: binds.collect(),
         network_mode: record.network.spec.name.clone(),
+        port_bindings: ports::wanted(record),
         auto_remove: spec.remove,
         readonly_rootfs: spec.read_only,
         memory: spec.resources.memory.unwrap_or(0),

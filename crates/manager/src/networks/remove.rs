@@ -1,0 +1,64 @@
+//! `remove_network` and `prune_networks`.
+
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::intent::{Intent, Verb};
+use crate::networks::record::NetworkRecord;
+use crate::networks::{NetworksLock, name, users};
+use crate::store::Record;
+
+impl Core {
+    /// Removes a network that no container uses, or, with force, none that runs.
+    pub(crate) fn remove_network(&self, word: &str, force: bool) -> Result<String> {
+        if name::FIXED.contains(&word) {
+            return Err(Error::invalid("network", word, "is one that every host has, and stays"));
+        }
+        let lock = self.change_networks()?;
+        let record = self.find_network(word)?;
+        let containers = self.container_records()?;
+        let mut users: Vec<&Record> = users::of(&record, &containers).collect();
+        if force {
+            let mut running = Vec::new();
+            for user in users {
+                if self.container_runs(user)? {
+                    running.push(user);
+                }
+            }
+            users = running;
+        }
+        if !users.is_empty() {
+            let mut names: Vec<String> = users.into_iter().map(users::called).collect();
+            names.sort();
+            return Err(Error::NetworkInUse { name: record.name().to_owned(), containers: names, force });
+        }
+        self.remove_unused(record, &lock)
+    }
+
+    /// Removes every network but the default one that no container uses.
+    pub(crate) fn prune_networks(&self) -> Result<Vec<String>> {
+        let lock = self.change_networks()?;
+        let containers = self.container_records()?;
+        let mut removed = Vec::new();
+        for record in self.network_records()? {
+            if !name::is_default(record.name()) && users::of(&record, &containers).next().is_none() {
+                removed.push(self.remove_unused(record, &lock)?);
+            }
+        }
+        Ok(removed)
+    }
+
+    fn remove_unused(&self, mut record: NetworkRecord, lock: &NetworksLock) -> Result<String> {
+        // A driver that is not there could not take anything away, now or later.
+        self.driver(&record.state.driver)?;
+        let name = record.name().to_owned();
+        // One that somebody was killed at may have its intent still.
+        if !self.store.intent(&record.id).exists() {
+            // A failure leaves it: the next command tries again.
+            drop(Intent::begin(&self.store, Verb::Network, &record.id, Some(&name))?);
+        }
+        record.whole = false;
+        self.store.change_network(&record)?;
+        self.take_away(&record, lock)?;
+        Ok(name)
+    }
+}

@@ -1,0 +1,110 @@
+//! Published ports as they are shown.
+
+use crate::store::Record;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use tinyd_engine::{PortBinding, PortMapping, PortProtocol};
+
+/// The ports of the host that lead to a container. One that the host is to choose is not among them until it is chosen.
+pub(crate) fn ports_of(record: &Record) -> Vec<PortMapping> {
+    record.spec.ports.iter().filter(|port| port.host_port.is_some()).copied().collect()
+}
+
+/// `8080:80`, `127.0.0.1:8080:80`, `[::1]:53:53/udp`: as it would be asked for.
+pub(crate) fn text(port: &PortMapping) -> String {
+    let address = match port.host_ip {
+        None => String::new(),
+        Some(IpAddr::V4(address)) => format!("{address}:"),
+        Some(IpAddr::V6(address)) => format!("[{address}]:"),
+    };
+    // Without the host's port it is for the host to choose.
+    let host = match (port.host_port, address.is_empty()) {
+        (Some(number), _) => format!("{number}:"),
+        (None, false) => ":".to_owned(),
+        (None, true) => String::new(),
+    };
+    let protocol = match port.protocol {
+        PortProtocol::Tcp => String::new(),
+        other => format!("/{other}"),
+    };
+    format!("{address}{host}{}{protocol}", port.container_port)
+}
+
+/// `80/tcp`.
+fn inside(port: &PortMapping) -> String {
+    format!("{}/{}", port.container_port, port.protocol)
+}
+
+/// What was asked for, in Docker's shape.
+pub(crate) fn wanted(record: &Record) -> BTreeMap<String, Vec<PortBinding>> {
+    let mut all = BTreeMap::<_, Vec<_>>::new();
+    for port in &record.spec.ports {
+        all.entry(inside(port)).or_default().push(PortBinding {
+            host_ip: port.host_ip.map(|address| address.to_string()).unwrap_or_default(),
+            host_port: port.host_port.map(|number| number.to_string()).unwrap_or_default(),
+        });
+    }
+    all
+}
+
+/// Where the container is reached, in Docker's shape: all addresses of the host are one entry for each family that the
+/// network has.
+pub(crate) fn bindings(record: &Record) -> BTreeMap<String, Vec<PortBinding>> {
+    let has_six = record.network.spec.subnets.iter().any(|subnet| subnet.address.is_ipv6());
+    let mut all = BTreeMap::<_, Vec<_>>::new();
+    for port in ports_of(record) {
+        let everywhere = if has_six { &["0.0.0.0", "::"][..] } else { &["0.0.0.0"] };
+        let addresses = match port.host_ip {
+            Some(address) => vec![address.to_string()],
+            None => everywhere.iter().map(|&address| address.to_owned()).collect(),
+        };
+        let number = port.host_port.unwrap_or_default().to_string();
+        let entries = addresses.into_iter().map(|host_ip| PortBinding { host_ip, host_port: number.clone() });
+        all.entry(inside(&port)).or_default().extend(entries);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{record_with, store};
+
+    fn port(host_ip: Option<&str>, host_port: Option<u16>, protocol: PortProtocol) -> PortMapping {
+        let host_ip = host_ip.map(|text| text.parse().unwrap());
+        PortMapping { host_ip, host_port, container_port: 80, protocol }
+    }
+
+    #[test]
+    fn pure_a_port_is_shown_as_it_is_asked_for() {
+        for (port, shown) in [
+            (port(None, Some(8080), PortProtocol::Tcp), "8080:80"),
+            (port(None, Some(53), PortProtocol::Udp), "53:80/udp"),
+            (port(Some("127.0.0.1"), Some(8080), PortProtocol::Tcp), "127.0.0.1:8080:80"),
+            (port(Some("::1"), Some(9), PortProtocol::Sctp), "[::1]:9:80/sctp"),
+            (port(None, None, PortProtocol::Tcp), "80"),
+            (port(Some("::1"), None, PortProtocol::Tcp), "[::1]::80"),
+        ] {
+            assert_eq!(text(&port), shown);
+        }
+    }
+
+    #[test]
+    fn pure_one_that_the_host_is_to_choose_is_seen_when_it_is_chosen() {
+        let (_place, store) = store();
+        let record = record_with(&store, |record| {
+            record.spec.ports = vec![
+                port(None, Some(8080), PortProtocol::Tcp),
+                port(None, None, PortProtocol::Tcp),
+                port(Some("127.0.0.1"), Some(9), PortProtocol::Udp),
+            ];
+            record.network.spec.subnets = vec!["10.9.0.0/24".parse().unwrap(), "fd00::/64".parse().unwrap()];
+        });
+        assert_eq!(ports_of(&record).len(), 2);
+        let of = |ip: &str, port: &str| PortBinding { host_ip: ip.to_owned(), host_port: port.to_owned() };
+        let seen = bindings(&record);
+        assert_eq!(seen["80/tcp"], [of("0.0.0.0", "8080"), of("::", "8080")]);
+        assert_eq!(seen["80/udp"], [of("127.0.0.1", "9")]);
+        assert_eq!(wanted(&record)["80/tcp"], [of("", "8080"), of("", "")]);
+    }
+}
