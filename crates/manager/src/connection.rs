@@ -7,7 +7,7 @@ use crate::store::Record;
 use std::fs;
 use std::os::fd::BorrowedFd;
 use tinyd_engine::PortProtocol;
-use tinyd_net::{EndpointSpec, EndpointState, NetworkDriver, Protocol, PublishedPort, Undo};
+use tinyd_net::{EndpointSpec, EndpointState, Protocol, PublishedPort, Undo};
 use tinyd_runtime::Release;
 use tinyd_runtime::state::{load, store};
 
@@ -15,18 +15,9 @@ use tinyd_runtime::state::{load, store};
 const ENDPOINT_FILE: &str = "endpoint.json";
 
 impl Core {
-    /// The driver of a container's network.
-    pub(crate) fn network_driver(&self, record: &Record) -> Result<&dyn NetworkDriver> {
-        let name = &record.network.driver;
-        let driver = self.networks.iter().find(|driver| driver.name() == name);
-        driver
-            .map(AsRef::as_ref)
-            .ok_or_else(|| Error::NoSuchNetwork { name: record.network.spec.name.clone() })
-    }
-
     /// Connects a container that starts; gives the steps that undo it when it has ended.
     pub(crate) fn join_network(&self, record: &Record, netns: BorrowedFd<'_>) -> Result<Vec<Release>> {
-        let driver = self.network_driver(record)?;
+        let driver = self.driver(&record.network.driver)?;
         let wanted = EndpointSpec {
             container: record.id.clone(),
             gateway: true,
@@ -56,7 +47,7 @@ impl Core {
 
     /// Takes away what is left of a container's connection, however far it had come.
     pub(crate) fn leave_network(&self, record: &Record) -> Result<()> {
-        let driver = self.network_driver(record)?;
+        let driver = self.driver(&record.network.driver)?;
         if !driver.connects(&record.network) {
             return Ok(());
         }

@@ -21,7 +21,7 @@ impl Core {
     /// Starts a container that is made and stands still. The monitor holds the intent until the command runs.
     pub(crate) fn launch(&self, record: &Record, request: &StartRequest, intent: &Intent) -> Result<Launch> {
         let mut start = self.start_request(record, request);
-        start.connect = self.network_driver(record)?.connects(&record.network);
+        start.connect = self.driver(&record.network.driver)?.connects(&record.network);
         let mut joined = Ok(());
         let mut join = |netns: OwnedFd| match self.join_network(record, netns.as_fd()) {
             Ok(steps) => Some(steps),
