@@ -49,7 +49,7 @@ impl List {
             networks.iter().for_each(|network| text.push_str(&format!("{}\n", id(network))));
             return console.print(&text).map(|()| 0);
         }
-        let rows = networks.iter().map(|network| row(network, id(network)));
+        let rows = networks.iter().map(|network| row(network, &id(network)));
         match self.format {
             ListFormat::Table => {
                 let mut table = Table::new(COLUMNS);
@@ -86,7 +86,7 @@ fn cells(network: &NetworkSummary) -> [String; 4] {
 }
 
 /// The same for programs, with the time in RFC 3339.
-fn row(network: &NetworkSummary, id: String) -> Value {
+fn row(network: &NetworkSummary, id: &str) -> Value {
     json!({
         "ID": id,
         "Name": network.name,
