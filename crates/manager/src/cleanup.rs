@@ -74,6 +74,7 @@ impl Core {
         }
         self.await_monitor(&record)?;
         self.discard_cgroup(id)?;
+        self.leave_network(&record)?;
         unmount_below(&self.store.container_file(id, "merged"), false)?;
         let_pass(&self.store, id, None)
     }

@@ -20,6 +20,7 @@ impl Core {
         let mut steps = vec![
             self.discard_cgroup(id),
             unmount_below(&folder, true),
+            record.as_ref().map_or(Ok(()), |record| self.leave_network(record)),
             remove_tree(&self.store.run_dir(id)),
             // What a record says is all there is; without one whatever holds the id is its own.
             match (name, &record) {
@@ -41,10 +42,13 @@ impl Core {
 
     /// Removes what a start made outside the container's folder.
     pub(crate) fn discard_run(&self, id: &str) -> Vec<Error> {
-        [self.discard_cgroup(id), remove_tree(&self.store.run_dir(id))]
-            .into_iter()
-            .filter_map(Result::err)
-            .collect()
+        let record = self.store.record(id).ok().flatten();
+        let steps = [
+            self.discard_cgroup(id),
+            record.map_or(Ok(()), |record| self.leave_network(&record)),
+            remove_tree(&self.store.run_dir(id)),
+        ];
+        steps.into_iter().filter_map(Result::err).collect()
     }
 }
 

@@ -53,7 +53,7 @@ impl Core {
             window: spec.window.map(|size| (size.rows, size.columns)),
             id,
         }));
-        let launch = self.launcher.launch(&self.runtime()?, &request, None).map_err(|source| {
+        let launch = self.launcher.launch(&self.runtime()?, &request, None, None).map_err(|source| {
             let container = record.short().to_owned();
             match source {
                 ClientError::Failed(failure) if failure.kind == FailureKind::Paused => Error::WrongState {

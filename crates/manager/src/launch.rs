@@ -6,7 +6,9 @@ use crate::error::{Error, Result};
 use crate::intent::Intent;
 use crate::launcher::Launch;
 use crate::store::Record;
+use std::os::fd::{AsFd as _, OwnedFd};
 use tinyd_engine::StartRequest;
+use tinyd_runtime::client::Connect;
 use tinyd_runtime::state::EXIT_FILE;
 use tinyd_runtime::{LogSpec, Release, Request};
 
@@ -18,8 +20,22 @@ const LOG_FILES: u32 = 3;
 impl Core {
     /// Starts a container that is made and stands still. The monitor holds the intent until the command runs.
     pub(crate) fn launch(&self, record: &Record, request: &StartRequest, intent: &Intent) -> Result<Launch> {
-        let start = Request::Start(Box::new(self.start_request(record, request)));
-        self.launcher.launch(&self.runtime()?, &start, Some(intent.as_fd())).map_err(|source| Error::Launch {
+        let mut start = self.start_request(record, request);
+        start.connect = self.driver(&record.network.driver)?.connects(&record.network);
+        let mut joined = Ok(());
+        let mut join = |netns: OwnedFd| match self.join_network(record, netns.as_fd()) {
+            Ok(steps) => Some(steps),
+            Err(error) => {
+                joined = Err(error);
+                None
+            }
+        };
+        let connect: Option<Connect<'_>> = if start.connect { Some(&mut join) } else { None };
+        let start = Request::Start(Box::new(start));
+        let launched = self.launcher.launch(&self.runtime()?, &start, Some(intent.as_fd()), connect);
+        // What kept it from its network is why it did not start.
+        joined?;
+        launched.map_err(|source| Error::Launch {
             operation: "start",
             container: record.short().to_owned(),
             source,
@@ -54,6 +70,7 @@ impl Core {
             rootfs: record.rootfs.clone(),
             protect_program: record.slot.is_none(),
             attach: request.attach,
+            connect: false,
             interactive: record.spec.interactive,
             window: request.window.map(|size| (size.rows, size.columns)),
             log: Some(LogSpec { path: store.log(id), max_bytes: LOG_BYTES, max_files: LOG_FILES }),

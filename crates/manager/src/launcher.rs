@@ -3,13 +3,14 @@
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use tinyd_runtime::Request;
-use tinyd_runtime::client::{self, ClientError, Connection, Message};
+use tinyd_runtime::client::{self, ClientError, Connect, Connection, Message};
 use tinyd_runtime::frame::Kind;
 
 /// Starts `tinyd-runtime` and finds monitors that run.
 pub trait Launcher: Send + Sync {
     /// Starts `program` with a request and returns when the command runs. `keep` is held open until then, even if this
-    /// process dies. A failure leaves nothing of the runtime's behind.
+    /// process dies. `connect` does the engine's part of a start that asks for it. A failure leaves nothing of the runtime's
+    /// behind.
     ///
     /// # Errors
     /// Those of [`client::launch`].
@@ -18,6 +19,7 @@ pub trait Launcher: Send + Sync {
         program: &Path,
         request: &Request,
         keep: Option<BorrowedFd<'_>>,
+        connect: Option<Connect<'_>>,
     ) -> Result<Launch, ClientError>;
 
     /// The monitor of the container with this run-time folder; `None` when it has none.
@@ -62,8 +64,9 @@ impl Launcher for RuntimeLauncher {
         program: &Path,
         request: &Request,
         keep: Option<BorrowedFd<'_>>,
+        connect: Option<Connect<'_>>,
     ) -> Result<Launch, ClientError> {
-        let launched = client::launch(program, request, keep)?;
+        let launched = client::launch(program, request, keep, connect)?;
         Ok(Launch { pid: launched.pid, link: Box::new(launched.connection) })
     }
 

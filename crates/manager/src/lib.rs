@@ -29,6 +29,7 @@ mod cgroups;
 mod check;
 mod cleanup;
 mod config;
+mod connection;
 mod core;
 mod create;
 mod devices;

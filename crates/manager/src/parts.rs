@@ -14,8 +14,8 @@ pub struct Parts {
     /// The kinds of images, in the order in which they are asked.
     pub images: Vec<Box<dyn ImageSource>>,
     /// The kinds of networks. What is left out cannot be asked for: without the driver `host` no container shares the
-    /// host's network.
-    pub networks: Vec<Box<dyn NetworkDriver>>,
+    /// host's network. `None` are all that there are.
+    pub networks: Option<Vec<Box<dyn NetworkDriver>>>,
     /// The kinds of volumes. Folders of the host are those of the driver `bind`.
     pub volumes: Vec<Box<dyn VolumeDriver>>,
     /// The host's control groups; `None` looks at the host when they are first needed.
@@ -28,7 +28,7 @@ impl Default for Parts {
         Self {
             launcher: wiring::launcher(),
             images: wiring::images(),
-            networks: wiring::networks(),
+            networks: None,
             volumes: wiring::volumes(),
             cgroups: None,
         }

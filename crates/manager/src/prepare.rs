@@ -115,13 +115,12 @@ impl Core {
             path: self.store.container_file(&record.id, crate::store::RECORD_FILE),
             source,
         })?;
-        let (hosts, resolv_conf) = etc::files(&record.hostname, record.netns);
         let contents = Contents {
             bundle: &json,
             record: &text,
             hostname: &format!("{}\n", record.hostname),
-            hosts: &hosts,
-            resolv_conf: &resolv_conf,
+            hosts: &etc::hosts(&record.hostname, record.netns, &[]),
+            resolv_conf: &etc::resolv_conf(record.netns),
             trees: record.rootfs.overlays.len() - 1,
         };
         fill(&self.store, &record.id, &contents)

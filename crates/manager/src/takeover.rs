@@ -39,8 +39,9 @@ impl Core {
         }
         let mut start = self.start_request(record, &StartRequest::detached());
         start.sync = None;
+        start.release.splice(..0, self.connection_release(&record.id));
         let request = Request::TakeOver(Box::new(start));
-        self.launcher.launch(&self.runtime()?, &request, Some(lock.as_fd())).map_err(|source| {
+        self.launcher.launch(&self.runtime()?, &request, Some(lock.as_fd()), None).map_err(|source| {
             Error::Launch { operation: "take over", container: record.short().to_owned(), source }
         })?;
         let path = self.store.run_dir(&record.id).join(STATE_FILE);

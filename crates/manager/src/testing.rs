@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tinyd_engine::ContainerSpec;
 use tinyd_net::{FixedDriver, Namespace, NetworkDriver, NetworkSpec};
-use tinyd_runtime::client::ClientError;
+use tinyd_runtime::client::{ClientError, Connect};
 use tinyd_runtime::{Failure, FailureKind, OverlayMount, Request, Rootfs};
 
 /// An engine's folders below a temporary one.
@@ -115,7 +115,13 @@ impl FakeLauncher {
 }
 
 impl Launcher for Arc<FakeLauncher> {
-    fn launch(&self, _: &Path, request: &Request, _: Option<BorrowedFd<'_>>) -> Result<Launch, ClientError> {
+    fn launch(
+        &self,
+        _: &Path,
+        request: &Request,
+        _: Option<BorrowedFd<'_>>,
+        _: Option<Connect<'_>>,
+    ) -> Result<Launch, ClientError> {
         self.requests.lock().unwrap().push(request.clone());
         match self.failure {
             Some(kind) => Err(ClientError::Failed(Failure::new(kind, "the fake was told to fail"))),

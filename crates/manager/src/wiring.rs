@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::image::{FolderImage, HostImage, ImageSource};
 use crate::launcher::{Launcher, RuntimeLauncher};
+use std::path::Path;
 use tinyd_cgroup::{CgroupDriver, Host};
 use tinyd_net::{FixedDriver, NetworkDriver};
 use tinyd_volume::{BindDriver, VolumeDriver};
@@ -17,8 +18,8 @@ pub(crate) fn launcher() -> Box<dyn Launcher> {
     Box::new(RuntimeLauncher)
 }
 
-/// The kinds of networks.
-pub(crate) fn networks() -> Vec<Box<dyn NetworkDriver>> {
+/// The kinds of networks; what is known of those that are there lies in a folder.
+pub(crate) fn networks(_folder: &Path) -> Vec<Box<dyn NetworkDriver>> {
     vec![Box::new(FixedDriver::NONE), Box::new(FixedDriver::HOST)]
 }
 

@@ -21,7 +21,6 @@ use crate::{
 use forwarding::Forwarding;
 use names::Names;
 use std::fs;
-use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
@@ -103,7 +102,7 @@ impl BridgeDriver {
         });
         let link = link.map_err(failed("remove bridge", &name));
         let leases = network.subnets.iter().try_for_each(|subnet| self.leases(network, *subnet).remove());
-        let leases = leases.map_err(|source| Error::Address { network: network.name.clone(), source });
+        let leases = leases.map_err(attach::address_error(network));
         let _ = fs::remove_dir(self.leases_of(network));
         let settings =
             self.forwarding().forget_bridge(&name).map_err(failed("undo the settings that came with", &name));
@@ -159,6 +158,23 @@ impl NetworkDriver for BridgeDriver {
         Namespace::Own
     }
 
+    fn connects(&self, _: &NetworkState) -> bool {
+        true
+    }
+
+    fn held_for(&self, network: &NetworkState) -> Result<Vec<String>> {
+        Self::owned(network)?;
+        let mut holders = Vec::new();
+        for subnet in &network.spec.subnets {
+            let leases = self.leases(&network.spec, *subnet).all();
+            let leases = leases.map_err(attach::address_error(&network.spec))?;
+            holders.extend(leases.into_iter().map(|(_, holder)| holder));
+        }
+        holders.sort();
+        holders.dedup();
+        Ok(holders)
+    }
+
     fn attach(
         &self,
         network: &NetworkState,
@@ -171,24 +187,6 @@ impl NetworkDriver for BridgeDriver {
 
     fn detach(&self, network: &NetworkState, endpoint: &EndpointState) -> Result<()> {
         Self::owned(network)?;
-        attach::detach(self, &network.spec, &endpoint.container)
-    }
-}
-
-/// The addresses of a network's containers, by the container that has them.
-impl BridgeDriver {
-    /// Who is on a network, dead or alive: whoever has a lease.
-    ///
-    /// # Errors
-    /// [`Error::Address`] when the leases cannot be read.
-    pub fn leased(&self, network: &NetworkState) -> Result<Vec<(IpAddr, String)>> {
-        let mut all = Vec::new();
-        for subnet in &network.spec.subnets {
-            let leases = self.leases(&network.spec, *subnet).all();
-            all.extend(
-                leases.map_err(|source| Error::Address { network: network.spec.name.clone(), source })?,
-            );
-        }
-        Ok(all)
+        attach::detach(self, &network.spec, endpoint)
     }
 }

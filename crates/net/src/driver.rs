@@ -43,6 +43,22 @@ pub trait NetworkDriver: Send + Sync {
     /// Which network namespace a container on this network lives in.
     fn namespace(&self, network: &NetworkState) -> Namespace;
 
+    /// Whether a container gets something of a network. Where it does not, nobody needs to call [`attach`](Self::attach) while
+    /// it starts.
+    fn connects(&self, network: &NetworkState) -> bool {
+        let _ = network;
+        true
+    }
+
+    /// The containers, dead or alive, that something on the host is held for. A driver that keeps nothing has none.
+    ///
+    /// # Errors
+    /// [`crate::Error::Foreign`]; whatever keeps it from finding out.
+    fn held_for(&self, network: &NetworkState) -> Result<Vec<String>> {
+        let _ = network;
+        Ok(Vec::new())
+    }
+
     /// Connects a container. `netns` is its network namespace: the host's own where [`namespace`](Self::namespace) says so.
     ///
     /// # Errors

@@ -67,6 +67,14 @@ impl NetworkDriver for FixedDriver {
         self.namespace
     }
 
+    fn connects(&self, _: &NetworkState) -> bool {
+        false
+    }
+
+    fn held_for(&self, network: &NetworkState) -> Result<Vec<String>> {
+        self.owned(network).map(|()| Vec::new())
+    }
+
     fn attach(
         &self,
         network: &NetworkState,

@@ -31,6 +31,7 @@ pub mod firewall;
 mod fixed;
 pub mod lease;
 pub mod link;
+pub mod names;
 mod netlink;
 pub mod pool;
 mod prefix;

@@ -48,6 +48,8 @@ pub struct Veth<'a> {
     pub name: &'a str,
     /// The bridge that this end becomes a port of.
     pub bridge: Index,
+    /// Packets of the other end may go back to it: who uses a published port of its own needs that.
+    pub hairpin: bool,
     /// The largest packet in bytes.
     pub mtu: u32,
     /// The name of the other end.
@@ -120,7 +122,7 @@ impl Links {
     /// # Errors
     /// `EEXIST` when a name is taken, here or there; `EXFULL` when the bridge has no port left; the kernel's.
     pub fn make_veth(&mut self, veth: &Veth<'_>) -> io::Result<()> {
-        let mut message = Message::make(kind::NEW_LINK, &LinkHeader::up().bytes());
+        let mut message = Message::make(kind::NEW_LINK, &LinkHeader::default().bytes());
         message.put_text(attribute::NAME, veth.name);
         message.put_u32(attribute::MTU, veth.mtu);
         message.put_u32(attribute::MASTER, veth.bridge.0);
@@ -136,7 +138,14 @@ impl Links {
                 });
             });
         });
-        Ok(self.0.run(message)?)
+        self.0.run(message)?;
+        let settled = self.0.run(settle_port(veth));
+        if settled.is_err()
+            && let Ok(Some(link)) = self.find(veth.name)
+        {
+            let _ = self.remove(link.index);
+        }
+        Ok(settled?)
     }
 
     /// Switches a link on.
@@ -146,17 +155,6 @@ impl Links {
     pub fn switch_on(&mut self, link: Index) -> io::Result<()> {
         let header = LinkHeader { index: link.0, ..LinkHeader::up() };
         Ok(self.0.run(Message::change(kind::NEW_LINK, &header.bytes()))?)
-    }
-
-    /// Lets a port of a bridge send packets back to where they came from: who uses a published port of its own needs that.
-    ///
-    /// # Errors
-    /// `ENODEV` when it is gone; the kernel's.
-    pub fn allow_hairpin(&mut self, port: Index) -> io::Result<()> {
-        let header = LinkHeader { index: port.0, family: wire::AF_BRIDGE, ..LinkHeader::default() };
-        let mut message = Message::change(kind::SET_LINK, &header.bytes());
-        message.nest(attribute::PORT, |inner| inner.put(wire::PORT_HAIRPIN, &[1]));
-        Ok(self.0.run(message)?)
     }
 
     /// Removes a link, and with one end of a pair the other. One that is gone already is removed.
@@ -218,6 +216,23 @@ impl Links {
     pub fn routes(&mut self) -> io::Result<Vec<Route>> {
         Ok(self.0.list(route::list, route::parse)?)
     }
+}
+
+/// What a new port of a bridge can be told only when it is there.
+fn settle_port(veth: &Veth<'_>) -> Message {
+    let mut message = Message::change(kind::NEW_LINK, &LinkHeader::up().bytes());
+    message.put_text(attribute::NAME, veth.name);
+    // A port is spoken to by nobody: with an address of its own each would lengthen the host's routes.
+    message.nest(attribute::FAMILIES, |families| {
+        families.nest(wire::AF_INET6.into(), |six| six.put(wire::GENERATED_ADDRESS, &[wire::NONE_GENERATED]));
+    });
+    if veth.hairpin {
+        message.nest(attribute::INFO, |inner| {
+            inner.put_text(info::PORT_KIND, "bridge");
+            inner.nest(info::PORT_DATA, |data| data.put(wire::PORT_HAIRPIN, &[1]));
+        });
+    }
+    message
 }
 
 fn text(bytes: &[u8]) -> Option<String> {

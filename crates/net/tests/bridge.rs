@@ -1,5 +1,6 @@
 //! The bridge driver in a network namespace of the test's, with containers that are namespaces and no more.
 
+#![cfg(feature = "testing")]
 #![allow(clippy::unwrap_used, reason = "a test; clippy.toml does not see that its helpers are one")]
 
 mod ground;
@@ -131,10 +132,10 @@ fn root_containers_reach_their_gateway_and_each_other() {
         let this = Other::here();
         assert_eq!(reach(&one, &this, address("10.99.0.1")).unwrap(), address("10.99.0.2"));
 
-        assert_eq!(driver.leased(&network).unwrap().len(), 4);
+        assert_eq!(driver.held_for(&network).unwrap(), ["aaaa", "bbbb"]);
         driver.detach(&network, &first).unwrap();
         driver.detach(&network, &second).unwrap();
-        assert!(driver.leased(&network).unwrap().is_empty());
+        assert!(driver.held_for(&network).unwrap().is_empty());
         driver.delete(&network).unwrap();
     });
 }
@@ -176,7 +177,7 @@ fn root_what_a_container_wants_it_gets_or_is_told_why_not() {
         assert!(refused("10.98.0.1").contains("10.99.0.0/24"));
         assert!(refused("10.99.0.1").contains("10.99.0.1"));
         assert_eq!(
-            (links(), driver.leased(&network).unwrap().len()),
+            (links(), driver.held_for(&network).unwrap().len()),
             (before, 1),
             "a refusal left something"
         );
@@ -264,21 +265,24 @@ fn root_a_bridge_that_is_full_says_so() {
     in_a_namespace(|| {
         let driver = driver(folder.path());
         let network = driver.create(&spec("web", &["10.96.0.0/16"])).unwrap();
-        let other = Other::new();
+        let others: Vec<_> = (0..64).map(|_| Other::new()).collect();
         let attach = |number: usize| {
             let wanted = EndpointSpec {
-                container: format!("{number:032x}"),
+                container: format!(
+                    "{:032x}",
+                    (number as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+                ),
                 interface: format!("net{number}"),
                 ..Default::default()
             };
-            driver.attach(&network, &wanted, other.netns.as_fd())
+            driver.attach(&network, &wanted, others[number % others.len()].netns.as_fd())
         };
         for number in 0..1023 {
             attach(number).unwrap_or_else(|error| panic!("container {number}: {error}"));
         }
         let error = attach(1023).unwrap_err();
         assert!(matches!(error, Error::Full { .. }), "{error}");
-        assert_eq!(driver.leased(&network).unwrap().len(), 1023, "the refusal kept an address");
+        assert_eq!(driver.held_for(&network).unwrap().len(), 1023, "the refusal kept an address");
         driver.delete(&network).unwrap();
     });
 }

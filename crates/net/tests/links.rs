@@ -30,8 +30,15 @@ fn connected(other: &Other, addresses: [&str; 2]) -> (Links, Links, Index) {
     for address in addresses {
         here.add_address(bridge, prefix(address)).unwrap();
     }
-    let veth =
-        Veth { name: "veth-test", bridge, mtu: 1400, peer: "eth0", mac: MAC, netns: other.netns.as_fd() };
+    let veth = Veth {
+        name: "veth-test",
+        bridge,
+        hairpin: true,
+        mtu: 1400,
+        peer: "eth0",
+        mac: MAC,
+        netns: other.netns.as_fd(),
+    };
     here.make_veth(&veth).unwrap();
     let there = Links::of(other.netns.as_fd()).unwrap();
     (here, there, bridge)
@@ -111,8 +118,13 @@ fn root_what_is_made_is_seen_by_the_kernels_own_files() {
             assert!(listed.contains(&(bridge, prefix(text))), "{listed:?}");
         }
 
+        let setting = |name| fs::read_to_string(format!("/sys/class/net/veth-test/brport/{name}"));
+        if let Ok(hairpin) = setting("hairpin_mode") {
+            assert_eq!(hairpin, "1\n");
+        }
+        // It has no address that anybody could ask for.
+        assert_eq!(v6.lines().filter(|line| line.ends_with(" veth-test")).count(), 0, "{v6}");
         let port = find(&mut here, "veth-test").index;
-        here.allow_hairpin(port).unwrap();
         here.remove(port).unwrap();
         here.remove(port).unwrap();
         assert_eq!(here.find("veth-test").unwrap(), None);
@@ -147,8 +159,15 @@ fn root_what_the_kernel_refuses_is_an_error_that_changes_nothing() {
         let errno = |result: std::io::Result<()>| Errno::from_io_error(&result.unwrap_err()).unwrap();
         let before = here.list().unwrap();
         assert_eq!(errno(here.make_bridge("br-test", [2, 0, 0, 0, 0, 1], 1500)), Errno::EXIST);
-        let mut veth =
-            Veth { name: "veth-test", bridge, mtu: 1400, peer: "eth1", mac: MAC, netns: other.netns.as_fd() };
+        let mut veth = Veth {
+            name: "veth-test",
+            bridge,
+            hairpin: true,
+            mtu: 1400,
+            peer: "eth1",
+            mac: MAC,
+            netns: other.netns.as_fd(),
+        };
         assert_eq!(errno(here.make_veth(&veth)), Errno::EXIST);
         veth.name = "veth-two";
         veth.peer = "eth0";

@@ -24,6 +24,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         rootfs: Rootfs { overlays: Vec::new(), volatile: false, devices: false },
         protect_program: false,
         attach: true,
+        connect: false,
         interactive: false,
         window: None,
         log: None,
@@ -33,7 +34,8 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         trash: vec![run_dir],
         id,
     };
-    let mut launched = client::launch(&std::env::current_exe()?, &Request::Start(Box::new(request)), None)?;
+    let mut launched =
+        client::launch(&std::env::current_exe()?, &Request::Start(Box::new(request)), None, None)?;
     while let Some(message) = launched.connection.receive()? {
         match message {
             Message::Stdout(bytes) => std::io::stdout().write_all(bytes)?,

@@ -3,7 +3,7 @@
 use crate::frame::{self, Kind, MAX_PAYLOAD};
 use crate::program::{self, PROTECT};
 use crate::state::{ExitRecord, SOCKET_FILE};
-use crate::{Failure, FailureKind, Request};
+use crate::{Failure, FailureKind, Release, Request};
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
@@ -108,6 +108,10 @@ pub struct Launched {
     pub connection: Connection,
 }
 
+/// What the sender of a [`Request::Start`] does with the container's network namespace; gives the steps that undo it, or `None`
+/// when it could not: then there is no container.
+pub type Connect<'a> = &'a mut dyn FnMut(OwnedFd) -> Option<Vec<Release>>;
+
 /// Starts `program` (`tinyd-runtime`) with a request, and waits until the command runs or has failed to.
 ///
 /// `keep` is inherited and held open until the command runs: a locked file there stays locked that long even if this
@@ -116,6 +120,7 @@ pub fn launch(
     program: &Path,
     request: &Request,
     keep: Option<BorrowedFd<'_>>,
+    connect: Option<Connect<'_>>,
 ) -> Result<Launched, ClientError> {
     let (verb, id, protect) = match request {
         Request::Start(start) | Request::TakeOver(start) => ("monitor", &start.id, start.protect_program),
@@ -154,7 +159,10 @@ pub fn launch(
         // The program must not wait for the rest.
         let _ = net::shutdown(&connection.socket, net::Shutdown::Write);
     }
-    let answer = connection.receive_start();
+    let answer = match connect.filter(|_| sent.is_ok()) {
+        Some(connect) => connection.connect(connect).and_then(|()| connection.receive_start()),
+        None => connection.receive_start(),
+    };
     // A monitor, and a further command that nobody waits for, go on in a process of their own; a session's program ends
     // with the session, and is waited for then.
     let session = matches!(request, Request::Exec(exec) if !exec.detach);
@@ -228,6 +236,36 @@ impl Connection {
                 .map_err(|errno| talk(errno.into()))?;
         }
         Ok(())
+    }
+
+    /// Does the sender's part of a start. Whatever else it is told instead of its turn is for [`receive_start`].
+    fn connect(&mut self, connect: Connect<'_>) -> Result<(), ClientError> {
+        let talk = |source: io::Error| ClientError::Talk { operation: "receive from", source };
+        let mut first = [0; 1];
+        let peeked = rustix::io::retry_on_intr(|| {
+            net::recv(&self.socket, &mut first[..], RecvFlags::PEEK | RecvFlags::TRUNC)
+        });
+        if peeked.is_err() || first[0] != Kind::Namespace as u8 {
+            return Ok(());
+        }
+        let mut namespace = None;
+        tinyd_ns::socket::receive(self.socket.as_fd(), &mut first, |fd| namespace = Some(fd))
+            .map_err(|errno| talk(errno.into()))?;
+        let namespace = namespace.ok_or_else(|| talk(io::ErrorKind::InvalidData.into()))?;
+        match connect(namespace) {
+            Some(steps) => {
+                let json = serde_json::to_vec(&steps).map_err(|error| talk(error.into()))?;
+                match self.send(Kind::Connected, &json) {
+                    // It has failed meanwhile, and said why.
+                    Err(error) if !error.is_broken_pipe() => Err(error),
+                    _ => Ok(()),
+                }
+            }
+            None => {
+                let _ = net::shutdown(&self.socket, net::Shutdown::Write);
+                Ok(())
+            }
+        }
     }
 
     fn receive_start(&mut self) -> Result<Option<u32>, ClientError> {

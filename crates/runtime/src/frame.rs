@@ -11,6 +11,8 @@
 //! | `StdinClosed` | client | – |
 //! | `Resize` | client | rows, columns: two little-endian `u16` |
 //! | `Signal` | client | number: little-endian `i32` |
+//! | `Connected` | client | the steps that undo the connection: a list of [`Release`](crate::Release) |
+//! | `Namespace` | monitor | – (the network namespace's descriptor) |
 //! | `Started` | monitor | pid: little-endian `u32` |
 //! | `Failed` | monitor | [`Failure`](crate::Failure) |
 //! | `Stdout`, `Stderr` | monitor | bytes of the command |
@@ -41,6 +43,8 @@ pub enum Kind {
     Resize = 5,
     /// A signal for the command.
     Signal = 6,
+    /// The network namespace is connected.
+    Connected = 7,
     /// The command runs.
     Started = 16,
     /// It could not be started; nothing is left of it.
@@ -51,6 +55,8 @@ pub enum Kind {
     Stderr = 19,
     /// It has ended.
     Exited = 20,
+    /// The network namespace to be connected; comes before `Started`.
+    Namespace = 21,
 }
 
 impl Kind {
@@ -63,11 +69,13 @@ impl Kind {
             4 => Self::StdinClosed,
             5 => Self::Resize,
             6 => Self::Signal,
+            7 => Self::Connected,
             16 => Self::Started,
             17 => Self::Failed,
             18 => Self::Stdout,
             19 => Self::Stderr,
             20 => Self::Exited,
+            21 => Self::Namespace,
             _ => return None,
         })
     }

@@ -56,6 +56,7 @@ fn start() -> StartRequest {
         rootfs: Rootfs { overlays: Vec::new(), volatile: false, devices: false },
         protect_program: false,
         attach: false,
+        connect: false,
         interactive: false,
         window: None,
         log: None,

@@ -6,13 +6,14 @@
 //! | 2 | clone3, into the cgroup of version 2 | is born |
 //! | 3 | writes the id maps, sends `Mapped` | joins the cgroups of version 1, leaves the cgroup namespace, waits |
 //! | 4 | prepares root, `/dev`, binds; looks up the user; raises limits | names the host, `lo`, makes proc, sysfs, … |
-//! | 5 | sends `Mounts` and `Identity` | waits |
+//! | 5 | sends `Mounts`, waits until the network is connected, sends `Identity` | waits |
 //! | 6 | waits | attaches the mounts, masks, pivots; limits, terminal (`Terminal`), rights |
 //! | 7 | waits | `Ready`, exec |
 //! | 8 | end of the connection: it runs | is the command |
 //!
 //! When a step fails, everything before it is undone here, the child's own effects with the child.
 
+mod connection;
 mod converse;
 mod explain;
 mod guards;
@@ -27,7 +28,7 @@ use crate::init::{self, Channel, Kept, Stdio};
 use crate::plan::{self, Bundle, CgroupView, MountSource, Plan};
 use crate::prepare::{self, AsMappedRoot, Mapping, RootMount};
 use crate::report::Order;
-use crate::{Failure, FailureKind, StartRequest};
+use crate::{Failure, FailureKind, Release, StartRequest};
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tinyd_cgroup::{Cgroup, CgroupDriver, CgroupPath, JoinHandle};
@@ -43,6 +44,8 @@ pub(crate) struct Running {
     pub(crate) terminal: Option<OwnedFd>,
     /// Holding the root keeps its end, and the unmounting it means, out of the way of the command's exit.
     pub(crate) rootfs: Vec<RootMount>,
+    /// What takes away what its network namespace was connected to.
+    pub(crate) release: Vec<Release>,
 }
 
 impl Running {
@@ -53,12 +56,13 @@ impl Running {
     }
 }
 
-/// Starts a bundle's command.
+/// Starts a bundle's command. `connector` is the sender, where it connects the network namespace.
 pub(crate) fn launch(
     request: &StartRequest,
     bundle: &Bundle,
     driver: &dyn CgroupDriver,
     stdio: Stdio,
+    connector: Option<BorrowedFd<'_>>,
 ) -> Result<Running, Failure> {
     let mut plan = plan::build(bundle, request)?;
     limits::check(&plan.process.rlimits)?;
@@ -81,7 +85,9 @@ pub(crate) fn launch(
     drop((as_root, theirs, join));
 
     reset_oom_score(pid);
-    let prepared = prepare_for(pid, request, bundle, &plan, &stdio, ours.as_fd());
+    let connecting = connector.map_or(Ok(()), |sender| connection::offer(sender, pid));
+    let prepared =
+        connecting.and_then(|()| prepare_for(pid, request, bundle, &plan, &stdio, ours.as_fd(), connector));
     drop(stdio);
     // A child that failed has said why, and that is the cause of whatever went wrong here afterwards.
     let answer = match &prepared {
@@ -94,8 +100,8 @@ pub(crate) fn launch(
         (Answer::Running { terminal }, _) => terminal,
         (Answer::Died, false) => None,
     };
-    let rootfs = prepared?;
-    Ok(Running { pid, child, cgroup, terminal, rootfs })
+    let (rootfs, release) = prepared?;
+    Ok(Running { pid, child, cgroup, terminal, rootfs, release })
 }
 
 /// Whatever protection the caller has is not the container's: a limit of memory could not be enforced on it. Where even
@@ -104,7 +110,8 @@ pub(crate) fn reset_oom_score(pid: u32) {
     let _ = std::fs::write(format!("/proc/{pid}/oom_score_adj"), "0");
 }
 
-/// The parent's part between clone and exec: ids, mounts, user. Gives the mounts that the root consists of.
+/// The parent's part between clone and exec: ids, mounts, user. Gives the mounts that the root consists of, and what undoes the
+/// sender's part.
 fn prepare_for(
     pid: u32,
     request: &StartRequest,
@@ -112,7 +119,8 @@ fn prepare_for(
     plan: &Plan,
     stdio: &Stdio,
     channel: BorrowedFd<'_>,
-) -> Result<Vec<RootMount>, Failure> {
+    connector: Option<BorrowedFd<'_>>,
+) -> Result<(Vec<RootMount>, Vec<Release>), Failure> {
     let user_namespace = map_ids(plan, pid, channel)?;
     let mapping = user_namespace.as_ref().zip(plan.id_maps.as_ref().and_then(idmap::IdMaps::root));
     let mapping = mapping.map(|(fd, root)| Mapping { user_namespace: fd.as_fd(), root });
@@ -124,8 +132,9 @@ fn prepare_for(
     give_streams(plan, &identity, stdio)?;
     converse::send_mounts(channel, prepare::borrowed(&rootfs, &mounts))?;
     limits::raise(&plan.process.rlimits, pid)?;
+    let release = connector.map_or(Ok(Vec::new()), connection::wait)?;
     send_identity(channel, &identity)?;
-    Ok(rootfs)
+    Ok((rootfs, release))
 }
 
 fn make_cgroup(

@@ -33,7 +33,8 @@
 //! use tinyd_runtime::{Request, StartRequest, client};
 //!
 //! # fn example(request: StartRequest) -> Result<(), client::ClientError> {
-//! let mut launched = client::launch("/usr/libexec/tinyd/tinyd-runtime".as_ref(), &Request::Start(Box::new(request)), None)?;
+//! let program = "/usr/libexec/tinyd/tinyd-runtime".as_ref();
+//! let mut launched = client::launch(program, &Request::Start(Box::new(request)), None, None)?;
 //! while let Some(message) = launched.connection.receive()? {
 //!     if let client::Message::Exited(exit) = message {
 //!         println!("ended with {}", exit.code);

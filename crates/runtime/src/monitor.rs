@@ -18,7 +18,7 @@ use crate::state::{self, ProcessId, RunState, SOCKET_FILE, STATE_FILE};
 use crate::{Failure, FailureKind, StartRequest};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use tinyd_cgroup::{CgroupDriver, Host, JoinHandle};
 
@@ -39,7 +39,7 @@ pub(crate) fn run(
     // A monitor ends with its container, not with the terminal or the service that it was started from.
     let _ = rustix::process::setsid();
     let client = Client::new(client, request.attach);
-    let started = match start(request, driver) {
+    let started = match start(request, driver, &client) {
         Ok(started) => started,
         Err(failure) => {
             client.send_record(Kind::Failed, &failure);
@@ -70,7 +70,7 @@ pub(crate) fn run(
     let (clients, exit) =
         WaitLoop::new(&started.running.child.pidfd, started.streams, clients, log).run(|exit| {
             let record = exit::record(request, &started.running, started.started_ns, exit);
-            cleanup::release(request);
+            cleanup::release(started.running.release.iter().chain(&request.release));
             record
         });
     cleanup::finish(request, started.running, clients, exit.as_ref());
@@ -83,14 +83,15 @@ struct Started {
     started_ns: i64,
 }
 
-fn start(request: &StartRequest, driver: &dyn CgroupDriver) -> Result<Started, Failure> {
+fn start(request: &StartRequest, driver: &dyn CgroupDriver, client: &Client) -> Result<Started, Failure> {
     let run_dir = make_run_dir(&request.run_dir)?;
     let result = (|| {
         let listener = listen(&run_dir, &request.run_dir)?;
         let bundle = Bundle::load(&request.bundle)?;
         let (mut streams, stdio) =
             Streams::make(&run_dir, &request.run_dir, request.interactive, bundle.wants_terminal())?;
-        let mut running = launch::launch(request, &bundle, driver, stdio)?;
+        let mut running =
+            launch::launch(request, &bundle, driver, stdio, request.connect.then(|| client.as_fd()))?;
         if let Some(terminal) = running.terminal.take() {
             streams.add_terminal(terminal)?;
         }

@@ -36,6 +36,8 @@ pub struct StartRequest {
     pub protect_program: bool,
     /// The sender wants the command's output and exit on this socket.
     pub attach: bool,
+    /// The sender connects the network namespace: it is sent a `Namespace` packet, and the command waits for `Connected`.
+    pub connect: bool,
     /// The command's standard input is a pipe that `Stdin` packets fill; otherwise it reads nothing.
     pub interactive: bool,
     /// Rows and columns of the terminal, where the bundle asks for one.
@@ -60,6 +62,13 @@ pub enum Release {
     Unlink(PathBuf),
     /// Move a file or folder.
     Rename(PathBuf, PathBuf),
+    /// Send whole netlink messages to the kernel as one packet. What they take away may be gone already.
+    Netlink {
+        /// The protocol, as socket(2) takes it.
+        protocol: i32,
+        /// The messages.
+        packet: Vec<u8>,
+    },
 }
 
 /// A root file system as a set of overlays.

@@ -3,6 +3,7 @@
 use super::{BridgeDriver, MTU, names, plan};
 use crate::error::kernel;
 use crate::firewall::Publication;
+use crate::lease::LeaseError;
 use crate::link::{Link, Links, Veth};
 use crate::{
     EndpointSpec, EndpointState, Error, Interface, NetworkSpec, Prefix, PublishedPort, Result, Undo,
@@ -41,22 +42,20 @@ pub(super) fn attach(
         })
     })();
     if result.is_err() {
-        let _ = detach(driver, network, &wanted.container);
+        let unknown = EndpointState { container: wanted.container.clone(), ..Default::default() };
+        let _ = detach(driver, network, &unknown);
     }
     result
 }
 
-/// Takes away whatever a container has of a network. The leases go last: they are what is known of a container whose driver
-/// was killed.
-pub(super) fn detach(driver: &BridgeDriver, network: &NetworkSpec, container: &str) -> Result<()> {
+/// Takes away whatever a container has of a network; what that is is looked up where only its id is known. The leases go last:
+/// they are what is known of a container whose driver was killed.
+pub(super) fn detach(driver: &BridgeDriver, network: &NetworkSpec, endpoint: &EndpointState) -> Result<()> {
     let failed = |operation, object: &str| kernel(&network.name, operation, object);
+    let container = &endpoint.container;
     let port = driver.names.port(&network.name, container);
     let mut first = Ok(());
-    let mut go_on = |result: Result<()>| {
-        if first.is_ok() {
-            first = result;
-        }
-    };
+    let mut go_on = |result: Result<()>| first = std::mem::replace(&mut first, Ok(())).and(result);
     let removed = Links::here().and_then(|mut links| match links.find(&port)? {
         Some(link) => links.remove(link.index),
         None => Ok(()),
@@ -64,21 +63,33 @@ pub(super) fn detach(driver: &BridgeDriver, network: &NetworkSpec, container: &s
     go_on(removed.map_err(failed("remove link", &port)));
     for subnet in &network.subnets {
         let leases = driver.leases(network, *subnet);
-        let address = |source| Error::Address { network: network.name.clone(), source };
-        let all = match leases.all() {
-            Ok(all) => all,
-            Err(error) => {
-                go_on(Err(address(error)));
-                continue;
-            }
+        let known =
+            endpoint.interfaces.iter().flat_map(|link| &link.addresses).map(|address| address.address);
+        let known: Vec<_> = known.filter(|address| subnet.contains(*address)).collect();
+        let owned = match known.is_empty() {
+            true => leases.all().map_err(address_error(network)),
+            false => known
+                .into_iter()
+                .map(|address| Ok((address, leases.owner(address)?.unwrap_or_default())))
+                .collect::<std::result::Result<_, _>>()
+                .map_err(address_error(network)),
         };
-        for (leased, _) in all.into_iter().filter(|(_, owner)| owner == container) {
-            let withdrawn = driver.firewall.withdraw(leased);
-            go_on(withdrawn.map_err(failed("withdraw the ports of", &leased.to_string())));
-            go_on(leases.give_back(leased, container).map(drop).map_err(address));
+        let owned = owned.unwrap_or_else(|error| {
+            go_on(Err(error));
+            Vec::new()
+        });
+        for (address, _) in owned.into_iter().filter(|(_, owner)| owner == container) {
+            let withdrawn = driver.firewall.withdraw(address);
+            go_on(withdrawn.map_err(failed("withdraw the ports of", &address.to_string())));
+            go_on(leases.give_back(address, container).map(drop).map_err(address_error(network)));
         }
     }
     first
+}
+
+pub(super) fn address_error(network: &NetworkSpec) -> impl Fn(LeaseError) -> Error + use<> {
+    let network = network.name.clone();
+    move |source| Error::Address { network: network.clone(), source }
 }
 
 fn lease(driver: &BridgeDriver, network: &NetworkSpec, wanted: &EndpointSpec) -> Result<Vec<Prefix>> {
@@ -98,7 +109,7 @@ fn lease(driver: &BridgeDriver, network: &NetworkSpec, wanted: &EndpointSpec) ->
             let own = wanted.addresses.iter().copied().find(|address| subnet.contains(*address));
             let taken =
                 driver.leases(network, *subnet).take(&plan::range(network, *subnet), own, &wanted.container);
-            let address = taken.map_err(|source| Error::Address { network: network.name.clone(), source })?;
+            let address = taken.map_err(address_error(network))?;
             Ok(Prefix { address, length: subnet.length })
         })
         .collect()
@@ -123,6 +134,7 @@ fn connect(
     let veth = Veth {
         name: &name,
         bridge: bridge.index,
+        hairpin: !wanted.ports.is_empty(),
         mtu: network.mtu.unwrap_or(MTU),
         peer: interface(wanted),
         mac,
@@ -132,11 +144,6 @@ fn connect(
         Some(Errno::XFULL) => Error::Full { network: network.name.clone(), bridge: bridge.name.clone() },
         _ => failed("make link", &name)(error),
     })?;
-    let port = links.find(&name).map_err(failed("find link", &name))?;
-    let port = port.ok_or_else(|| failed("find link", &name)(io::ErrorKind::NotFound.into()))?;
-    if !wanted.ports.is_empty() {
-        links.allow_hairpin(port.index).map_err(failed("set up link", &name))?;
-    }
     Ok(name)
 }
 

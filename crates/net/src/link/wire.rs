@@ -10,7 +10,6 @@ pub(super) mod kind {
     pub(crate) const NEW_LINK: u16 = 16;
     pub(crate) const DEL_LINK: u16 = 17;
     pub(crate) const GET_LINK: u16 = 18;
-    pub(crate) const SET_LINK: u16 = 19;
     pub(crate) const NEW_ADDRESS: u16 = 20;
     pub(crate) const GET_ADDRESS: u16 = 22;
     pub(crate) const NEW_ROUTE: u16 = 24;
@@ -23,8 +22,8 @@ pub(super) mod attribute {
     pub(crate) const NAME: u16 = 3;
     pub(crate) const MTU: u16 = 4;
     pub(crate) const MASTER: u16 = 10;
-    pub(crate) const PORT: u16 = 12;
     pub(crate) const INFO: u16 = 18;
+    pub(crate) const FAMILIES: u16 = 26;
     pub(crate) const NETNS_FD: u16 = 28;
 }
 
@@ -33,14 +32,17 @@ pub(super) mod info {
     pub(crate) const KIND: u16 = 1;
     pub(crate) const DATA: u16 = 2;
     pub(crate) const PEER: u16 = 1;
+    pub(crate) const PORT_KIND: u16 = 4;
+    pub(crate) const PORT_DATA: u16 = 5;
 }
 
+/// `IFLA_INET6_ADDR_GEN_MODE`, and `IN6_ADDR_GEN_MODE_NONE`: no address of the link's own.
+pub(super) const GENERATED_ADDRESS: u16 = 8;
+pub(super) const NONE_GENERATED: u8 = 1;
 /// `IFLA_BRPORT_MODE`: hairpin.
 pub(super) const PORT_HAIRPIN: u16 = 4;
-/// `AF_BRIDGE`.
-pub(super) const AF_BRIDGE: u8 = 7;
 const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
+pub(super) const AF_INET6: u8 = 10;
 
 /// `IFA_…`
 pub(super) const ADDRESS: u16 = 1;

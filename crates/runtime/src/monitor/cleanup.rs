@@ -4,7 +4,9 @@ use super::clients::Clients;
 use crate::launch::Running;
 use crate::state::{self, EXIT_FILE, ExitRecord, SOCKET_FILE, STATE_FILE};
 use crate::{Release, StartRequest};
+use rustix::net::{AddressFamily, Protocol, SendFlags, SocketFlags, SocketType, socket_with};
 use std::fs;
+use std::num::NonZero;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,15 +19,23 @@ pub(super) fn reserve(request: &StartRequest) {
     let _ = state::reserve(&request.run_dir.join(EXIT_FILE));
 }
 
-/// Frees what the request says. Nothing stops at an error: what is missing was released by someone else, and what cannot be
+/// Does these steps. Nothing stops at an error: what is missing was released by someone else, and what cannot be
 /// released now is found by the engine's check.
-pub(super) fn release(request: &StartRequest) {
-    for step in &request.release {
+pub(super) fn release<'a>(steps: impl IntoIterator<Item = &'a Release>) {
+    for step in steps {
         let _ = match step {
             Release::Unlink(path) => fs::remove_file(path),
             Release::Rename(from, to) => fs::rename(from, to),
+            Release::Netlink { protocol, packet } => send_netlink(*protocol, packet).map_err(Into::into),
         };
     }
+}
+
+/// The kernel has done what a packet says when it is sent.
+fn send_netlink(protocol: i32, packet: &[u8]) -> rustix::io::Result<()> {
+    let protocol = NonZero::new(protocol.cast_unsigned()).map(Protocol::from_raw);
+    let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
+    rustix::net::send(&socket, packet, SendFlags::empty()).map(drop)
 }
 
 /// Removes what was made for the container. Nothing stops at an error here either.

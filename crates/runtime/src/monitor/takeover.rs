@@ -45,7 +45,7 @@ pub(crate) fn take_over(
         .of_other(watch)
         .run(|exit| {
             let record = exit::record(request, &running, started_ns, exit);
-            cleanup::release(request);
+            cleanup::release(&request.release);
             record
         });
     if let Some(exit) = exit {
@@ -95,6 +95,7 @@ fn take(request: &StartRequest, driver: &dyn CgroupDriver) -> Result<Taken, Fail
         cgroup: NewCgroup::of_other(cgroup),
         terminal: None,
         rootfs: Vec::new(),
+        release: Vec::new(),
     };
     Ok(Taken { running, watch, streams, listener, started_ns: state.started_ns })
 }

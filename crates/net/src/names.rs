@@ -1,0 +1,21 @@
+//! Names of containers: a name server for each network, of which its containers ask everything.
+//!
+//! It is a small program of its own, without threads: one loop that waits for sockets. What it knows lies in a folder of
+//! files that drivers write and remove ([`zone`]); there is nothing to tell it and nothing to lose when it is killed. A name
+//! of the network it answers itself. Any other it asks the host's servers, from a new port with a new number each time,
+//! except where it may not: names of one word never leave this host, and nothing leaves an internal network.
+//!
+//! *Invariant:* no client keeps another one waiting. No byte of a packet is believed before it was looked at.
+//!
+//! Sources: RFC 1035 (messages), RFC 2308 (names that are not there), RFC 5452 (numbers and ports of questions), RFC 6891
+//! (longer answers), RFC 7766 (over TCP).
+
+mod forward;
+mod message;
+mod server;
+mod stream;
+mod upstream;
+mod zone;
+
+pub use server::{Server, ServerSpec};
+pub use zone::{Entry, Zone};

@@ -1,0 +1,290 @@
+//! The loop.
+
+use super::forward::{Asker, Forward, Outcome};
+use super::message::{self, Code, Data, Question};
+use super::stream::Stream;
+use super::upstream::Upstream;
+use super::zone::Zone;
+use crate::Prefix;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Questions under way, and connections: more are refused. Each is a descriptor.
+const MOST_FORWARDS: usize = 1024;
+const MOST_STREAMS: usize = 512;
+/// How long a connection may be silent.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How often it is looked whether anybody is left.
+const LOOK: Duration = Duration::from_secs(1);
+/// Packets that are taken from one socket before the others have their turn.
+const TURN: usize = 64;
+
+/// What a server is for.
+#[derive(Clone, Debug)]
+pub struct ServerSpec {
+    /// Where it is asked.
+    pub listen: Vec<SocketAddr>,
+    /// The folder of its [`Zone`].
+    pub folder: PathBuf,
+    /// Who may ask: the network's own.
+    pub subnets: Vec<Prefix>,
+    /// The host's file of servers; `None` for a network that asks nobody else.
+    pub resolv_conf: Option<PathBuf>,
+}
+
+/// The name server of a network.
+#[derive(Debug)]
+pub struct Server {
+    zone: Zone,
+    subnets: Vec<Prefix>,
+    upstream: Option<Upstream>,
+    packets: Vec<UdpSocket>,
+    listeners: Vec<TcpListener>,
+    streams: Vec<Client>,
+    forwards: Vec<Forward>,
+    next_stream: u64,
+}
+
+/// Somebody who asks over TCP.
+#[derive(Debug)]
+struct Client {
+    number: u64,
+    stream: Stream,
+    deadline: Instant,
+}
+
+impl Server {
+    /// Opens its sockets.
+    ///
+    /// # Errors
+    /// The kernel's: `EADDRINUSE` when somebody else is asked there.
+    pub fn bind(spec: &ServerSpec) -> io::Result<Self> {
+        let (mut packets, mut listeners) = (Vec::new(), Vec::new());
+        for address in &spec.listen {
+            let socket = UdpSocket::bind(address)?;
+            // Where the system chose the port, it is the same for both.
+            let listener = TcpListener::bind(socket.local_addr()?)?;
+            socket.set_nonblocking(true)?;
+            listener.set_nonblocking(true)?;
+            packets.push(socket);
+            listeners.push(listener);
+        }
+        Ok(Self {
+            zone: Zone::in_folder(&spec.folder),
+            subnets: spec.subnets.clone(),
+            upstream: spec.resolv_conf.as_deref().map(Upstream::of),
+            packets,
+            listeners,
+            streams: Vec::new(),
+            forwards: Vec::new(),
+            next_stream: 0,
+        })
+    }
+
+    /// Where it is asked.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.packets.iter().map(UdpSocket::local_addr).collect()
+    }
+
+    /// Answers until nobody is left in its zone, as `may_end` is asked then.
+    ///
+    /// # Errors
+    /// The kernel's, of poll(2).
+    pub fn run(&mut self, mut may_end: impl FnMut(&mut Zone) -> bool) -> io::Result<()> {
+        let mut look = Instant::now() + LOOK;
+        loop {
+            self.wait(look)?;
+            for index in 0..self.packets.len() {
+                self.take_packets(index);
+            }
+            self.accept();
+            self.take_from_streams();
+            self.proceed();
+            if Instant::now() >= look {
+                look = Instant::now() + LOOK;
+                if self.zone.is_empty() && may_end(&mut self.zone) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn wait(&self, look: Instant) -> io::Result<()> {
+        let mut sources = Vec::new();
+        sources.extend(self.packets.iter().map(|socket| PollFd::new(socket, PollFlags::IN)));
+        sources.extend(self.listeners.iter().map(|socket| PollFd::new(socket, PollFlags::IN)));
+        for client in &self.streams {
+            let out = if client.stream.is_full() { PollFlags::OUT } else { PollFlags::IN };
+            sources.push(PollFd::from_borrowed_fd(client.stream.as_fd(), out));
+        }
+        for forward in &self.forwards {
+            let (socket, sending) = forward.waits();
+            let flags = if sending { PollFlags::OUT } else { PollFlags::IN };
+            sources.push(PollFd::from_borrowed_fd(socket, flags));
+        }
+        let forwards = self.forwards.iter().map(|forward| forward.deadline);
+        let next = forwards.chain(self.streams.iter().map(|client| client.deadline)).chain([look]).min();
+        let left = next.unwrap_or(look).saturating_duration_since(Instant::now());
+        let left = Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(1),
+            tv_nsec: i64::from(left.subsec_nanos()),
+        };
+        match poll(&mut sources, Some(&left)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn take_packets(&mut self, index: usize) {
+        let mut buffer = [0; 4096];
+        for _ in 0..TURN {
+            let Ok((length, from)) = self.packets[index].recv_from(&mut buffer) else { return };
+            if !self.may_ask(from.ip()) {
+                continue;
+            }
+            if let Some(answer) = self.hear(Asker::Packet(index, from), &buffer[..length]) {
+                // Whoever does not get it asks again.
+                let _ = self.packets[index].send_to(&answer, from);
+            }
+        }
+    }
+
+    fn accept(&mut self) {
+        for index in 0..self.listeners.len() {
+            while let Ok((socket, from)) = self.listeners[index].accept() {
+                if !self.may_ask(from.ip()) {
+                    continue;
+                }
+                if self.streams.len() >= MOST_STREAMS {
+                    // Whoever has been silent for longest makes room.
+                    let oldest = self.streams.iter().enumerate().min_by_key(|(_, client)| client.deadline);
+                    if let Some((oldest, _)) = oldest {
+                        self.streams.swap_remove(oldest);
+                    }
+                }
+                let Ok(stream) = Stream::new(socket) else { continue };
+                self.next_stream += 1;
+                let deadline = Instant::now() + SILENCE;
+                self.streams.push(Client { number: self.next_stream, stream, deadline });
+            }
+        }
+    }
+
+    fn take_from_streams(&mut self) {
+        let now = Instant::now();
+        for mut client in std::mem::take(&mut self.streams) {
+            let mut open = client.stream.flush() && client.stream.fill() && client.deadline > now;
+            while let Some(message) = client.stream.next() {
+                client.deadline = now + SILENCE;
+                if let Some(answer) = self.hear(Asker::Stream(client.number), &message) {
+                    open &= client.stream.send(&answer);
+                }
+            }
+            // (One that closes its side after its question still wants the answers that are under way: none does so in
+            // practice, and RFC 7766 lets us.)
+            if open {
+                self.streams.push(client);
+            }
+        }
+    }
+
+    /// Answers a message, or sends it on.
+    fn hear(&mut self, asker: Asker, packet: &[u8]) -> Option<Vec<u8>> {
+        let question = match Question::read(packet) {
+            Ok(question) => question,
+            Err(code) => return Some(message::answer(packet, None, code?, &[])),
+        };
+        let (code, records) = match self.known(&question) {
+            Some(records) => (Code::Good, records),
+            None => match self.forward(asker, &question, packet) {
+                None => return None,
+                Some(code) => (code, Vec::new()),
+            },
+        };
+        let answer = message::answer(packet, Some(&question), code, &records);
+        Some(match asker {
+            Asker::Packet(..) => message::cut(answer, &question),
+            Asker::Stream(_) => answer,
+        })
+    }
+
+    /// What is known of a name of the network; nothing may be known of the kind that was asked for.
+    fn known(&mut self, question: &Question) -> Option<Vec<Data>> {
+        let records = match question.reverse() {
+            Some(address) => vec![Data::Name(self.zone.name(address)?.to_owned())],
+            None => {
+                let mut bare = question.name.as_str();
+                if self.zone.addresses(bare).is_none() {
+                    // A client that has no dot in its name tries the host's domains first.
+                    bare = self.upstream.as_mut()?.without_search(bare)?;
+                }
+                self.zone.addresses(bare)?.iter().map(|address| Data::Address(*address)).collect()
+            }
+        };
+        Some(records.into_iter().filter(|record| question.wants(record)).collect())
+    }
+
+    /// Asks the host's servers; or says why not.
+    fn forward(&mut self, asker: Asker, question: &Question, packet: &[u8]) -> Option<Code> {
+        let ours = question.reverse().is_some_and(|address| self.may_ask(address));
+        let Some(upstream) = self.upstream.as_mut().filter(|_| !ours && question.name.contains('.')) else {
+            return Some(Code::NoSuchName);
+        };
+        if self.forwards.len() >= MOST_FORWARDS {
+            return Some(Code::ServerFailed);
+        }
+        match Forward::start(asker, question.clone(), packet.to_vec(), upstream.servers()) {
+            Some(forward) => {
+                self.forwards.push(forward);
+                None
+            }
+            None => Some(Code::ServerFailed),
+        }
+    }
+
+    fn proceed(&mut self) {
+        let now = Instant::now();
+        for mut forward in std::mem::take(&mut self.forwards) {
+            match forward.proceed() {
+                Outcome::Answered(answer) => self.tell(forward.asker, &forward.question, answer),
+                Outcome::Waiting if forward.deadline > now => self.forwards.push(forward),
+                Outcome::Waiting | Outcome::Failed => {
+                    let servers =
+                        self.upstream.as_mut().map(|upstream| upstream.servers()).unwrap_or_default();
+                    match forward.next(servers) {
+                        Ok(forward) => self.forwards.push(forward),
+                        Err((asker, question, packet)) => {
+                            let answer = message::answer(&packet, Some(&question), Code::ServerFailed, &[]);
+                            self.tell(asker, &question, answer);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, asker: Asker, question: &Question, answer: Vec<u8>) {
+        match asker {
+            Asker::Packet(index, to) => {
+                let _ = self.packets[index].send_to(&message::cut(answer, question), to);
+            }
+            Asker::Stream(number) => {
+                if let Some(client) = self.streams.iter_mut().find(|client| client.number == number) {
+                    client.deadline = Instant::now() + SILENCE;
+                    client.stream.send(&answer);
+                }
+            }
+        }
+    }
+
+    fn may_ask(&self, address: IpAddr) -> bool {
+        self.subnets.iter().any(|subnet| subnet.contains(address))
+    }
+}

@@ -1,0 +1,90 @@
+//! The servers that the host asks, followed as its file changes.
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// The port of name servers.
+pub(super) const PORT: u16 = 53;
+
+/// What the host's file of servers says.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    file: PathBuf,
+    seen: Option<SystemTime>,
+    servers: Vec<SocketAddr>,
+    search: Vec<String>,
+}
+
+impl Upstream {
+    pub(super) fn of(file: &Path) -> Self {
+        Self { file: file.to_owned(), seen: None, servers: Vec::new(), search: Vec::new() }
+    }
+
+    /// The servers, in the order in which they are asked.
+    pub(super) fn servers(&mut self) -> &[SocketAddr] {
+        self.refresh();
+        &self.servers
+    }
+
+    /// A name without the domain that a client put behind it, where it is one of those that the host searches.
+    pub(super) fn without_search<'n>(&mut self, name: &'n str) -> Option<&'n str> {
+        self.refresh();
+        self.search.iter().find_map(|domain| name.strip_suffix(domain.as_str())?.strip_suffix('.'))
+    }
+
+    fn refresh(&mut self) {
+        let changed = fs::metadata(&self.file).and_then(|file| file.modified()).ok();
+        if changed.is_some() && changed == self.seen {
+            return;
+        }
+        self.seen = changed;
+        let text = fs::read_to_string(&self.file).unwrap_or_default();
+        (self.servers, self.search) = parse(&text);
+    }
+}
+
+fn parse(text: &str) -> (Vec<SocketAddr>, Vec<String>) {
+    let (mut servers, mut search) = (Vec::new(), Vec::new());
+    for line in text.lines() {
+        let mut words = line.split_ascii_whitespace();
+        match words.next() {
+            Some("nameserver") => {
+                let address = words.next().and_then(|word| word.parse::<IpAddr>().ok());
+                servers.extend(address.map(|address| SocketAddr::new(address, PORT)));
+            }
+            // The last one counts.
+            Some("search" | "domain") => {
+                search = words.map(|word| word.trim_end_matches('.').to_ascii_lowercase()).collect();
+                search.retain(|domain| !domain.is_empty());
+            }
+            _ => {}
+        }
+    }
+    (servers, search)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pure_the_file_is_followed() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("resolv.conf");
+        let mut upstream = Upstream::of(&file);
+        assert!(upstream.servers().is_empty());
+        fs::write(
+            &file,
+            "nameserver 127.0.0.53\nnameserver fe80::zz\nnameserver fd00::1\nsearch Example.org. lan\n",
+        )
+        .unwrap();
+        let servers: Vec<_> = upstream.servers().iter().map(ToString::to_string).collect();
+        assert_eq!(servers, ["127.0.0.53:53", "[fd00::1]:53"]);
+        assert_eq!(upstream.without_search("db.example.org"), Some("db"));
+        assert_eq!(upstream.without_search("db.lan"), Some("db"));
+        assert_eq!(upstream.without_search("dblan"), None);
+        assert_eq!(upstream.without_search("db.example.com"), None);
+    }
+}

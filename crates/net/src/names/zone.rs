@@ -1,0 +1,149 @@
+//! What is known of a network's containers: one file for each, named by its id. The first line has its addresses, the second its
+//! names; each with spaces between them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// What is known of one container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its addresses on the network.
+    pub addresses: Vec<IpAddr>,
+    /// Its names, the one that its addresses have first.
+    pub names: Vec<String>,
+}
+
+impl Entry {
+    /// Writes the file of a container, at once or not at all.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn write(&self, folder: &Path, container: &str) -> io::Result<PathBuf> {
+        let addresses: Vec<_> = self.addresses.iter().map(ToString::to_string).collect();
+        fs::create_dir_all(folder)?;
+        let (new, path) = (folder.join(format!(".{container}")), folder.join(container));
+        fs::write(&new, format!("{}\n{}\n", addresses.join(" "), self.names.join(" ")))?;
+        fs::rename(&new, &path)?;
+        Ok(path)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        let words = |line: Option<&str>| -> Vec<String> {
+            line.unwrap_or_default().split_ascii_whitespace().map(str::to_ascii_lowercase).collect()
+        };
+        let addresses = words(lines.next()).iter().map(|word| word.parse()).collect::<Result<_, _>>().ok()?;
+        Some(Self { addresses, names: words(lines.next()) })
+    }
+}
+
+/// The names of a network, read again when a file came or went.
+#[derive(Debug)]
+pub struct Zone {
+    folder: PathBuf,
+    seen: Option<SystemTime>,
+    by_name: BTreeMap<String, Vec<IpAddr>>,
+    by_address: BTreeMap<IpAddr, String>,
+    empty: bool,
+}
+
+impl Zone {
+    /// Those in a folder.
+    #[must_use]
+    pub fn in_folder(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            seen: None,
+            by_name: BTreeMap::new(),
+            by_address: BTreeMap::new(),
+            empty: true,
+        }
+    }
+
+    /// The addresses of whoever has a name; several may share one.
+    pub fn addresses(&mut self, name: &str) -> Option<&[IpAddr]> {
+        self.refresh();
+        self.by_name.get(name).map(Vec::as_slice)
+    }
+
+    /// The first name of whoever has an address.
+    pub fn name(&mut self, address: IpAddr) -> Option<&str> {
+        self.refresh();
+        self.by_address.get(&address).map(String::as_str)
+    }
+
+    /// There is nobody.
+    pub fn is_empty(&mut self) -> bool {
+        self.refresh();
+        self.empty
+    }
+
+    /// A folder's time changes whenever a file in it comes, is replaced or goes. The clock of a file system is coarse: what
+    /// changed just now is read again until it is old enough to be told from the next change.
+    fn refresh(&mut self) {
+        let changed = fs::metadata(&self.folder).and_then(|folder| folder.modified()).ok();
+        let settled = |at: SystemTime| at.elapsed().is_ok_and(|age| age.as_millis() > 50);
+        if changed.is_some() && changed == self.seen {
+            return;
+        }
+        self.seen = changed.filter(|at| settled(*at));
+        self.by_name.clear();
+        self.by_address.clear();
+        self.empty = true;
+        for file in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if file.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            self.empty = false;
+            let Some(entry) = fs::read_to_string(file.path()).ok().as_deref().and_then(Entry::parse) else {
+                continue;
+            };
+            for address in &entry.addresses {
+                if let Some(name) = entry.names.first() {
+                    self.by_address.insert(*address, name.clone());
+                }
+            }
+            for name in entry.names {
+                self.by_name.entry(name).or_default().extend(&entry.addresses);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(addresses: &[&str], names: &[&str]) -> Entry {
+        Entry {
+            addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn pure_names_come_and_go_with_files() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("web");
+        let mut zone = Zone::in_folder(&folder);
+        assert!(zone.is_empty());
+        let one = entry(&["10.0.0.2", "fd00::2"], &["Web", "www"]).write(&folder, "aaaa").unwrap();
+        entry(&["10.0.0.3"], &["db", "www"]).write(&folder, "bbbb").unwrap();
+        assert_eq!(zone.addresses("web").unwrap().len(), 2, "names have no case");
+        assert_eq!(zone.addresses("www").unwrap().len(), 3, "an alias of both");
+        assert_eq!(zone.name("fd00::2".parse().unwrap()), Some("web"));
+        assert_eq!(zone.addresses("nobody"), None);
+        fs::remove_file(one).unwrap();
+        assert_eq!(zone.addresses("web"), None);
+        assert_eq!(zone.addresses("www").unwrap().len(), 1);
+        fs::remove_file(folder.join("bbbb")).unwrap();
+        assert!(zone.is_empty());
+        // What no version of ours wrote is passed over.
+        fs::write(folder.join("cccc"), "no address\nweb\n").unwrap();
+        assert_eq!(zone.addresses("web"), None);
+    }
+}
