@@ -6,7 +6,9 @@ mod inspect;
 mod kill;
 mod logs;
 mod mount;
+mod network;
 mod pause;
+mod port;
 mod ps;
 mod rm;
 mod run;
@@ -135,9 +137,11 @@ pub(crate) const ENTRIES: &[Entry] = &[
     Entry::of::<ps::List>(),
     Entry::of::<stats::Stats>(),
     Entry::of::<inspect::Inspect>(),
+    Entry::of::<port::Port>(),
     Entry::of::<wait::Wait>(),
     Entry::of::<mount::Mount>(),
     Entry::of::<umount::Unmount>(),
+    Entry::of::<network::Network>(),
     Entry::of::<system::System>(),
     Entry::of::<selftest::Test>(),
     Entry::of::<version::Version>(),

@@ -4,16 +4,20 @@ mod devices;
 pub(crate) mod env;
 mod limits;
 mod network;
+mod publish;
 mod quantity;
 mod resources;
 mod security;
 pub(crate) mod signal;
 mod volume;
 
+pub(crate) use publish::inner_port;
 pub(crate) use resources::ResourceOptions;
+pub(crate) use security::{label, map, option_pair as option};
 
 use crate::argv::image::{self, PROGRAM_FOLDERS};
 use crate::failure::Failure;
+use publish::Published;
 use std::path::PathBuf;
 use tinyd_engine::{
     BindMount, ContainerSpec, Device, NetworkMode, Security, TmpfsMount, Ulimit, UserNamespace,
@@ -64,6 +68,10 @@ pub(crate) struct ContainerOptions {
     /// The network to join: none, host, or a name (also --net)
     #[arg(long, alias = "net", value_name = "NETWORK", value_parser = network::parse)]
     network: Option<NetworkMode>,
+    /// Lead a port of this machine, or a range, to one of the container: 8080:80, 127.0.0.1:53:53/udp, 8000-8009:80-89; 80
+    /// alone takes any port of this machine that is free; may be given again
+    #[arg(short, long, value_name = "[IP:]PORT:PORT[/PROTOCOL]", value_parser = publish::parse)]
+    publish: Vec<Published>,
     #[command(flatten)]
     resources: ResourceOptions,
     /// Make the container's control group in this one, a path from each hierarchy's root; tinyd by default
@@ -165,7 +173,7 @@ impl ContainerOptions {
             devices: self.device,
             init: self.init,
             binds: self.volume,
-            ports: Vec::new(),
+            ports: self.publish.into_iter().flat_map(|published| published.0).collect(),
             network: self.network.unwrap_or_default(),
             userns: self.userns,
             tmpfs: self.tmpfs,
@@ -199,8 +207,8 @@ mod tests {
     use crate::testing::Bench;
     use std::path::PathBuf;
     use tinyd_engine::{
-        BindMount, ContainerSpec, Device, HugepageLimit, IoLimit, NetworkMode, Resources, Security,
-        TmpfsMount, Ulimit, UserNamespace,
+        BindMount, ContainerSpec, Device, HugepageLimit, IoLimit, NetworkMode, PortMapping, PortProtocol,
+        Resources, Security, TmpfsMount, Ulimit, UserNamespace,
     };
 
     fn spec(line: &str) -> ContainerSpec {
@@ -216,7 +224,7 @@ mod tests {
             "--name c1 --hostname h -e A=1 -e A=2 -w /w -u 1:2 --entrypoint /e --rm --read-only --cpu 10000 --mem 500m \
              -cpushare 512 -cpuset 0-1 --cpuset-mems 0 --memory-swap -1 --memory-reservation 100m --pids-limit -1 --userns host --tmpfs /t:size=1m --shm-size 1m --ulimit core=0 --sysctl kernel.shmmax=1 -l a=b \
              --security-opt no-new-privileges --no-32bit --stop-signal INT --stop-timeout 3 --cgroup-parent x/y --device /dev/fuse:rw --init --cap-add NET_ADMIN --cap-drop ALL --privileged --device-read-bps /dev/a:1m \
-             --device-write-iops /dev/a:5 --hugetlb-limit 2MB=4m -v /a:/b -v /c:/d:ro --net host -it host sh -c x",
+             --device-write-iops /dev/a:5 --hugetlb-limit 2MB=4m -v /a:/b -v /c:/d:ro --net web -p 8080:80 --publish=[::1]:53:53/udp -it host sh -c x",
         );
         let expected = ContainerSpec {
             image: "host".into(),
@@ -260,8 +268,21 @@ mod tests {
                 BindMount { source: PathBuf::from("/a"), target: PathBuf::from("/b"), read_only: false },
                 BindMount { source: PathBuf::from("/c"), target: PathBuf::from("/d"), read_only: true },
             ],
-            ports: Vec::new(),
-            network: NetworkMode::Host,
+            ports: vec![
+                PortMapping {
+                    host_ip: None,
+                    host_port: Some(8080),
+                    container_port: 80,
+                    protocol: PortProtocol::Tcp,
+                },
+                PortMapping {
+                    host_ip: Some("::1".parse().expect("an address")),
+                    host_port: Some(53),
+                    container_port: 53,
+                    protocol: PortProtocol::Udp,
+                },
+            ],
+            network: NetworkMode::Named("web".into()),
             userns: UserNamespace::Host,
             tmpfs: vec![TmpfsMount { target: "/t".into(), options: vec!["size=1m".into()] }],
             shm_size: Some(1 << 20),

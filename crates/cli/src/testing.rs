@@ -1,6 +1,7 @@
 //! A bench for the command line: an engine that is scripted, and streams that are files.
 
 mod engine;
+mod network;
 mod session;
 
 pub(crate) use engine::{FakeEngine, Shared, summary};

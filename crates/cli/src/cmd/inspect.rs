@@ -3,6 +3,7 @@
 use super::{Context, Verb};
 use crate::failure::{Failure, Outcome, line_of};
 use crate::format::{ObjectFormat, escape, template};
+use tinyd_engine::Engine;
 
 /// Print all that is known of containers, as a JSON array
 #[derive(clap::Parser, Debug)]
@@ -25,34 +26,44 @@ impl Verb for Inspect {
     const ALIASES: &'static [&'static str] = &["info"];
 
     fn run(self, context: &Context<'_>) -> Outcome {
-        let engine = context.engine()?;
-        let mut failed = false;
-        let mut found = Vec::with_capacity(self.containers.len());
-        for container in &self.containers {
-            match engine.inspect(container) {
-                Ok(inspect) => found.push(inspect),
-                Err(error) => {
-                    context.console.tell(&line_of(&error));
-                    failed = true;
-                }
+        each(context, &self.containers, self.format, |engine, container| engine.inspect(container))
+    }
+}
+
+/// Prints what is found of each word: as an array, or by the format. One failure does not keep the others from being shown.
+pub(super) fn each<T: serde::Serialize>(
+    context: &Context<'_>,
+    words: &[String],
+    format: Option<ObjectFormat>,
+    inspect: impl Fn(&dyn Engine, &str) -> tinyd_engine::Result<T>,
+) -> Outcome {
+    let engine = context.engine()?;
+    let mut failed = false;
+    let mut found = Vec::with_capacity(words.len());
+    for word in words {
+        match inspect(engine.as_ref(), word) {
+            Ok(inspected) => found.push(inspected),
+            Err(error) => {
+                context.console.tell(&line_of(&error));
+                failed = true;
             }
         }
-        let text = match self.format {
-            None => serde_json::to_string_pretty(&found).map_err(unwritten)? + "\n",
-            Some(ObjectFormat::Json) => serde_json::to_string(&found).map_err(unwritten)? + "\n",
-            Some(ObjectFormat::Template(template)) => {
-                let mut text = String::new();
-                for inspect in &found {
-                    let value = serde_json::to_value(inspect).map_err(unwritten)?;
-                    text.push_str(&template::render(&template, &value)?);
-                    text.push('\n');
-                }
-                text
-            }
-        };
-        context.console.print(&escape::for_terminal(&text, context.console.is_terminal()))?;
-        if failed { Err(Failure::Reported(1)) } else { Ok(0) }
     }
+    let text = match format {
+        None => serde_json::to_string_pretty(&found).map_err(unwritten)? + "\n",
+        Some(ObjectFormat::Json) => serde_json::to_string(&found).map_err(unwritten)? + "\n",
+        Some(ObjectFormat::Template(template)) => {
+            let mut text = String::new();
+            for inspected in &found {
+                let value = serde_json::to_value(inspected).map_err(unwritten)?;
+                text.push_str(&template::render(&template, &value)?);
+                text.push('\n');
+            }
+            text
+        }
+    };
+    context.console.print(&escape::for_terminal(&text, context.console.is_terminal()))?;
+    if failed { Err(Failure::Reported(1)) } else { Ok(0) }
 }
 
 fn unwritten(error: serde_json::Error) -> Failure {

@@ -75,7 +75,7 @@ pub(super) fn tmpfs(text: &str) -> Result<TmpfsMount, String> {
 }
 
 /// `NAME=VALUE`, or `NAME` alone for an empty value.
-pub(super) fn label(text: &str) -> Result<(String, String), String> {
+pub(crate) fn label(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').unwrap_or((text, ""));
     match name.is_empty() {
         true => Err("write it like NAME=VALUE".to_owned()),
@@ -91,8 +91,16 @@ pub(super) fn sysctl(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// `NAME=VALUE` for a driver.
+pub(crate) fn option_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it like mtu=1400".to_owned()),
+    }
+}
+
 /// The last value of each name.
-pub(super) fn map(pairs: Vec<(String, String)>) -> BTreeMap<String, String> {
+pub(crate) fn map(pairs: Vec<(String, String)>) -> BTreeMap<String, String> {
     pairs.into_iter().collect()
 }
 

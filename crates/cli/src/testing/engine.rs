@@ -1,5 +1,6 @@
 //! An engine that notes what it is asked, and does what a test says.
 
+use super::network;
 use super::session::{Peer, pair};
 use nix::sys::signal::{Signal, raise};
 use std::os::fd::BorrowedFd;
@@ -9,9 +10,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tinyd_engine::{
     CheckReport, ContainerConfig, ContainerInspect, ContainerSpec, ContainerState, ContainerStats,
     ContainerStatus, ContainerSummary, Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, Finding,
-    GraphDriver, HostConfig, ListRequest, LogEntry, LogSource, Logs, LogsRequest, NetworkSettings,
-    RemoveRequest, Resources, Result, Session, StartRequest, Started, StorageDriver, SystemInfo, VersionInfo,
-    Waiter,
+    GraphDriver, HostConfig, ListRequest, LogEntry, LogSource, Logs, LogsRequest, NetworkCreate,
+    NetworkInspect, NetworkSettings, NetworkSummary, RemoveRequest, Resources, Result, Session, StartRequest,
+    Started, StorageDriver, SystemInfo, VersionInfo, Waiter,
 };
 
 type Script = Box<dyn FnOnce(Peer) + Send>;
@@ -24,6 +25,7 @@ const ID: &str = "68d19c54000011112222333344445555";
 pub(crate) struct FakeEngine {
     calls: Mutex<Vec<String>>,
     specs: Mutex<Vec<ContainerSpec>>,
+    networks: Mutex<Vec<NetworkCreate>>,
     script: Mutex<Option<Script>>,
     /// Signals that arrive while a command is being started.
     pub(crate) signals_at_start: Mutex<Vec<Signal>>,
@@ -46,6 +48,11 @@ impl FakeEngine {
     /// The last container that was wanted.
     pub(crate) fn spec(&self) -> ContainerSpec {
         self.specs.lock().expect("lock").last().expect("a container").clone()
+    }
+
+    /// The last network that was wanted.
+    pub(crate) fn network(&self) -> NetworkCreate {
+        self.networks.lock().expect("lock").last().expect("a network").clone()
     }
 
     fn note(&self, call: String) {
@@ -198,6 +205,31 @@ impl Engine for Shared {
         self.id(container)
     }
 
+    fn create_network(&self, wanted: &NetworkCreate) -> Result<String> {
+        self.note("create_network".to_owned());
+        self.networks.lock().expect("lock").push(wanted.clone());
+        self.id(wanted.name.as_deref().unwrap_or("chosen"))
+    }
+
+    fn networks(&self) -> Result<Vec<NetworkSummary>> {
+        self.note("networks".to_owned());
+        Ok(network::summaries())
+    }
+
+    fn inspect_network(&self, network: &str) -> Result<NetworkInspect> {
+        self.note(format!("inspect_network {network}"));
+        Ok(NetworkInspect { name: self.id(network)?, scope: "local".into(), ..Default::default() })
+    }
+
+    fn remove_network(&self, network: &str, force: bool) -> Result<String> {
+        self.note(format!("remove_network {network} {force}"));
+        self.id(network)
+    }
+
+    fn prune_networks(&self) -> Result<Vec<String>> {
+        Ok(["a", "b"].map(String::from).to_vec())
+    }
+
     fn check(&self, repair: bool) -> Result<CheckReport> {
         self.note(format!("check {repair}"));
         Ok(CheckReport { findings: self.findings.lock().expect("lock").clone() })
@@ -323,7 +355,7 @@ fn inspected(id: String, tty: bool) -> ContainerInspect {
         host_config: HostConfig::default(),
         mounts: Vec::new(),
         config: ContainerConfig { tty, open_stdin: true, ..Default::default() },
-        network_settings: NetworkSettings::default(),
+        network_settings: NetworkSettings { ports: network::ports(), ..Default::default() },
         namespaces: Default::default(),
     }
 }
