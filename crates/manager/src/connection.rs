@@ -23,6 +23,7 @@ impl Core {
         let wanted = EndpointSpec {
             container: record.id.clone(),
             gateway: true,
+            names: names(record),
             ports: record.spec.ports.iter().map(published).collect(),
             ..Default::default()
         };
@@ -41,10 +42,14 @@ impl Core {
         store(&path, endpoint, false).map_err(|source| Error::file("write", path, source))?;
         let addresses = endpoint.interfaces.iter().flat_map(|link| &link.addresses);
         let addresses: Vec<_> = addresses.map(|prefix| prefix.address).collect();
-        // Written in place: it may be mounted in the container by now.
-        let path = self.store.container_file(&record.id, "hosts");
-        fs::write(&path, etc::hosts(&record.hostname, record.netns, &addresses))
-            .map_err(|source| Error::file("write", path, source))
+        self.write_etc(record, "hosts", &etc::hosts(&record.hostname, record.netns, &addresses))?;
+        self.write_etc(record, "resolv.conf", &etc::resolv_conf(record.netns, &endpoint.name_servers))
+    }
+
+    /// In place: it may be mounted in the container by now.
+    fn write_etc(&self, record: &Record, name: &str, text: &str) -> Result<()> {
+        let path = self.store.container_file(&record.id, name);
+        fs::write(&path, text).map_err(|source| Error::file("write", path, source))
     }
 
     /// Takes away what is left of a container's connection, however far it had come.
@@ -71,6 +76,15 @@ impl Core {
         let endpoint = self.endpoint(id).ok().flatten();
         endpoint.into_iter().flat_map(|endpoint| endpoint.undo).map(release).collect()
     }
+}
+
+/// What the others on the network call it.
+fn names(record: &Record) -> Vec<String> {
+    let mut names: Vec<_> = record.spec.name.iter().cloned().collect();
+    names.extend([record.short().to_owned(), record.hostname.clone()]);
+    let mut seen = std::collections::BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
 }
 
 fn published(port: &tinyd_engine::PortMapping) -> PublishedPort {

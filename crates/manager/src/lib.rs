@@ -52,6 +52,7 @@ mod locate;
 mod lock;
 mod logs;
 mod mount;
+pub mod name_service;
 mod names;
 mod networks;
 mod parts;

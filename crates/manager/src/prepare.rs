@@ -120,7 +120,7 @@ impl Core {
             record: &text,
             hostname: &format!("{}\n", record.hostname),
             hosts: &etc::hosts(&record.hostname, record.netns, &[]),
-            resolv_conf: &etc::resolv_conf(record.netns),
+            resolv_conf: &etc::resolv_conf(record.netns, &[]),
             trees: record.rootfs.overlays.len() - 1,
         };
         fill(&self.store, &record.id, &contents)

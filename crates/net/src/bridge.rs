@@ -15,6 +15,7 @@ use crate::error::kernel;
 use crate::firewall::{Firewall, NetworkRules};
 use crate::lease::Leases;
 use crate::link::Links;
+use crate::names::{NameService, ServerSpec};
 use crate::{
     EndpointSpec, EndpointState, Error, Namespace, NetworkDriver, NetworkSpec, NetworkState, Prefix, Result,
 };
@@ -27,6 +28,12 @@ use std::path::{Path, PathBuf};
 /// The word by which users ask for it.
 const NAME: &str = "bridge";
 
+/// The port of name servers.
+const NAME_PORT: u16 = 53;
+
+/// Whom the host asks for names.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
 /// The largest packet where nothing else is asked for, in bytes: Ethernet's.
 const MTU: u32 = 1500;
 
@@ -35,6 +42,7 @@ pub struct BridgeDriver {
     folder: PathBuf,
     names: Names,
     firewall: Box<dyn Firewall>,
+    name_service: Option<Box<dyn NameService>>,
 }
 
 impl BridgeDriver {
@@ -42,7 +50,27 @@ impl BridgeDriver {
     /// machine. Drivers with different folders do not meet: the folder's path is part of what their links are called.
     #[must_use]
     pub fn new(folder: &Path, firewall: Box<dyn Firewall>) -> Self {
-        Self { folder: folder.to_owned(), names: Names::of(folder), firewall }
+        Self { folder: folder.to_owned(), names: Names::of(folder), firewall, name_service: None }
+    }
+
+    /// The same, with somebody who serves names.
+    #[must_use]
+    pub fn with_names(mut self, service: Box<dyn NameService>) -> Self {
+        self.name_service = Some(service);
+        self
+    }
+
+    /// What a network's name server is for; its zone is there whether it runs or not.
+    fn name_server(&self, network: &NetworkSpec) -> ServerSpec {
+        ServerSpec {
+            listen: plan::gateways(network)
+                .iter()
+                .map(|gateway| (gateway.address, NAME_PORT).into())
+                .collect(),
+            folder: self.folder.join("names").join(self.names.bridge(&network.name)),
+            subnets: network.subnets.clone(),
+            resolv_conf: (!network.internal).then(|| PathBuf::from(RESOLV_CONF)),
+        }
     }
 
     fn leases(&self, network: &NetworkSpec, subnet: Prefix) -> Leases {
@@ -104,6 +132,7 @@ impl BridgeDriver {
         let leases = network.subnets.iter().try_for_each(|subnet| self.leases(network, *subnet).remove());
         let leases = leases.map_err(attach::address_error(network));
         let _ = fs::remove_dir(self.leases_of(network));
+        let _ = fs::remove_dir(self.name_server(network).folder);
         let settings =
             self.forwarding().forget_bridge(&name).map_err(failed("undo the settings that came with", &name));
         rules.and(link).and(leases).and(settings)

@@ -1,5 +1,9 @@
 //! What lets packets in and out of networks, behind one trait.
 
+mod nft;
+
+pub use nft::Nftables;
+
 use crate::{Prefix, PublishedPort, Undo};
 use std::io;
 use std::net::IpAddr;

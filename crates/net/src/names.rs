@@ -17,5 +17,14 @@ mod stream;
 mod upstream;
 mod zone;
 
-pub use server::{Server, ServerSpec};
+pub use server::{Server, ServerSpec, Sockets};
 pub use zone::{Entry, Zone};
+
+/// Whoever starts the program that serves a network's names.
+pub trait NameService: Send + Sync {
+    /// Sees to it that a network's names are served; `false` where somebody else is asked at its port.
+    ///
+    /// # Errors
+    /// Whatever keeps the program from being started.
+    fn serve(&self, network: &ServerSpec) -> std::io::Result<bool>;
+}

@@ -7,7 +7,7 @@ mod message;
 mod reply;
 mod socket;
 
-pub(crate) use message::Message;
+pub(crate) use message::{Message, Part};
 pub(crate) use reply::{Attributes, u32_at};
 use reply::{Replies, Reply};
-pub(crate) use socket::Socket;
+pub(crate) use socket::{Refused, Socket};

@@ -66,6 +66,8 @@ pub struct EndpointSpec {
     pub mac: Option<[u8; 6]>,
     /// Its default route goes through this network.
     pub gateway: bool,
+    /// What the others on the network call it, its own name first.
+    pub names: Vec<String>,
     /// Ports of the host that lead to it.
     pub ports: Vec<PublishedPort>,
 }
@@ -129,6 +131,8 @@ pub struct EndpointState {
     pub container: String,
     /// The links that it got; none with a network that has none to give.
     pub interfaces: Vec<Interface>,
+    /// Whom it asks for names, where the network has somebody for that.
+    pub name_servers: Vec<IpAddr>,
     /// The ports that lead to it, with those filled in that were chosen.
     pub ports: Vec<PublishedPort>,
     /// What takes the connection away when the container has ended, without the driver. The driver's

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use ground::{in_a_namespace, prefix, root_only};
 use tinyd_net::link::Links;
-use tinyd_net::names::{Entry, Server, ServerSpec};
+use tinyd_net::names::{Entry, Server, ServerSpec, Sockets};
 
 const A: u16 = 1;
 const AAAA: u16 = 28;
@@ -161,7 +161,7 @@ fn serving(resolv_conf: Option<&str>, subnet: &str, work: impl FnOnce(SocketAddr
             subnets: vec![prefix(subnet), prefix("10.0.0.0/24")],
             resolv_conf: resolv_conf.map(|_| file),
         };
-        let mut server = Server::bind(&spec).unwrap();
+        let mut server = Server::new(&spec, Sockets::bind(&spec).unwrap()).unwrap();
         let address = server.addresses().unwrap()[0];
         thread::scope(|scope| {
             let runs = scope.spawn(move || server.run(|_| true).unwrap());

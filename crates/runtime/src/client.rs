@@ -75,12 +75,17 @@ pub struct Connection {
     ended: bool,
 }
 
-/// Programs that have said their last and may take some more microseconds to end, which nobody should wait for. Whoever comes
-/// next reaps them; when nobody comes, their parent has ended and init does.
+/// Programs that nobody should wait for, as those that have said their last and may take some more microseconds to end. Whoever
+/// comes next reaps them; when nobody comes, their parent has ended and init does.
 static LEAVING: Mutex<Vec<Child>> = Mutex::new(Vec::new());
 
 fn leaving() -> MutexGuard<'static, Vec<Child>> {
     LEAVING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits for a program neither now nor at its end, which may be far away.
+pub fn leave(program: Child) {
+    leaving().push(program);
 }
 
 fn reap_leaving() {

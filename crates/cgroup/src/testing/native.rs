@@ -210,3 +210,41 @@ fn root_memory_cgroup() {
     removed.unwrap();
     assert!(!folder.exists());
 }
+
+/// The first containers of a machine may be several: each makes the group above all of them, and switches on what it wants there.
+#[test]
+fn root_first_groups_that_are_made_at_once_all_have_their_limits() {
+    if !root("root_first_groups_that_are_made_at_once_all_have_their_limits") {
+        return;
+    }
+    let driver = Host::detect().unwrap().driver().unwrap();
+    let limits = Limits {
+        memory: MemoryLimits { limit_bytes: Some(64 << 20), ..Default::default() },
+        pids_max: Some(100),
+        ..Default::default()
+    };
+    if driver.validate(&limits).is_err() {
+        return;
+    }
+    for round in 0..40 {
+        let parent = CgroupPath::new(&format!("tinyd-test-{}-{round}", std::process::id())).unwrap();
+        let made: Vec<_> = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..4)
+                .map(|number| {
+                    let (parent, limits, driver) = (&parent, &limits, driver.as_ref());
+                    scope.spawn(move || {
+                        let group = driver.create(&parent.join(&number.to_string()).unwrap(), limits);
+                        group.and_then(|group| group.remove())
+                    })
+                })
+                .collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        driver.open(&parent).unwrap().remove().unwrap();
+        for (number, one) in made.into_iter().enumerate() {
+            one.unwrap_or_else(|error| {
+                panic!("round {round}, group {number}: {error}: {:?}", std::error::Error::source(&error))
+            });
+        }
+    }
+}

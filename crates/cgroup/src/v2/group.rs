@@ -17,6 +17,7 @@ use crate::tree;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 
 pub(crate) struct V2Group {
     path: CgroupPath,
@@ -35,8 +36,19 @@ impl V2Group {
 
     /// Writes limits that were checked, whose controllers are on.
     pub(super) fn write(&self, limits: &Limits) -> Result<()> {
+        limits.controllers().into_iter().try_for_each(|controller| match self.write_one(controller, limits) {
+            // Somebody else is switching it on just now: it is listed before its files are there.
+            Err(Error::Write { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                subtree::wait_until_on(&self.dir, controller);
+                self.write_one(controller, limits)
+            }
+            written => written,
+        })
+    }
+
+    fn write_one(&self, controller: &'static str, limits: &Limits) -> Result<()> {
         let dir = &self.dir;
-        limits.controllers().into_iter().try_for_each(|controller| match controller {
+        match controller {
             "cpu" => cpu::write(dir, &limits.cpu),
             "cpuset" => cpuset::write(dir, &limits.cpu),
             "memory" => memory::write(dir, &limits.memory),
@@ -45,7 +57,7 @@ impl V2Group {
             "devices" => devices::write(dir, &limits.devices),
             "hugetlb" => hugetlb::write(dir, HierarchyVersion::V2, &limits.hugetlb),
             other => Err(Error::missing(other)),
-        })
+        }
     }
 
     fn listed(&self) -> Result<BTreeSet<u32>> {

@@ -64,6 +64,15 @@ pub(super) fn enable(
     Ok(())
 }
 
+/// Waits until the group above has done what it was told about a controller: the kernel takes one word at a time, so that a
+/// word that changes nothing comes back when the one before it has been followed.
+pub(super) fn wait_until_on(dir: &Dir, controller: &str) {
+    let above = dir.path().parent().and_then(|above| Dir::open(above.to_owned()).ok().flatten());
+    if let Some(above) = above {
+        let _ = above.try_write(CONTROL, &format!("+{controller}"));
+    }
+}
+
 fn lists(dir: &Dir, file: &str, controller: &str) -> Result<bool> {
     Ok(dir.read(file)?.split_whitespace().any(|c| c == controller))
 }

@@ -1,6 +1,12 @@
-//! The small program that starts containers and stays with them. All of it is in the crate `tinyd-runtime`.
+//! The small program that starts containers and stays with them. All of it is in the crates `tinyd-runtime` and, for the names
+//! of containers, `tinyd-manager`.
 #![forbid(unsafe_code)]
 
+use tinyd_manager::name_service;
+
 fn main() -> std::process::ExitCode {
-    tinyd_runtime::entry::main()
+    match std::env::args_os().nth(1) {
+        Some(verb) if verb == name_service::VERB => name_service::main(),
+        _ => tinyd_runtime::entry::main(),
+    }
 }

@@ -32,13 +32,21 @@ pub(crate) fn hosts(hostname: &str, netns: Namespace, addresses: &[IpAddr]) -> S
     text
 }
 
-/// `resolv.conf` for a container.
-pub(crate) fn resolv_conf(netns: Namespace) -> String {
-    let servers = read("/etc/resolv.conf");
+/// `resolv.conf` for a container, whose network has name servers of its own or has none.
+pub(crate) fn resolv_conf(netns: Namespace, servers: &[IpAddr]) -> String {
+    let of_host = read("/etc/resolv.conf");
     match netns {
-        Namespace::Host => servers,
-        _ => reachable(&servers, || read(UPSTREAM)),
+        Namespace::Host => of_host,
+        _ if servers.is_empty() => reachable(&of_host, || read(UPSTREAM)),
+        _ => asking(servers, &reachable(&of_host, || read(UPSTREAM))),
     }
+}
+
+/// The host's domains and options, with these servers for its own.
+fn asking(servers: &[IpAddr], of_host: &str) -> String {
+    let servers = servers.iter().map(|server| format!("nameserver {server}\n"));
+    let rest = of_host.lines().filter(|line| !line.trim_start().starts_with("nameserver"));
+    servers.chain(rest.map(|line| format!("{line}\n"))).collect()
 }
 
 /// A host without these files is one whose containers get the generated part alone.
@@ -84,6 +92,15 @@ mod tests {
         assert_eq!(reachable(stub, String::new), "options edns0\nsearch example\n");
         let plain = "; c\nnameserver 9.9.9.9\n";
         assert_eq!(reachable(plain, || panic!("not asked for")), "nameserver 9.9.9.9\n");
+    }
+
+    #[test]
+    fn pure_a_networks_own_servers_stand_for_the_hosts() {
+        let own = ["10.0.0.1".parse().unwrap()];
+        assert_eq!(
+            asking(&own, "nameserver 9.9.9.9\nsearch example\noptions ndots:2\n"),
+            "nameserver 10.0.0.1\nsearch example\noptions ndots:2\n"
+        );
     }
 
     #[test]

@@ -5,13 +5,16 @@ use crate::error::kernel;
 use crate::firewall::Publication;
 use crate::lease::LeaseError;
 use crate::link::{Link, Links, Veth};
+use crate::names::Entry;
 use crate::{
     EndpointSpec, EndpointState, Error, Interface, NetworkSpec, Prefix, PublishedPort, Result, Undo,
 };
 use rustix::io::Errno;
+use std::fs;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
 
 /// What a container's link is called where nothing else is asked for.
 const INTERFACE: &str = "eth0";
@@ -29,7 +32,9 @@ pub(super) fn attach(
         let mac = mac.unwrap_or([2, 0x42, 0, 0, 0, 2]);
         let host_link = connect(driver, network, wanted, netns, mac)?;
         let interface = set_up(network, wanted, netns, addresses, mac, host_link)?;
+        let (name_servers, name) = name(driver, network, wanted, &interface.addresses)?;
         let mut undo = publish(driver, network, &wanted.ports, &interface.addresses)?;
+        undo.extend(name.map(Undo::Unlink));
         undo.extend(interface.addresses.iter().map(|address| {
             let leases = driver.leases(network, *address);
             Undo::Unlink(leases.path(address.address))
@@ -37,6 +42,7 @@ pub(super) fn attach(
         Ok(EndpointState {
             container: wanted.container.clone(),
             interfaces: vec![interface],
+            name_servers,
             ports: wanted.ports.clone(),
             undo,
         })
@@ -61,6 +67,12 @@ pub(super) fn detach(driver: &BridgeDriver, network: &NetworkSpec, endpoint: &En
         None => Ok(()),
     });
     go_on(removed.map_err(failed("remove link", &port)));
+    let name = driver.name_server(network).folder.join(container);
+    let forgotten = match fs::remove_file(&name) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    go_on(forgotten.map_err(failed("remove", &name.to_string_lossy())));
     for subnet in &network.subnets {
         let leases = driver.leases(network, *subnet);
         let known =
@@ -194,6 +206,28 @@ fn set_up(
         }
     }
     Ok(Interface { name: name.to_owned(), host_link: Some(host_link), mac, addresses, gateways })
+}
+
+/// Makes the container known to the others, and finds it somebody to ask. Where another program of the host is asked at the
+/// gateway's port, there is nobody: that keeps no container from running.
+fn name(
+    driver: &BridgeDriver,
+    network: &NetworkSpec,
+    wanted: &EndpointSpec,
+    addresses: &[Prefix],
+) -> Result<(Vec<IpAddr>, Option<PathBuf>)> {
+    let Some(service) = &driver.name_service else { return Ok((Vec::new(), None)) };
+    let server = driver.name_server(network);
+    let failed = |operation| kernel(&network.name, operation, "the names of its containers");
+    let entry = Entry {
+        addresses: addresses.iter().map(|address| address.address).collect(),
+        names: wanted.names.clone(),
+    };
+    // Before anybody is asked to serve it: one who serves nobody ends.
+    let file = entry.write(&server.folder, &wanted.container).map_err(failed("write"))?;
+    let served = service.serve(&server).map_err(failed("serve"))?;
+    let servers = server.listen.iter().filter(|_| served).map(|address| address.ip()).collect();
+    Ok((servers, Some(file)))
 }
 
 fn interface(wanted: &EndpointSpec) -> &str {

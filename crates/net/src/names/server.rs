@@ -7,6 +7,7 @@ use super::upstream::Upstream;
 use super::zone::Zone;
 use crate::Prefix;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::AsFd as _;
@@ -24,7 +25,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const TURN: usize = 64;
 
 /// What a server is for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerSpec {
     /// Where it is asked.
     pub listen: Vec<SocketAddr>,
@@ -57,8 +58,17 @@ struct Client {
     deadline: Instant,
 }
 
-impl Server {
-    /// Opens its sockets.
+/// The sockets of a server. What is asked before it runs waits in them.
+#[derive(Debug)]
+pub struct Sockets {
+    /// Of UDP.
+    pub packets: Vec<UdpSocket>,
+    /// Of TCP.
+    pub listeners: Vec<TcpListener>,
+}
+
+impl Sockets {
+    /// Opens those that a server wants.
     ///
     /// # Errors
     /// The kernel's: `EADDRINUSE` when somebody else is asked there.
@@ -67,12 +77,22 @@ impl Server {
         for address in &spec.listen {
             let socket = UdpSocket::bind(address)?;
             // Where the system chose the port, it is the same for both.
-            let listener = TcpListener::bind(socket.local_addr()?)?;
-            socket.set_nonblocking(true)?;
-            listener.set_nonblocking(true)?;
+            listeners.push(TcpListener::bind(socket.local_addr()?)?);
             packets.push(socket);
-            listeners.push(listener);
         }
+        Ok(Self { packets, listeners })
+    }
+}
+
+impl Server {
+    /// One that is asked at these sockets.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn new(spec: &ServerSpec, sockets: Sockets) -> io::Result<Self> {
+        let Sockets { packets, listeners } = sockets;
+        packets.iter().try_for_each(|socket| socket.set_nonblocking(true))?;
+        listeners.iter().try_for_each(|socket| socket.set_nonblocking(true))?;
         Ok(Self {
             zone: Zone::in_folder(&spec.folder),
             subnets: spec.subnets.clone(),

@@ -11,11 +11,29 @@ const DUMP: u16 = 0x300;
 /// `NLM_F_CREATE | NLM_F_EXCL`: make it, and do not take one that is there.
 const NEW: u16 = 0x600;
 
+/// `NLM_F_CREATE`: make it where it is not there.
+const CREATE: u16 = 0x400;
+/// `NLM_F_APPEND`: behind those that are there.
+const APPEND: u16 = 0x800;
+
 /// `NLA_F_NESTED`: this attribute holds attributes.
 const NESTED: u16 = 0x8000;
 
 /// Length, type, flags, sequence number and port.
 const HEADER: usize = 16;
+
+/// What a part of a batch does, which is acknowledged with its batch and not by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Changes or removes.
+    Change,
+    /// Makes something that must not be there yet.
+    Make,
+    /// Makes something, or finds that it is there.
+    Ensure,
+    /// Makes something as the last of its kind.
+    Append,
+}
 
 /// A message that is being written: a header, the family's fixed part, and attributes.
 pub(crate) struct Message {
@@ -57,6 +75,23 @@ impl Message {
         Self::new(kind, DUMP, fixed)
     }
 
+    /// A part of a batch.
+    pub(crate) fn part(part: Part, kind: u16, fixed: &[u8]) -> Self {
+        let flags = match part {
+            Part::Change => 0,
+            Part::Make => NEW,
+            Part::Ensure => CREATE,
+            Part::Append => CREATE | APPEND,
+        };
+        Self::new(kind, flags, fixed)
+    }
+
+    /// Has it acknowledged.
+    pub(super) fn acknowledged(&mut self) {
+        let flags = u16::from_ne_bytes([self.bytes[6], self.bytes[7]]) | ACK;
+        self.bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
+    }
+
     /// Adds an attribute.
     pub(crate) fn put(&mut self, kind: u16, value: &[u8]) {
         let start = self.open(kind);
@@ -67,6 +102,11 @@ impl Message {
     /// Adds a number in the machine's order.
     pub(crate) fn put_u32(&mut self, kind: u16, value: u32) {
         self.put(kind, &value.to_ne_bytes());
+    }
+
+    /// Adds a number in the order of the wire, as all of netfilter has it.
+    pub(crate) fn put_be32(&mut self, kind: u16, value: u32) {
+        self.put(kind, &value.to_be_bytes());
     }
 
     /// Adds a text with its ending null.
@@ -84,6 +124,11 @@ impl Message {
         self.close(start);
     }
 
+    /// What is behind the header.
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.bytes[HEADER..]
+    }
+
     /// Adds bytes that stand before nested attributes.
     pub(crate) fn fixed(&mut self, bytes: &[u8]) {
         self.bytes.extend(bytes);
@@ -94,7 +139,7 @@ impl Message {
     ///
     /// # Errors
     /// `EMSGSIZE` when an attribute is longer than 65,535 bytes.
-    pub(super) fn finish(mut self, sequence: u32) -> Result<Vec<u8>, Errno> {
+    pub(crate) fn finish(mut self, sequence: u32) -> Result<Vec<u8>, Errno> {
         let length = u32::try_from(self.bytes.len()).map_err(|_| Errno::MSGSIZE)?;
         if self.too_long {
             return Err(Errno::MSGSIZE);
@@ -129,6 +174,7 @@ impl Message {
 
 #[cfg(test)]
 mod tests {
+    use super::super::reply::u16_at;
     use super::*;
 
     #[test]
@@ -154,6 +200,18 @@ mod tests {
         expected.extend([9, 0, 0, 0]);
         assert_eq!(bytes.len(), 48);
         assert_eq!(bytes, expected);
+    }
+
+    #[test]
+    fn pure_a_part_is_acknowledged_when_that_is_asked_for_alone() {
+        let flags = |message: Message| u16_at(&message.finish(0).unwrap(), 6).unwrap();
+        let parts = [(Part::Change, 1), (Part::Make, 0x601), (Part::Ensure, 0x401), (Part::Append, 0xc01)];
+        for (part, expected) in parts {
+            assert_eq!(flags(Message::part(part, 16, &[])), expected, "{part:?}");
+            let mut message = Message::part(part, 16, &[]);
+            message.acknowledged();
+            assert_eq!(flags(message), expected | 4, "{part:?}");
+        }
     }
 
     #[test]

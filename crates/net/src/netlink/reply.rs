@@ -29,17 +29,25 @@ pub(crate) enum Reply<'a> {
     Done,
 }
 
-/// The messages of a packet that answer the request with this number.
+/// The messages of a packet that answer the request with this number, or one of those that follow it in a batch.
 pub(crate) struct Replies<'a> {
     rest: &'a [u8],
     sequence: u32,
+    count: u32,
+    /// Which request of the batch the last message answered.
+    pub(crate) answered: u32,
     /// What is listed changed while it was: the list is to be asked for again.
     pub(crate) changed: bool,
 }
 
 impl<'a> Replies<'a> {
     pub(crate) fn new(packet: &'a [u8], sequence: u32) -> Self {
-        Self { rest: packet, sequence, changed: false }
+        Self::to_batch(packet, sequence, 1)
+    }
+
+    /// Those that answer one of `count` requests, of which `first` is the first one's number.
+    pub(crate) fn to_batch(packet: &'a [u8], first: u32, count: u32) -> Self {
+        Self { rest: packet, sequence: first, count, answered: 0, changed: false }
     }
 }
 
@@ -53,7 +61,8 @@ impl<'a> Iterator for Replies<'a> {
             let (kind, flags) = (u16_at(message, 4)?, u16_at(message, 6)?);
             self.rest = self.rest.get(length.next_multiple_of(4)..).unwrap_or_default();
             // What an earlier request, given up, left behind.
-            if u32_at(message, 8)? != self.sequence {
+            self.answered = u32_at(message, 8)?.wrapping_sub(self.sequence);
+            if self.answered >= self.count {
                 continue;
             }
             let payload = &message[HEADER..];
@@ -149,6 +158,21 @@ mod tests {
         ];
         assert_eq!(found, expected);
         assert!(replies.changed);
+    }
+
+    #[test]
+    fn pure_answers_to_a_batch_say_which_request_they_answer() {
+        let packet = [
+            message(ERROR, 0, u32::MAX - 1, &0i32.to_ne_bytes()),
+            message(ERROR, 0, u32::MAX, &0i32.to_ne_bytes()),
+            message(ERROR, 0, 1, &(-2i32).to_ne_bytes()),
+            message(ERROR, 0, 2, &0i32.to_ne_bytes()),
+        ]
+        .concat();
+        let mut replies = Replies::to_batch(&packet, u32::MAX, 3);
+        assert_eq!((replies.next(), replies.answered), (Some(Reply::Answer(Ok(()))), 0));
+        assert_eq!((replies.next(), replies.answered), (Some(Reply::Answer(Err(Errno::NOENT))), 2));
+        assert_eq!(replies.next(), None);
     }
 
     #[test]

@@ -2,13 +2,25 @@
 
 use super::{Message, Replies, Reply};
 use rustix::io::Errno;
-use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::net::netlink::{self, SocketAddrNetlink};
+use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// How often a list that changes while it is read is asked for again.
 const PATIENCE: usize = 32;
+
+/// What a socket takes at once without being told to (`net.core.wmem_default` of most hosts), less what the kernel adds.
+const USUAL: usize = 128 << 10;
+
+/// One of a batch was refused, and so all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// Which one, from 0.
+    pub(crate) index: usize,
+    /// Why.
+    pub(crate) errno: Errno,
+}
 
 /// A socket to the kernel of one network namespace, which it stays with wherever its process goes.
 pub(crate) struct Socket {
@@ -19,23 +31,40 @@ pub(crate) struct Socket {
 impl Socket {
     /// One for links, addresses and routes in this thread's network namespace.
     pub(crate) fn open() -> Result<Self, Errno> {
+        // NETLINK_ROUTE is 0.
+        Self::open_for(None)
+    }
+
+    /// One for another network namespace. A thread enters it and ends, for a thread cannot always come back.
+    pub(crate) fn open_in(netns: BorrowedFd<'_>) -> Result<Self, Errno> {
+        Self::entered(netns, Self::open)
+    }
+
+    /// One for rules and connections: of this thread's network namespace, or of another one.
+    pub(crate) fn open_netfilter(netns: Option<BorrowedFd<'_>>) -> Result<Self, Errno> {
+        let open = || Self::open_for(Some(netlink::NETFILTER));
+        netns.map_or_else(open, |netns| Self::entered(netns, open))
+    }
+
+    fn open_for(protocol: Option<Protocol>) -> Result<Self, Errno> {
         let fd = rustix::net::socket_with(
             AddressFamily::NETLINK,
             SocketType::RAW,
             SocketFlags::CLOEXEC,
-            // NETLINK_ROUTE is 0.
-            None,
+            protocol,
         )?;
         // The kernel gives it a port of its own.
         rustix::net::bind(&fd, &SocketAddrNetlink::new(0, 0))?;
         Ok(Self { fd, sequence: 0 })
     }
 
-    /// One for another network namespace. A thread enters it and ends, for a thread cannot always come back.
-    pub(crate) fn open_in(netns: BorrowedFd<'_>) -> Result<Self, Errno> {
+    fn entered(
+        netns: BorrowedFd<'_>,
+        open: impl FnOnce() -> Result<Self, Errno> + Send,
+    ) -> Result<Self, Errno> {
         let enter = || {
             move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))?;
-            Self::open()
+            open()
         };
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().spawn_scoped(scope, enter);
@@ -109,6 +138,58 @@ impl Socket {
         }
     }
 
+    /// Has all of these done, or none of them. The last one alone is acknowledged where all is well: a socket has no room for
+    /// the acknowledgements of hundreds.
+    pub(crate) fn batch(&mut self, mut messages: Vec<Message>) -> Result<(), Refused> {
+        let whole = |errno| Refused { index: 0, errno };
+        let first = self.sequence.wrapping_add(1);
+        let count = u32::try_from(messages.len()).map_err(|_| whole(Errno::MSGSIZE))?;
+        // The last message is the end of the batch, which older kernels never acknowledge.
+        if let Some(last) = messages.iter_mut().rev().nth(1) {
+            last.acknowledged();
+        }
+        let mut bytes = Vec::new();
+        for (index, message) in messages.into_iter().enumerate() {
+            self.sequence = self.sequence.wrapping_add(1);
+            bytes.extend(message.finish(self.sequence).map_err(|errno| Refused { index, errno })?);
+        }
+        if bytes.len() > USUAL {
+            sockopt::set_socket_send_buffer_size_force(&self.fd, 2 * bytes.len()).map_err(whole)?;
+        }
+        rustix::io::retry_on_intr(|| rustix::net::send(&self.fd, &bytes, SendFlags::empty()))
+            .map_err(whole)?;
+        self.answers(first, count)
+    }
+
+    /// All answers to a batch. They are there when the batch has been sent: the kernel works while its sender waits.
+    fn answers(&self, first: u32, count: u32) -> Result<(), Refused> {
+        let (mut packet, mut refused, mut done) = (Vec::new(), None::<Refused>, false);
+        loop {
+            match self.receive_now(&mut packet) {
+                // More errors than there was room for: those read before tell enough.
+                Ok(()) | Err(Errno::NOBUFS) => {}
+                Err(Errno::AGAIN) => break,
+                Err(errno) => return Err(Refused { index: 0, errno }),
+            }
+            let mut replies = Replies::to_batch(&packet, first, count);
+            while let Some(reply) = replies.next() {
+                match reply {
+                    Reply::Answer(Ok(())) => done = true,
+                    Reply::Answer(Err(errno)) => {
+                        let index = usize::try_from(replies.answered).unwrap_or(0);
+                        refused.get_or_insert(Refused { index, errno });
+                    }
+                    _ => {}
+                }
+            }
+        }
+        match refused {
+            Some(refused) => Err(refused),
+            None if done => Ok(()),
+            None => Err(Refused { index: 0, errno: Errno::PROTO }),
+        }
+    }
+
     fn send(&mut self, message: Message) -> Result<(), Errno> {
         self.sequence = self.sequence.wrapping_add(1);
         let bytes = message.finish(self.sequence)?;
@@ -117,11 +198,22 @@ impl Socket {
 
     /// The next packet, whole.
     fn receive(&self, packet: &mut Vec<u8>) -> Result<(), Errno> {
-        let peek = || rustix::net::recv(&self.fd, &mut [0; 0][..], RecvFlags::PEEK | RecvFlags::TRUNC);
+        self.receive_with(packet, RecvFlags::empty())
+    }
+
+    /// The next packet, whole; `EAGAIN` where there is none yet.
+    fn receive_now(&self, packet: &mut Vec<u8>) -> Result<(), Errno> {
+        packet.clear();
+        self.receive_with(packet, RecvFlags::DONTWAIT)
+    }
+
+    fn receive_with(&self, packet: &mut Vec<u8>, flags: RecvFlags) -> Result<(), Errno> {
+        let peek =
+            || rustix::net::recv(&self.fd, &mut [0; 0][..], flags | RecvFlags::PEEK | RecvFlags::TRUNC);
         let (_, length) = rustix::io::retry_on_intr(peek)?;
         packet.resize(length, 0);
         let (received, _) =
-            rustix::io::retry_on_intr(|| rustix::net::recv(&self.fd, &mut packet[..], RecvFlags::empty()))?;
+            rustix::io::retry_on_intr(|| rustix::net::recv(&self.fd, &mut packet[..], flags))?;
         packet.truncate(received);
         Ok(())
     }

@@ -1,0 +1,267 @@
+//! Rules by nftables, spoken over netlink: no program is run for them.
+//!
+//! All of it is one table, of both families, and needs Linux 5.2. What stands in it is [`schema`]'s to say. Each call is one
+//! transaction of the kernel: other readers see all of it or nothing.
+//!
+//! Who changes what depends on what is there, names the generation of rules that it has seen; when somebody else was faster,
+//! it looks again. Who publishes a port depends on nothing: the element is new or it is an error.
+
+mod batch;
+mod build;
+mod element;
+mod expr;
+mod present;
+mod schema;
+mod wire;
+
+use super::{Firewall, NetworkRules, Publication};
+use crate::Undo;
+use crate::netlink::{Part, Socket};
+use batch::{Batch, NotDone};
+use element::Element;
+use present::Present;
+use rustix::io::Errno;
+use rustix::net::netlink::NETFILTER;
+use std::fmt::Write as _;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+/// How often what somebody else changed meanwhile is looked at again.
+const PATIENCE: usize = 200;
+
+/// The firewall of Linux 5.2 and later.
+///
+/// It has one table and touches nothing outside of it; what others put into it, [`open`](Firewall::open) takes out again.
+/// Where a port is published both for one address of the host and for all, the one counts there.
+///
+/// Two things are needed that are no rules, and are not done here: forwarding (`net.ipv4.ip_forward`, or of each link), and
+/// `net.ipv4.conf.BRIDGE.route_localnet` for ports to be reached at 127.0.0.1. Rules of others that drop what is forwarded
+/// drop it whatever is said here.
+pub struct Nftables {
+    table: String,
+    netns: Option<OwnedFd>,
+}
+
+impl Nftables {
+    /// With the table of this name in the network namespace of whatever thread uses it. The name must be no word of nft(8)'s
+    /// language, or nft(8) prints what it cannot read.
+    pub fn new(table: impl Into<String>) -> Self {
+        Self { table: table.into(), netns: None }
+    }
+
+    /// With the table of this name in another network namespace. A thread enters it for a moment with each use.
+    ///
+    /// # Errors
+    /// The kernel's, when the descriptor cannot be copied.
+    pub fn of(netns: BorrowedFd<'_>, table: impl Into<String>) -> io::Result<Self> {
+        Ok(Self { table: table.into(), netns: Some(netns.try_clone_to_owned()?) })
+    }
+
+    fn socket(&self) -> Result<Socket, NotDone> {
+        let netns = self.netns.as_ref().map(|netns| netns.as_fd());
+        Socket::open_netfilter(netns).map_err(|errno| NotDone::new("speak to the kernel", errno))
+    }
+
+    fn read(&self, socket: &mut Socket) -> Result<Present, NotDone> {
+        Present::read(socket, &self.table)
+            .map_err(|errno| NotDone::new(format!("read the table inet {}", self.table), errno))
+    }
+
+    /// Does what `work` makes of what is there, until nobody was faster.
+    fn change(&self, work: impl Fn(&Present) -> Batch) -> Result<(), NotDone> {
+        let mut socket = self.socket()?;
+        let mut last = Errno::AGAIN;
+        for _ in 0..PATIENCE {
+            let present = self.read(&mut socket)?;
+            let batch = work(&present);
+            if batch.is_empty() {
+                return Ok(());
+            }
+            match batch.send(&mut socket, Some(present.generation)) {
+                Ok(()) => return Ok(()),
+                Err(refused) if refused.errno == Errno::RESTART => last = refused.errno,
+                Err(refused) => return Err(refused.into()),
+            }
+        }
+        Err(NotDone::new(
+            format!("change the table inet {}, which others change without a pause", self.table),
+            last,
+        ))
+    }
+
+    /// Everything published in these maps, with the map and the element that it is.
+    fn elements(&self, maps: &[&'static str]) -> Result<Vec<(&'static str, Element, Publication)>, NotDone> {
+        let (mut socket, mut all) = (self.socket()?, Vec::new());
+        for map in maps {
+            let elements = present::elements(&mut socket, &self.table, map)
+                .map_err(|errno| NotDone::new(format!("read the map {map} of {}", self.table), errno))?;
+            let read =
+                |element| element::publication(&element).map(|publication| (*map, element, publication));
+            all.extend(elements.into_iter().filter_map(read));
+        }
+        Ok(all)
+    }
+
+    /// Takes an element away where it leads there, and does nothing where it is gone. It is added first, which changes nothing
+    /// where it is there, and is refused where the port leads elsewhere meanwhile.
+    fn push_removal(&self, batch: &mut Batch, map: &str, element: &Element) {
+        let one = std::slice::from_ref(element);
+        batch.push("withdraw a port", element::add(Part::Ensure, &self.table, map, one));
+        batch.push("withdraw a port", element::remove(&self.table, map, one));
+    }
+
+    /// Why this one could not be published.
+    fn explain(&self, publication: &Publication, errno: Errno) -> NotDone {
+        let port = wording(publication);
+        match errno {
+            Errno::EXIST => {
+                let all = self.published().unwrap_or_default();
+                let same = |other: &&Publication| {
+                    let key = |one: &Publication| element::of_publication(one).1.key;
+                    other.to.is_ipv4() == publication.to.is_ipv4() && key(other) == key(publication)
+                };
+                let other =
+                    all.iter().find(same).map(|other| format!(", which leads to {} already", other.to));
+                let other = other.unwrap_or_else(|| ", which is published already".to_owned());
+                NotDone::new(format!("publish {port}{other}"), errno)
+            }
+            Errno::NOENT => {
+                let problem = format!(
+                    "publish {port}: the table inet {} is not whole, for no network is open",
+                    self.table
+                );
+                NotDone::new(problem, errno)
+            }
+            errno => NotDone::new(format!("publish {port}"), errno),
+        }
+    }
+}
+
+impl Firewall for Nftables {
+    fn name(&self) -> &'static str {
+        "nftables"
+    }
+
+    fn open(&self, network: &NetworkRules) -> io::Result<()> {
+        let rules = schema::rules();
+        Ok(self.change(|present| {
+            let mut batch = Batch::default();
+            if !present.has_rules(&rules) {
+                build::table(&mut batch, &self.table, &rules);
+            }
+            build::network(&mut batch, &self.table, network, present);
+            batch
+        })?)
+    }
+
+    fn close(&self, network: &NetworkRules) -> io::Result<()> {
+        let own = element::link(&network.bridge);
+        let closed = self.change(|present| {
+            let mut batch = Batch::default();
+            match present.of(schema::BRIDGES).any(|other| other.key != own) {
+                true => build::without_network(&mut batch, &self.table, network, present),
+                false => {
+                    let message = wire::part(Part::Change, wire::kind::DEL_TABLE, &self.table);
+                    batch.push(format!("remove the table inet {}", self.table), message);
+                }
+            }
+            batch
+        });
+        match closed {
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    fn publish(&self, ports: &[Publication]) -> io::Result<Vec<Undo>> {
+        let (mut batch, mut undo) = (Batch::default(), Vec::new());
+        for publication in ports {
+            check(publication)?;
+            let (map, element) = element::of_publication(publication);
+            let one = std::slice::from_ref(&element);
+            batch.push(String::new(), element::add(Part::Make, &self.table, map, one));
+            // Each by itself: one that leads elsewhere meanwhile must not keep the others.
+            let mut removal = Batch::default();
+            self.push_removal(&mut removal, map, &element);
+            let protocol = NETFILTER.as_raw().get().cast_signed();
+            undo.push(Undo::Netlink { protocol, packet: removal.packet()? });
+        }
+        if batch.is_empty() {
+            return Ok(undo);
+        }
+        match batch.send(&mut self.socket()?, None) {
+            Ok(()) => Ok(undo),
+            Err(refused) => match refused.index.and_then(|index| ports.get(index)) {
+                Some(publication) => Err(self.explain(publication, refused.errno).into()),
+                None => Err(NotDone::from(refused).into()),
+            },
+        }
+    }
+
+    fn withdraw(&self, address: IpAddr) -> io::Result<()> {
+        let family = usize::from(address.is_ipv6());
+        let mut found = self.elements(&[schema::PORTS[family], schema::HOST_PORTS[family]])?;
+        found.retain(|(_, _, publication)| publication.to == address);
+        if found.is_empty() {
+            return Ok(());
+        }
+        let mut socket = self.socket()?;
+        let mut whole = Batch::default();
+        found.iter().for_each(|(map, element, _)| self.push_removal(&mut whole, map, element));
+        if whole.send(&mut socket, None).is_ok() {
+            return Ok(());
+        }
+        // Somebody was faster with one of them: the others go one by one.
+        let mut first = None;
+        for (map, element, publication) in found {
+            let mut one = Batch::default();
+            self.push_removal(&mut one, map, &element);
+            match one.send(&mut socket, None) {
+                Ok(()) => {}
+                Err(refused) if matches!(refused.errno, Errno::BUSY | Errno::EXIST | Errno::NOENT) => {}
+                Err(refused) => {
+                    let what = format!("withdraw {}", wording(&publication));
+                    first.get_or_insert(NotDone::new(what, refused.errno));
+                }
+            }
+        }
+        first.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    fn published(&self) -> io::Result<Vec<Publication>> {
+        let maps = [schema::PORTS, schema::HOST_PORTS].concat();
+        let mut all: Vec<_> =
+            self.elements(&maps)?.into_iter().map(|(_, _, publication)| publication).collect();
+        all.sort_unstable();
+        Ok(all)
+    }
+}
+
+/// A port as errors name it: `the port 127.0.0.1:8080/tcp`.
+fn wording(publication: &Publication) -> String {
+    let mut text = "the port ".to_owned();
+    let port = publication.port;
+    // A text takes everything that is written to it.
+    let _ = match port.host {
+        Some(IpAddr::V6(host)) => write!(text, "[{host}]:"),
+        Some(host) => write!(text, "{host}:"),
+        None => Ok(()),
+    };
+    let _ = write!(text, "{}/{}", port.host_port, port.protocol);
+    text
+}
+
+/// Refuses what has no meaning.
+fn check(publication: &Publication) -> io::Result<()> {
+    let Publication { port, to } = publication;
+    let problem = if port.host_port == 0 || port.container_port == 0 {
+        "0 is no port"
+    } else if port.host.is_some_and(|host| host.is_ipv4() != to.is_ipv4()) {
+        "it leads to an address of another family"
+    } else {
+        return Ok(());
+    };
+    let text = format!("cannot publish {} to {to}: {problem}", wording(publication));
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+}

@@ -1,0 +1,192 @@
+//! Who reaches whom, and with which address, where no port is published.
+
+use crate::ground::{Place, firewall, network, on_ground, opened, run};
+use crate::root_only;
+use std::net::IpAddr;
+use tinyd_net::Protocol::{Tcp, Udp};
+use tinyd_net::firewall::Firewall as _;
+
+/// Each of a place's addresses, as text.
+fn addresses(place: &Place) -> [String; 2] {
+    place.addresses.map(|address| address.to_string())
+}
+
+#[test]
+fn root_what_leaves_a_network_has_the_hosts_address() {
+    root_only!();
+    on_ground(|ground| {
+        let firewall = opened();
+        for protocol in [Tcp, Udp] {
+            let _servers = [ground.outside.serve(protocol, 80), ground.two.serve(protocol, 80)];
+            for (host, seen) in [("192.0.2.2", "192.0.2.1"), ("2001:db8::2", "2001:db8::1")] {
+                for asker in [&ground.one, &ground.far] {
+                    assert_eq!(
+                        asker.ask(protocol, host, 80),
+                        Some(format!("outside sees {seen}")),
+                        "{}",
+                        asker.name
+                    );
+                }
+            }
+            // Within the network, and from the host, everybody is seen as he is.
+            for (asker, host, seen) in [
+                (&ground.one, "10.99.1.3", "10.99.1.2"),
+                (&ground.one, "fd00:99:1::3", "fd00:99:1::2"),
+                (&ground.host, "10.99.1.3", "10.99.1.1"),
+                (&ground.host, "fd00:99:1::3", "fd00:99:1::1"),
+            ] {
+                assert_eq!(asker.ask(protocol, host, 80), Some(format!("two sees {seen}")), "{host}");
+            }
+        }
+        drop(firewall);
+    });
+}
+
+#[test]
+fn root_a_network_can_have_addresses_of_its_own_to_leave_with() {
+    root_only!();
+    on_ground(|ground| {
+        let firewall = opened();
+        let more = "ip addr add 192.0.2.77/24 dev uplink; ip addr add 192.0.2.78/24 dev uplink
+            ip addr add 2001:db8::77/64 dev uplink nodad preferred_lft 0";
+        assert_eq!(run("sh", &["-c", more]), "");
+        let _server = ground.outside.serve(Tcp, 80);
+        let ask = |place: &Place, host| place.ask(Tcp, host, 80).unwrap();
+        let mut first = network(1);
+        first.sources = ["192.0.2.77", "2001:db8::77"].map(|text| text.parse::<IpAddr>().unwrap()).to_vec();
+        firewall.open(&first).unwrap();
+        assert_eq!(ask(&ground.one, "192.0.2.2"), "outside sees 192.0.2.77");
+        assert_eq!(ask(&ground.one, "2001:db8::2"), "outside sees 2001:db8::77");
+        assert_eq!(ask(&ground.far, "192.0.2.2"), "outside sees 192.0.2.1");
+        // Another one, and none of IPv6; and then none at all.
+        first.sources = vec!["192.0.2.78".parse().unwrap()];
+        firewall.open(&first).unwrap();
+        assert_eq!(ask(&ground.one, "192.0.2.2"), "outside sees 192.0.2.78");
+        assert_eq!(ask(&ground.one, "2001:db8::2"), "outside sees 2001:db8::1");
+        firewall.open(&network(1)).unwrap();
+        assert_eq!(ask(&ground.one, "192.0.2.2"), "outside sees 192.0.2.1");
+        firewall.open(&first).unwrap();
+        (1..=2).for_each(|number| firewall.close(&network(number)).unwrap());
+        assert!(!run("nft", &["list", "ruleset"]).contains("tinyd-test"));
+    });
+}
+
+#[test]
+fn root_an_unpublished_port_is_not_reached_from_outside() {
+    root_only!();
+    on_ground(|ground| {
+        // The neighbour has a route to the containers, and nothing of the host's drops what is forwarded: he reaches them …
+        let servers =
+            || [Tcp, Udp].map(|protocol| (ground.one.serve(protocol, 80), ground.two.serve(protocol, 80)));
+        let held = servers();
+        for host in addresses(&ground.one) {
+            assert!(ground.outside.ask(Tcp, &host, 80).is_some(), "{host}");
+        }
+        // … until there is a firewall.
+        let firewall = opened();
+        for protocol in [Tcp, Udp] {
+            for host in addresses(&ground.one).iter().chain(&addresses(&ground.two)) {
+                assert_eq!(ground.outside.ask(protocol, host, 80), None, "{protocol} {host}");
+            }
+        }
+        drop((held, firewall));
+    });
+}
+
+#[test]
+fn root_networks_do_not_reach_each_other() {
+    root_only!();
+    on_ground(|ground| {
+        let _servers =
+            [Tcp, Udp].map(|protocol| (ground.one.serve(protocol, 80), ground.far.serve(protocol, 80)));
+        for host in addresses(&ground.far) {
+            assert!(ground.one.ask(Tcp, &host, 80).is_some(), "{host}");
+        }
+        let _firewall = opened();
+        for protocol in [Tcp, Udp] {
+            for (asker, target) in [(&ground.one, &ground.far), (&ground.far, &ground.one)] {
+                for host in addresses(target) {
+                    assert_eq!(asker.ask(protocol, &host, 80), None, "{} {protocol} {host}", asker.name);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn root_an_internal_network_has_no_way_out_and_none_in() {
+    root_only!();
+    on_ground(|ground| {
+        let firewall = firewall();
+        let mut internal = network(1);
+        internal.internal = true;
+        firewall.open(&internal).unwrap();
+        firewall.open(&network(2)).unwrap();
+        let _servers = [Tcp, Udp].map(|protocol| {
+            [&ground.one, &ground.two, &ground.far, &ground.outside].map(|place| place.serve(protocol, 80))
+        });
+        firewall.publish(&crate::ground::both(8080, Tcp, &ground.one)).unwrap();
+        firewall.publish(&crate::ground::both(8081, Tcp, &ground.far)).unwrap();
+        for protocol in [Tcp, Udp] {
+            for host in addresses(&ground.outside).iter().chain(&addresses(&ground.far)) {
+                assert_eq!(ground.one.ask(protocol, host, 80), None, "{protocol} {host}");
+            }
+            for host in addresses(&ground.one) {
+                assert_eq!(ground.outside.ask(protocol, &host, 80), None, "{protocol} {host}");
+            }
+            for host in addresses(&ground.two) {
+                assert!(
+                    ground.one.ask(protocol, &host, 80).unwrap().starts_with("two "),
+                    "{protocol} {host}"
+                );
+            }
+        }
+        // Not by published ports either, its own or another's.
+        assert_eq!(ground.outside.ask(Tcp, "192.0.2.1", 8080), None);
+        assert_eq!(ground.one.ask(Tcp, "192.0.2.1", 8081), None);
+        assert!(ground.outside.ask(Tcp, "192.0.2.1", 8081).is_some());
+        // It can become one like others.
+        firewall.open(&network(1)).unwrap();
+        assert!(ground.one.ask(Tcp, "192.0.2.2", 80).is_some());
+        assert!(ground.outside.ask(Tcp, "192.0.2.1", 8080).is_some());
+    });
+}
+
+#[test]
+fn root_the_hosts_loopback_is_not_reached_by_containers() {
+    root_only!();
+    on_ground(|ground| {
+        let _servers = [Tcp, Udp].map(|protocol| ground.host.serve(protocol, 8082));
+        let container = "ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.0/8 via 10.99.1.1
+            echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet";
+        assert_eq!(ground.one.enter(|| run("sh", &["-c", container])), "");
+        // (The bridge has route_localnet.)
+        assert_eq!(ground.one.ask(Tcp, "127.0.0.1", 8082).unwrap(), "host sees 10.99.1.2");
+        let _firewall = opened();
+        for protocol in [Tcp, Udp] {
+            assert_eq!(ground.one.ask(protocol, "127.0.0.1", 8082), None, "{protocol}");
+            assert!(ground.one.ask(protocol, "10.99.1.1", 8082).is_some(), "{protocol}");
+        }
+    });
+}
+
+#[test]
+fn root_what_is_not_of_a_network_passes_as_before() {
+    root_only!();
+    on_ground(|ground| {
+        // The second network is somebody else's.
+        let firewall = firewall();
+        firewall.open(&network(1)).unwrap();
+        let _servers =
+            [Tcp, Udp].map(|protocol| (ground.far.serve(protocol, 80), ground.outside.serve(protocol, 80)));
+        for protocol in [Tcp, Udp] {
+            for ((host, seen), (back, seen_back)) in [
+                (("10.99.2.2", "192.0.2.2"), ("192.0.2.2", "10.99.2.2")),
+                (("fd00:99:2::2", "2001:db8::2"), ("2001:db8::2", "fd00:99:2::2")),
+            ] {
+                assert_eq!(ground.outside.ask(protocol, host, 80).unwrap(), format!("far sees {seen}"));
+                assert_eq!(ground.far.ask(protocol, back, 80).unwrap(), format!("outside sees {seen_back}"));
+            }
+        }
+    });
+}
