@@ -213,6 +213,10 @@ fn pure_whoever_is_killed_while_a_network_is_made_leaves_nothing() {
         assert!(settled.unwrap().is_some(), "step {steps}");
         assert_eq!((made(&memory), core.store.network_names().unwrap()), (vec![], vec![]), "step {steps}");
     }
+    // Killed while a record was being written.
+    let beside = core.store.networks().join("web.json.new");
+    std::fs::write(&beside, "{").unwrap();
+    assert!(core.sweep_networks().is_empty() && !beside.exists());
     // A restart of the machine takes the intent away: the next who changes networks meets the record.
     let torn = NetworkRecord {
         id: "a".repeat(32),
