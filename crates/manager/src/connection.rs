@@ -12,11 +12,13 @@ use tinyd_runtime::Release;
 use tinyd_runtime::state::{load, store};
 
 /// Name of what is known of a container's connection, in its folder of run-time state.
-const ENDPOINT_FILE: &str = "endpoint.json";
+pub(crate) const ENDPOINT_FILE: &str = "endpoint.json";
 
 impl Core {
     /// Connects a container that starts; gives the steps that undo it when it has ended.
     pub(crate) fn join_network(&self, record: &Record, netns: BorrowedFd<'_>) -> Result<Vec<Release>> {
+        // Nobody takes it away meanwhile, and nobody has: its driver would make it anew.
+        let _held = self.hold_network(&record.network)?;
         let driver = self.driver(&record.network.driver)?;
         let wanted = EndpointSpec {
             container: record.id.clone(),

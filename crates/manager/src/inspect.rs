@@ -59,7 +59,7 @@ impl Core {
                     (Namespace::Host, _) | (_, 0) => String::new(),
                     _ => format!("/proc/{pid}/ns/net"),
                 },
-                ports: ports::bindings(&record),
+                ports: ports::bindings(&record, &self.ports_of(&record)),
                 ..Default::default()
             },
             config: container_config(&record, &bundle),

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::life::{Ended, Life};
 use crate::store::Record;
 use crate::{ports, time, validate};
-use tinyd_engine::{ContainerStatus, ContainerSummary, ListRequest};
+use tinyd_engine::{ContainerStatus, ContainerSummary, ListRequest, PortMapping};
 
 impl Core {
     pub(crate) fn list(&self, request: ListRequest) -> Result<Vec<ContainerSummary>> {
@@ -21,7 +21,8 @@ impl Core {
             let life = self.life(&record, None)?;
             if !matches!(life, Life::Gone(_)) && (request.all || matches!(life, Life::Running(_))) {
                 let frozen = matches!(life, Life::Running(_)) && self.is_frozen(&record.id)?;
-                found.push(summary(record, &life, frozen));
+                let ports = self.ports_of(&record);
+                found.push(summary(record, &life, frozen, &ports));
             }
         }
         found.sort_by(|one, other| other.created.cmp(&one.created).then_with(|| one.id.cmp(&other.id)));
@@ -29,7 +30,7 @@ impl Core {
     }
 }
 
-fn summary(record: Record, life: &Life, frozen: bool) -> ContainerSummary {
+fn summary(record: Record, life: &Life, frozen: bool, ports: &[PortMapping]) -> ContainerSummary {
     let status = if frozen { ContainerStatus::Paused } else { ContainerStatus::Running };
     let moment = |ns: i64| (ns != 0).then(|| time::from_ns(ns));
     let of = |ended: &Ended| {
@@ -46,7 +47,7 @@ fn summary(record: Record, life: &Life, frozen: bool) -> ContainerSummary {
     ContainerSummary {
         command: validate::argv(spec),
         volumes: volumes.collect(),
-        ports: ports::ports_of(&record).iter().map(ports::text).collect(),
+        ports: ports.iter().map(ports::text).collect(),
         created: time::from_ns(record.created_ns),
         id: record.id,
         name: record.spec.name,

@@ -78,12 +78,40 @@ impl Core {
         Ok(Joined { network: record.state, netns, held: Some(held) })
     }
 
+    /// Keeps the network that a container was made on from being removed; an error where it is gone, or another one has its
+    /// name. `None` for one that every host has.
+    pub(crate) fn hold_network(&self, network: &NetworkState) -> Result<Option<NetworksLock>> {
+        if is_fixed(network) {
+            return Ok(None);
+        }
+        let (held, record) = self.hold(&network.spec.name)?;
+        match record.state == *network {
+            true => Ok(Some(held)),
+            false => Err(Error::NoSuchNetwork { name: network.spec.name.clone(), similar: None }),
+        }
+    }
+
+    /// The network of that name as it is now, where the one that a container was made on was removed since: `None` where it
+    /// is the same.
+    pub(crate) fn changed_network(&self, network: &NetworkState) -> Result<Option<Joined>> {
+        if is_fixed(network) {
+            return Ok(None);
+        }
+        let joined = self.stored(&network.spec.name)?;
+        Ok((joined.network != *network).then_some(joined))
+    }
+
     /// A network that is there, and cannot go while the lock is held.
     fn hold(&self, word: &str) -> Result<(NetworksLock, NetworkRecord)> {
         let held = NetworksLock::shared(&self.store)?;
         let record = self.known_network(word)?;
         Ok((held, record))
     }
+}
+
+/// Every host has it, and no record is kept of it.
+fn is_fixed(network: &NetworkState) -> bool {
+    name::FIXED.contains(&network.spec.name.as_str())
 }
 
 #[cfg(test)]

@@ -1,13 +1,26 @@
 //! Published ports as they are shown.
 
+use crate::core::Core;
 use crate::store::Record;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use tinyd_engine::{PortBinding, PortMapping, PortProtocol};
 
-/// The ports of the host that lead to a container. One that the host is to choose is not among them until it is chosen.
-pub(crate) fn ports_of(record: &Record) -> Vec<PortMapping> {
-    record.spec.ports.iter().filter(|port| port.host_port.is_some()).copied().collect()
+impl Core {
+    /// The ports of the host that lead to a container. One that the host chooses is among them from the moment it is chosen.
+    pub(crate) fn ports_of(&self, record: &Record) -> Vec<PortMapping> {
+        let mut ports = record.spec.ports.clone();
+        if ports.iter().any(|port| port.host_port.is_none())
+            && let Ok(Some(endpoint)) = self.endpoint(&record.id)
+        {
+            // The driver keeps their order.
+            for (port, chosen) in ports.iter_mut().zip(&endpoint.ports) {
+                port.host_port = port.host_port.or(Some(chosen.host_port).filter(|number| *number > 0));
+            }
+        }
+        ports.retain(|port| port.host_port.is_some());
+        ports
+    }
 }
 
 /// `8080:80`, `127.0.0.1:8080:80`, `[::1]:53:53/udp`: as it would be asked for.
@@ -49,10 +62,10 @@ pub(crate) fn wanted(record: &Record) -> BTreeMap<String, Vec<PortBinding>> {
 
 /// Where the container is reached, in Docker's shape: all addresses of the host are one entry for each family that the
 /// network has.
-pub(crate) fn bindings(record: &Record) -> BTreeMap<String, Vec<PortBinding>> {
+pub(crate) fn bindings(record: &Record, ports: &[PortMapping]) -> BTreeMap<String, Vec<PortBinding>> {
     let has_six = record.network.spec.subnets.iter().any(|subnet| subnet.address.is_ipv6());
     let mut all = BTreeMap::<_, Vec<_>>::new();
-    for port in ports_of(record) {
+    for port in ports {
         let everywhere = if has_six { &["0.0.0.0", "::"][..] } else { &["0.0.0.0"] };
         let addresses = match port.host_ip {
             Some(address) => vec![address.to_string()],
@@ -60,7 +73,7 @@ pub(crate) fn bindings(record: &Record) -> BTreeMap<String, Vec<PortBinding>> {
         };
         let number = port.host_port.unwrap_or_default().to_string();
         let entries = addresses.into_iter().map(|host_ip| PortBinding { host_ip, host_port: number.clone() });
-        all.entry(inside(&port)).or_default().extend(entries);
+        all.entry(inside(port)).or_default().extend(entries);
     }
     all
 }
@@ -68,7 +81,9 @@ pub(crate) fn bindings(record: &Record) -> BTreeMap<String, Vec<PortBinding>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{record_with, store};
+    use crate::connection::ENDPOINT_FILE;
+    use crate::testing::{self, FakeLauncher, record_with};
+    use tinyd_net::{EndpointState, Protocol, PublishedPort};
 
     fn port(host_ip: Option<&str>, host_port: Option<u16>, protocol: PortProtocol) -> PortMapping {
         let host_ip = host_ip.map(|text| text.parse().unwrap());
@@ -91,8 +106,8 @@ mod tests {
 
     #[test]
     fn pure_one_that_the_host_is_to_choose_is_seen_when_it_is_chosen() {
-        let (_place, store) = store();
-        let record = record_with(&store, |record| {
+        let (_place, core) = testing::core(FakeLauncher::succeeding());
+        let record = record_with(&core.store, |record| {
             record.spec.ports = vec![
                 port(None, Some(8080), PortProtocol::Tcp),
                 port(None, None, PortProtocol::Tcp),
@@ -100,11 +115,18 @@ mod tests {
             ];
             record.network.spec.subnets = vec!["10.9.0.0/24".parse().unwrap(), "fd00::/64".parse().unwrap()];
         });
-        assert_eq!(ports_of(&record).len(), 2);
         let of = |ip: &str, port: &str| PortBinding { host_ip: ip.to_owned(), host_port: port.to_owned() };
-        let seen = bindings(&record);
+        let seen = bindings(&record, &core.ports_of(&record));
         assert_eq!(seen["80/tcp"], [of("0.0.0.0", "8080"), of("::", "8080")]);
         assert_eq!(seen["80/udp"], [of("127.0.0.1", "9")]);
         assert_eq!(wanted(&record)["80/tcp"], [of("", "8080"), of("", "")]);
+        let number =
+            |host_port| PublishedPort { host: None, host_port, container_port: 80, protocol: Protocol::Tcp };
+        let endpoint = EndpointState { ports: [8080, 32768, 9].map(number).to_vec(), ..Default::default() };
+        std::fs::create_dir(core.store.run_dir(&record.id)).unwrap();
+        let path = core.store.run_dir(&record.id).join(ENDPOINT_FILE);
+        tinyd_runtime::state::store(&path, &endpoint, false).unwrap();
+        let texts: Vec<_> = core.ports_of(&record).iter().map(text).collect();
+        assert_eq!(texts, ["8080:80", "32768:80", "127.0.0.1:9:80/udp"]);
     }
 }

@@ -8,7 +8,9 @@ use crate::life::{Ended, Life};
 use crate::prepare::settled;
 use crate::recover::LAST_EXIT_FILE;
 use crate::session::LocalSession;
-use crate::store::{Record, START_ERROR_FILE, STARTED_FILE, StartError, let_pass, remove_tree, unlink};
+use crate::store::{
+    RECORD_FILE, Record, START_ERROR_FILE, STARTED_FILE, StartError, let_pass, remove_tree, unlink,
+};
 use rustix::fs::{Mode, OFlags};
 use tinyd_engine::{StartRequest, Started};
 use tinyd_runtime::state::{EXIT_FILE, store};
@@ -17,7 +19,7 @@ impl Core {
     pub(crate) fn start(&self, word: &str, request: &StartRequest) -> Result<Started> {
         let id = self.resolve(word)?;
         let lock = self.guard(&id)?;
-        let record = self.known(&id, word)?;
+        let mut record = self.known(&id, word)?;
         let refuse = |state, hint| {
             Err(Error::WrongState { action: "start", container: record.short().to_owned(), state, hint })
         };
@@ -31,6 +33,7 @@ impl Core {
             return refuse("is mounted on the host", Some("unmount it first with tinyd umount"));
         }
         self.runtime()?;
+        self.follow_network(&mut record)?;
         if before.is_some() {
             // Its exit was told before its monitor had tidied up.
             self.await_monitor(&record)?;
@@ -53,6 +56,16 @@ impl Core {
                 Err(settled(intent, &left, error))
             }
         }
+    }
+
+    /// The network may have been removed and made anew while the container stood still: what was leased to it went with the
+    /// old one. The record says which one it is on before anything is made there.
+    fn follow_network(&self, record: &mut Record) -> Result<()> {
+        let Some(joined) = self.changed_network(&record.network)? else { return Ok(()) };
+        record.network = joined.network;
+        record.netns = joined.netns;
+        let path = self.store.container_file(&record.id, RECORD_FILE);
+        store(&path, record, false).map_err(|source| Error::file("write", path, source))
     }
 
     /// Puts the exit of the run before out of the way, so that a failure can bring it back, and marks that there is a

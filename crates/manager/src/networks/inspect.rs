@@ -19,12 +19,12 @@ impl Core {
         if let Some(name) = fixed {
             let state = self.fixed(name)?.network;
             let containers = self.container_records()?;
-            let seen = self.seen(state, on_fixed(name, &containers));
+            let seen = self.seen(state, on_fixed(name, &containers))?;
             return Ok(NetworkInspect { id: fixed_id(name), created: NEVER.to_owned(), ..seen });
         }
         let record = self.known_network(word)?;
         let containers = self.container_records()?;
-        let seen = self.seen(record.state.clone(), users::of(&record, &containers));
+        let seen = self.seen(record.state.clone(), users::of(&record, &containers))?;
         Ok(NetworkInspect {
             id: record.id,
             created: time::rfc3339(record.created_ns),
@@ -33,7 +33,11 @@ impl Core {
         })
     }
 
-    fn seen<'a>(&self, state: NetworkState, containers: impl Iterator<Item = &'a Record>) -> NetworkInspect {
+    fn seen<'a>(
+        &self,
+        state: NetworkState,
+        containers: impl Iterator<Item = &'a Record>,
+    ) -> Result<NetworkInspect> {
         let NetworkState { driver, spec, links } = state;
         let config = spec.subnets.iter().map(|subnet| {
             let gateway = spec.gateways.iter().find(|gateway| subnet.contains(**gateway));
@@ -44,26 +48,40 @@ impl Core {
                 ip_range: range.map(ToString::to_string).unwrap_or_default(),
             }
         });
-        NetworkInspect {
+        let place = |record: &Record| Ok((record.id.clone(), self.place_of(record)?));
+        Ok(NetworkInspect {
             scope: "local".to_owned(),
             driver,
             enable_ipv6: spec.subnets.iter().any(|subnet| subnet.address.is_ipv6()),
             ipam: Ipam { driver: "default".to_owned(), config: config.collect() },
             internal: spec.internal,
-            containers: containers.map(|record| (record.id.clone(), self.place_of(record))).collect(),
+            containers: containers.map(place).collect::<Result<_>>()?,
             options: options(&spec),
             links,
             name: spec.name,
             ..Default::default()
-        }
+        })
     }
 
-    /// A container's place on its network.
-    fn place_of(&self, record: &Record) -> NetworkContainer {
-        NetworkContainer {
+    /// A container's place on its network. What an earlier run had there is nobody's any more.
+    fn place_of(&self, record: &Record) -> Result<NetworkContainer> {
+        let mut place = NetworkContainer {
             name: record.spec.name.clone().unwrap_or_else(|| record.id.clone()),
             ..Default::default()
+        };
+        if self.container_runs(record)?
+            && let Some(endpoint) = self.endpoint(&record.id)?
+            && let Some(link) = endpoint.interfaces.first()
+        {
+            let address = |four: bool| {
+                let address = link.addresses.iter().find(|one| one.address.is_ipv4() == four);
+                address.map(ToString::to_string).unwrap_or_default()
+            };
+            place.mac_address = link.mac.map(|byte| format!("{byte:02x}")).join(":");
+            place.ipv4_address = address(true);
+            place.ipv6_address = address(false);
         }
+        Ok(place)
     }
 }
 

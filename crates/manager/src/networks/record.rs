@@ -69,6 +69,13 @@ impl Store {
         Ok(names)
     }
 
+    /// What was being written beside a record by who was killed then; while the lock over all networks is held.
+    pub(super) fn torn_network_files(&self) -> Result<Vec<PathBuf>> {
+        let beside = |entry: &String| entry.starts_with('.') || entry.ends_with(".json.new");
+        let torn = entries(&self.networks())?.into_iter().filter(beside);
+        Ok(torn.map(|entry| self.networks().join(entry)).collect())
+    }
+
     /// Writes the record of a network that was not there. Of two who do, one succeeds.
     pub(super) fn add_network(&self, record: &NetworkRecord) -> Result<()> {
         let path = self.network_file(record.name());
@@ -168,6 +175,9 @@ mod tests {
             std::fs::write(store.networks().join(file), "{").unwrap();
         }
         assert_eq!(store.network_names().unwrap(), ["a", "b"]);
+        let mut torn = store.torn_network_files().unwrap();
+        torn.sort();
+        assert_eq!(torn, [".x.json", "e.json.new"].map(|file| store.networks().join(file)));
         assert!(matches!(store.network("a"), Err(Error::Record { .. })));
     }
 }

@@ -41,7 +41,12 @@ impl Core {
         };
         // Whoever works on one holds the lock, which is this process's now.
         let torn = records.iter().filter(|record| !record.whole);
-        torn.filter_map(|record| self.take_away(record, lock).err()).collect()
+        let mut errors: Vec<Error> = torn.filter_map(|record| self.take_away(record, lock).err()).collect();
+        match self.store.torn_network_files() {
+            Ok(files) => errors.extend(files.iter().filter_map(|file| unlink(file).err())),
+            Err(error) => errors.push(error),
+        }
+        errors
     }
 
     /// Takes away a network whose record says that it is not whole: what the driver made, and then the record and the

@@ -5,7 +5,7 @@ use crate::testing::network::{Memory, with_networks};
 use crate::testing::{self, FakeLauncher, spec};
 use std::sync::Arc;
 use tempfile::TempDir;
-use tinyd_engine::{ContainerSpec, NetworkCreate};
+use tinyd_engine::{ContainerSpec, NetworkCreate, StartRequest};
 use tinyd_net::FixedDriver;
 use tinyd_runtime::state::{ProcessId, RunState, STATE_FILE, store};
 
@@ -213,6 +213,10 @@ fn pure_whoever_is_killed_while_a_network_is_made_leaves_nothing() {
         assert!(settled.unwrap().is_some(), "step {steps}");
         assert_eq!((made(&memory), core.store.network_names().unwrap()), (vec![], vec![]), "step {steps}");
     }
+    // Killed while a record was being written.
+    let beside = core.store.networks().join("web.json.new");
+    std::fs::write(&beside, "{").unwrap();
+    assert!(core.sweep_networks().is_empty() && !beside.exists());
     // A restart of the machine takes the intent away: the next who changes networks meets the record.
     let torn = NetworkRecord {
         id: "a".repeat(32),
@@ -275,10 +279,43 @@ fn root_a_network_in_use_stays_and_who_uses_it_is_named() {
     assert_eq!(error, "cannot remove network \"web\": it is used by c1");
     assert_eq!((made(&memory), quiet(&core)), (vec!["web".to_owned()], true));
     crate::store::remove_tree(&core.store.run_dir(&container)).unwrap();
+    // One that is about to run does.
+    let intent = Intent::begin(&core.store, Verb::Start, &container, None).unwrap();
+    assert!(core.remove_network("web", true).is_err());
+    intent.finish().unwrap();
     assert_eq!(core.remove_network("web", true).unwrap(), "web");
     assert!(made(&memory).is_empty());
     let error = core.create(&on(&place, "web", "c3")).unwrap_err();
     assert!(matches!(error, Error::NoSuchNetwork { .. }), "{error}");
+}
+
+#[test]
+fn root_a_container_starts_on_the_network_of_that_name_that_there_is() {
+    if !testing::root() {
+        return;
+    }
+    let (place, core, memory) = core();
+    core.create_network(&named("web", &["10.9.0.0/24"])).unwrap();
+    let id = core.create(&on(&place, "web", "c1")).unwrap().id;
+    let network = || core.store.record(&id).unwrap().unwrap().network;
+    let old = network();
+    assert!(core.hold_network(&old).unwrap().is_some());
+    assert!(core.changed_network(&old).unwrap().is_none());
+    core.remove_network("web", true).unwrap();
+    let refused = core.start("c1", &StartRequest::detached()).err().unwrap();
+    assert!(matches!(refused, Error::NoSuchNetwork { .. }), "{refused}");
+    assert!(core.hold_network(&old).is_err());
+    assert!(made(&memory).is_empty() && quiet(&core));
+    core.create_network(&named("web", &["10.8.0.0/24"])).unwrap();
+    assert!(core.hold_network(&old).is_err());
+    core.start("c1", &StartRequest::detached()).unwrap();
+    assert_eq!(network().spec.subnets[0].to_string(), "10.8.0.0/24");
+    assert!(core.hold_network(&network()).unwrap().is_some());
+    // The default network needs nobody to make it.
+    let id = core.create(&on(&place, "tinyd", "c2")).unwrap().id;
+    core.remove_network("tinyd", true).unwrap();
+    core.start(&id, &StartRequest::detached()).unwrap();
+    assert_eq!(made(&memory), ["tinyd", "web"]);
 }
 
 #[test]

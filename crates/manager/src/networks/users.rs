@@ -20,9 +20,9 @@ impl Core {
         Ok(records)
     }
 
-    /// Whether a container runs.
+    /// Whether a container runs, or is about to.
     pub(super) fn container_runs(&self, record: &Record) -> Result<bool> {
-        Ok(matches!(self.life(record, None)?, Life::Running(_)))
+        Ok(self.store.intent(&record.id).exists() || matches!(self.life(record, None)?, Life::Running(_)))
     }
 }
 
