@@ -281,10 +281,8 @@ fn a_port_that_somebody_has_is_refused_with_who_it_is() {
         assert!(ports.starts_with("80/tcp -> 0.0.0.0:") && ports.contains("81/udp -> 0.0.0.0:"), "{ports}");
         let seen = env.tinyd(["inspect", &second]).ok().json();
         let settings = &seen[0]["NetworkSettings"];
-        assert_eq!(
-            (&settings["IPAddress"], &settings["Gateway"]),
-            (&"10.77.0.3".into(), &"10.77.0.1".into())
-        );
+        assert!(settings["IPAddress"].as_str().unwrap().starts_with("10.77.0."), "{settings}");
+        assert_eq!(settings["Gateway"], "10.77.0.1");
         let rest = env.tinyd(["network", "rm", "web"]).fails(125);
         assert!(rest.stderr().contains(&first[..12]), "{}", rest.stderr());
         for id in [&first, &second] {
