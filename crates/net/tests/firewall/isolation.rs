@@ -156,6 +156,18 @@ fn root_an_internal_network_has_no_way_out_and_none_in() {
             listener.recv_from(&mut [0; 8]).is_ok()
         };
         assert!(send(&ground.far) && !send(&ground.one));
+        // … or in, by a port that is published all the same.
+        let inside = ground.one.enter(|| UdpSocket::bind("0.0.0.0:8086").unwrap());
+        inside.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        let mut port = crate::ground::publication(None, 8085, Udp, ground.one.addresses[0]);
+        port.port.container_port = 8086;
+        firewall.publish(&[port]).unwrap();
+        let reaches = |place: &Place| {
+            let socket = place.enter(|| UdpSocket::bind("0.0.0.0:0").unwrap());
+            socket.send_to(b"in", "192.0.2.1:8085").unwrap();
+            inside.recv_from(&mut [0; 8]).is_ok()
+        };
+        assert!(reaches(&ground.host) && !reaches(&ground.outside));
         // Not by published ports either, its own or another's.
         assert_eq!(ground.outside.ask(Tcp, "192.0.2.1", 8080), None);
         assert_eq!(ground.one.ask(Tcp, "192.0.2.1", 8081), None);
