@@ -2,6 +2,7 @@
 
 use crate::ground::{network, on_ground, publication};
 use crate::root_only;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 use tinyd_net::Protocol::Tcp;
 use tinyd_net::firewall::{Firewall as _, Nftables};
@@ -55,6 +56,10 @@ fn root_thousands_are_published_and_withdrawn_at_once() {
         let many: Vec<_> = (20_000..23_000).map(|port| publication(None, port, Tcp, to)).collect();
         assert_eq!(firewall.publish(&many).unwrap().len(), many.len());
         assert_eq!(firewall.published().unwrap(), many);
+        // More errors than the kernel keeps for whoever reads them: the first one is told still.
+        let error = firewall.publish(&many).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        assert!(error.to_string().contains("the port 20000/tcp"), "{error}");
         firewall.withdraw(to).unwrap();
         assert_eq!(firewall.published().unwrap(), []);
     });

@@ -59,6 +59,11 @@ fn root_a_network_can_have_addresses_of_its_own_to_leave_with() {
         assert_eq!(ask(&ground.one, "192.0.2.2"), "outside sees 192.0.2.77");
         assert_eq!(ask(&ground.one, "2001:db8::2"), "outside sees 2001:db8::77");
         assert_eq!(ask(&ground.far, "192.0.2.2"), "outside sees 192.0.2.1");
+        // What the host itself sends from the bridge's address does not leave the network.
+        let _server_inside = ground.one.serve(Tcp, 80);
+        assert_eq!(ask(&ground.host, "10.99.1.2"), "one sees 10.99.1.1");
+        let _server_of_the_host = ground.host.serve(Tcp, 8083);
+        assert_eq!(ground.host.ask(Tcp, "10.99.1.1", 8083).unwrap(), "host sees 10.99.1.1");
         // Another one, and none of IPv6; and then none at all.
         first.sources = vec!["192.0.2.78".parse().unwrap()];
         firewall.open(&first).unwrap();
@@ -142,6 +147,27 @@ fn root_an_internal_network_has_no_way_out_and_none_in() {
                 );
             }
         }
+        // Not even a packet that wants no answer gets out.
+        let listener = ground.outside.enter(|| UdpSocket::bind("0.0.0.0:8084").unwrap());
+        listener.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        let send = |place: &Place| {
+            let socket = place.enter(|| UdpSocket::bind("0.0.0.0:0").unwrap());
+            socket.send_to(b"out", "192.0.2.2:8084").unwrap();
+            listener.recv_from(&mut [0; 8]).is_ok()
+        };
+        assert!(send(&ground.far) && !send(&ground.one));
+        // … or in, by a port that is published all the same.
+        let inside = ground.one.enter(|| UdpSocket::bind("0.0.0.0:8086").unwrap());
+        inside.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        let mut port = crate::ground::publication(None, 8085, Udp, ground.one.addresses[0]);
+        port.port.container_port = 8086;
+        firewall.publish(&[port]).unwrap();
+        let reaches = |place: &Place| {
+            let socket = place.enter(|| UdpSocket::bind("0.0.0.0:0").unwrap());
+            socket.send_to(b"in", "192.0.2.1:8085").unwrap();
+            inside.recv_from(&mut [0; 8]).is_ok()
+        };
+        assert!(reaches(&ground.host) && !reaches(&ground.outside));
         // Not by published ports either, its own or another's.
         assert_eq!(ground.outside.ask(Tcp, "192.0.2.1", 8080), None);
         assert_eq!(ground.one.ask(Tcp, "192.0.2.1", 8081), None);

@@ -223,10 +223,8 @@ fn ways(add: &mut impl FnMut(&'static str, &str, Rule)) {
     add("crossing", "out of an internal network", Rule::new().iif_in(SEALED).verdict(Drop));
     add("crossing", "into an internal network", Rule::new().oif_in(SEALED).verdict(Drop));
     add("crossing", "answers to a network", to_bridge().established().verdict(Accept));
-    add("crossing", "answers from a network", from_bridge().established().verdict(Accept));
     add("crossing", "published ports", to_bridge().destination_changed().verdict(Accept));
     add("crossing", "into a network", to_bridge().verdict(Drop));
-    add("crossing", "out of a network", from_bridge().verdict(Accept));
 }
 
 /// A number of 32 bits that these bytes have, and others hardly (FNV-1a).
