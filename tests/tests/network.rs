@@ -6,7 +6,11 @@
     reason = "a test; clippy.toml does not see that its helpers are one"
 )]
 
-use tinyd_tests::{Env, Machine, require, roots, wait_until};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use tinyd_tests::{Env, Machine, kill, proc, require, roots, wait_until};
 
 /// The host, and a machine on the other side of its uplink that knows no way to containers.
 struct Ground {
@@ -38,6 +42,19 @@ fn say(env: &Env, options: &[&str], script: &str) -> String {
     env.tinyd(words).ok().text()
 }
 
+/// What a web server at port 8080 of an address gives to a client on a machine; `None` where nobody answers.
+fn fetch(machine: &Machine, address: &str) -> Option<String> {
+    machine.within(|| {
+        let address = SocketAddr::new(address.parse().unwrap(), 8080);
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        Some(text.split_once("\r\n\r\n")?.1.to_owned())
+    })
+}
+
 #[test]
 fn a_container_has_a_link_an_address_and_a_way_to_its_gateway() {
     require!(root);
@@ -45,7 +62,11 @@ fn a_container_has_a_link_an_address_and_a_way_to_its_gateway() {
     ground.host.within(|| {
         let env = Env::new();
         env.tinyd(["network", "create", "web", "--subnet", "10.77.0.0/24"]).ok();
-        let said = say(&env, &["--net", "web"], "ip -o addr; ip route; ping -c 3 -q 10.77.0.1");
+        let said = say(
+            &env,
+            &["--net", "web", "--cap-add", "NET_RAW"],
+            "ip -o addr; ip route; ping -c 3 -q 10.77.0.1",
+        );
         assert!(said.contains("inet 10.77.0.2/24 brd 10.77.0.255"), "{said}");
         assert!(said.contains("default via 10.77.0.1 dev eth0"), "{said}");
         assert!(said.contains("inet 127.0.0.1/8"), "{said}");
@@ -65,7 +86,11 @@ fn containers_of_a_network_reach_each_other() {
         env.tinyd(["network", "create", "web", "--subnet", "10.77.0.0/24"]).ok();
         let server = "echo hello > /tmp/index.html; httpd -f -p 80 -h /tmp";
         let server = env.tinyd(["run", "-d", "--net", "web", &image, "sh", "-c", server]).ok().text();
-        let said = say(&env, &["--net", "web"], "ping -c 2 -q 10.77.0.2; wget -qO- http://10.77.0.2/");
+        let said = say(
+            &env,
+            &["--net", "web", "--cap-add", "NET_RAW"],
+            "ping -c 2 -q 10.77.0.2; wget -qO- http://10.77.0.2/",
+        );
         assert!(said.contains("0% packet loss") && said.ends_with("hello"), "{said}");
         env.tinyd(["rm", "-f", &server]).ok();
         env.tinyd(["network", "rm", "web"]).ok();
@@ -107,31 +132,120 @@ fn a_published_port_is_reached_from_everywhere_that_it_should() {
         let server = "echo hello > /tmp/index.html; httpd -f -p 80 -h /tmp";
         let words = ["run", "-d", "--net", "web", "-p", "8080:80", &image, "sh", "-c", server];
         let server = env.tinyd(words).ok().text();
-        let fetch = |machine: &Machine, address: &str| {
-            machine.within(|| {
-                let url = format!("http://{address}:8080/");
-                env.other([
-                    roots::busybox().join("bin/busybox").to_str().unwrap(),
-                    "wget",
-                    "-T",
-                    "3",
-                    "-qO-",
-                    &url,
-                ])
-                .output()
-                .stdout()
-            })
-        };
-        wait_until("the server answers", || fetch(&ground.host, "127.0.0.1") == "hello\n");
-        assert_eq!(fetch(&ground.host, HOST), "hello\n", "the host's own address");
-        assert_eq!(fetch(&ground.outside, HOST), "hello\n", "from outside");
-        let inside = |options: &[&str]| say(&env, options, &format!("wget -T 3 -qO- http://{HOST}:8080/"));
+        wait_until("the server answers", || fetch(&ground.host, "127.0.0.1").as_deref() == Some("hello\n"));
+        assert_eq!(fetch(&ground.host, HOST).as_deref(), Some("hello\n"), "the host's own address");
+        assert_eq!(fetch(&ground.outside, HOST).as_deref(), Some("hello\n"), "from outside");
+        let inside =
+            |options: &[&str]| say(&env, options, &format!("timeout 3 wget -qO- http://{HOST}:8080/"));
         assert_eq!(inside(&["--net", "web"]), "hello", "a neighbour");
-        let own = env.tinyd(["exec", &server, "wget", "-T", "3", "-qO-", &format!("http://{HOST}:8080/")]);
+        let own =
+            env.tinyd(["exec", &server, "timeout", "3", "wget", "-qO-", &format!("http://{HOST}:8080/")]);
         assert_eq!(own.ok().text(), "hello", "the container itself");
         assert_eq!(env.tinyd(["port", &server]).ok().text(), "80/tcp -> 0.0.0.0:8080");
         env.tinyd(["rm", "-f", &server]).ok();
-        assert_ne!(fetch(&ground.outside, HOST), "hello\n");
+        assert_eq!(fetch(&ground.outside, HOST), None, "its container is gone");
+        env.tinyd(["network", "rm", "web"]).ok();
+    });
+}
+
+#[test]
+fn containers_find_each_other_by_name_and_ask_the_host_for_the_rest() {
+    require!(root);
+    let ground = Ground::new();
+    ground.host.within(|| {
+        let env = Env::new();
+        let image = image();
+        env.tinyd(["network", "create", "web", "--subnet", "10.77.0.0/24"]).ok();
+        let words = ["run", "-d", "--name", "db", "--net", "web", &image, "sleep", "600"];
+        let db = env.tinyd(words).ok().text();
+        let said = say(&env, &["--net", "web"], "cat /etc/resolv.conf; nslookup db 10.77.0.1");
+        assert!(said.starts_with("nameserver 10.77.0.1"), "{said}");
+        assert!(said.contains("10.77.0.2"), "{said}");
+        let unknown = say(&env, &["--net", "web"], "nslookup nobody 10.77.0.1 || true");
+        assert!(!unknown.contains("10.77.0.2"), "{unknown}");
+        let server = || {
+            let served = format!("{}/networks/names", env.run_root().display());
+            std::fs::read_dir(&served).unwrap().flatten().any(|file| {
+                let path = file.path();
+                path.is_dir() && std::fs::read_dir(path).unwrap().next().is_some()
+            })
+        };
+        assert!(server(), "a name is written down");
+        env.tinyd(["rm", "-f", &db]).ok();
+        assert!(!server(), "and goes with its container");
+        env.tinyd(["network", "rm", "web"]).ok();
+    });
+}
+
+#[test]
+fn networks_are_walled_off_from_each_other_and_what_is_not_published_from_everybody() {
+    require!(root);
+    let ground = Ground::new();
+    // The neighbour knows a way to the containers, and asks the host to forward.
+    ground.outside.ip("route add 10.77.0.0/24 via 198.51.100.1");
+    ground.outside.ip("route add 10.78.0.0/24 via 198.51.100.1");
+    ground.host.within(|| {
+        let env = Env::new();
+        let image = image();
+        for (name, subnet) in [("web", "10.77.0.0/24"), ("back", "10.78.0.0/24")] {
+            env.tinyd(["network", "create", name, "--subnet", subnet]).ok();
+        }
+        let server = "echo hello > /tmp/index.html; httpd -f -p 8080 -h /tmp";
+        let server = env.tinyd(["run", "-d", "--net", "web", &image, "sh", "-c", server]).ok().text();
+        wait_until("the server answers", || fetch(&ground.host, "10.77.0.2").is_some());
+        assert_eq!(fetch(&ground.outside, "10.77.0.2"), None, "D3: an unpublished port");
+        let other = "timeout 2 wget -qO- http://10.77.0.2:8080/ || echo walled";
+        assert_eq!(say(&env, &["--net", "web"], other), "hello", "a neighbour reaches it");
+        assert_eq!(say(&env, &["--net", "back"], other), "walled", "D7: another network");
+        let words = ["run", "-d", "--net", "back", "-p", "127.0.0.1:8080:8080", &image, "sleep", "600"];
+        let local = env.tinyd(words).ok().text();
+        // D2: the neighbour sends packets for 127.0.0.1 to the host.
+        std::fs::write("/proc/sys/net/ipv4/conf/all/rp_filter", "0").unwrap();
+        ground.outside.within(|| std::fs::write("/proc/sys/net/ipv4/conf/eth0/route_localnet", "1").unwrap());
+        ground.outside.ip("route add 127.0.0.2/32 via 198.51.100.1 dev eth0");
+        assert_eq!(fetch(&ground.outside, "127.0.0.2"), None);
+        for id in [&server, &local] {
+            env.tinyd(["rm", "-f", id]).ok();
+        }
+        for name in ["web", "back"] {
+            env.tinyd(["network", "rm", name]).ok();
+        }
+    });
+    assert!(!ground.host.run(&["nft", "list", "ruleset"]).contains("tinyd"));
+}
+
+#[test]
+fn what_a_killed_monitor_left_of_a_network_goes_with_the_next_command() {
+    require!(root);
+    let ground = Ground::new();
+    ground.host.within(|| {
+        let env = Env::new();
+        let image = image();
+        env.tinyd(["network", "create", "web", "--subnet", "10.77.0.0/24"]).ok();
+        let words =
+            ["run", "-d", "--rm", "--name", "one", "--net", "web", "-p", "8080:80", &image, "sleep", "600"];
+        env.tinyd(words).ok();
+        let state = env.tinyd(["inspect", "one"]).ok().json();
+        let init = state[0]["State"]["Pid"].as_i64().unwrap() as i32;
+        for pid in [kill::monitor_of(&env, "one"), init] {
+            kill::kill(pid);
+        }
+        wait_until("both are gone", || !proc::is_alive(init));
+        env.tinyd(["ps"]).ok();
+        let leases = format!("{}/networks/leases", env.run_root().display());
+        let held = || {
+            std::fs::read_dir(&leases).unwrap().flatten().any(|network| {
+                let four = network.path().join("4");
+                std::fs::read_dir(four).unwrap().flatten().any(|lease| lease.path().is_symlink())
+            })
+        };
+        assert!(!held(), "a lease of nobody's");
+        let rules = ground.host.run(&["nft", "list", "ruleset"]);
+        assert!(!rules.contains("8080"), "{rules}");
+        // The same port and address serve the next one.
+        env.tinyd(["run", "-d", "--name", "two", "--net", "web", "-p", "8080:80", &image, "sleep", "600"])
+            .ok();
+        env.tinyd(["rm", "-f", "two"]).ok();
         env.tinyd(["network", "rm", "web"]).ok();
     });
 }

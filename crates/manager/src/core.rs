@@ -30,7 +30,9 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(store: Store, config: EngineConfig, parts: Parts) -> Self {
         let Parts { launcher, images, networks, volumes, cgroups } = parts;
-        let networks = networks.unwrap_or_else(|| wiring::networks(&store.run_root().join("networks")));
+        let networks = networks.unwrap_or_else(|| {
+            wiring::networks(&store.run_root().join("networks"), config.runtime.as_deref())
+        });
         let EngineConfig { runtime, max_containers, .. } = config;
         let max_containers = max_containers.filter(|most| *most > 0).unwrap_or(places::DEFAULT);
         let cgroups = cgroups.map_or_else(OnceLock::new, OnceLock::from);

@@ -3,9 +3,11 @@
 use crate::error::{Error, Result};
 use crate::image::{FolderImage, HostImage, ImageSource};
 use crate::launcher::{Launcher, RuntimeLauncher};
+use crate::name_service::Service;
 use std::path::Path;
 use tinyd_cgroup::{CgroupDriver, Host};
-use tinyd_net::{FixedDriver, NetworkDriver};
+use tinyd_net::firewall::Nftables;
+use tinyd_net::{BridgeDriver, FixedDriver, NetworkDriver};
 use tinyd_volume::{BindDriver, VolumeDriver};
 
 /// The kinds of images, in the order in which they are asked.
@@ -19,8 +21,11 @@ pub(crate) fn launcher() -> Box<dyn Launcher> {
 }
 
 /// The kinds of networks; what is known of those that are there lies in a folder.
-pub(crate) fn networks(_folder: &Path) -> Vec<Box<dyn NetworkDriver>> {
-    vec![Box::new(FixedDriver::NONE), Box::new(FixedDriver::HOST)]
+pub(crate) fn networks(folder: &Path, runtime: Option<&Path>) -> Vec<Box<dyn NetworkDriver>> {
+    let names = Service { runtime: runtime.map(Path::to_owned) };
+    let bridge =
+        BridgeDriver::new(folder, |table| Box::new(Nftables::new(table))).with_names(Box::new(names));
+    vec![Box::new(bridge), Box::new(FixedDriver::NONE), Box::new(FixedDriver::HOST)]
 }
 
 /// The kinds of volumes.

@@ -47,10 +47,13 @@ pub struct BridgeDriver {
 
 impl BridgeDriver {
     /// One that keeps its leases and records in a folder, which need not be there yet and should not outlive a restart of the
-    /// machine. Drivers with different folders do not meet: the folder's path is part of what their links are called.
+    /// machine. Drivers with different folders do not meet: the folder's path is part of what their links are called, and of
+    /// the name that `firewall` is given for what it makes.
     #[must_use]
-    pub fn new(folder: &Path, firewall: Box<dyn Firewall>) -> Self {
-        Self { folder: folder.to_owned(), names: Names::of(folder), firewall, name_service: None }
+    pub fn new(folder: &Path, firewall: impl FnOnce(String) -> Box<dyn Firewall>) -> Self {
+        let names = Names::of(folder);
+        let firewall = firewall(names.table());
+        Self { folder: folder.to_owned(), names, firewall, name_service: None }
     }
 
     /// The same, with somebody who serves names.
@@ -131,10 +134,17 @@ impl BridgeDriver {
         let link = link.map_err(failed("remove bridge", &name));
         let leases = network.subnets.iter().try_for_each(|subnet| self.leases(network, *subnet).remove());
         let leases = leases.map_err(attach::address_error(network));
-        let _ = fs::remove_dir(self.leases_of(network));
-        let _ = fs::remove_dir(self.name_server(network).folder);
+        // Whatever has something in it is another network's.
+        let names = self.name_server(network).folder;
+        for folder in [self.leases_of(network), names.clone()] {
+            let _ = fs::remove_dir(&folder);
+        }
+        let _ = fs::remove_file(names.with_extension("lock"));
         let settings =
             self.forwarding().forget_bridge(&name).map_err(failed("undo the settings that came with", &name));
+        for folder in ["leases", "names", ""] {
+            let _ = fs::remove_dir(self.folder.join(folder));
+        }
         rules.and(link).and(leases).and(settings)
     }
 

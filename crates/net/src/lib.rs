@@ -7,7 +7,8 @@
 //! | [`host`](FixedDriver::HOST) | the host's own network |
 //!
 //! Below them: [`link`] makes links, addresses and routes; [`lease`] knows who has which address; [`pool`] finds ranges that
-//! are free.
+//! are free; [`firewall`] leads ports of the host to containers and keeps networks apart; [`port`] knows which ports of the
+//! host are free; [`conntrack`] forgets connections of an address that goes to another container.
 //!
 //! *Invariant:* a driver touches no link, rule, address or setting that it did not make, and undoes exactly what the handle
 //! says that it made: [`NetworkState`] and [`EndpointState`] are serialisable, so that another process can do it.
@@ -25,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod bridge;
+pub mod conntrack;
 mod driver;
 mod error;
 pub mod firewall;
@@ -34,6 +36,7 @@ pub mod link;
 pub mod names;
 mod netlink;
 pub mod pool;
+pub mod port;
 mod prefix;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

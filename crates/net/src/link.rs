@@ -14,6 +14,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use wire::{AddressHeader, LinkHeader, attribute, info, kind};
+pub(crate) use wire::{address, family, octets};
 
 /// The longest name of a link, in bytes.
 pub const MAX_NAME: usize = 15;

@@ -1,6 +1,10 @@
-//! One conformance suite for every driver. Behind the feature `testing`.
+//! One conformance suite for every driver, and one for every firewall. Behind the feature `testing`.
 
 #![allow(clippy::expect_used, reason = "a suite reports trouble by panicking")]
+
+mod firewall;
+
+pub use firewall::firewall_conformance;
 
 use crate::{EndpointSpec, Error, NetworkDriver, NetworkSpec, NetworkState};
 use std::collections::BTreeMap;
@@ -102,28 +106,4 @@ fn others_handles_are_refused(ground: &Ground<'_>) {
     assert!(driver.delete(&foreign).is_err_and(is_foreign));
     assert!(driver.attach(&foreign, &ground.endpoint(), netns.as_fd()).is_err_and(is_foreign));
     assert!(driver.detach(&foreign, &Default::default()).is_err_and(is_foreign));
-}
-
-/// Does a step as a process would that knows nothing of networks: nothing that is answered is read.
-///
-/// # Panics
-/// When the step cannot be tried at all.
-pub fn perform(step: &crate::Undo) {
-    use rustix::net::{AddressFamily, Protocol, SendFlags, SocketFlags, SocketType};
-    match step {
-        crate::Undo::Unlink(path) => {
-            let _ = std::fs::remove_file(path);
-        }
-        crate::Undo::Netlink { protocol, packet } => {
-            let protocol = std::num::NonZeroU32::new(protocol.cast_unsigned()).map(Protocol::from_raw);
-            let socket = rustix::net::socket_with(
-                AddressFamily::NETLINK,
-                SocketType::RAW,
-                SocketFlags::CLOEXEC,
-                protocol,
-            );
-            rustix::net::send(socket.expect("a socket to the kernel"), packet, SendFlags::empty())
-                .expect("to send a step");
-        }
-    }
 }

@@ -51,7 +51,7 @@ impl Firewall for Open {
 }
 
 fn driver(folder: &Path) -> BridgeDriver {
-    BridgeDriver::new(folder, Box::new(Open))
+    BridgeDriver::new(folder, |_| Box::new(Open))
 }
 
 fn spec(name: &str, subnets: &[&str]) -> NetworkSpec {

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test; clippy.toml does not see that its helpers are one")]
 
+#[path = "firewall/connections.rs"]
+mod connections;
 #[path = "firewall/cost.rs"]
 mod cost;
 #[path = "firewall/ground.rs"]

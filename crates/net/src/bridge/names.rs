@@ -14,6 +14,11 @@ impl Names {
         Self { seed: hash(FNV_BASIS, folder.as_os_str().as_encoded_bytes()) }
     }
 
+    /// What the firewall calls its own.
+    pub(super) fn table(&self) -> String {
+        format!("tinyd-{:08x}", fold(self.seed))
+    }
+
     pub(super) fn bridge(&self, network: &str) -> String {
         format!("tinyd-{:08x}", fold(hash(self.seed, network.as_bytes())))
     }

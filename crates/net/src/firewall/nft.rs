@@ -265,3 +265,51 @@ fn check(publication: &Publication) -> io::Result<()> {
     let text = format!("cannot publish {} to {to}: {problem}", wording(publication));
     Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Protocol;
+    use crate::PublishedPort;
+    use crate::testing::firewall_conformance;
+
+    fn network(number: u8) -> NetworkRules {
+        let subnets = [format!("10.99.{number}.0/24"), format!("fd00:99:{number}::/64")];
+        NetworkRules {
+            bridge: format!("br-{number}"),
+            subnets: subnets.map(|text| text.parse().unwrap()).to_vec(),
+            internal: false,
+            sources: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn root_nftables_keeps_the_contract_of_firewalls() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("SKIPPED (needs root)");
+            return;
+        }
+        let work = || {
+            tinyd_ns::join::unshare(tinyd_ns::Namespaces::NET).unwrap();
+            firewall_conformance(&|| Box::new(Nftables::new("tinyd-test")), [&network(1), &network(2)]);
+        };
+        std::thread::spawn(work).join().unwrap();
+    }
+
+    #[test]
+    fn pure_an_undo_is_one_whole_batch() {
+        let port = PublishedPort { host: None, host_port: 1, container_port: 2, protocol: Protocol::Udp };
+        let (map, element) = element::of_publication(&Publication { port, to: "10.0.0.2".parse().unwrap() });
+        let mut batch = Batch::default();
+        Nftables::new("t").push_removal(&mut batch, map, &element);
+        let packet = batch.packet().unwrap();
+        let (mut rest, mut kinds) = (&packet[..], Vec::new());
+        while !rest.is_empty() {
+            let length = usize::try_from(u32::from_ne_bytes(rest[..4].try_into().unwrap())).unwrap();
+            kinds.push(u16::from_ne_bytes(rest[4..6].try_into().unwrap()));
+            rest = &rest[length..];
+        }
+        use wire::kind::{BATCH_BEGIN, BATCH_END, DEL_ELEMENT, NEW_ELEMENT};
+        assert_eq!(kinds, [BATCH_BEGIN, NEW_ELEMENT, DEL_ELEMENT, BATCH_END]);
+    }
+}

@@ -1,10 +1,10 @@
 //! What a publication costs does not grow with how many there are.
 
-use crate::ground::{on_ground, opened, publication};
+use crate::ground::{network, on_ground, publication};
 use crate::root_only;
 use std::time::{Duration, Instant};
 use tinyd_net::Protocol::Tcp;
-use tinyd_net::firewall::Firewall as _;
+use tinyd_net::firewall::{Firewall as _, Nftables};
 
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
@@ -15,29 +15,46 @@ fn median(mut times: Vec<Duration>) -> Duration {
 fn root_the_thousandth_publication_costs_what_the_first_does() {
     root_only!();
     on_ground(|ground| {
-        let firewall = opened();
-        let to = ground.one.addresses[0];
-        let mut next = 10_000;
-        let mut publish = |count: usize| -> Vec<Duration> {
-            let one = |_| {
-                next += 1;
-                let started = Instant::now();
-                firewall.publish(&[publication(None, next, Tcp, to)]).unwrap();
-                started.elapsed()
-            };
-            (0..count).map(one).collect()
+        let [few, many] = ["tinyd-few", "tinyd-many"].map(Nftables::new);
+        few.open(&network(1)).unwrap();
+        many.open(&network(2)).unwrap();
+        let thousand = (10_000..11_000).map(|port| publication(None, port, Tcp, ground.one.addresses[0]));
+        many.publish(&thousand.collect::<Vec<_>>()).unwrap();
+        let to = ground.two.addresses[0];
+        let one = |firewall: &Nftables, port| {
+            let started = Instant::now();
+            firewall.publish(&[publication(None, port, Tcp, to)]).unwrap();
+            let taken = started.elapsed();
+            firewall.withdraw(to).unwrap();
+            taken
         };
-        publish(20);
-        let first = median(publish(101));
-        publish(1_000);
-        let last = median(publish(101));
-        assert_eq!(firewall.published().unwrap().len(), 1_222);
-        eprintln!("a publication among few: {first:?}, among a thousand: {last:?}");
+        // By turns, so that whatever else this machine does slows both.
+        let both = (20_000..20_301).map(|port| (one(&few, port), one(&many, port)));
+        let (first, last): (Vec<_>, Vec<_>) = both.unzip();
+        assert_eq!(many.published().unwrap().len(), 1_000);
+        let (first, last) = (median(first), median(last));
+        let open = |_| {
+            let started = Instant::now();
+            many.open(&network(2)).unwrap();
+            started.elapsed()
+        };
+        let open = median((0..101).map(open).collect());
+        eprintln!(
+            "the first publication: {first:?}, the thousandth: {last:?}; to open what is open: {open:?}"
+        );
         assert!(last * 10 <= first * 13, "{first:?} became {last:?}");
+    });
+}
 
-        // All of them at once, and all away again.
+#[test]
+fn root_thousands_are_published_and_withdrawn_at_once() {
+    root_only!();
+    on_ground(|ground| {
+        let firewall = crate::ground::opened();
+        let to = ground.one.addresses[0];
         let many: Vec<_> = (20_000..23_000).map(|port| publication(None, port, Tcp, to)).collect();
         assert_eq!(firewall.publish(&many).unwrap().len(), many.len());
+        assert_eq!(firewall.published().unwrap(), many);
         firewall.withdraw(to).unwrap();
         assert_eq!(firewall.published().unwrap(), []);
     });

@@ -235,14 +235,13 @@ fn connect(links: &mut Links, place: &Place, bridge: &str, addresses: [&str; 2])
     let veth = Veth {
         name: place.name,
         bridge: bridge_index,
+        hairpin: true,
         mtu: 1500,
         peer: "eth0",
         mac,
         netns: place.netns.as_fd(),
     };
     links.make_veth(&veth).unwrap();
-    let port = links.find(place.name).unwrap().unwrap().index;
-    links.allow_hairpin(port).unwrap();
     let mut inside = Links::of(place.netns.as_fd()).unwrap();
     let eth0 = inside.find("eth0").unwrap().unwrap().index;
     let _ = addresses.map(|text| inside.add_address(eth0, text.parse().unwrap()).unwrap());

@@ -2,7 +2,8 @@
 
 use crate::ground::{Place, firewall, network, on_ground, opened, run};
 use crate::root_only;
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
+use std::time::Duration;
 use tinyd_net::Protocol::{Tcp, Udp};
 use tinyd_net::firewall::Firewall as _;
 
@@ -167,6 +168,29 @@ fn root_the_hosts_loopback_is_not_reached_by_containers() {
             assert_eq!(ground.one.ask(protocol, "127.0.0.1", 8082), None, "{protocol}");
             assert!(ground.one.ask(protocol, "10.99.1.1", 8082).is_some(), "{protocol}");
         }
+    });
+}
+
+#[test]
+fn root_no_container_passes_for_the_hosts_loopback() {
+    root_only!();
+    on_ground(|ground| {
+        let server = UdpSocket::bind("0.0.0.0:8082").unwrap();
+        server.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        let received = || server.recv_from(&mut [0; 8]).ok().map(|(_, peer)| peer.ip().to_string());
+        let container = "ip addr del 127.0.0.1/8 dev lo; ip addr add 127.5.5.5/32 dev eth0
+            echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet";
+        assert_eq!(ground.one.enter(|| run("sh", &["-c", container])), "");
+        let send = || {
+            let socket = UdpSocket::bind("127.5.5.5:0").unwrap();
+            socket.send_to(b"trust me", "10.99.1.1:8082").unwrap();
+        };
+        // (The bridge has route_localnet, and this address is not in its way: nobody has it.)
+        ground.one.enter(send);
+        assert_eq!(received().as_deref(), Some("127.5.5.5"));
+        let _firewall = opened();
+        ground.one.enter(send);
+        assert_eq!(received(), None);
     });
 }
 

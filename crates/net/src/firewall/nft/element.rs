@@ -3,7 +3,7 @@
 use super::schema::{BRIDGES, HOST_PORTS, PAIRS, PORTS, SEALED, SOURCES, SUBNETS};
 use super::wire::{self, ONE, VALUE, element, kind};
 use crate::firewall::{NetworkRules, Publication};
-use crate::link::MAX_NAME;
+use crate::link::{MAX_NAME, address, octets};
 use crate::netlink::{Attributes, Message, Part, u32_at};
 use crate::{Prefix, Protocol, PublishedPort};
 use std::net::IpAddr;
@@ -44,13 +44,6 @@ pub(super) fn link(name: &str) -> [u8; MAX_NAME + 1] {
     let length = name.len().min(MAX_NAME);
     bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
     bytes
-}
-
-fn octets(address: IpAddr) -> Vec<u8> {
-    match address {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
-    }
 }
 
 /// Which of the two sets of a kind is for the family.
@@ -132,11 +125,6 @@ pub(super) fn number(protocol: Protocol) -> u8 {
         Protocol::Udp => 17,
         Protocol::Sctp => 132,
     }
-}
-
-fn address(bytes: &[u8]) -> Option<IpAddr> {
-    let v4 = || <[u8; 4]>::try_from(bytes).map(IpAddr::from);
-    v4().or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
 /// Adds elements.

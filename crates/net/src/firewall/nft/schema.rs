@@ -5,8 +5,9 @@
 //!
 //! The rules, in the order of a packet's way:
 //!
-//! - `early`: what comes from a container for 127.0.0.0/8 ends. The bridge has `route_localnet`, without which the host's own
-//!   127.0.0.1 would reach no published port, and which would open the host's own services there to containers.
+//! - `early`: what comes from a container for 127.0.0.0/8, or as if from there, ends. The bridge has `route_localnet`, without
+//!   which the host's own 127.0.0.1 would reach no published port, and which would open the host's services there to
+//!   containers.
 //! - `incoming`, `outgoing`: what is for one of the host's addresses is led to a container where its port is published; the
 //!   loopback's addresses count only when they are used on the host itself, and ::1 not at all: the kernel routes no answer
 //!   to it that comes from a link, so who asks there is refused at once and tries 127.0.0.1 next.
@@ -216,6 +217,8 @@ fn ways(add: &mut impl FnMut(&'static str, &str, Rule)) {
     let (from_bridge, to_bridge) = (|| Rule::new().iif_in(BRIDGES), || Rule::new().oif_in(BRIDGES));
     let rule = from_bridge().daddr_127().verdict(Drop);
     add("early", "the host's 127.0.0.1 is not for containers", rule);
+    let rule = from_bridge().saddr_127().verdict(Drop);
+    add("early", "nor is anybody there to be taken for it", rule);
     add("crossing", "within a network", Rule::new().between(PAIRS).verdict(Accept));
     add("crossing", "out of an internal network", Rule::new().iif_in(SEALED).verdict(Drop));
     add("crossing", "into an internal network", Rule::new().oif_in(SEALED).verdict(Drop));
