@@ -249,3 +249,47 @@ fn what_a_killed_monitor_left_of_a_network_goes_with_the_next_command() {
         env.tinyd(["network", "rm", "web"]).ok();
     });
 }
+
+#[test]
+fn a_port_that_somebody_has_is_refused_with_who_it_is() {
+    require!(root);
+    let ground = Ground::new();
+    ground.host.within(|| {
+        let env = Env::new();
+        let image = image();
+        env.tinyd(["network", "create", "web", "--subnet", "10.77.0.0/24"]).ok();
+        let publish = |options: &[&str]| {
+            let words = [&["run", "-d", "--net", "web"], options, &[&image, "sleep", "600"]].concat();
+            env.tinyd(words)
+        };
+        let listener = std::net::TcpListener::bind(("0.0.0.0", 8080)).unwrap();
+        let said = publish(&["-p", "8080:80"]).fails(125);
+        let own = std::process::id().to_string();
+        assert!(said.stderr().contains("8080/tcp") && said.stderr().contains(&own), "{}", said.stderr());
+        drop(listener);
+        let first = publish(&["-p", "8080:80"]).ok().text();
+        let said = publish(&["-p", "8080:81"]).fails(125);
+        assert!(
+            said.stderr().contains("8080/tcp") && said.stderr().contains("10.77.0.2"),
+            "{}",
+            said.stderr()
+        );
+        assert_eq!(env.tinyd(["ps", "-aq"]).ok().stdout().lines().count(), 1, "a refusal left something");
+        // One that the host chooses.
+        let second = publish(&["-p", "80", "-p", "81/udp"]).ok().text();
+        let ports = env.tinyd(["port", &second]).ok().text();
+        assert!(ports.starts_with("80/tcp -> 0.0.0.0:") && ports.contains("81/udp -> 0.0.0.0:"), "{ports}");
+        let seen = env.tinyd(["inspect", &second]).ok().json();
+        let settings = &seen[0]["NetworkSettings"];
+        assert_eq!(
+            (&settings["IPAddress"], &settings["Gateway"]),
+            (&"10.77.0.3".into(), &"10.77.0.1".into())
+        );
+        let rest = env.tinyd(["network", "rm", "web"]).fails(125);
+        assert!(rest.stderr().contains(&first[..12]), "{}", rest.stderr());
+        for id in [&first, &second] {
+            env.tinyd(["rm", "-f", id]).ok();
+        }
+        env.tinyd(["network", "rm", "web"]).ok();
+    });
+}

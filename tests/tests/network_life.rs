@@ -51,7 +51,7 @@ fn a_network_is_made_shown_and_removed_and_leaves_nothing() {
         assert_eq!(id.len(), 32);
         let json = env.tinyd(["network", "inspect", &id[..8]]).ok().json();
         let seen = &json[0];
-        assert_eq!((&seen["Name"], &seen["Id"], &seen["Driver"]), (&"web".into(), &id.as_str().into(), &"bridge".into()));
+        assert_eq!((&seen["Name"], &seen["Id"], &seen["Driver"]), (&"web".into(), &id.into(), &"bridge".into()));
         let config = serde_json::json!([{"Subnet": "10.77.0.0/24", "Gateway": "10.77.0.9", "IPRange": "10.77.0.128/25"}]);
         assert_eq!(seen["IPAM"]["Config"], config);
         assert_eq!((&seen["EnableIPv6"], &seen["Labels"]["stage"]), (&false.into(), &"test".into()));

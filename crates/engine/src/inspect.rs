@@ -260,6 +260,16 @@ pub struct NetworkSettings {
     /// Address on the first network, empty without one.
     #[serde(rename = "IPAddress")]
     pub ip_address: String,
+    /// Length of its subnet's prefix.
+    #[serde(rename = "IPPrefixLen")]
+    pub ip_prefix_len: u8,
+    /// Where its default route goes, empty without one.
+    pub gateway: String,
+    /// Address of IPv6, empty without one.
+    #[serde(rename = "GlobalIPv6Address")]
+    pub global_ipv6_address: String,
+    /// Hardware address, empty without one.
+    pub mac_address: String,
     /// Published ports: `80/tcp` and where it is reached.
     pub ports: BTreeMap<String, Vec<PortBinding>>,
     /// The network namespace while it runs, empty when it is the host's.

@@ -4,7 +4,7 @@ use crate::cgroups::{MONITORS, PARENT, present};
 use crate::core::Core;
 use crate::erase::{mounts_below, unmount_below};
 use crate::error::{Error, Result};
-use crate::ids::is_id;
+use crate::ids::{self, is_id};
 use crate::life::Life;
 use crate::lock::ContainerLock;
 use crate::store::{RECORD_FILE, Record, entries, remove_tree, unlink};
@@ -67,6 +67,12 @@ impl Core {
         for (link, owner) in self.store.leases()? {
             if !owned(&owner) {
                 report.find(&link, "is a lease of no container", || errors(self.free(&link, &owner)));
+            }
+        }
+        for (network, id) in self.held_places()?.into_iter().filter(|(_, id)| !owned(id)) {
+            if !self.monitored(&id) {
+                let object = format!("the place of {} on network {}", ids::short(&id), network.spec.name);
+                report.find(object, "is of no container", || errors(self.free_place(&network, &id)));
             }
         }
         let run = self.store.run_root().join("containers");

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::store::Record;
 use std::fs;
 use std::os::fd::BorrowedFd;
-use tinyd_engine::PortProtocol;
+use tinyd_engine::{NetworkSettings, PortProtocol};
 use tinyd_net::{EndpointSpec, EndpointState, Protocol, PublishedPort, Undo};
 use tinyd_runtime::Release;
 use tinyd_runtime::state::{load, store};
@@ -63,6 +63,22 @@ impl Core {
         let endpoint =
             endpoint.unwrap_or_else(|| EndpointState { container: record.id.clone(), ..Default::default() });
         driver.detach(&record.network, &endpoint).map_err(|source| Error::Network { source })
+    }
+
+    /// Where a container that runs is on its network, as far as it has a place there.
+    pub(crate) fn place_on_network(&self, record: &Record, pid: u32) -> NetworkSettings {
+        let endpoint = self.endpoint(&record.id).ok().flatten().filter(|_| pid != 0).unwrap_or_default();
+        let Some(link) = endpoint.interfaces.first() else { return NetworkSettings::default() };
+        let of = |four: bool| link.addresses.iter().find(|address| address.address.is_ipv4() == four);
+        let gateway = link.gateways.iter().find(|gateway| gateway.is_ipv4());
+        NetworkSettings {
+            ip_address: of(true).map(|prefix| prefix.address.to_string()).unwrap_or_default(),
+            ip_prefix_len: of(true).map_or(0, |prefix| prefix.length),
+            global_ipv6_address: of(false).map(|prefix| prefix.address.to_string()).unwrap_or_default(),
+            gateway: gateway.map(ToString::to_string).unwrap_or_default(),
+            mac_address: link.mac.map(|byte| format!("{byte:02x}")).join(":"),
+            ..Default::default()
+        }
     }
 
     /// What is known of a container's connection.

@@ -60,7 +60,7 @@ impl Core {
                     _ => format!("/proc/{pid}/ns/net"),
                 },
                 ports: ports::bindings(&record, &self.ports_of(&record)),
-                ..Default::default()
+                ..self.place_on_network(&record, pid)
             },
             config: container_config(&record, &bundle),
             namespaces: namespaces(pid),

@@ -11,6 +11,7 @@ mod inspect;
 mod list;
 mod lock;
 pub(crate) mod name;
+mod places;
 mod record;
 mod remove;
 mod resolve;

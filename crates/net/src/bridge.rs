@@ -10,6 +10,7 @@ mod attach;
 mod forwarding;
 mod names;
 mod plan;
+mod publish;
 
 use crate::error::kernel;
 use crate::firewall::{Firewall, NetworkRules};

@@ -1,8 +1,10 @@
 //! What can go wrong with a network.
 
 use crate::lease::LeaseError;
+use crate::port::Busy;
 use std::borrow::Cow;
 use std::io;
+use std::net::IpAddr;
 
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -68,6 +70,25 @@ pub enum Error {
         /// Why.
         #[source]
         source: LeaseError,
+    },
+    /// A port of the host that cannot be had.
+    #[error("network {network:?}")]
+    Port {
+        /// The network's name.
+        network: String,
+        /// Why, and who has it.
+        #[source]
+        source: Box<Busy>,
+    },
+    /// A port of the host leads to another container.
+    #[error("port {port} is published already: it leads to the container at {to}")]
+    Published {
+        /// The network's name.
+        network: String,
+        /// `8080/tcp`.
+        port: String,
+        /// The other container's address.
+        to: IpAddr,
     },
     /// A bridge has 1,023 ports.
     #[error(

@@ -1,14 +1,12 @@
 //! A container's place on a bridge.
 
-use super::{BridgeDriver, MTU, names, plan};
+use super::{BridgeDriver, MTU, names, plan, publish};
+use crate::conntrack;
 use crate::error::kernel;
-use crate::firewall::Publication;
 use crate::lease::LeaseError;
 use crate::link::{Link, Links, Veth};
 use crate::names::Entry;
-use crate::{
-    EndpointSpec, EndpointState, Error, Interface, NetworkSpec, Prefix, PublishedPort, Result, Undo,
-};
+use crate::{EndpointSpec, EndpointState, Error, Interface, NetworkSpec, Prefix, Result, Undo};
 use rustix::io::Errno;
 use std::fs;
 use std::io;
@@ -26,14 +24,24 @@ pub(super) fn attach(
     wanted: &EndpointSpec,
     netns: BorrowedFd<'_>,
 ) -> Result<EndpointState> {
+    publish::check(network, &wanted.ports)?;
     let result = (|| {
         let addresses = lease(driver, network, wanted)?;
+        // What others had begun with an earlier owner is not for this one.
+        for address in &addresses {
+            let forgotten = conntrack::purge(address.address);
+            forgotten.map_err(kernel(
+                &network.name,
+                "forget connections of",
+                &address.address.to_string(),
+            ))?;
+        }
         let mac = wanted.mac.or_else(|| addresses.first().map(|address| names::mac(address.address)));
         let mac = mac.unwrap_or([2, 0x42, 0, 0, 0, 2]);
         let host_link = connect(driver, network, wanted, netns, mac)?;
         let interface = set_up(network, wanted, netns, addresses, mac, host_link)?;
         let (name_servers, name) = name(driver, network, wanted, &interface.addresses)?;
-        let mut undo = publish(driver, network, &wanted.ports, &interface.addresses)?;
+        let (ports, mut undo) = publish::publish(driver, network, &wanted.ports, &interface.addresses)?;
         undo.extend(name.map(Undo::Unlink));
         undo.extend(interface.addresses.iter().map(|address| {
             let leases = driver.leases(network, *address);
@@ -43,7 +51,7 @@ pub(super) fn attach(
             container: wanted.container.clone(),
             interfaces: vec![interface],
             name_servers,
-            ports: wanted.ports.clone(),
+            ports,
             undo,
         })
     })();
@@ -232,23 +240,4 @@ fn name(
 
 fn interface(wanted: &EndpointSpec) -> &str {
     if wanted.interface.is_empty() { INTERFACE } else { &wanted.interface }
-}
-
-fn publish(
-    driver: &BridgeDriver,
-    network: &NetworkSpec,
-    ports: &[PublishedPort],
-    addresses: &[Prefix],
-) -> Result<Vec<Undo>> {
-    let leads = |port: &PublishedPort| {
-        let port = *port;
-        let family =
-            move |address: &&Prefix| port.host.is_none_or(|host| host.is_ipv4() == address.address.is_ipv4());
-        addresses.iter().filter(family).map(move |address| Publication { port, to: address.address })
-    };
-    let publications: Vec<_> = ports.iter().flat_map(leads).collect();
-    if publications.is_empty() {
-        return Ok(Vec::new());
-    }
-    driver.firewall.publish(&publications).map_err(kernel(&network.name, "publish", "the container's ports"))
 }
