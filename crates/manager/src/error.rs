@@ -1,5 +1,6 @@
 //! The one error type of this crate, and what a caller of the [`Engine`](tinyd_engine::Engine) trait sees of it.
 
+use crate::networks::name::is_default;
 use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -379,6 +380,9 @@ impl Error {
                     .to_owned(),
             ),
             Self::NoSuchNetwork { similar: Some(similar), .. } => Some(format!("did you mean {similar}?")),
+            Self::NoSuchNetwork { name, .. } if is_default(name) => {
+                Some("it is made when a container first needs it".to_owned())
+            }
             Self::NoSuchNetwork { .. } => Some("tinyd network ls lists all networks".to_owned()),
             Self::NetworkTaken { .. } => {
                 Some("choose another name, or remove that network with tinyd network rm".to_owned())

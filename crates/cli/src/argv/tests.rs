@@ -46,6 +46,14 @@ fn run() {
         ),
         ("-m=1g --mem 2g --memory=3g host true", "--memory=1g --memory=2g --memory=3g -- host true"),
         ("--pids-limit -1 host true", "--pids-limit=-1 -- host true"),
+        (
+            "-p 8080:80 -p127.0.0.1:53:53/udp host true",
+            "--publish=8080:80 --publish=127.0.0.1:53:53/udp -- host true",
+        ),
+        (
+            "-i /root/redis --name c1 -p 8080:80 /bin/sleep 3",
+            "--image=/root/redis --name=c1 --publish=8080:80 -- /bin/sleep 3",
+        ),
         ("--entrypoint= host true", "--entrypoint= -- host true"),
         ("-e -x host true", "--env=-x -- host true"),
         // The command's own options are not ours.
