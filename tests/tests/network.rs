@@ -268,7 +268,7 @@ fn a_port_that_somebody_has_is_refused_with_who_it_is() {
         assert!(said.stderr().contains("8080/tcp") && said.stderr().contains(&own), "{}", said.stderr());
         drop(listener);
         let first = publish(&["-p", "8080:80"]).ok().text();
-        let said = publish(&["-p", "8080:81"]).fails(125);
+        let said = publish(&["-p", "0.0.0.0:8080:81"]).fails(125);
         assert!(
             said.stderr().contains("8080/tcp") && said.stderr().contains("10.77.0.2"),
             "{}",

@@ -67,7 +67,9 @@ impl Forwarding {
         }
         // Containers advertise no routes to the host (CVE-2020-10749); a kernel without IPv6 has no such setting.
         let has_six = network.subnets.iter().any(|subnet| subnet.address.is_ipv6());
-        for (setting, value) in [("accept_ra", "0"), ("disable_ipv6", if has_six { "0" } else { "1" })] {
+        // Its addresses are known to be nobody else's: a bridge that looked first would not find its neighbours for a second.
+        let disabled = if has_six { "0" } else { "1" };
+        for (setting, value) in [("accept_ra", "0"), ("accept_dad", "0"), ("disable_ipv6", disabled)] {
             match set(&six(setting), value) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}

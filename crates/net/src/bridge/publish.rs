@@ -48,7 +48,11 @@ pub(super) fn publish(
 
 fn leads(port: PublishedPort, addresses: &[Prefix]) -> impl Iterator<Item = Publication> + '_ {
     let of_family = move |to: &IpAddr| port.host.is_none_or(|host| host.is_ipv4() == to.is_ipv4());
-    addresses.iter().map(|address| address.address).filter(of_family).map(move |to| Publication { port, to })
+    // `0.0.0.0` is every address of its family.
+    let host = port.host.filter(|host| !host.is_unspecified());
+    let published = PublishedPort { host, ..port };
+    let targets = addresses.iter().map(|address| address.address).filter(of_family);
+    targets.map(move |to| Publication { port: published, to })
 }
 
 fn choose(
@@ -78,7 +82,8 @@ fn choose(
 fn taken(driver: &BridgeDriver, network: &NetworkSpec, wanted: &[PublishedPort]) -> Result<Option<Error>> {
     let published = published(driver, network)?;
     let meets = |port: &PublishedPort, other: &PublishedPort| {
-        port.host_port == other.host_port && port.protocol == other.protocol && port.host == other.host
+        let host = port.host.filter(|host| !host.is_unspecified());
+        port.host_port == other.host_port && port.protocol == other.protocol && host == other.host
     };
     let found = wanted.iter().find_map(|port| {
         let other = published.iter().find(|other| meets(port, &other.port))?;
