@@ -34,6 +34,20 @@ fn image() -> String {
     roots::busybox().to_str().unwrap().to_owned()
 }
 
+/// A host with a network `web`, 10.77.0.0/24, which has left nothing when it is gone.
+fn on_web(work: impl FnOnce(&Ground, &Env) + Send) {
+    require!(root);
+    let ground = Ground::new();
+    ground.host.within(|| {
+        let env = Env::new();
+        env.tinyd(["network", "create", "web", "--subnet", "10.77.0.0/24"]).ok();
+        work(&ground, &env);
+        env.tinyd(["network", "rm", "web"]).ok();
+    });
+    let left = ground.host.ip("-o link") + &ground.host.run(&["nft", "list", "ruleset"]);
+    assert!(!left.contains("tinyd"), "{left}");
+}
+
 /// Runs a container to its end and gives what it said.
 #[track_caller]
 fn say(env: &Env, options: &[&str], script: &str) -> String {
@@ -57,13 +71,9 @@ fn fetch(machine: &Machine, address: &str) -> Option<String> {
 
 #[test]
 fn a_container_has_a_link_an_address_and_a_way_to_its_gateway() {
-    require!(root);
-    let ground = Ground::new();
-    ground.host.within(|| {
-        let env = Env::new();
-        env.tinyd(["network", "create", "web", "--subnet", "10.77.0.0/24"]).ok();
+    on_web(|_, env| {
         let said = say(
-            &env,
+            env,
             &["--net", "web", "--cap-add", "NET_RAW"],
             "ip -o addr; ip route; ping -c 3 -q 10.77.0.1",
         );
@@ -71,39 +81,28 @@ fn a_container_has_a_link_an_address_and_a_way_to_its_gateway() {
         assert!(said.contains("default via 10.77.0.1 dev eth0"), "{said}");
         assert!(said.contains("inet 127.0.0.1/8"), "{said}");
         assert!(said.contains("3 packets received, 0% packet loss"), "{said}");
-        env.tinyd(["network", "rm", "web"]).ok();
     });
-    assert!(!ground.host.ip("-o link").contains("tinyd"), "{}", ground.host.ip("-o link"));
 }
 
 #[test]
 fn containers_of_a_network_reach_each_other() {
-    require!(root);
-    let ground = Ground::new();
-    ground.host.within(|| {
-        let env = Env::new();
+    on_web(|_, env| {
         let image = image();
-        env.tinyd(["network", "create", "web", "--subnet", "10.77.0.0/24"]).ok();
         let server = "echo hello > /tmp/index.html; httpd -f -p 80 -h /tmp";
         let server = env.tinyd(["run", "-d", "--net", "web", &image, "sh", "-c", server]).ok().text();
         let said = say(
-            &env,
+            env,
             &["--net", "web", "--cap-add", "NET_RAW"],
             "ping -c 2 -q 10.77.0.2; wget -qO- http://10.77.0.2/",
         );
         assert!(said.contains("0% packet loss") && said.ends_with("hello"), "{said}");
         env.tinyd(["rm", "-f", &server]).ok();
-        env.tinyd(["network", "rm", "web"]).ok();
     });
 }
 
 #[test]
 fn the_world_sees_the_hosts_address() {
-    require!(root);
-    let ground = Ground::new();
-    ground.host.within(|| {
-        let env = Env::new();
-        env.tinyd(["network", "create", "web", "--subnet", "10.77.0.0/24"]).ok();
+    on_web(|ground, env| {
         let seen = std::thread::scope(|scope| {
             let server = scope.spawn(|| {
                 ground.outside.within(|| {
@@ -113,22 +112,17 @@ fn the_world_sees_the_hosts_address() {
             });
             let script =
                 format!("for i in 1 2 3 4 5; do nc -w 3 {OUTSIDE} 7000 </dev/null && break; sleep 0.2; done");
-            say(&env, &["--net", "web"], &script);
+            say(env, &["--net", "web"], &script);
             server.join().unwrap()
         });
         assert_eq!(seen, HOST);
-        env.tinyd(["network", "rm", "web"]).ok();
     });
 }
 
 #[test]
 fn a_published_port_is_reached_from_everywhere_that_it_should() {
-    require!(root);
-    let ground = Ground::new();
-    ground.host.within(|| {
-        let env = Env::new();
+    on_web(|ground, env| {
         let image = image();
-        env.tinyd(["network", "create", "web", "--subnet", "10.77.0.0/24"]).ok();
         let server = "echo hello > /tmp/index.html; httpd -f -p 80 -h /tmp";
         let words = ["run", "-d", "--net", "web", "-p", "8080:80", &image, "sh", "-c", server];
         let server = env.tinyd(words).ok().text();
@@ -136,7 +130,7 @@ fn a_published_port_is_reached_from_everywhere_that_it_should() {
         assert_eq!(fetch(&ground.host, HOST).as_deref(), Some("hello\n"), "the host's own address");
         assert_eq!(fetch(&ground.outside, HOST).as_deref(), Some("hello\n"), "from outside");
         let inside =
-            |options: &[&str]| say(&env, options, &format!("timeout 3 wget -qO- http://{HOST}:8080/"));
+            |options: &[&str]| say(env, options, &format!("timeout 3 wget -qO- http://{HOST}:8080/"));
         assert_eq!(inside(&["--net", "web"]), "hello", "a neighbour");
         let own =
             env.tinyd(["exec", &server, "timeout", "3", "wget", "-qO-", &format!("http://{HOST}:8080/")]);
@@ -144,24 +138,19 @@ fn a_published_port_is_reached_from_everywhere_that_it_should() {
         assert_eq!(env.tinyd(["port", &server]).ok().text(), "80/tcp -> 0.0.0.0:8080");
         env.tinyd(["rm", "-f", &server]).ok();
         assert_eq!(fetch(&ground.outside, HOST), None, "its container is gone");
-        env.tinyd(["network", "rm", "web"]).ok();
     });
 }
 
 #[test]
 fn containers_find_each_other_by_name_and_ask_the_host_for_the_rest() {
-    require!(root);
-    let ground = Ground::new();
-    ground.host.within(|| {
-        let env = Env::new();
+    on_web(|_, env| {
         let image = image();
-        env.tinyd(["network", "create", "web", "--subnet", "10.77.0.0/24"]).ok();
         let words = ["run", "-d", "--name", "db", "--net", "web", &image, "sleep", "600"];
         let db = env.tinyd(words).ok().text();
-        let said = say(&env, &["--net", "web"], "cat /etc/resolv.conf; nslookup db 10.77.0.1");
+        let said = say(env, &["--net", "web"], "cat /etc/resolv.conf; nslookup db 10.77.0.1");
         assert!(said.starts_with("nameserver 10.77.0.1"), "{said}");
         assert!(said.contains("10.77.0.2"), "{said}");
-        let unknown = say(&env, &["--net", "web"], "nslookup nobody 10.77.0.1 || true");
+        let unknown = say(env, &["--net", "web"], "nslookup nobody 10.77.0.1 || true");
         assert!(!unknown.contains("10.77.0.2"), "{unknown}");
         let server = || {
             let served = format!("{}/networks/names", env.run_root().display());
@@ -173,30 +162,23 @@ fn containers_find_each_other_by_name_and_ask_the_host_for_the_rest() {
         assert!(server(), "a name is written down");
         env.tinyd(["rm", "-f", &db]).ok();
         assert!(!server(), "and goes with its container");
-        env.tinyd(["network", "rm", "web"]).ok();
     });
 }
 
 #[test]
 fn networks_are_walled_off_from_each_other_and_what_is_not_published_from_everybody() {
-    require!(root);
-    let ground = Ground::new();
-    // The neighbour knows a way to the containers, and asks the host to forward.
-    ground.outside.ip("route add 10.77.0.0/24 via 198.51.100.1");
-    ground.outside.ip("route add 10.78.0.0/24 via 198.51.100.1");
-    ground.host.within(|| {
-        let env = Env::new();
+    on_web(|ground, env| {
+        // The neighbour knows a way to the containers, and asks the host to forward.
+        ground.outside.ip("route add 10.77.0.0/24 via 198.51.100.1");
         let image = image();
-        for (name, subnet) in [("web", "10.77.0.0/24"), ("back", "10.78.0.0/24")] {
-            env.tinyd(["network", "create", name, "--subnet", subnet]).ok();
-        }
+        env.tinyd(["network", "create", "back", "--subnet", "10.78.0.0/24"]).ok();
         let server = "echo hello > /tmp/index.html; httpd -f -p 8080 -h /tmp";
         let server = env.tinyd(["run", "-d", "--net", "web", &image, "sh", "-c", server]).ok().text();
         wait_until("the server answers", || fetch(&ground.host, "10.77.0.2").is_some());
         assert_eq!(fetch(&ground.outside, "10.77.0.2"), None, "D3: an unpublished port");
         let other = "timeout 2 wget -qO- http://10.77.0.2:8080/ || echo walled";
-        assert_eq!(say(&env, &["--net", "web"], other), "hello", "a neighbour reaches it");
-        assert_eq!(say(&env, &["--net", "back"], other), "walled", "D7: another network");
+        assert_eq!(say(env, &["--net", "web"], other), "hello", "a neighbour reaches it");
+        assert_eq!(say(env, &["--net", "back"], other), "walled", "D7: another network");
         let words = ["run", "-d", "--net", "back", "-p", "127.0.0.1:8080:8080", &image, "sleep", "600"];
         let local = env.tinyd(words).ok().text();
         // D2: the neighbour sends packets for 127.0.0.1 to the host.
@@ -207,27 +189,20 @@ fn networks_are_walled_off_from_each_other_and_what_is_not_published_from_everyb
         for id in [&server, &local] {
             env.tinyd(["rm", "-f", id]).ok();
         }
-        for name in ["web", "back"] {
-            env.tinyd(["network", "rm", name]).ok();
-        }
+        env.tinyd(["network", "rm", "back"]).ok();
     });
-    assert!(!ground.host.run(&["nft", "list", "ruleset"]).contains("tinyd"));
 }
 
 #[test]
 fn what_a_killed_monitor_left_of_a_network_goes_with_the_next_command() {
-    require!(root);
-    let ground = Ground::new();
-    ground.host.within(|| {
-        let env = Env::new();
+    on_web(|ground, env| {
         let image = image();
-        env.tinyd(["network", "create", "web", "--subnet", "10.77.0.0/24"]).ok();
         let words =
             ["run", "-d", "--rm", "--name", "one", "--net", "web", "-p", "8080:80", &image, "sleep", "600"];
         env.tinyd(words).ok();
         let state = env.tinyd(["inspect", "one"]).ok().json();
         let init = state[0]["State"]["Pid"].as_i64().unwrap() as i32;
-        for pid in [kill::monitor_of(&env, "one"), init] {
+        for pid in [kill::monitor_of(env, "one"), init] {
             kill::kill(pid);
         }
         wait_until("both are gone", || !proc::is_alive(init));
@@ -246,18 +221,13 @@ fn what_a_killed_monitor_left_of_a_network_goes_with_the_next_command() {
         env.tinyd(["run", "-d", "--name", "two", "--net", "web", "-p", "8080:80", &image, "sleep", "600"])
             .ok();
         env.tinyd(["rm", "-f", "two"]).ok();
-        env.tinyd(["network", "rm", "web"]).ok();
     });
 }
 
 #[test]
 fn a_port_that_somebody_has_is_refused_with_who_it_is() {
-    require!(root);
-    let ground = Ground::new();
-    ground.host.within(|| {
-        let env = Env::new();
+    on_web(|_, env| {
         let image = image();
-        env.tinyd(["network", "create", "web", "--subnet", "10.77.0.0/24"]).ok();
         let publish = |options: &[&str]| {
             let words = [&["run", "-d", "--net", "web"], options, &[&image, "sleep", "600"]].concat();
             env.tinyd(words)
@@ -288,6 +258,5 @@ fn a_port_that_somebody_has_is_refused_with_who_it_is() {
         for id in [&first, &second] {
             env.tinyd(["rm", "-f", id]).ok();
         }
-        env.tinyd(["network", "rm", "web"]).ok();
     });
 }
