@@ -1,7 +1,7 @@
 //! Names of containers: a name server for each network, of which its containers ask everything.
 //!
 //! It is a small program of its own, without threads: one loop that waits for sockets. What it knows lies in a folder of
-//! files that drivers write and remove ([`zone`]); there is nothing to tell it and nothing to lose when it is killed. A name
+//! files that drivers write and remove ([`Zone`]); there is nothing to tell it and nothing to lose when it is killed. A name
 //! of the network it answers itself. Any other it asks the host's servers, from a new port with a new number each time,
 //! except where it may not: names of one word never leave this host, and nothing leaves an internal network.
 //!

@@ -243,7 +243,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Does the sender's part of a start. Whatever else it is told instead of its turn is for [`receive_start`].
+    /// Does the sender's part of a start. Whatever else it is told instead of its turn is for `receive_start`.
     fn connect(&mut self, connect: Connect<'_>) -> Result<(), ClientError> {
         let talk = |source: io::Error| ClientError::Talk { operation: "receive from", source };
         let mut first = [0; 1];
