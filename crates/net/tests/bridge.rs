@@ -77,14 +77,14 @@ fn reach(from: &Other, to: &Other, at: IpAddr) -> io::Result<IpAddr> {
             let listener = TcpListener::bind(SocketAddr::new(at, 0)).unwrap();
             listener.set_nonblocking(true).unwrap();
             ready.send(listener.local_addr().unwrap()).unwrap();
-            (0..100).find_map(|_| {
+            (0..1_000).find_map(|_| {
                 thread::sleep(Duration::from_millis(10));
                 listener.accept().ok().map(|(_, client)| client.ip())
             })
         });
         let client = scope.spawn(move || {
             rustix::thread::move_into_link_name_space(from.as_fd(), None).unwrap();
-            TcpStream::connect_timeout(&bound.recv().unwrap(), Duration::from_millis(800)).map(drop)
+            TcpStream::connect_timeout(&bound.recv().unwrap(), Duration::from_secs(9)).map(drop)
         });
         client.join().unwrap()?;
         server.join().unwrap().ok_or_else(|| io::ErrorKind::TimedOut.into())
@@ -101,13 +101,7 @@ fn root_the_bridge_keeps_the_drivers_contract() {
         let left: Vec<_> = Links::here().unwrap().list().unwrap().into_iter().map(|link| link.name).collect();
         assert_eq!(left, ["lo"], "something was left");
     });
-    let left: Vec<_> = walk(folder.path());
-    assert!(left.is_empty(), "{left:?}");
-}
-
-fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+    assert!(!folder.path().exists(), "the last network took everything with it, the folder too");
 }
 
 #[test]
