@@ -172,20 +172,23 @@ fn networks_are_walled_off_from_each_other_and_what_is_not_published_from_everyb
         ground.outside.ip("route add 10.77.0.0/24 via 198.51.100.1");
         let image = image();
         env.tinyd(["network", "create", "back", "--subnet", "10.78.0.0/24"]).ok();
-        let server = "echo hello > /tmp/index.html; httpd -f -p 8080 -h /tmp";
-        let server = env.tinyd(["run", "-d", "--net", "web", &image, "sh", "-c", server]).ok().text();
+        const SERVER: &str = "echo hello > /tmp/index.html; httpd -f -p 8080 -h /tmp";
+        let server = env.tinyd(["run", "-d", "--net", "web", &image, "sh", "-c", SERVER]).ok().text();
         wait_until("the server answers", || fetch(&ground.host, "10.77.0.2").is_some());
         assert_eq!(fetch(&ground.outside, "10.77.0.2"), None, "D3: an unpublished port");
         let other = "timeout 2 wget -qO- http://10.77.0.2:8080/ || echo walled";
         assert_eq!(say(env, &["--net", "web"], other), "hello", "a neighbour reaches it");
         assert_eq!(say(env, &["--net", "back"], other), "walled", "D7: another network");
-        let words = ["run", "-d", "--net", "back", "-p", "127.0.0.1:8080:8080", &image, "sleep", "600"];
-        let local = env.tinyd(words).ok().text();
-        // D2: the neighbour sends packets for 127.0.0.1 to the host.
-        std::fs::write("/proc/sys/net/ipv4/conf/all/rp_filter", "0").unwrap();
+        let local = ["run", "-d", "--net", "back", "-p", "127.0.0.1:8080:8080", &image, "sh", "-c", SERVER];
+        let local = env.tinyd(local).ok().text();
+        wait_until("the host reaches it", || fetch(&ground.host, "127.0.0.1").is_some());
+        // D2: the neighbour has no 127.0.0.1 of its own any more, and sends what is for it to the host.
         ground.outside.within(|| std::fs::write("/proc/sys/net/ipv4/conf/eth0/route_localnet", "1").unwrap());
-        ground.outside.ip("route add 127.0.0.2/32 via 198.51.100.1 dev eth0");
-        assert_eq!(fetch(&ground.outside, "127.0.0.2"), None);
+        ground.outside.ip("addr del 127.0.0.1/8 dev lo");
+        ground.outside.ip("route add 127.0.0.0/8 via 198.51.100.1");
+        for address in ["127.0.0.1", HOST] {
+            assert_eq!(fetch(&ground.outside, address), None, "D2: {address}");
+        }
         for id in [&server, &local] {
             env.tinyd(["rm", "-f", id]).ok();
         }

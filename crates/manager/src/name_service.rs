@@ -6,7 +6,7 @@
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
@@ -74,7 +74,12 @@ fn start(program: &Path, network: &ServerSpec, lock: &OwnedFd, sockets: &Sockets
 pub fn main() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+        // Started by tinyd it has nobody to tell; by hand it was started by mistake.
+        Err(error) => {
+            let _ =
+                writeln!(io::stderr(), "tinyd-runtime: names is internal: do not call it outside: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -24,8 +24,8 @@ tinyd-runtime starts containers for tinyd, and stays with them.
 
 Usage: tinyd-runtime --version | --help
 
-The verbs monitor, exec and mount are internal: tinyd calls them, with a socket as their standard input. So is load, which
-tinyd selftest runs in its containers.
+The verbs monitor, exec, mount and names are internal: tinyd calls them, with a socket as their standard input. So is load,
+which tinyd selftest runs in its containers.
 ";
 
 /// Runs the program with the arguments of the process.
