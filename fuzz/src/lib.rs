@@ -3,25 +3,40 @@
 //!
 //! | target | reads | promise |
 //! |---|---|---|
+//! | [`archive`] | tar archives | nothing outside the root is touched; what was unpacked is packed and unpacked the same |
 //! | [`mountinfo`] | `/proc/PID/mountinfo` | what is read is written and read again the same, by both readers |
 //! | [`cgroup_files`] | the files of a group, v1 and v2 | no limit is invented: an answer, or an error that names the file |
 //! | [`bundle`] | a bundle's `config.json` | a plan stays below `/proc/sys` and within what the kernel takes; nobody is user -1 |
 //! | [`seccomp`] | a seccomp profile | a filter that the kernel accepts, the same after a way through JSON |
 //! | [`protocol`] | packets between client, monitor and child; passwd and group | what is read is written the same |
 //! | [`options`] | command lines | a second reading changes nothing; the command's own words are left alone |
+//! | [`names`] | questions for names and answers to them, `resolv.conf`, zones | nobody is answered for ever, or with what he did not ask, or with more than he takes |
+//! | [`netlink`] | what the kernel says of links, rules and connections | no byte is read twice; what is read is written the same, and names what it takes away |
+//! | [`cni`] | CNI configurations and plugins' answers; the state of networks | plugins are told what was written for them, and no path is run |
+//! | [`plugin`] | what volume plugins answer over HTTP | however it arrives it is the same answer, and no longer than we take |
 #![forbid(unsafe_code)]
 
+mod archive;
 mod bundle;
 mod cgroup_files;
+mod cni;
 mod mountinfo;
+mod names;
+mod netlink;
 mod options;
+mod plugin;
 mod protocol;
 mod seccomp;
 
+pub use archive::archive;
 pub use bundle::bundle;
 pub use cgroup_files::cgroup_files;
+pub use cni::cni;
 pub use mountinfo::mountinfo;
+pub use names::names;
+pub use netlink::netlink;
 pub use options::options;
+pub use plugin::plugin;
 pub use protocol::protocol;
 pub use seccomp::seccomp;
 
@@ -29,11 +44,16 @@ pub use seccomp::seccomp;
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their folders.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 11] = [
+    ("archive", archive),
     ("bundle", bundle),
     ("cgroup_files", cgroup_files),
+    ("cni", cni),
     ("mountinfo", mountinfo),
+    ("names", names),
+    ("netlink", netlink),
     ("options", options),
+    ("plugin", plugin),
     ("protocol", protocol),
     ("seccomp", seccomp),
 ];

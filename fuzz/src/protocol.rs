@@ -27,7 +27,9 @@ pub fn protocol(data: &[u8]) {
 }
 
 /// A record survives its own writing.
-fn json<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(text: &[u8]) {
+pub(crate) fn json<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(
+    text: &[u8],
+) {
     if let Ok(record) = serde_json::from_slice::<T>(text) {
         let written = serde_json::to_vec(&record).expect("a record can be written");
         assert_eq!(serde_json::from_slice::<T>(&written).expect("and read again"), record);

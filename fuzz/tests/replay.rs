@@ -13,6 +13,7 @@ const MOST_FILES: usize = 30;
 /// Mutations of a file; fewer where a target takes its time: a parser is built, or files are written.
 fn rounds(target: &str) -> usize {
     match target {
+        "archive" => 50,
         "options" => 200,
         "cgroup_files" => 400,
         _ => 2_000,
@@ -199,4 +200,4 @@ macro_rules! replays {
     };
 }
 
-replays!(bundle cgroup_files mountinfo options protocol seccomp);
+replays!(archive bundle cgroup_files cni mountinfo names netlink options plugin protocol seccomp);

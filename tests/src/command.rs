@@ -26,12 +26,16 @@ pub struct Cmd {
     limit: Duration,
 }
 
+/// Of the program under test: most tests are not about networks, and leave those of the machine as they are. A container gets
+/// the network that it would get of a user where a test sets this to nothing.
+pub const NO_NETWORK: (&str, &str) = ("TINYD_NETWORK", "none");
+
 impl Cmd {
     pub(crate) fn new(words: Vec<OsString>, tag: &str) -> Cmd {
         Cmd {
             words,
             tag: tag.to_owned(),
-            variables: Vec::new(),
+            variables: vec![(NO_NETWORK.0.into(), NO_NETWORK.1.into())],
             folder: None,
             input: None,
             piped: false,

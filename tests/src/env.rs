@@ -21,7 +21,7 @@ use crate::{paths, remove, rescue};
 
 /// One test's own `--root` and `--run-root`, and the leak check at its end.
 ///
-/// Dropping it removes the containers that are left with `rm -f`, waits for what is removed after the answer, and then
+/// Dropping it removes the containers and volumes that are left, waits for what is removed after the answer, and then
 /// takes away by hand whatever is still there and fails the test with a list of it.
 #[derive(Debug)]
 pub struct Env {
@@ -199,11 +199,17 @@ impl Env {
         names
     }
 
-    fn remove_containers(&self) {
+    fn remove_all(&self) {
         for id in self.containers() {
             let output = self.tinyd(["rm", "-f", &id]);
             if output.code() != Some(0) {
                 report(&format!("a container of {} could not be removed\n{output}", self.tag));
+            }
+        }
+        if self.root().join("volumes").exists() {
+            let output = self.tinyd(["volume", "prune", "--all", "--force"]);
+            if output.code() != Some(0) {
+                report(&format!("the volumes of {} could not be removed\n{output}", self.tag));
             }
         }
     }
@@ -218,7 +224,7 @@ impl Default for Env {
 impl Drop for Env {
     fn drop(&mut self) {
         // A hanging `rm` panics; the rescue below must come to pass all the same.
-        let removed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.remove_containers()));
+        let removed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.remove_all()));
         let left = self.leaks();
         let scope = self.scope();
         let mut troubles = rescue::rescue(&scope);
@@ -229,7 +235,7 @@ impl Drop for Env {
         }
         let mut message = String::new();
         if removed.is_err() {
-            message.push_str("removing the containers failed\n");
+            message.push_str("removing its containers and volumes failed\n");
         }
         if !left.is_empty() {
             message.push_str(&format!("{} left behind:\n{}", self.tag, leak::describe(&left)));

@@ -33,6 +33,7 @@ pub mod comparison;
 mod crowd;
 mod dice;
 mod env;
+pub mod ground;
 pub mod kill;
 pub mod leak;
 mod mode;
@@ -51,7 +52,7 @@ mod running;
 pub mod tracer;
 mod wait;
 
-pub use command::Cmd;
+pub use command::{Cmd, NO_NETWORK};
 pub use crowd::crowd;
 pub use dice::Dice;
 pub use env::Env;

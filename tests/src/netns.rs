@@ -9,11 +9,11 @@ use std::thread;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// A machine: a network namespace that a sleeping process holds.
+/// A machine: a network namespace that a sleeping process holds, or a container's.
 #[derive(Debug)]
 pub struct Machine {
     netns: File,
-    holder: Child,
+    holder: Option<Child>,
 }
 
 impl Machine {
@@ -32,9 +32,16 @@ impl Machine {
         said.expect("root can make a network namespace");
         let netns =
             File::open(format!("/proc/{}/ns/net", holder.id())).expect("a child's namespace can be opened");
-        let machine = Machine { netns, holder };
+        let machine = Machine { netns, holder: Some(holder) };
         machine.ip("link set lo up");
         machine
+    }
+
+    /// The one that a process lives on, such as a container's. It is there for as long as this is, even without the process.
+    #[must_use]
+    pub fn of(pid: i32) -> Machine {
+        let netns = File::open(format!("/proc/{pid}/ns/net")).expect("the process runs");
+        Machine { netns, holder: None }
     }
 
     /// Does something on this machine: whatever is started there is there too.
@@ -100,7 +107,9 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        let _ = self.holder.kill();
-        let _ = self.holder.wait();
+        if let Some(holder) = &mut self.holder {
+            let _ = holder.kill();
+            let _ = holder.wait();
+        }
     }
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
+use crate::env::Env;
 use crate::{paths, remove};
 
 mod busybox;
@@ -25,16 +26,30 @@ pub fn busybox() -> PathBuf {
     cached("busybox", busybox::make)
 }
 
+/// A copy of [`busybox()`] that the test may change.
+#[track_caller]
+pub fn copy_of_busybox(env: &Env) -> PathBuf {
+    let copy = env.files().join("image");
+    env.other(["cp".into(), "-a".into(), busybox(), copy.clone()]).output().ok();
+    copy
+}
+
 /// A Debian root of the smallest kind (bash, coreutils, apt).
 #[track_caller]
 pub fn debian() -> PathBuf {
     debian_with(&[])
 }
 
-/// The same with a Redis server and client.
+/// The same with a Redis server and client, and with nginx: to make one more root takes half a minute.
 #[track_caller]
 pub fn redis() -> PathBuf {
-    debian_with(&["redis-server"])
+    debian_with(&["redis-server", "nginx-light"])
+}
+
+/// The same root, for its nginx.
+#[track_caller]
+pub fn nginx() -> PathBuf {
+    redis()
 }
 
 /// The same with these packages.

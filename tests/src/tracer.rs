@@ -359,8 +359,9 @@ impl Tracer {
                 registers.rax = u64::from_ne_bytes(i64::from(-error).to_ne_bytes());
                 let _ = ptrace::setregs(pid, registers);
             }
-            // The first thing that the language's start does: are 0, 1 and 2 open? After it comes `main`.
-            tracee.begun |= number == libc::SYS_poll as u64 && registers.rsi == 3;
+            // The first thing that a program does: are 0, 1 and 2 open? After it comes `main`.
+            let polls = [libc::SYS_poll as u64, libc::SYS_ppoll as u64].contains(&number);
+            tracee.begun |= polls && registers.rsi == 3;
             return;
         }
         if !tracee.begun || name(number).is_none() {

@@ -182,6 +182,9 @@ fn the_engine_tells_what_it_has_and_the_kernel_agrees() {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     assert_eq!(seen["KernelVersion"], release.trim());
     assert_eq!(seen["DockerRootDir"], env.root().display().to_string());
-    assert_eq!(seen["Plugins"], json!({"Volume": ["bind"], "Network": ["bridge", "none", "host"]}));
+    assert_eq!(
+        seen["Plugins"],
+        json!({"Volume": ["local", "bind", "tmpfs", "btrfs", "remote"], "Network": ["bridge", "macvlan", "ipvlan", "none", "host", "cni"]})
+    );
     assert_eq!(env.tinyd(["system", "info", "-f", "{{.ContainersRunning}}"]).ok().text(), "1");
 }

@@ -6,67 +6,16 @@
     reason = "a test; clippy.toml does not see that its helpers are one"
 )]
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
-
-use tinyd_tests::{Env, Machine, kill, proc, require, roots, wait_until};
-
-/// The host, and a machine on the other side of its uplink that knows no way to containers.
-struct Ground {
-    host: Machine,
-    outside: Machine,
-}
-
-const HOST: &str = "198.51.100.1";
-const OUTSIDE: &str = "198.51.100.2";
-
-impl Ground {
-    fn new() -> Ground {
-        let (host, outside) = (Machine::new(), Machine::new());
-        host.cable(("uplink0", &["198.51.100.1/24"]), &outside, ("eth0", &["198.51.100.2/24"]));
-        host.ip("route add default via 198.51.100.2");
-        Ground { host, outside }
-    }
-}
-
-fn image() -> String {
-    roots::busybox().to_str().unwrap().to_owned()
-}
+use tinyd_tests::ground::{self, Ground, HOST, SERVER, fetch, image, say, start};
+use tinyd_tests::{Env, kill, proc, require, wait_until};
 
 /// A host with a network `web`, 10.77.0.0/24, which has left nothing when it is gone.
 fn on_web(work: impl FnOnce(&Ground, &Env) + Send) {
     require!(root);
-    let ground = Ground::new();
-    ground.host.within(|| {
-        let env = Env::new();
-        env.tinyd(["network", "create", "web", "--subnet", "10.77.0.0/24"]).ok();
-        work(&ground, &env);
-        env.tinyd(["network", "rm", "web"]).ok();
+    Ground::with_ipv4_alone().carry(|ground, env| {
+        ground::network(env, "web", &["10.77.0.0/24"], &[]);
+        work(ground, env);
     });
-    let left = ground.host.ip("-o link") + &ground.host.run(&["nft", "list", "ruleset"]);
-    assert!(!left.contains("tinyd"), "{left}");
-}
-
-/// Runs a container to its end and gives what it said.
-#[track_caller]
-fn say(env: &Env, options: &[&str], script: &str) -> String {
-    let image = image();
-    let words = [&["run", "--rm"], options, &[&image, "sh", "-c", script]].concat();
-    env.tinyd(words).ok().text()
-}
-
-/// What a web server at port 8080 of an address gives to a client on a machine; `None` where nobody answers.
-fn fetch(machine: &Machine, address: &str) -> Option<String> {
-    machine.within(|| {
-        let address = SocketAddr::new(address.parse().unwrap(), 8080);
-        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").ok()?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).ok()?;
-        Some(text.split_once("\r\n\r\n")?.1.to_owned())
-    })
 }
 
 #[test]
@@ -87,9 +36,7 @@ fn a_container_has_a_link_an_address_and_a_way_to_its_gateway() {
 #[test]
 fn containers_of_a_network_reach_each_other() {
     on_web(|_, env| {
-        let image = image();
-        let server = "echo hello > /tmp/index.html; httpd -f -p 80 -h /tmp";
-        let server = env.tinyd(["run", "-d", "--net", "web", &image, "sh", "-c", server]).ok().text();
+        let server = start(env, &["--net", "web"], SERVER);
         let said = say(
             env,
             &["--net", "web", "--cap-add", "NET_RAW"],
@@ -103,18 +50,7 @@ fn containers_of_a_network_reach_each_other() {
 #[test]
 fn the_world_sees_the_hosts_address() {
     on_web(|ground, env| {
-        let seen = std::thread::scope(|scope| {
-            let server = scope.spawn(|| {
-                ground.outside.within(|| {
-                    let listener = std::net::TcpListener::bind((OUTSIDE, 7000)).unwrap();
-                    listener.accept().unwrap().1.ip().to_string()
-                })
-            });
-            let script =
-                format!("for i in 1 2 3 4 5; do nc -w 3 {OUTSIDE} 7000 </dev/null && break; sleep 0.2; done");
-            say(env, &["--net", "web"], &script);
-            server.join().unwrap()
-        });
+        let seen = ground.caller(|script| drop(say(env, &["--net", "web"], script)));
         assert_eq!(seen, HOST);
     });
 }
@@ -122,13 +58,12 @@ fn the_world_sees_the_hosts_address() {
 #[test]
 fn a_published_port_is_reached_from_everywhere_that_it_should() {
     on_web(|ground, env| {
-        let image = image();
-        let server = "echo hello > /tmp/index.html; httpd -f -p 80 -h /tmp";
-        let words = ["run", "-d", "--net", "web", "-p", "8080:80", &image, "sh", "-c", server];
-        let server = env.tinyd(words).ok().text();
-        wait_until("the server answers", || fetch(&ground.host, "127.0.0.1").as_deref() == Some("hello\n"));
-        assert_eq!(fetch(&ground.host, HOST).as_deref(), Some("hello\n"), "the host's own address");
-        assert_eq!(fetch(&ground.outside, HOST).as_deref(), Some("hello\n"), "from outside");
+        let server = start(env, &["--net", "web", "-p", "8080:80"], SERVER);
+        wait_until("the server answers", || {
+            fetch(&ground.host, "127.0.0.1", 8080).as_deref() == Some("hello\n")
+        });
+        assert_eq!(fetch(&ground.host, HOST, 8080).as_deref(), Some("hello\n"), "the host's own address");
+        assert_eq!(fetch(&ground.outside, HOST, 8080).as_deref(), Some("hello\n"), "from outside");
         let inside =
             |options: &[&str]| say(env, options, &format!("timeout 3 wget -qO- http://{HOST}:8080/"));
         assert_eq!(inside(&["--net", "web"]), "hello", "a neighbour");
@@ -137,7 +72,7 @@ fn a_published_port_is_reached_from_everywhere_that_it_should() {
         assert_eq!(own.ok().text(), "hello", "the container itself");
         assert_eq!(env.tinyd(["port", &server]).ok().text(), "80/tcp -> 0.0.0.0:8080");
         env.tinyd(["rm", "-f", &server]).ok();
-        assert_eq!(fetch(&ground.outside, HOST), None, "its container is gone");
+        assert_eq!(fetch(&ground.outside, HOST, 8080), None, "its container is gone");
     });
 }
 
@@ -169,30 +104,24 @@ fn containers_find_each_other_by_name_and_ask_the_host_for_the_rest() {
 fn networks_are_walled_off_from_each_other_and_what_is_not_published_from_everybody() {
     on_web(|ground, env| {
         // The neighbour knows a way to the containers, and asks the host to forward.
-        ground.outside.ip("route add 10.77.0.0/24 via 198.51.100.1");
-        let image = image();
-        env.tinyd(["network", "create", "back", "--subnet", "10.78.0.0/24"]).ok();
-        const SERVER: &str = "echo hello > /tmp/index.html; httpd -f -p 8080 -h /tmp";
-        let server = env.tinyd(["run", "-d", "--net", "web", &image, "sh", "-c", SERVER]).ok().text();
-        wait_until("the server answers", || fetch(&ground.host, "10.77.0.2").is_some());
-        assert_eq!(fetch(&ground.outside, "10.77.0.2"), None, "D3: an unpublished port");
-        let other = "timeout 2 wget -qO- http://10.77.0.2:8080/ || echo walled";
+        ground.lead_outside("10.77.0.0/24");
+        ground::network(env, "back", &["10.78.0.0/24"], &[]);
+        let server = start(env, &["--net", "web"], SERVER);
+        wait_until("the server answers", || fetch(&ground.host, "10.77.0.2", 80).is_some());
+        assert_eq!(fetch(&ground.outside, "10.77.0.2", 80), None, "D3: an unpublished port");
+        let other = "timeout 2 wget -qO- http://10.77.0.2/ || echo walled";
         assert_eq!(say(env, &["--net", "web"], other), "hello", "a neighbour reaches it");
         assert_eq!(say(env, &["--net", "back"], other), "walled", "D7: another network");
-        let local = ["run", "-d", "--net", "back", "-p", "127.0.0.1:8080:8080", &image, "sh", "-c", SERVER];
-        let local = env.tinyd(local).ok().text();
-        wait_until("the host reaches it", || fetch(&ground.host, "127.0.0.1").is_some());
-        // D2: the neighbour has no 127.0.0.1 of its own any more, and sends what is for it to the host.
-        ground.outside.within(|| std::fs::write("/proc/sys/net/ipv4/conf/eth0/route_localnet", "1").unwrap());
-        ground.outside.ip("addr del 127.0.0.1/8 dev lo");
-        ground.outside.ip("route add 127.0.0.0/8 via 198.51.100.1");
+        let local = start(env, &["--net", "back", "-p", "127.0.0.1:8080:80"], SERVER);
+        wait_until("the host reaches it", || fetch(&ground.host, "127.0.0.1", 8080).is_some());
+        // D2: what the neighbour sends to the host's 127.0.0.1.
+        ground.lead_loopback_outside();
         for address in ["127.0.0.1", HOST] {
-            assert_eq!(fetch(&ground.outside, address), None, "D2: {address}");
+            assert_eq!(fetch(&ground.outside, address, 8080), None, "D2: {address}");
         }
         for id in [&server, &local] {
             env.tinyd(["rm", "-f", id]).ok();
         }
-        env.tinyd(["network", "rm", "back"]).ok();
     });
 }
 
@@ -203,8 +132,7 @@ fn what_a_killed_monitor_left_of_a_network_goes_with_the_next_command() {
         let words =
             ["run", "-d", "--rm", "--name", "one", "--net", "web", "-p", "8080:80", &image, "sleep", "600"];
         env.tinyd(words).ok();
-        let state = env.tinyd(["inspect", "one"]).ok().json();
-        let init = state[0]["State"]["Pid"].as_i64().unwrap() as i32;
+        let init = ground::init(env, "one");
         for pid in [kill::monitor_of(env, "one"), init] {
             kill::kill(pid);
         }
@@ -218,7 +146,7 @@ fn what_a_killed_monitor_left_of_a_network_goes_with_the_next_command() {
             })
         };
         assert!(!held(), "a lease of nobody's");
-        let rules = ground.host.run(&["nft", "list", "ruleset"]);
+        let rules = ground.rules();
         assert!(!rules.contains("8080"), "{rules}");
         // The same port and address serve the next one.
         env.tinyd(["run", "-d", "--name", "two", "--net", "web", "-p", "8080:80", &image, "sleep", "600"])

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use tinyd_tests::{Cmd, Env, proc, require, roots, wait_until};
+use tinyd_tests::{Cmd, Env, NO_NETWORK, proc, require, roots, wait_until};
 
 fn image() -> String {
     roots::busybox().to_str().unwrap().to_owned()
@@ -20,7 +20,12 @@ fn bytes(count: u32) -> Vec<u8> {
 /// Starts a command whose pipes are the test's own, for readers that are slow or go away.
 fn start(cmd: &Cmd) -> Child {
     let mut command = Command::new(&cmd.words()[0]);
-    command.args(&cmd.words()[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(&cmd.words()[1..])
+        .envs([NO_NETWORK])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command.spawn().unwrap()
 }
 

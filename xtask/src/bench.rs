@@ -17,23 +17,62 @@ mod bundle;
 mod contender;
 mod exec;
 mod floor;
+mod ground;
+mod net;
+mod parallel;
+mod peers;
+mod ports;
 mod race;
 mod remove;
 pub(crate) mod spawner;
 mod start;
 mod stats;
+mod throughput;
 
 /// Fewer say little about the 95th percentile.
 const LEAST_ROUNDS: usize = 21;
 
 type Make = fn(&Env, &Path) -> Result<Suite>;
 
+/// What a benchmark is.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Command lines that are timed in the same rounds.
+    Race(Make),
+    /// The same in a network namespace of its own.
+    Inside,
+    /// What is measured otherwise, given the number of rounds.
+    Own(fn(usize) -> Result<()>),
+}
+
 /// The benchmarks by their names.
-const SUITES: [(&str, Make); 3] = [("start", start::suite), ("exec", exec::suite), ("rm", remove::suite)];
+const SUITES: [(&str, Kind); 6] = [
+    ("start", Kind::Race(start::suite)),
+    ("exec", Kind::Race(exec::suite)),
+    ("rm", Kind::Race(remove::suite)),
+    (NET, Kind::Inside),
+    ("ports", Kind::Own(ports::run)),
+    // A round of it takes half a minute: it has fewer.
+    ("throughput", Kind::Own(|rounds| throughput::run(rounds / 4))),
+];
+
+/// The one that happens in a network namespace of its own.
+const NET: &str = "net";
+
+/// What it needs of the distribution: a file that proves that a package is there, and the package.
+const PEERS: [(&str, &str); 4] = [
+    ("/usr/bin/podman", "podman"),
+    ("/usr/lib/podman/netavark", "netavark"),
+    ("/usr/sbin/dockerd", "docker.io"),
+    ("/usr/sbin/iptables", "iptables"),
+];
 
 /// Runs the benchmarks that are named, all where none is, and prints a table for each.
 pub(crate) fn run(options: &[&str]) -> Result<()> {
     let (suites, rounds) = chosen(options)?;
+    if ground::is_inside() {
+        return inside(rounds);
+    }
     if !geteuid().is_root() {
         bail!("the benchmark makes real containers: it needs root");
     }
@@ -43,10 +82,23 @@ pub(crate) fn run(options: &[&str]) -> Result<()> {
     if std::env::var_os("TINYD_BIN").is_none() {
         build_cmd::run()?;
     }
-    for make in suites {
-        time(make, rounds)?;
+    for (name, kind) in suites {
+        match kind {
+            Kind::Race(make) => time(make, rounds)?,
+            Kind::Own(run) => run(rounds).context(name)?,
+            Kind::Inside => {
+                PEERS.iter().try_for_each(|(file, package)| packages::ensure(&[file], package))?;
+                ground::again(&["bench", name, "--rounds", &rounds.to_string()])?;
+            }
+        }
     }
     Ok(())
+}
+
+/// The part that has a network namespace of its own.
+fn inside(rounds: usize) -> Result<()> {
+    time(net::suite, rounds)?;
+    net::side_by_side(&Env::new(), &roots::busybox())
 }
 
 fn time(make: Make, rounds: usize) -> Result<()> {
@@ -64,24 +116,29 @@ fn time(make: Make, rounds: usize) -> Result<()> {
     let [first, second] = suite.by;
     print!("{}", stats::table(&race.results(), first, second));
     println!("\n{}", suite.notes);
+    drop(race);
+    drop(suite.keep);
     Ok(())
 }
 
-fn chosen(options: &[&str]) -> Result<(Vec<Make>, usize)> {
+fn chosen(options: &[&str]) -> Result<(Vec<(&'static str, Kind)>, usize)> {
     let (mut suites, mut rounds) = (Vec::new(), LEAST_ROUNDS + 10);
     let mut words = options.iter();
     while let Some(&word) = words.next() {
         match SUITES.iter().find(|(name, _)| *name == word) {
-            Some((_, make)) => suites.push(*make),
+            Some(suite) => suites.push(*suite),
             None if word == "--rounds" => match words.next().map(|count| count.parse()) {
                 Some(Ok(count)) if count >= LEAST_ROUNDS => rounds = count,
                 _ => bail!("--rounds takes a number of at least {LEAST_ROUNDS}"),
             },
-            None => bail!("bench knows start, exec, rm and --rounds N, not {word}"),
+            None => {
+                let known = SUITES.map(|(name, _)| name).join(", ");
+                bail!("bench knows {known} and --rounds N, not {word}")
+            }
         }
     }
     if suites.is_empty() {
-        suites.extend(SUITES.map(|(_, make)| make));
+        suites.extend(SUITES);
     }
     Ok((suites, rounds))
 }
@@ -105,8 +162,8 @@ mod tests {
     #[test]
     fn suites_are_chosen_and_too_few_rounds_refused() {
         let (suites, rounds) = chosen(&[]).unwrap();
-        assert!(suites.len() == 3 && rounds >= LEAST_ROUNDS);
-        let (suites, rounds) = chosen(&["start", "exec", "--rounds", "50"]).unwrap();
+        assert!(suites.len() == SUITES.len() && rounds >= LEAST_ROUNDS);
+        let (suites, rounds) = chosen(&["start", "ports", "--rounds", "50"]).unwrap();
         assert_eq!((suites.len(), rounds), (2, 50));
         for bad in [vec!["--rounds", "3"], vec!["--rounds"], vec!["--fast"], vec!["stop"]] {
             assert!(chosen(&bad).is_err(), "{bad:?}");

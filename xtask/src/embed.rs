@@ -18,7 +18,7 @@ struct Example {
     says: &'static [&'static str],
 }
 
-const EXAMPLES: [Example; 4] = [
+const EXAMPLES: [Example; 6] = [
     Example {
         name: "embed-ns",
         says: &[
@@ -41,6 +41,24 @@ const EXAMPLES: [Example; 4] = [
     Example {
         name: "embed-fs",
         says: &["copied /", "in here: ", "I am sh\n", "the shell inside: exit status: 0\n"],
+    },
+    Example {
+        name: "embed-net",
+        says: &[
+            "a reaches b: true, b reaches a: true\n",
+            "a reaches the world: true, b too: true\n",
+            "the world reaches a: false\n",
+        ],
+    },
+    Example {
+        name: "embed-driver",
+        says: &[
+            "refused: network \"loops\": a network of loops needs one subnet\n",
+            "it has the address 10.55.0.1\n",
+            "the next one has 10.55.0.2\n",
+            "nothing is left of them: true\n",
+            "removed: loops\n",
+        ],
     },
     Example { name: "embed-run", says: &["it said: I am process 1\n", "it ended with 7\n"] },
 ];
@@ -116,5 +134,11 @@ mod tests {
     fn a_container_in_ones_own_process_takes_less_than_30_lines() {
         let program = workspace::root().join("examples/embed-run/src/main.rs");
         assert!(fs::read_to_string(program).unwrap().lines().count() < 30);
+    }
+
+    #[test]
+    fn two_namespaces_joined_with_nat_take_less_than_60_lines() {
+        let program = workspace::root().join("examples/embed-net/src/main.rs");
+        assert!(fs::read_to_string(program).unwrap().lines().count() < 60);
     }
 }

@@ -5,15 +5,30 @@ use rustix::process::geteuid;
 use tinyd_tests::packages;
 
 /// A file that proves that a package is there, and the package.
-const NEEDED: [(&[&str], &str); 8] = [
+const NEEDED: [(&[&str], &str); 22] = [
     (&["/var/lib/dpkg/info/busybox-static.list"], "busybox-static"),
     (&["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"], "iproute2"),
     (&["/usr/sbin/nft"], "nftables"),
+    (&["/usr/lib/cni/bridge"], "containernetworking-plugins"),
+    (&["/usr/sbin/iptables-save", "/sbin/iptables-save"], "iptables"),
     (&["/usr/bin/strace"], "strace"),
     (&["/usr/sbin/runc", "/usr/bin/runc"], "runc"),
     (&["/usr/bin/setsid"], "util-linux"),
     (&["/usr/bin/mmdebstrap"], "mmdebstrap"),
     (&["/usr/bin/cc"], "gcc"),
+    // Volumes of plugins and servers. Some bring services that start with the machine, which no test uses.
+    (&["/usr/bin/rclone"], "rclone"),
+    (&["/usr/bin/fusermount3"], "fuse3"),
+    (&["/usr/bin/sshfs"], "sshfs"),
+    (&["/usr/sbin/sshd"], "openssh-server"),
+    (&["/usr/bin/s3fs"], "s3fs"),
+    (&["/usr/bin/swift-proxy-server"], "swift-proxy"),
+    (&["/usr/bin/swift-account-server"], "swift-account"),
+    (&["/usr/bin/swift-container-server"], "swift-container"),
+    (&["/usr/bin/swift-object-server"], "swift-object"),
+    (&["/usr/sbin/mount.nfs", "/sbin/mount.nfs"], "nfs-common"),
+    (&["/usr/sbin/mount.cifs", "/sbin/mount.cifs"], "cifs-utils"),
+    (&["/usr/sbin/mkfs.btrfs", "/sbin/mkfs.btrfs", "/usr/bin/mkfs.btrfs"], "btrfs-progs"),
 ];
 
 /// Installs what is missing, by one call of apt; as another user than root it only says what is.

@@ -21,6 +21,7 @@ mod umount;
 mod unpause;
 mod update;
 mod version;
+mod volume;
 mod wait;
 
 use crate::argv::Form;
@@ -142,6 +143,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
     Entry::of::<mount::Mount>(),
     Entry::of::<umount::Unmount>(),
     Entry::of::<network::Network>(),
+    Entry::of::<volume::Volume>(),
     Entry::of::<system::System>(),
     Entry::of::<selftest::Test>(),
     Entry::of::<version::Version>(),

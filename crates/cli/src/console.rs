@@ -56,6 +56,23 @@ impl Console<'_> {
         }
     }
 
+    /// Asks whether something should be done that cannot be undone. Where nobody can be asked it is a failure, which names
+    /// the option that does it unasked.
+    pub(crate) fn confirm(&self, question: &str, unasked: &str) -> Result<bool, Failure> {
+        if !rustix::termios::isatty(self.stdin) {
+            return Err(Failure::failed(
+                "ask before data is removed",
+                format!("the input is no terminal; use {unasked}"),
+            ));
+        }
+        let _ = write_all(self.stderr, format!("{question} [y/N] ").as_bytes());
+        let mut answer = [0; 64];
+        let length = rustix::io::retry_on_intr(|| rustix::io::read(self.stdin, &mut answer))
+            .map_err(|errno| Failure::failed("read standard input", errno))?;
+        Ok(answer[..length].trim_ascii().eq_ignore_ascii_case(b"y")
+            || answer[..length].trim_ascii().eq_ignore_ascii_case(b"yes"))
+    }
+
     /// Whether data goes to a terminal.
     pub(crate) fn is_terminal(&self) -> bool {
         rustix::termios::isatty(self.stdout)

@@ -2,12 +2,14 @@
 
 use crate::globals::Globals;
 use tinyd_engine::{Engine, Error, ErrorKind};
-use tinyd_manager::LocalEngine;
+use tinyd_manager::{AddressPool, LocalEngine};
 
 /// Opens the engine that runs containers in this process.
 pub(crate) fn open(globals: &Globals) -> tinyd_engine::Result<Box<dyn Engine>> {
     let most = globals.max_containers.as_deref().map(places).transpose()?.flatten();
     let wanted = LocalEngine::builder().root(&globals.root).run_root(&globals.run_root);
+    let pools = globals.address_pools.as_deref().map(pools).transpose()?;
+    let wanted = wanted.address_pools(pools);
     Ok(Box::new(wanted.runtime(globals.runtime.clone()).max_containers(most).open()?))
 }
 
@@ -20,6 +22,19 @@ fn places(text: &str) -> tinyd_engine::Result<Option<u32>> {
     Ok(u32::try_from(number.min(u32::MAX.into())).ok().filter(|most| *most > 0))
 }
 
+/// Where networks get their ranges from: pools with commas or spaces between them.
+fn pools(text: &str) -> tinyd_engine::Result<Vec<AddressPool>> {
+    let words = text.split([',', ' ']).filter(|word| !word.is_empty());
+    let read = |word: &str| {
+        let pool = word.parse::<AddressPool>();
+        pool.map_err(|error| {
+            Error::new(ErrorKind::InvalidInput, error.to_string())
+                .with_hint("it is what TINYD_ADDRESS_POOLS says")
+        })
+    };
+    words.map(read).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,6 +44,11 @@ mod tests {
         for (text, most) in [("2", Some(2)), ("0", None), ("-1", None), ("99999999999", Some(u32::MAX))] {
             assert_eq!(places(text), Ok(most), "{text}");
         }
+        assert_eq!(pools("10.0.0.0/9:24, 172.30.0.0/16:26").map(|all| all.len()), Ok(2));
+        assert!(
+            pools("10.0.0.0/9")
+                .is_err_and(|error| error.hint().is_some_and(|hint| hint.contains("TINYD_ADDRESS_POOLS")))
+        );
         assert!(places("many").is_err_and(|error| error.to_string().contains("many")));
     }
 }

@@ -1,6 +1,7 @@
 //! How answers look.
 
 pub(crate) mod escape;
+pub(crate) mod list;
 pub(crate) mod table;
 pub(crate) mod template;
 pub(crate) mod time;

@@ -14,6 +14,8 @@ pub(crate) struct Globals {
     pub(crate) runtime: Option<PathBuf>,
     /// How many containers there may be, as it was written; the engine's default when nothing was.
     pub(crate) max_containers: Option<String>,
+    /// Where networks get their ranges from, as it was written.
+    pub(crate) address_pools: Option<String>,
 }
 
 /// The command line, taken apart at the verb.
@@ -38,6 +40,7 @@ pub(crate) fn split(arguments: &[String], variable: &dyn Fn(&str) -> Option<Path
                 root: place(root, variable("TINYD_ROOT"), "/var/lib/tinyd"),
                 run_root: place(run_root, variable("TINYD_RUN_ROOT"), "/run/tinyd"),
                 runtime: runtime.or_else(|| variable("TINYD_RUNTIME")),
+                address_pools: written(variable("TINYD_ADDRESS_POOLS")),
                 max_containers: most.or_else(|| written(variable("TINYD_MAX_CONTAINERS"))),
             };
             return Split::Verb(globals, word.clone(), rest.cloned().collect());

@@ -3,7 +3,7 @@
 //! *Invariant:* this program parses, shows and wires together; whatever a library user would miss belongs to an
 //! engine. Everything but `engine` is written against the [`tinyd_engine::Engine`] trait.
 //!
-//! The library is the program: its `main` is all that `main.rs` calls. It is none to build on.
+//! The library is the program: its `run` is all that `main.rs` calls. It is none to build on.
 #![forbid(unsafe_code)]
 
 mod app;
@@ -22,10 +22,8 @@ mod opts;
 #[cfg(test)]
 mod testing;
 
-use std::process::ExitCode;
-
-/// Runs the program with the arguments of the process.
-pub fn main() -> ExitCode {
+/// Runs the program with the arguments of the process; gives the exit code.
+pub fn run() -> u8 {
     let arguments = std::env::args_os().skip(1).collect();
-    ExitCode::from(app::run(arguments, console::Console::standard(), &engine::open))
+    app::run(arguments, console::Console::standard(), &engine::open)
 }

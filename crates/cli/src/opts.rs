@@ -3,25 +3,27 @@
 mod devices;
 pub(crate) mod env;
 mod limits;
+mod mount;
+mod mounts;
 mod network;
 mod publish;
 mod quantity;
+mod rate;
 mod resources;
 mod security;
 pub(crate) mod signal;
 mod volume;
 
-pub(crate) use publish::inner_port;
+pub(crate) use limits::memory;
+pub(crate) use network::{Mac, mac};
+pub(crate) use publish::{Published, host_port, inner_port, parse as published, settle as settled_ports};
 pub(crate) use resources::ResourceOptions;
 pub(crate) use security::{label, map, option_pair as option};
 
 use crate::argv::image::{self, PROGRAM_FOLDERS};
 use crate::failure::Failure;
-use publish::Published;
 use std::path::PathBuf;
-use tinyd_engine::{
-    BindMount, ContainerSpec, Device, NetworkMode, Security, TmpfsMount, Ulimit, UserNamespace,
-};
+use tinyd_engine::{ContainerSpec, Device, Security, TmpfsMount, Ulimit, UserNamespace, VolumesFrom};
 
 /// What a container should be.
 #[derive(clap::Args, Debug)]
@@ -62,16 +64,22 @@ pub(crate) struct ContainerOptions {
     /// Make the root file system read-only
     #[arg(long)]
     read_only: bool,
-    /// Show a folder or file of this machine inside; may be given again (also --v)
-    #[arg(short, long, alias = "v", value_name = "SRC:DST[:ro|:rw]", value_parser = volume::parse)]
-    volume: Vec<BindMount>,
-    /// The network to join: none, host, or a name (also --net)
-    #[arg(long, alias = "net", value_name = "NETWORK", value_parser = network::parse)]
-    network: Option<NetworkMode>,
-    /// Lead a port of this machine, or a range, to one of the container: 8080:80, 127.0.0.1:53:53/udp, 8000-8009:80-89; 80
-    /// alone takes any port of this machine that is free; may be given again
-    #[arg(short, long, value_name = "[IP:]PORT:PORT[/PROTOCOL]", value_parser = publish::parse)]
-    publish: Vec<Published>,
+    /// Show a volume, or a folder or file of this machine, inside: data:/data, /srv/data:/data:ro; a path inside alone gets a
+    /// volume of its own. May be given again (also --v)
+    #[arg(short, long, alias = "v", value_name = "[SRC:]DST[:ro|:rw]", value_parser = volume::parse)]
+    volume: Vec<volume::Mount>,
+    /// The same in many words, where a path of this machine must be there: type=bind|volume|tmpfs,source=…,target=…; may be
+    /// given again
+    #[arg(long, value_name = "WORDS", value_parser = mount::parse)]
+    mount: Vec<mount::Mount>,
+    /// Show the volumes and folders of another container inside, at the same places; may be given again
+    #[arg(long, value_name = "CONTAINER[:ro|:rw]", value_parser = mounts::from)]
+    volumes_from: Vec<VolumesFrom>,
+    /// The kind of volume for those that --volume makes; local by default
+    #[arg(long, value_name = "DRIVER")]
+    volume_driver: Option<String>,
+    #[command(flatten)]
+    network: network::NetworkOptions,
     #[command(flatten)]
     resources: ResourceOptions,
     /// Make the container's control group in this one, a path from each hierarchy's root; tinyd by default
@@ -132,6 +140,8 @@ pub(crate) struct Wanted {
     pub(crate) spec: ContainerSpec,
     /// The image was named by its option: such a container is detached unless a terminal or its input is wanted.
     pub(crate) image_named: bool,
+    /// What is said when it is done.
+    pub(crate) notes: Vec<String>,
 }
 
 impl ContainerOptions {
@@ -154,6 +164,9 @@ impl ContainerOptions {
         let choice = image::choose(self.image, self.words, has_entrypoint, PROGRAM_FOLDERS)?;
         let mut security = security::collect(self.security_opt)?;
         security.no_32bit |= self.no_32bit;
+        let connected = self.network.connected()?;
+        let mounts =
+            mounts::Mounts::collect(self.volume, self.mount, self.tmpfs, self.volume_driver.as_deref());
         let spec = ContainerSpec {
             image: choice.image,
             command: choice.command,
@@ -172,11 +185,16 @@ impl ContainerOptions {
             cgroup_parent: self.cgroup_parent,
             devices: self.device,
             init: self.init,
-            binds: self.volume,
-            ports: self.publish.into_iter().flat_map(|published| published.0).collect(),
-            network: self.network.unwrap_or_default(),
+            binds: mounts.binds,
+            volumes: mounts.volumes,
+            volumes_from: self.volumes_from,
+            ports: connected.ports,
+            exposed: connected.exposed,
+            publish_all: connected.publish_all,
+            network: connected.network,
+            dns: connected.dns,
             userns: self.userns,
-            tmpfs: self.tmpfs,
+            tmpfs: mounts.tmpfs,
             shm_size: self.shm_size,
             ulimits: self.ulimit,
             sysctls: security::map(self.sysctl),
@@ -190,7 +208,7 @@ impl ContainerOptions {
             stop_signal: self.stop_signal,
             stop_timeout: self.stop_timeout,
         };
-        Ok(Wanted { spec, image_named })
+        Ok(Wanted { spec, image_named, notes: connected.note.into_iter().collect() })
     }
 }
 
@@ -208,7 +226,7 @@ mod tests {
     use std::path::PathBuf;
     use tinyd_engine::{
         BindMount, ContainerSpec, Device, HugepageLimit, IoLimit, NetworkMode, PortMapping, PortProtocol,
-        Resources, Security, TmpfsMount, Ulimit, UserNamespace,
+        Resources, Security, TmpfsMount, Ulimit, UserNamespace, VolumeMount, VolumesFrom,
     };
 
     fn spec(line: &str) -> ContainerSpec {
@@ -224,7 +242,7 @@ mod tests {
             "--name c1 --hostname h -e A=1 -e A=2 -w /w -u 1:2 --entrypoint /e --rm --read-only --cpu 10000 --mem 500m \
              -cpushare 512 -cpuset 0-1 --cpuset-mems 0 --memory-swap -1 --memory-reservation 100m --pids-limit -1 --userns host --tmpfs /t:size=1m --shm-size 1m --ulimit core=0 --sysctl kernel.shmmax=1 -l a=b \
              --security-opt no-new-privileges --no-32bit --stop-signal INT --stop-timeout 3 --cgroup-parent x/y --device /dev/fuse:rw --init --cap-add NET_ADMIN --cap-drop ALL --privileged --device-read-bps /dev/a:1m \
-             --device-write-iops /dev/a:5 --hugetlb-limit 2MB=4m -v /a:/b -v /c:/d:ro --net web -p 8080:80 --publish=[::1]:53:53/udp -it host sh -c x",
+             --device-write-iops /dev/a:5 --hugetlb-limit 2MB=4m --net-rate-egress 10mbit --net-rate-ingress 1mbps --net-cls-classid 10:1 -v /a:/b -v /c:/d:ro -v data:/v:nocopy --volume-driver local --mount type=bind,src=/e,dst=/f --mount type=tmpfs,dst=/t2 --volumes-from db:ro --net web --ip 10.9.0.5 --ip6 fd00::5 --mac-address 02:00:00:00:00:05 --network-alias w -P --expose 81-82 --dns 9.9.9.9 --dns-search . --dns-opt ndots:2 --add-host me:host-gateway -p 8080:80 --publish=[::1]:53:53/udp -it host sh -c x",
         );
         let expected = ContainerSpec {
             image: "host".into(),
@@ -256,6 +274,9 @@ mod tests {
                     ..IoLimit::default()
                 }],
                 hugepages: vec![HugepageLimit { page_size: "2MB".into(), bytes: 4 << 20 }],
+                net_egress: Some(10_000_000),
+                net_ingress: Some(8_000_000),
+                net_class: Some(0x10_0001),
             },
             cgroup_parent: Some("x/y".into()),
             devices: vec![Device {
@@ -265,9 +286,16 @@ mod tests {
             }],
             init: true,
             binds: vec![
-                BindMount { source: PathBuf::from("/a"), target: PathBuf::from("/b"), read_only: false },
-                BindMount { source: PathBuf::from("/c"), target: PathBuf::from("/d"), read_only: true },
+                BindMount::new(PathBuf::from("/a"), PathBuf::from("/b")),
+                BindMount::new(PathBuf::from("/c"), PathBuf::from("/d")).read_only(),
+                BindMount { strict: true, ..BindMount::new("/e", "/f") },
             ],
+            volumes: vec![VolumeMount {
+                no_copy: true,
+                driver: Some("local".into()),
+                ..VolumeMount::named("data", "/v")
+            }],
+            volumes_from: vec![VolumesFrom { container: "db".into(), read_only: true }],
             ports: vec![
                 PortMapping {
                     host_ip: None,
@@ -282,9 +310,25 @@ mod tests {
                     protocol: PortProtocol::Udp,
                 },
             ],
-            network: NetworkMode::Named("web".into()),
+            network: NetworkMode::Networks(vec![tinyd_engine::NetworkJoin {
+                addresses: ["10.9.0.5", "fd00::5"].map(|text| text.parse().expect("an address")).to_vec(),
+                mac: Some([2, 0, 0, 0, 0, 5]),
+                aliases: vec!["w".into()],
+                ..tinyd_engine::NetworkJoin::on("web")
+            }]),
+            exposed: vec![(81, PortProtocol::Tcp), (82, PortProtocol::Tcp)],
+            publish_all: true,
+            dns: tinyd_engine::Dns {
+                servers: vec!["9.9.9.9".parse().expect("an address")],
+                search: vec![".".into()],
+                options: vec!["ndots:2".into()],
+                hosts: vec![tinyd_engine::ExtraHost { name: "me".into(), address: None }],
+            },
             userns: UserNamespace::Host,
-            tmpfs: vec![TmpfsMount { target: "/t".into(), options: vec!["size=1m".into()] }],
+            tmpfs: vec![
+                TmpfsMount { target: "/t".into(), options: vec!["size=1m".into()] },
+                TmpfsMount { target: "/t2".into(), options: Vec::new() },
+            ],
             shm_size: Some(1 << 20),
             ulimits: vec![Ulimit { name: "core".into(), soft: Some(0), hard: Some(0) }],
             sysctls: [("kernel.shmmax".to_owned(), "1".to_owned())].into(),
@@ -305,7 +349,9 @@ mod tests {
 
     #[test]
     fn without_options_all_is_default() {
-        assert_eq!(spec("host true"), ContainerSpec::new("host", ["true"]));
+        let expected =
+            ContainerSpec { network: NetworkMode::named("tinyd"), ..ContainerSpec::new("host", ["true"]) };
+        assert_eq!(spec("host true"), expected);
     }
 
     #[test]
@@ -321,7 +367,7 @@ mod tests {
 
     #[test]
     fn the_last_of_an_option_counts() {
-        assert_eq!(spec("--name a --name b --net none --network n1 host true").name.as_deref(), Some("b"));
+        assert_eq!(spec("--name a --name b host true").name.as_deref(), Some("b"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod engine;
 mod network;
 mod session;
+mod volume;
 
 pub(crate) use engine::{FakeEngine, Shared, summary};
 pub(crate) use session::{Message, Peer};

@@ -10,11 +10,13 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use std::os::fd::OwnedFd;
 use tinyd_engine::{
-    CheckReport, ContainerInspect, ContainerSpec, ContainerStats, ContainerSummary, Created, Engine, Error,
-    ErrorKind, ExecSpec, ExitStatus, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect,
-    NetworkSummary, RemoveRequest, Resources, Result, Session, StartRequest, Started, SystemInfo,
-    VersionInfo, Waiter,
+    ArchiveSummary, CheckReport, ContainerInspect, ContainerSpec, ContainerStats, ContainerSummary, Created,
+    Engine, Error, ErrorKind, ExecSpec, ExitStatus, ListRequest, Logs, LogsRequest, NetworkCreate,
+    NetworkInspect, NetworkJoin, NetworkSummary, PortChange, RemoveRequest, Resources, Result, Session,
+    StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect,
+    VolumeSnapshot, VolumeSummary, Waiter,
 };
 
 /// The program: builds a project in a container with limits, shows what went wrong, and leaves nothing.
@@ -83,6 +85,10 @@ impl Engine for Notes {
         unsupported("update")
     }
 
+    fn change_ports(&self, _: &str, _: &PortChange) -> Result<String> {
+        unsupported("update")
+    }
+
     fn stats(&self, _: &str) -> Result<ContainerStats> {
         unsupported("stats")
     }
@@ -132,7 +138,7 @@ impl Engine for Notes {
         unsupported("unmount")
     }
 
-    fn create_network(&self, _: &NetworkCreate) -> Result<String> {
+    fn create_network(&self, _: &NetworkCreate) -> Result<Created> {
         unsupported("create_network")
     }
 
@@ -148,8 +154,68 @@ impl Engine for Notes {
         unsupported("remove_network")
     }
 
+    fn connect_network(&self, _: &str, _: &NetworkJoin) -> Result<()> {
+        unsupported("connect_network")
+    }
+
+    fn disconnect_network(&self, _: &str, _: &str) -> Result<()> {
+        unsupported("disconnect_network")
+    }
+
     fn prune_networks(&self) -> Result<Vec<String>> {
         unsupported("prune_networks")
+    }
+
+    fn create_volume(&self, _: &VolumeCreate) -> Result<String> {
+        unsupported("create_volume")
+    }
+
+    fn volumes(&self) -> Result<Vec<VolumeSummary>> {
+        unsupported("volumes")
+    }
+
+    fn inspect_volume(&self, _: &str) -> Result<VolumeInspect> {
+        unsupported("inspect_volume")
+    }
+
+    fn remove_volume(&self, _: &str) -> Result<String> {
+        unsupported("remove_volume")
+    }
+
+    fn prune_volumes(&self, _: bool) -> Result<Vec<String>> {
+        unsupported("prune_volumes")
+    }
+
+    fn export_volume(&self, _: &str, _: &VolumeExport, _: OwnedFd) -> Result<ArchiveSummary> {
+        unsupported("export_volume")
+    }
+
+    fn import_volume(&self, _: &VolumeCreate, _: OwnedFd) -> Result<ArchiveSummary> {
+        unsupported("import_volume")
+    }
+
+    fn clone_volume(&self, _: &str, _: &VolumeCreate) -> Result<String> {
+        unsupported("clone_volume")
+    }
+
+    fn snapshot_volume(&self, _: &str, _: Option<&str>) -> Result<String> {
+        unsupported("snapshot_volume")
+    }
+
+    fn volume_snapshots(&self, _: &str) -> Result<Vec<VolumeSnapshot>> {
+        unsupported("volume_snapshots")
+    }
+
+    fn remove_snapshot(&self, _: &str, _: &str) -> Result<String> {
+        unsupported("remove_snapshot")
+    }
+
+    fn rollback_volume(&self, _: &str, _: &str) -> Result<String> {
+        unsupported("rollback_volume")
+    }
+
+    fn reload_networks(&self, _: &[String]) -> Result<Vec<String>> {
+        unsupported("reload_networks")
     }
 
     fn check(&self, _: bool) -> Result<CheckReport> {

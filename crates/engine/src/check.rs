@@ -20,6 +20,9 @@ pub struct Finding {
 pub struct CheckReport {
     /// The findings, in the order in which they were made.
     pub findings: Vec<Finding>,
+    /// What else the user should know of this host, a sentence each: nothing is wrong with what is ours.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 impl CheckReport {

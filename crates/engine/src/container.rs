@@ -86,4 +86,6 @@ impl StartRequest {
 pub struct RemoveRequest {
     /// Kills it first when it runs.
     pub force: bool,
+    /// Removes the volumes without a name of their own, too, that were made for it.
+    pub volumes: bool,
 }

@@ -137,6 +137,15 @@ pub struct HostConfig {
     pub blkio_device_write_iops: Vec<ThrottleConfig>,
     /// Sizes of huge pages, `2MB`, and the bytes that may be had in pages of it.
     pub hugetlb_limits: BTreeMap<String, u64>,
+    /// Bits that may leave it in a second, 0 without a limit.
+    #[serde(default)]
+    pub net_rate_egress: u64,
+    /// Bits that may come to it in a second, 0 without a limit.
+    #[serde(default)]
+    pub net_rate_ingress: u64,
+    /// The class of its packets, 0 without one.
+    #[serde(default)]
+    pub net_cls_classid: u32,
     /// Devices of the host.
     pub devices: Vec<DeviceConfig>,
     /// Everything is allowed.
@@ -207,13 +216,19 @@ pub struct UlimitConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct MountPoint {
-    /// `bind`.
+    /// `bind`, `volume`.
     #[serde(rename = "Type")]
     pub kind: String,
+    /// The volume's name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
     /// Path on the host.
     pub source: String,
     /// Path inside.
     pub destination: String,
+    /// The kind of volume.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub driver: String,
     /// `ro` or empty.
     pub mode: String,
     /// It can be written.
@@ -274,6 +289,34 @@ pub struct NetworkSettings {
     pub ports: BTreeMap<String, Vec<PortBinding>>,
     /// The network namespace while it runs, empty when it is the host's.
     pub sandbox_key: String,
+    /// Its place on each network, by the network's name; the addresses are empty while it does not run.
+    pub networks: BTreeMap<String, EndpointSettings>,
+}
+
+/// A place on a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct EndpointSettings {
+    /// Further names that the others on the network find it by.
+    pub aliases: Vec<String>,
+    /// What its link is called inside, empty while there is none.
+    pub interface: String,
+    /// Address of IPv4, empty without one.
+    #[serde(rename = "IPAddress")]
+    pub ip_address: String,
+    /// Length of its subnet's prefix.
+    #[serde(rename = "IPPrefixLen")]
+    pub ip_prefix_len: u8,
+    /// Where its default route goes, empty where it goes through another network or there is none.
+    pub gateway: String,
+    /// Address of IPv6, empty without one.
+    #[serde(rename = "GlobalIPv6Address")]
+    pub global_ipv6_address: String,
+    /// Length of its subnet's prefix.
+    #[serde(rename = "GlobalIPv6PrefixLen")]
+    pub global_ipv6_prefix_len: u8,
+    /// Hardware address, empty without one.
+    pub mac_address: String,
 }
 
 /// A port of the host.

@@ -33,6 +33,7 @@ mod session;
 mod spec;
 mod stats;
 mod version;
+mod volume;
 
 pub use check::{CheckReport, Finding};
 pub use container::{ContainerStatus, ExitStatus, RemoveRequest, StartRequest, WindowSize};
@@ -40,8 +41,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use exec::ExecSpec;
 pub use info::{Plugins, StorageDriver, SystemInfo};
 pub use inspect::{
-    ContainerConfig, ContainerInspect, ContainerState, DeviceConfig, GraphDriver, HostConfig, MountPoint,
-    NetworkSettings, PortBinding, ThrottleConfig, UlimitConfig,
+    ContainerConfig, ContainerInspect, ContainerState, DeviceConfig, EndpointSettings, GraphDriver,
+    HostConfig, MountPoint, NetworkSettings, PortBinding, ThrottleConfig, UlimitConfig,
 };
 pub use list::{ContainerSummary, ListRequest};
 pub use logs::{LogEntry, LogSource, Logs, LogsRequest};
@@ -50,13 +51,17 @@ pub use network::{
 };
 pub use session::{Collected, Input, Output, Session, Waiter};
 pub use spec::{
-    BindMount, ContainerSpec, Device, HugepageLimit, IoLimit, NetworkMode, PortMapping, PortProtocol,
-    Resources, SeccompProfile, Security, TmpfsMount, Ulimit, UserNamespace,
+    BindMount, ContainerSpec, Device, Dns, ExtraHost, HostPort, HugepageLimit, IoLimit, NetworkJoin,
+    NetworkMode, PortChange, PortMapping, PortProtocol, Resources, SeccompProfile, Security, TmpfsMount,
+    Ulimit, UserNamespace, VolumeMount, VolumesFrom,
 };
 pub use stats::ContainerStats;
 pub use version::VersionInfo;
+pub use volume::{
+    ArchiveSummary, Compression, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary,
+};
 
-/// A container's id and what its maker should be told.
+/// The id of a container or network, and what its maker should be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Created {
     /// 32 hex digits.
@@ -106,6 +111,10 @@ pub trait Engine: Send + Sync {
     /// Changes the limits that are `Some`, at once where it runs, and for its later starts. Returns the full id.
     fn update(&self, container: &str, limits: &Resources) -> Result<String>;
 
+    /// Leads further ports of the host to a container, or ports no more that led there: at once where it runs, and at its later
+    /// starts. All of that is done, or nothing. Returns the full id.
+    fn change_ports(&self, container: &str, change: &PortChange) -> Result<String>;
+
     /// What a container that runs uses.
     fn stats(&self, container: &str) -> Result<ContainerStats>;
 
@@ -133,10 +142,10 @@ pub trait Engine: Send + Sync {
     /// Undoes [`mount`](Engine::mount). Returns the full id.
     fn unmount(&self, container: &str) -> Result<String>;
 
-    /// Makes a network. Returns its full id.
+    /// Makes a network. Returns its full id, with what of this host keeps it from working.
     ///
     /// Its ranges of addresses overlap no other network's; of two that are asked for at once and would, one is refused.
-    fn create_network(&self, wanted: &NetworkCreate) -> Result<String>;
+    fn create_network(&self, wanted: &NetworkCreate) -> Result<Created>;
 
     /// The networks that there are, by name; those that every host has come first.
     fn networks(&self) -> Result<Vec<NetworkSummary>>;
@@ -148,8 +157,62 @@ pub trait Engine: Send + Sync {
     /// container uses, and those that stand still cannot be started again while there is no network of that name.
     fn remove_network(&self, network: &str, force: bool) -> Result<String>;
 
+    /// Gives a container a place on a further network: at once where it runs, and at its later starts.
+    fn connect_network(&self, container: &str, place: &NetworkJoin) -> Result<()>;
+
+    /// Takes a container from a network: at once where it runs, and at its later starts.
+    fn disconnect_network(&self, container: &str, network: &str) -> Result<()>;
+
     /// Removes the networks that no container uses, but for the default one. Returns their names.
     fn prune_networks(&self) -> Result<Vec<String>>;
+
+    /// Brings back what somebody took of networks (rules, published ports, addresses, settings, links), of all where none is
+    /// named, without disturbing connections that are under way. Returns their names. On a failure everything else was done
+    /// all the same.
+    fn reload_networks(&self, networks: &[String]) -> Result<Vec<String>>;
+
+    /// Makes a volume. Returns its name. One that is there and is of the kind that is asked for is left as it is, and is no
+    /// error.
+    fn create_volume(&self, wanted: &VolumeCreate) -> Result<String>;
+
+    /// The volumes that there are, by name.
+    fn volumes(&self) -> Result<Vec<VolumeSummary>>;
+
+    /// All that is known of a volume.
+    fn inspect_volume(&self, volume: &str) -> Result<VolumeInspect>;
+
+    /// Removes a volume with its data. Returns its name. One that a container uses, running or not, is refused.
+    fn remove_volume(&self, volume: &str) -> Result<String>;
+
+    /// Removes the volumes that no container uses: those without a name of their own, or `all`. Returns their names.
+    fn prune_volumes(&self, all: bool) -> Result<Vec<String>>;
+
+    /// Writes a tar archive of a volume to a file, pipe or socket. Of a driver that keeps states it is that of one moment.
+    fn export_volume(
+        &self,
+        volume: &str,
+        request: &VolumeExport,
+        to: std::os::fd::OwnedFd,
+    ) -> Result<ArchiveSummary>;
+
+    /// Makes a volume of a tar archive, which is read to its end; how it is compressed is seen by its first bytes. Without a name
+    /// in use: all of the archive becomes the volume, or there is none.
+    fn import_volume(&self, wanted: &VolumeCreate, from: std::os::fd::OwnedFd) -> Result<ArchiveSummary>;
+
+    /// Makes a volume, of the same kind where none is named, that begins as another one is. Returns its name.
+    fn clone_volume(&self, volume: &str, wanted: &VolumeCreate) -> Result<String>;
+
+    /// Keeps the state that a volume has now, under a name, or one made of the time. Returns the name.
+    fn snapshot_volume(&self, volume: &str, name: Option<&str>) -> Result<String>;
+
+    /// The states of a volume that are kept, the oldest first.
+    fn volume_snapshots(&self, volume: &str) -> Result<Vec<VolumeSnapshot>>;
+
+    /// Forgets a state of a volume. Returns its name.
+    fn remove_snapshot(&self, volume: &str, name: &str) -> Result<String>;
+
+    /// Makes a volume be as it was. Returns its name. One that a running container uses is refused.
+    fn rollback_volume(&self, volume: &str, name: &str) -> Result<String>;
 
     /// Looks for whatever has no owner (mounts, cgroups, folders, leases), and puts it right when `repair` is set.
     fn check(&self, repair: bool) -> Result<CheckReport>;

@@ -36,6 +36,8 @@ pub struct ContainerSummary {
     pub pid: u32,
     /// Published ports, `HOST:CONTAINER`.
     pub ports: Vec<String>,
+    /// The networks that it has a place on, by name; none where it lives on another container's.
+    pub networks: Vec<String>,
     /// Mounted folders and volumes, `SOURCE:TARGET`.
     pub volumes: Vec<String>,
 }

@@ -88,6 +88,9 @@ pub struct NetworkInspect {
     pub labels: BTreeMap<String, String>,
     /// Links on the host that are there for it.
     pub links: Vec<String>,
+    /// What of this host keeps it from working, and what to do about it, a sentence each.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// The addresses of a network.

@@ -1,16 +1,19 @@
 //! What a container should be.
 
+mod mount;
+mod network;
 mod resources;
 mod security;
 
+pub use mount::{BindMount, TmpfsMount, VolumeMount, VolumesFrom};
+pub use network::{
+    Dns, ExtraHost, HostPort, NetworkJoin, NetworkMode, PortChange, PortMapping, PortProtocol,
+};
 pub use resources::{HugepageLimit, IoLimit, Resources};
-pub use security::{Device, SeccompProfile, Security, TmpfsMount, Ulimit};
+pub use security::{Device, SeccompProfile, Security, Ulimit};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt;
-use std::net::IpAddr;
-use std::path::PathBuf;
 
 /// A container that is wanted. Everything that is `None` or empty takes the image's or the engine's default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,14 +53,24 @@ pub struct ContainerSpec {
     pub devices: Vec<Device>,
     /// Folders and files of the host to be seen inside.
     pub binds: Vec<BindMount>,
+    /// Volumes to be seen inside.
+    pub volumes: Vec<VolumeMount>,
+    /// Containers whose folders and volumes are to be seen inside, too.
+    pub volumes_from: Vec<VolumesFrom>,
     /// File systems in memory.
     pub tmpfs: Vec<TmpfsMount>,
     /// Size of `/dev/shm` in bytes; 64 MiB by default.
     pub shm_size: Option<u64>,
-    /// The network to join.
+    /// Where its links lead.
     pub network: NetworkMode,
+    /// How it finds others by name.
+    pub dns: Dns,
     /// Ports of the host that lead to it.
     pub ports: Vec<PortMapping>,
+    /// Ports of its own that somebody may want to reach.
+    pub exposed: Vec<(u16, PortProtocol)>,
+    /// Leads a port of the host that is free to each of `exposed`.
+    pub publish_all: bool,
     /// User namespace.
     pub userns: UserNamespace,
     /// What walls the command off beyond its namespaces.
@@ -89,65 +102,6 @@ impl ContainerSpec {
     pub fn removed_on_exit(mut self) -> Self {
         self.remove = true;
         self
-    }
-}
-
-/// A folder or file of the host inside the container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BindMount {
-    /// Absolute path on the host. What is missing is made as a folder, and a note says so.
-    pub source: PathBuf,
-    /// Absolute path inside; made when it is missing.
-    pub target: PathBuf,
-    /// Forbids writing, in everything mounted below it too.
-    pub read_only: bool,
-}
-
-/// The network of a container.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum NetworkMode {
-    /// A network namespace that holds the loopback device alone.
-    #[default]
-    None,
-    /// The host's own network namespace.
-    Host,
-    /// A network by name.
-    Named(String),
-}
-
-/// A port of the host that leads to one of the container's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PortMapping {
-    /// The address of the host that it is reached at; `None` for all that the host has.
-    pub host_ip: Option<IpAddr>,
-    /// The host's port; `None` for one that is free.
-    pub host_port: Option<u16>,
-    /// The container's port.
-    pub container_port: u16,
-    /// Of which protocol both are.
-    pub protocol: PortProtocol,
-}
-
-/// A protocol with ports.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PortProtocol {
-    /// TCP.
-    #[default]
-    Tcp,
-    /// UDP.
-    Udp,
-    /// SCTP.
-    Sctp,
-}
-
-impl fmt::Display for PortProtocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-            Self::Sctp => "sctp",
-        })
     }
 }
 

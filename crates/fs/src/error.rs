@@ -77,6 +77,18 @@ pub enum Error {
         #[source]
         problem: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// An archive could not be read or written.
+    #[cfg(feature = "archive")]
+    #[error("archive, at byte {offset}{}", if entry.as_os_str().is_empty() { String::new() } else { format!(", {}", entry.display()) })]
+    Archive {
+        /// The entry at hand; empty before the first and after the last one.
+        entry: PathBuf,
+        /// Where in the archive, before it is compressed, or after it was decompressed.
+        offset: u64,
+        /// What is wrong.
+        #[source]
+        problem: crate::archive::Problem,
+    },
     /// A line of a mountinfo file that does not follow proc_pid_mountinfo(5).
     #[error("malformed line in mountinfo: {line:?}")]
     MountInfo {
@@ -105,6 +117,8 @@ impl Error {
     pub fn io(&self) -> Option<&io::Error> {
         match self {
             Self::Path { source, .. } | Self::FileSystem { source, .. } => Some(source),
+            #[cfg(feature = "archive")]
+            Self::Archive { problem, .. } => problem.io(),
             _ => None,
         }
     }

@@ -10,6 +10,8 @@
 //! | [`mask`] | paths that show nothing, or cannot be written |
 //! | [`resolve`] | paths inside a root that cannot lead out of it |
 //! | [`pivot`] | making a mount the root of the process |
+//! | [`copy`] | a copy of a tree, with all that belongs to its files |
+//! | `archive` | tar archives of trees, out and in (with the feature `archive`) |
 //! | [`mountinfo`] | what is mounted |
 //!
 //! *Invariants:* no function follows a link out of a root, and nothing is mounted by a path below one: mounts are prepared
@@ -32,17 +34,24 @@
 //! # Ok::<(), rustix::io::Errno>(())
 //! ```
 
+#[cfg(feature = "archive")]
+pub mod archive;
+pub mod copy;
 pub mod dev;
 mod error;
 pub mod host_root;
+#[cfg(test)]
+mod listing;
 pub mod mask;
 pub mod minimal_root;
 pub mod mount;
 pub mod mountinfo;
+mod object;
 pub mod overlay;
 pub mod pivot;
 mod remove;
 pub mod resolve;
+mod xattr;
 
 pub use error::{Error, Result};
 pub use remove::remove_tree;

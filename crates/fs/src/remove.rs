@@ -4,7 +4,7 @@ use crate::{Error, Result};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, openat, unlinkat};
 use rustix::io::Errno;
 use std::ffi::{CString, OsStr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -13,15 +13,19 @@ use std::path::Path;
 /// No link is followed and no mount is entered: a folder that something is mounted on is an error (`EBUSY`). Any depth
 /// takes the same few descriptors.
 pub fn remove_tree(path: &Path) -> Result<()> {
-    let failed = |errno| Error::path("remove", path)(errno);
-    match unlinkat(CWD, path, AtFlags::empty()) {
+    remove_at(CWD, path.as_os_str()).map_err(Error::path("remove", path))
+}
+
+/// As [`remove_tree`], of a name in a folder.
+pub(crate) fn remove_at(at: BorrowedFd<'_>, name: &OsStr) -> std::result::Result<(), Errno> {
+    match unlinkat(at, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
         Err(Errno::ISDIR) => {}
-        Err(errno) => return Err(failed(errno)),
+        Err(errno) => return Err(errno),
     }
-    let Some(folder) = open_folder(CWD, path.as_os_str()).map_err(failed)? else { return Ok(()) };
-    empty(folder).map_err(failed)?;
-    ignore_missing(unlinkat(CWD, path, AtFlags::REMOVEDIR)).map_err(failed)
+    let Some(folder) = open_folder(at, name)? else { return Ok(()) };
+    empty(folder)?;
+    ignore_missing(unlinkat(at, name, AtFlags::REMOVEDIR))
 }
 
 /// A folder on the way down, so that coming up again can be checked.

@@ -5,6 +5,7 @@ use crate::engine::LocalEngine;
 use crate::parts::Parts;
 use std::path::{Path, PathBuf};
 use tinyd_engine::Result;
+use tinyd_net::pool::Pool as AddressPool;
 
 /// An engine that is wanted. By default its folders are `/var/lib/tinyd` and `/run/tinyd`, and it starts the runtime beside
 /// the calling program.
@@ -58,6 +59,14 @@ impl EngineBuilder {
         self
     }
 
+    /// Where bridged networks get their ranges of IPv4 from that ask for none; `None` is 10.208.0.0/12, 172.28.0.0/14 and
+    /// 192.168.128.0/17, in ranges of /22.
+    #[must_use]
+    pub fn address_pools(mut self, pools: impl Into<Option<Vec<AddressPool>>>) -> Self {
+        self.config.address_pools = pools.into();
+        self
+    }
+
     /// Parts of the caller's own.
     #[must_use]
     pub fn parts(mut self, parts: Parts) -> Self {
@@ -88,7 +97,12 @@ mod tests {
         let [root, run_root] = ["/srv/lib", "/srv/run"].map(PathBuf::from);
         assert_eq!(
             config,
-            EngineConfig { root, run_root, runtime: Some(PathBuf::from("/bin/rt")), max_containers: None }
+            EngineConfig {
+                root,
+                run_root,
+                runtime: Some(PathBuf::from("/bin/rt")),
+                ..EngineConfig::default()
+            }
         );
     }
 

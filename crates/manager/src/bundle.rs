@@ -204,8 +204,7 @@ mod tests {
         let (_place, store) = store();
         let record = record_with(&store, |record| {
             record.slot = Some(2);
-            record.spec.binds =
-                vec![BindMount { source: "/data".into(), target: "/mnt".into(), read_only: true }];
+            record.spec.binds = vec![BindMount::new("/data", "/mnt").read_only()];
         });
         let config = make(&record);
         let map = json!([{"hostID": 0x1002_0000, "containerID": 0, "size": 65536}]);

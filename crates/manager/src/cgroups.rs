@@ -11,6 +11,7 @@ use crate::store::{BUNDLE_FILE, Record};
 use std::time::Duration;
 use tinyd_cgroup::{
     Cgroup, CgroupPath, CpuLimits, DeviceRule, HugetlbLimit, IoDeviceLimit, IoLimits, Limits, MemoryLimits,
+    NetLimits,
 };
 use tinyd_engine::{ContainerSpec, IoLimit, Resources};
 
@@ -167,6 +168,7 @@ fn limits(resources: &Resources) -> Result<Limits> {
         },
         io: IoLimits { weight: None, devices: resources.io.iter().map(io).collect::<Result<_>>()? },
         hugetlb: pages.collect(),
+        net: NetLimits { class_id: resources.net_class, ..Default::default() },
         ..Default::default()
     })
 }
@@ -226,6 +228,11 @@ pub(crate) fn back(wanted: &Resources, before: &Resources) -> Result<Limits> {
         pids_max: or_none(new.pids_max, old.pids_max),
         io: IoLimits { weight: None, devices: new.io.devices.iter().map(disk).collect() },
         hugetlb: new.hugetlb.iter().map(pages).collect(),
+        // Packets of no class have 0.
+        net: NetLimits {
+            class_id: new.net.class_id.map(|_| old.net.class_id.unwrap_or(0)),
+            ..Default::default()
+        },
         ..Limits::default()
     })
 }
@@ -252,10 +259,12 @@ mod tests {
             memory: Some(96 << 20),
             cpu_quota: Some(10_000),
             pids: Some(200),
+            net_class: Some(0x10_0001),
             ..Default::default()
         };
         let back = back(&wanted, &before).unwrap();
         assert_eq!((back.memory.limit_bytes, back.pids_max), (Some(64 << 20), Some(100)));
+        assert_eq!(back.net.class_id, Some(0));
         assert_eq!(
             (back.cpu.quota_us, back.cpu.shares, back.memory.reservation_bytes),
             (Some(-1), None, None)

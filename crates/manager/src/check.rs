@@ -47,7 +47,9 @@ impl Core {
         let mut report = Report { repair, findings: Vec::new() };
         self.check_state(&mut report)?;
         self.check_cgroups(&mut report)?;
-        Ok(CheckReport { findings: report.findings })
+        let networks = self.whole_networks()?;
+        let notes = networks.iter().flat_map(|network| self.notes_of(&network.state)).collect();
+        Ok(CheckReport { findings: report.findings, notes })
     }
 
     /// Everything but the control groups, which the engines of a machine share.
@@ -55,6 +57,7 @@ impl Core {
         self.check_intents(report)?;
         self.check_containers(report)?;
         self.check_networks(report)?;
+        self.check_volumes(report)?;
         let known: BTreeSet<String> = self.store.ids()?.into_iter().collect();
         // Whoever has an intent is at work: what it has made so far has an owner.
         let busy: BTreeSet<String> = entries(&self.store.run_root().join("intents"))?.into_iter().collect();
@@ -77,7 +80,9 @@ impl Core {
         }
         let run = self.store.run_root().join("containers");
         for id in entries(&run)?.into_iter().filter(|id| is_id(id) && !owned(id)) {
-            if !self.monitored(&id) {
+            // A removal empties it, the record of the monitor too, while the container's folder is in the trash: see below.
+            let going = self.monitored(&id) || self.store.trash(&id).exists();
+            if !going && run.join(&id).exists() {
                 report.find(run.join(&id), "is the run-time state of no container", || self.discard_run(&id));
             }
         }
@@ -169,13 +174,62 @@ impl Core {
 
     fn check_networks(&self, report: &mut Report) -> Result<()> {
         for name in self.torn_networks()? {
-            let file = self.store.network_file(&name);
+            let file = self.network_records().file(&name);
             report.find(file, "is a network that was half made or half removed", || self.sweep_networks());
         }
-        for name in self.store.network_names()? {
-            if let Err(error @ Error::Record { .. }) = self.store.network(&name) {
+        for network in self.whole_networks()? {
+            let missing = || self.missing_of(&network.state);
+            if missing()?.is_empty() {
+                continue;
+            }
+            // One that somebody makes or takes away, or a container that just ended.
+            std::thread::sleep(SETTLING);
+            let missing = missing()?;
+            let still = self.network_records().get(network.name())?.is_some_and(|record| record.whole);
+            if still && !missing.is_empty() {
+                let problem = format!("lacks {}, which somebody took away", missing.join(", "));
+                report.find(format!("network {}", network.name()), &problem, || {
+                    errors(self.reload_networks(&[network.name().to_owned()]).map(drop))
+                });
+            }
+        }
+        for name in self.network_records().names()? {
+            if let Err(error @ Error::Record { .. }) = self.network_records().get(&name) {
                 report.findings.push(Finding {
-                    object: self.store.network_file(&name).display().to_string(),
+                    object: self.network_records().file(&name).display().to_string(),
+                    problem: format!("cannot be understood ({})", error.line()),
+                    repaired: false,
+                    failure: None,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_volumes(&self, report: &mut Report) -> Result<()> {
+        let records = self.volume_records();
+        for volume in self.torn_volumes()? {
+            if !self.store.intent(&volume.id).exists() {
+                report.find(
+                    records.file(volume.name()),
+                    "is a volume that was half made or half removed",
+                    || errors(self.sweep_volumes()),
+                );
+            }
+        }
+        for volume in records.all()?.into_iter().filter(|volume| volume.whole) {
+            let Some(id) = &volume.container else { continue };
+            let there = || self.store.container(id).exists() || self.store.trash(id).exists();
+            if !there() && !self.store.intent(id).exists() && records.get(volume.name())?.is_some() {
+                report.find(records.file(volume.name()), "is a volume of a container that is gone", || {
+                    self.remove_own_volumes(id, None)
+                });
+            }
+        }
+        for name in records.names()? {
+            if let Err(error @ Error::Record { .. }) = records.get(&name) {
+                report.findings.push(Finding {
+                    object: records.file(&name).display().to_string(),
                     problem: format!("cannot be understood ({})", error.line()),
                     repaired: false,
                     failure: None,
@@ -286,7 +340,7 @@ mod tests {
         crate::names::take(&core.store, "ghost", &ghost).unwrap();
         ids::lease(&core.store, &ghost).unwrap();
         fs::create_dir(core.store.run_dir(&ghost)).unwrap();
-        fs::create_dir(core.store.trash(&ghost)).unwrap();
+        fs::create_dir(core.store.trash(&"b".repeat(32))).unwrap();
         fs::create_dir(core.store.container(&"d".repeat(32))).unwrap();
         fs::write(core.store.intent(&"c".repeat(32)), "").unwrap();
         fs::write(core.store.lock(&ghost), "").unwrap();
@@ -297,5 +351,22 @@ mod tests {
         assert!(repaired.len() == 7 && repaired.iter().all(|finding| finding.repaired), "{repaired:#?}");
         assert_eq!(check(false), []);
         assert_eq!(core.store.ids().unwrap(), [kept]);
+    }
+
+    #[test]
+    fn root_what_a_removal_has_still_to_do_is_one_finding() {
+        if !testing::root() {
+            return;
+        }
+        let (_place, core) = testing::core(FakeLauncher::succeeding());
+        let id = "a".repeat(32);
+        fs::create_dir(core.store.trash(&id)).unwrap();
+        // The monitor has emptied it, and with it what says that there is a monitor.
+        fs::create_dir(core.store.run_dir(&id)).unwrap();
+        let mut report = Report { repair: true, findings: Vec::new() };
+        core.check_state(&mut report).unwrap();
+        let problems: Vec<_> = report.findings.iter().map(|finding| finding.problem.as_str()).collect();
+        assert_eq!(problems, ["is what was left of a removal"]);
+        assert!(!core.store.run_dir(&id).exists() && !core.store.trash(&id).exists());
     }
 }

@@ -74,7 +74,8 @@ impl Core {
         }
         self.await_monitor(&record)?;
         self.discard_cgroup(id)?;
-        self.leave_network(&record)?;
+        self.leave_networks(&record)?;
+        self.unmount_volumes(&record)?;
         unmount_below(&self.store.container_file(id, "merged"), false)?;
         let_pass(&self.store, id, None)
     }

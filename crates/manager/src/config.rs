@@ -1,6 +1,7 @@
 //! Where an engine keeps its state, and how much of it there may be.
 
 use std::path::PathBuf;
+use tinyd_net::pool::Pool as AddressPool;
 
 /// Where an engine keeps its state and finds its runtime. Engines with different folders know nothing of each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(crate) struct EngineConfig {
     /// How many containers there may be at once, in any state. `None` and 0 are the default: 24,576, as many as there are
     /// ranges of user ids to lease.
     pub max_containers: Option<u32>,
+    /// Where networks get their ranges of IPv4 from that ask for none. `None` is what [`tinyd_net::pool::POOLS`] says.
+    pub address_pools: Option<Vec<AddressPool>>,
 }
 
 impl Default for EngineConfig {
@@ -25,6 +28,7 @@ impl Default for EngineConfig {
             run_root: PathBuf::from("/run/tinyd"),
             runtime: None,
             max_containers: None,
+            address_pools: None,
         }
     }
 }

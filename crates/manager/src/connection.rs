@@ -1,109 +1,163 @@
-//! Connecting a container to its network while it starts, and taking the connection away where no monitor did.
+//! Connecting a container to its networks while it starts, and taking the connections away where no monitor did.
+//!
+//! What was made is recorded in the container's folder of run-time state ([`ENDPOINTS_FILE`]); what is asked for stands in its
+//! record. While it runs it can be given further places and lose some ([`live`]).
 
-use crate::bundle::etc;
+mod files;
+mod live;
+mod ports;
+mod rates;
+mod seen;
+
+pub(crate) use files::extra_hosts;
+pub(crate) use rates::same_rates;
+
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::store::Record;
-use std::fs;
+use crate::store::{Place, Record};
+use serde::{Deserialize, Serialize};
 use std::os::fd::BorrowedFd;
-use tinyd_engine::{NetworkSettings, PortProtocol};
+use tinyd_engine::{PortMapping, PortProtocol};
 use tinyd_net::{EndpointSpec, EndpointState, Protocol, PublishedPort, Undo};
-use tinyd_runtime::Release;
 use tinyd_runtime::state::{load, store};
+use tinyd_runtime::{Companion, Connected, Release};
 
-/// Name of what is known of a container's connection, in its folder of run-time state.
-pub(crate) const ENDPOINT_FILE: &str = "endpoint.json";
+/// Name of what is known of a container's connections, in its folder of run-time state.
+pub(crate) const ENDPOINTS_FILE: &str = "endpoints.json";
+
+/// A connection that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Endpoint {
+    /// The network's name.
+    pub network: String,
+    /// What its driver made.
+    #[serde(flatten)]
+    pub state: EndpointState,
+}
 
 impl Core {
-    /// Connects a container that starts; gives the steps that undo it when it has ended.
-    pub(crate) fn join_network(&self, record: &Record, netns: BorrowedFd<'_>) -> Result<Vec<Release>> {
-        // Nobody takes it away meanwhile, and nobody has: its driver would make it anew.
-        let _held = self.hold_network(&record.network)?;
-        let driver = self.driver(&record.network.driver)?;
-        let wanted = EndpointSpec {
-            container: record.id.clone(),
-            gateway: true,
-            names: names(record),
-            ports: record.spec.ports.iter().map(published).collect(),
-            ..Default::default()
-        };
-        let endpoint =
-            driver.attach(&record.network, &wanted, netns).map_err(|source| Error::Network { source })?;
-        if let Err(error) = self.tell(record, &endpoint) {
-            let _ = driver.detach(&record.network, &endpoint);
+    /// Connects a container that starts, to all of its networks or to none; gives what its monitor is told of them.
+    pub(crate) fn join_networks(&self, record: &Record, netns: BorrowedFd<'_>) -> Result<Connected> {
+        record.places.iter().try_for_each(|place| self.mend_network(&place.network))?;
+        let mut made = Vec::new();
+        let joined = record.places.iter().try_for_each(|place| {
+            made.push(self.join_network(record, place, &made, netns)?);
+            Ok(())
+        });
+        if let Err(error) = joined.and_then(|()| self.tell(record, &made)) {
+            for (endpoint, place) in made.iter().zip(&record.places).rev() {
+                let _ = self.driver(&place.network.driver)?.detach(&place.network, &endpoint.state);
+            }
             return Err(error);
         }
-        Ok(endpoint.undo.into_iter().map(release).collect())
+        Ok(connected(made))
     }
 
-    /// Records a connection, and lets the container know its own addresses.
-    fn tell(&self, record: &Record, endpoint: &EndpointState) -> Result<()> {
-        let path = self.store.run_dir(&record.id).join(ENDPOINT_FILE);
-        store(&path, endpoint, false).map_err(|source| Error::file("write", path, source))?;
-        let addresses = endpoint.interfaces.iter().flat_map(|link| &link.addresses);
-        let addresses: Vec<_> = addresses.map(|prefix| prefix.address).collect();
-        self.write_etc(record, "hosts", &etc::hosts(&record.hostname, record.netns, &addresses))?;
-        self.write_etc(record, "resolv.conf", &etc::resolv_conf(record.netns, &endpoint.name_servers))
+    /// Makes one connection, or nothing.
+    fn join_network(
+        &self,
+        record: &Record,
+        place: &Place,
+        others: &[Endpoint],
+        netns: BorrowedFd<'_>,
+    ) -> Result<Endpoint> {
+        // Nobody takes it away meanwhile, and nobody has: its driver would make it anew.
+        let _held = self.hold_network(&place.network)?;
+        let driver = self.driver(&place.network.driver)?;
+        let is_way_out = record.way_out().is_some_and(|way_out| way_out.name() == place.name());
+        let ports = if is_way_out { &record.spec.ports[..] } else { &[] };
+        let wanted = EndpointSpec {
+            container: record.id.clone(),
+            interface: place.wanted.interface.clone().unwrap_or_else(|| free_interface(record, others)),
+            addresses: place.wanted.addresses.clone(),
+            mac: place.wanted.mac,
+            gateway: is_way_out,
+            names: names(record, place),
+            ports: ports.iter().map(published).collect(),
+        };
+        let state =
+            driver.attach(&place.network, &wanted, netns).map_err(|source| Error::Network { source })?;
+        let state = self.limited(record, place, state)?;
+        Ok(Endpoint { network: place.name().to_owned(), state })
     }
 
-    /// In place: it may be mounted in the container by now.
-    fn write_etc(&self, record: &Record, name: &str, text: &str) -> Result<()> {
-        let path = self.store.container_file(&record.id, name);
-        fs::write(&path, text).map_err(|source| Error::file("write", path, source))
+    /// Records connections, and lets the container know its own addresses.
+    fn tell(&self, record: &Record, endpoints: &[Endpoint]) -> Result<()> {
+        let path = self.store.run_dir(&record.id).join(ENDPOINTS_FILE);
+        store(&path, &endpoints, false).map_err(|source| Error::file("write", path, source))?;
+        self.write_network_files(record, endpoints)
     }
 
-    /// Takes away what is left of a container's connection, however far it had come.
-    pub(crate) fn leave_network(&self, record: &Record) -> Result<()> {
-        let driver = self.driver(&record.network.driver)?;
-        if !driver.connects(&record.network) {
-            return Ok(());
-        }
+    /// Takes away what is left of a container's connections, however far they had come.
+    pub(crate) fn leave_networks(&self, record: &Record) -> Result<()> {
+        let mut first = Ok(());
         // One that cannot be read is found by the container's id.
-        let endpoint = self.endpoint(&record.id).ok().flatten();
-        let endpoint =
-            endpoint.unwrap_or_else(|| EndpointState { container: record.id.clone(), ..Default::default() });
-        driver.detach(&record.network, &endpoint).map_err(|source| Error::Network { source })
-    }
-
-    /// Where a container that runs is on its network, as far as it has a place there.
-    pub(crate) fn place_on_network(&self, record: &Record, pid: u32) -> NetworkSettings {
-        let endpoint = self.endpoint(&record.id).ok().flatten().filter(|_| pid != 0).unwrap_or_default();
-        let Some(link) = endpoint.interfaces.first() else { return NetworkSettings::default() };
-        let of = |four: bool| link.addresses.iter().find(|address| address.address.is_ipv4() == four);
-        let gateway = link.gateways.iter().find(|gateway| gateway.is_ipv4());
-        NetworkSettings {
-            ip_address: of(true).map(|prefix| prefix.address.to_string()).unwrap_or_default(),
-            ip_prefix_len: of(true).map_or(0, |prefix| prefix.length),
-            global_ipv6_address: of(false).map(|prefix| prefix.address.to_string()).unwrap_or_default(),
-            gateway: gateway.map(ToString::to_string).unwrap_or_default(),
-            mac_address: link.mac.map(|byte| format!("{byte:02x}")).join(":"),
-            ..Default::default()
+        let endpoints = self.endpoints(&record.id).unwrap_or_default();
+        for place in &record.places {
+            let driver = self.driver(&place.network.driver)?;
+            if driver.connects(&place.network) {
+                let known = endpoints.iter().find(|endpoint| endpoint.network == place.name());
+                let state = known.map_or_else(|| unknown(&record.id), |endpoint| endpoint.state.clone());
+                let left = driver.detach(&place.network, &state).map_err(|source| Error::Network { source });
+                first = first.and(left);
+            }
         }
+        first
     }
 
-    /// What is known of a container's connection.
-    pub(crate) fn endpoint(&self, id: &str) -> Result<Option<EndpointState>> {
-        let path = self.store.run_dir(id).join(ENDPOINT_FILE);
-        load(&path).map_err(|source| Error::file("read", path, source))
+    /// Whether a container that starts is connected to anything.
+    pub(crate) fn connects(&self, record: &Record) -> Result<bool> {
+        for place in &record.places {
+            if self.driver(&place.network.driver)?.connects(&place.network) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
-    /// The steps for a monitor that takes a container over.
-    pub(crate) fn connection_release(&self, id: &str) -> Vec<Release> {
-        let endpoint = self.endpoint(id).ok().flatten();
-        endpoint.into_iter().flat_map(|endpoint| endpoint.undo).map(release).collect()
+    /// What is known of a container's connections, those that it had when it last ran where it stands still.
+    pub(crate) fn endpoints(&self, id: &str) -> Result<Vec<Endpoint>> {
+        let path = self.store.run_dir(id).join(ENDPOINTS_FILE);
+        let endpoints = load(&path).map_err(|source| Error::file("read", path, source))?;
+        Ok(endpoints.unwrap_or_default())
     }
 }
 
+impl Record {
+    /// Where its default route goes and its ports are published: the first network that leads anywhere.
+    pub(crate) fn way_out(&self) -> Option<&Place> {
+        let leads_out = |place: &&Place| !place.network.spec.internal;
+        self.places.iter().find(leads_out).or_else(|| self.places.first())
+    }
+}
+
+/// Of what no more is known than whose it is.
+fn unknown(id: &str) -> EndpointState {
+    EndpointState { container: id.to_owned(), ..Default::default() }
+}
+
+/// The first of `eth0`, `eth1`, … that none of its links has or asks for.
+fn free_interface(record: &Record, others: &[Endpoint]) -> String {
+    let made = others.iter().flat_map(|endpoint| &endpoint.state.interfaces);
+    let made: Vec<&str> = made.map(|link| link.name.as_str()).collect();
+    let asked: Vec<&str> =
+        record.places.iter().filter_map(|place| place.wanted.interface.as_deref()).collect();
+    let free = |name: &String| !made.contains(&name.as_str()) && !asked.contains(&name.as_str());
+    // Of so many numbers one is free.
+    (0..=made.len() + asked.len()).map(|number| format!("eth{number}")).find(free).unwrap_or_default()
+}
+
 /// What the others on the network call it.
-fn names(record: &Record) -> Vec<String> {
+fn names(record: &Record, place: &Place) -> Vec<String> {
     let mut names: Vec<_> = record.spec.name.iter().cloned().collect();
     names.extend([record.short().to_owned(), record.hostname.clone()]);
+    names.extend(place.wanted.aliases.iter().cloned());
     let mut seen = std::collections::BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));
     names
 }
 
-fn published(port: &tinyd_engine::PortMapping) -> PublishedPort {
+fn published(port: &PortMapping) -> PublishedPort {
     PublishedPort {
         host: port.host_ip,
         host_port: port.host_port.unwrap_or(0),
@@ -116,9 +170,40 @@ fn published(port: &tinyd_engine::PortMapping) -> PublishedPort {
     }
 }
 
+fn mapping(port: &PublishedPort) -> PortMapping {
+    PortMapping {
+        host_ip: port.host,
+        host_port: (port.host_port > 0).then_some(port.host_port),
+        container_port: port.container_port,
+        protocol: match port.protocol {
+            Protocol::Tcp => PortProtocol::Tcp,
+            Protocol::Udp => PortProtocol::Udp,
+            Protocol::Sctp => PortProtocol::Sctp,
+        },
+    }
+}
+
+/// What takes connections away when the container has ended, and what serves them until then.
+fn connected(endpoints: Vec<Endpoint>) -> Connected {
+    let mut all = Connected::default();
+    for endpoint in endpoints {
+        all.release.extend(endpoint.state.undo.into_iter().map(release));
+        all.companions.extend(endpoint.state.companions.into_iter().map(companion));
+    }
+    all
+}
+
+fn companion(known: tinyd_net::Companion) -> Companion {
+    let tinyd_net::Companion { process, program, arguments } = known;
+    Companion { process, program, arguments }
+}
+
 fn release(undo: Undo) -> Release {
     match undo {
         Undo::Unlink(path) => Release::Unlink(path),
         Undo::Netlink { protocol, packet } => Release::Netlink { protocol, packet },
+        Undo::Run { program, arguments, environment, stdin } => {
+            Release::Run { program, arguments, environment, stdin }
+        }
     }
 }

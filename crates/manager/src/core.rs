@@ -6,9 +6,10 @@ use crate::image::{Image, ImageSource};
 use crate::launcher::Launcher;
 use crate::parts::Parts;
 use crate::store::Store;
+use crate::wiring::FindVolumePlugin;
 use crate::{locate, places, wiring};
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use tinyd_cgroup::CgroupDriver;
 use tinyd_net::NetworkDriver;
 use tinyd_volume::VolumeDriver;
@@ -18,7 +19,9 @@ pub(crate) struct Core {
     pub store: Store,
     pub launcher: Box<dyn Launcher>,
     pub networks: Vec<Box<dyn NetworkDriver>>,
-    pub volumes: Vec<Box<dyn VolumeDriver>>,
+    pub volumes: Vec<Arc<dyn VolumeDriver>>,
+    /// How volume plugins of this machine are found, where they are wanted.
+    pub volume_plugins: Option<FindVolumePlugin>,
     images: Vec<Box<dyn ImageSource>>,
     /// How many containers there may be.
     pub max_containers: u32,
@@ -29,15 +32,42 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(store: Store, config: EngineConfig, parts: Parts) -> Self {
-        let Parts { launcher, images, networks, volumes, cgroups } = parts;
-        let networks = networks.unwrap_or_else(|| {
-            wiring::networks(&store.run_root().join("networks"), config.runtime.as_deref())
+        let Parts { launcher, images, networks, more_networks, volumes, more_volumes, cgroups } = parts;
+        let mut networks = networks.unwrap_or_else(|| {
+            let pools = config.address_pools.clone();
+            wiring::networks(
+                &store.run_root().join("networks"),
+                store.root(),
+                config.runtime.as_deref(),
+                pools,
+            )
         });
+        networks.retain(|driver| more_networks.iter().all(|other| other.name() != driver.name()));
+        networks.extend(more_networks);
+        let kept = store.root().join("volumes");
+        let run = store.run_root().join("volumes");
+        // Who brings all kinds of volumes wants no others.
+        let volume_plugins = volumes.is_none().then(|| wiring::volume_plugins(run.join("plugins")));
+        let mut volumes = volumes.unwrap_or_else(|| wiring::volumes(&kept, &run));
+        volumes.retain(|driver| more_volumes.iter().all(|other| other.name() != driver.name()));
+        volumes.extend(more_volumes);
+        let volumes = volumes.into_iter().map(Arc::from).collect();
         let EngineConfig { runtime, max_containers, .. } = config;
         let max_containers = max_containers.filter(|most| *most > 0).unwrap_or(places::DEFAULT);
         let cgroups = cgroups.map_or_else(OnceLock::new, OnceLock::from);
         let boot_id = OnceLock::new();
-        Self { store, launcher, networks, volumes, images, max_containers, runtime, cgroups, boot_id }
+        Self {
+            store,
+            launcher,
+            networks,
+            volumes,
+            volume_plugins,
+            images,
+            max_containers,
+            runtime,
+            cgroups,
+            boot_id,
+        }
     }
 
     /// `tinyd-runtime`.

@@ -7,13 +7,15 @@ use crate::error::Error;
 use crate::parts::Parts;
 use crate::store::Store;
 use crate::wait::LocalWaiter;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tinyd_engine::{
-    CheckReport, ContainerInspect, ContainerSpec, ContainerStats, ContainerSummary, Created, Engine,
-    ExecSpec, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkSummary, RemoveRequest,
-    Resources, Result, Session, StartRequest, Started, SystemInfo, VersionInfo, Waiter,
+    ArchiveSummary, CheckReport, ContainerInspect, ContainerSpec, ContainerStats, ContainerSummary, Created,
+    Engine, ExecSpec, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin,
+    NetworkSummary, PortChange, RemoveRequest, Resources, Result, Session, StartRequest, Started, SystemInfo,
+    VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, Waiter,
 };
 
 /// The engine that runs containers from the calling process: no daemon, and no state but that on disk and in the kernel.
@@ -76,6 +78,10 @@ impl Engine for LocalEngine {
         self.core.update(container, limits).map_err(Error::into)
     }
 
+    fn change_ports(&self, container: &str, change: &PortChange) -> Result<String> {
+        self.core.change_ports(container, change).map_err(Error::into)
+    }
+
     fn stats(&self, container: &str) -> Result<ContainerStats> {
         self.core.stats(container).map_err(Error::into)
     }
@@ -112,7 +118,7 @@ impl Engine for LocalEngine {
         self.core.unmount(container).map_err(Error::into)
     }
 
-    fn create_network(&self, wanted: &NetworkCreate) -> Result<String> {
+    fn create_network(&self, wanted: &NetworkCreate) -> Result<Created> {
         self.core.create_network(wanted).map_err(Error::into)
     }
 
@@ -128,8 +134,68 @@ impl Engine for LocalEngine {
         self.core.remove_network(network, force).map_err(Error::into)
     }
 
+    fn connect_network(&self, container: &str, place: &NetworkJoin) -> Result<()> {
+        self.core.connect_network(container, place).map_err(Error::into)
+    }
+
+    fn disconnect_network(&self, container: &str, network: &str) -> Result<()> {
+        self.core.disconnect_network(container, network).map_err(Error::into)
+    }
+
     fn prune_networks(&self) -> Result<Vec<String>> {
         self.core.prune_networks().map_err(Error::into)
+    }
+
+    fn reload_networks(&self, networks: &[String]) -> Result<Vec<String>> {
+        self.core.reload_networks(networks).map_err(Error::into)
+    }
+
+    fn create_volume(&self, wanted: &VolumeCreate) -> Result<String> {
+        self.core.create_volume(wanted).map_err(Error::into)
+    }
+
+    fn volumes(&self) -> Result<Vec<VolumeSummary>> {
+        self.core.volumes().map_err(Error::into)
+    }
+
+    fn inspect_volume(&self, volume: &str) -> Result<VolumeInspect> {
+        self.core.inspect_volume(volume).map_err(Error::into)
+    }
+
+    fn remove_volume(&self, volume: &str) -> Result<String> {
+        self.core.remove_volume(volume).map_err(Error::into)
+    }
+
+    fn prune_volumes(&self, all: bool) -> Result<Vec<String>> {
+        self.core.prune_volumes(all).map_err(Error::into)
+    }
+
+    fn export_volume(&self, volume: &str, request: &VolumeExport, to: OwnedFd) -> Result<ArchiveSummary> {
+        self.core.export_volume(volume, request, to).map_err(Error::into)
+    }
+
+    fn import_volume(&self, wanted: &VolumeCreate, from: OwnedFd) -> Result<ArchiveSummary> {
+        self.core.import_volume(wanted, from).map_err(Error::into)
+    }
+
+    fn clone_volume(&self, volume: &str, wanted: &VolumeCreate) -> Result<String> {
+        self.core.clone_volume(volume, wanted).map_err(Error::into)
+    }
+
+    fn snapshot_volume(&self, volume: &str, name: Option<&str>) -> Result<String> {
+        self.core.snapshot_volume(volume, name).map_err(Error::into)
+    }
+
+    fn volume_snapshots(&self, volume: &str) -> Result<Vec<VolumeSnapshot>> {
+        self.core.volume_snapshots(volume).map_err(Error::into)
+    }
+
+    fn remove_snapshot(&self, volume: &str, name: &str) -> Result<String> {
+        self.core.remove_snapshot(volume, name).map_err(Error::into)
+    }
+
+    fn rollback_volume(&self, volume: &str, name: &str) -> Result<String> {
+        self.core.rollback_volume(volume, name).map_err(Error::into)
     }
 
     fn check(&self, repair: bool) -> Result<CheckReport> {

@@ -14,13 +14,15 @@ impl Core {
     /// The order is that in which a monitor releases a container: name, lease, folder. Whoever finds a folder can repeat
     /// this.
     pub(crate) fn erase(&self, id: &str, name: Option<&str>) -> Vec<Error> {
-        let record = self.store.record(id).ok().flatten();
+        let discarded = || self.store.discarded_record(id).ok().flatten();
+        let record = self.store.record(id).ok().flatten().or_else(discarded);
         let name = name.or(record.as_ref().and_then(|record| record.spec.name.as_deref()));
         let folder = self.store.container(id);
         let mut steps = vec![
             self.discard_cgroup(id),
             unmount_below(&folder, true),
-            record.as_ref().map_or(Ok(()), |record| self.leave_network(record)),
+            record.as_ref().map_or(Ok(()), |record| self.leave_networks(record)),
+            record.as_ref().map_or(Ok(()), |record| self.unmount_volumes(record)),
             remove_tree(&self.store.run_dir(id)),
             // What a record says is all there is; without one whatever holds the id is its own.
             match (name, &record) {
@@ -34,6 +36,8 @@ impl Core {
         ];
         let trash = self.store.trash(id);
         steps.push(rename(&folder, &trash));
+        // No container uses them any more; the folder in the trash is what the next command goes on for.
+        steps.extend(self.remove_own_volumes(id, record.as_ref()).into_iter().map(Err));
         steps.push(remove_tree(&trash));
         // Last: until here nobody else may come to this container.
         steps.push(unlink(&self.store.lock(id)));
@@ -45,7 +49,8 @@ impl Core {
         let record = self.store.record(id).ok().flatten();
         let steps = [
             self.discard_cgroup(id),
-            record.map_or(Ok(()), |record| self.leave_network(&record)),
+            record.as_ref().map_or(Ok(()), |record| self.leave_networks(record)),
+            record.as_ref().map_or(Ok(()), |record| self.unmount_volumes(record)),
             remove_tree(&self.store.run_dir(id)),
         ];
         steps.into_iter().filter_map(Result::err).collect()

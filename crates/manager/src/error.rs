@@ -130,6 +130,18 @@ pub enum Error {
         /// Why.
         source: tinyd_net::Error,
     },
+    /// A link of a container that runs.
+    #[error("cannot {operation} link {link} of container {container}")]
+    Link {
+        /// What failed.
+        operation: &'static str,
+        /// Its name inside.
+        link: String,
+        /// First digits of its id.
+        container: String,
+        /// Why.
+        source: io::Error,
+    },
     /// A volume, or a path of the host, that cannot be had.
     #[error(transparent)]
     Volume {
@@ -137,11 +149,48 @@ pub enum Error {
         source: tinyd_volume::Error,
     },
     /// The engine was opened without the driver.
-    #[error("this engine has no volume driver {name:?}")]
+    #[error("this engine has no volume driver {name:?}; it has {}", there.join(", "))]
     NoVolumeDriver {
         /// Its name.
-        name: &'static str,
+        name: String,
+        /// Those that there are.
+        there: Vec<String>,
+        /// Why it was not found among the volume plugins, where these were looked at.
+        source: Option<Box<tinyd_volume::Error>>,
     },
+    /// No volume has such a name.
+    #[error("there is no volume {name:?}")]
+    NoSuchVolume {
+        /// The name.
+        name: String,
+        /// A name that looks like it.
+        similar: Option<String>,
+    },
+    /// A name that a volume of another kind has, or that another command makes.
+    #[error("there is a volume {name:?} already")]
+    VolumeTaken {
+        /// The name.
+        name: String,
+    },
+    /// A volume that containers use.
+    #[error("cannot remove volume {name:?}: it is used by {}", containers.join(", "))]
+    VolumeInUse {
+        /// The volume.
+        name: String,
+        /// What the containers are called.
+        containers: Vec<String>,
+    },
+    /// A volume that running containers use.
+    #[error("cannot turn back volume {name:?}: it is used by {}, which runs", containers.join(", "))]
+    VolumeRuns {
+        /// The volume.
+        name: String,
+        /// What the containers are called.
+        containers: Vec<String>,
+    },
+    /// Another command makes or removes volumes for too long.
+    #[error("another command works on the volumes")]
+    VolumesBusy,
     /// There are as many containers as there may be.
     #[error("the limit of {most} containers is reached")]
     TooMany {
@@ -330,14 +379,22 @@ impl Error {
         match self {
             Self::NotRoot => ErrorKind::Permission,
             Self::MissingCommand | Self::Invalid { .. } => ErrorKind::InvalidInput,
-            Self::NoSuchContainer { .. } | Self::NoSuchImage { .. } | Self::NoSuchNetwork { .. } => {
-                ErrorKind::NotFound
-            }
+            Self::NoSuchContainer { .. }
+            | Self::NoSuchImage { .. }
+            | Self::NoSuchNetwork { .. }
+            | Self::NoSuchVolume { .. } => ErrorKind::NotFound,
             Self::Ambiguous { .. } | Self::AmbiguousNetwork { .. } => ErrorKind::Ambiguous,
-            Self::NameTaken { .. } | Self::NetworkTaken { .. } | Self::TooMany { .. } => ErrorKind::Conflict,
-            Self::WrongState { .. } | Self::Busy { .. } | Self::NetworksBusy | Self::NetworkInUse { .. } => {
-                ErrorKind::WrongState
-            }
+            Self::NameTaken { .. }
+            | Self::NetworkTaken { .. }
+            | Self::VolumeTaken { .. }
+            | Self::TooMany { .. } => ErrorKind::Conflict,
+            Self::WrongState { .. }
+            | Self::Busy { .. }
+            | Self::NetworksBusy
+            | Self::NetworkInUse { .. }
+            | Self::VolumesBusy
+            | Self::VolumeInUse { .. }
+            | Self::VolumeRuns { .. } => ErrorKind::WrongState,
             Self::NoRuntime { .. } | Self::NoVolumeDriver { .. } | Self::NoNetworkDriver { .. } => {
                 ErrorKind::Unsupported
             }
@@ -347,6 +404,7 @@ impl Error {
                 _ => ErrorKind::Internal,
             },
             Self::Volume { source: tinyd_volume::Error::Invalid { .. } } => ErrorKind::InvalidInput,
+            Self::Volume { source: tinyd_volume::Error::NoSnapshot { .. } } => ErrorKind::NotFound,
             Self::Limits { source } => match source {
                 tinyd_cgroup::Error::InvalidLimit { .. } => ErrorKind::InvalidInput,
                 _ => ErrorKind::Unsupported,
@@ -384,6 +442,13 @@ impl Error {
                 Some("it is made when a container first needs it".to_owned())
             }
             Self::NoSuchNetwork { .. } => Some("tinyd network ls lists all networks".to_owned()),
+            Self::NoSuchVolume { similar: Some(similar), .. } => Some(format!("did you mean {similar}?")),
+            Self::NoSuchVolume { .. } => Some("tinyd volume ls lists all volumes".to_owned()),
+            Self::VolumeTaken { .. } => {
+                Some("choose another name, or remove that volume with tinyd volume rm".to_owned())
+            }
+            Self::VolumeRuns { .. } => Some("stop it first".to_owned()),
+            Self::VolumeInUse { .. } => Some("remove what uses it first".to_owned()),
             Self::NetworkTaken { .. } => {
                 Some("choose another name, or remove that network with tinyd network rm".to_owned())
             }
@@ -406,10 +471,20 @@ impl Error {
                 tried.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
             )),
             Self::Launch { source: ClientError::Failed(failure), .. } => failure.hint.clone(),
-            Self::Undo { left, .. } => Some(format!(
-                "not everything could be undone ({}); tinyd system check --repair tries again",
-                left.join("; ")
-            )),
+            Self::Network {
+                source:
+                    tinyd_net::Error::Kernel { network, .. } | tinyd_net::Error::Unavailable { network, .. },
+            } if is_default(network) => Some(
+                "where this machine can have no such network, run it with --net none, or set TINYD_NETWORK=none"
+                    .to_owned(),
+            ),
+            Self::Undo { left, source } => {
+                let first = source.hint().map(|hint| format!("{hint}; ")).unwrap_or_default();
+                Some(format!(
+                    "{first}not everything could be undone ({}); tinyd system check --repair tries again",
+                    left.join("; ")
+                ))
+            }
             Self::Remove { others, .. } if !others.is_empty() => {
                 Some(format!("{}; tinyd system check --repair tries again", others.join("; ")))
             }

@@ -6,7 +6,7 @@ use crate::bundle;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::life::Life;
-use crate::store::{BUNDLE_FILE, Record, START_ERROR_FILE, StartError};
+use crate::store::{BUNDLE_FILE, Record, START_ERROR_FILE, StartError, UsedVolume};
 use crate::time::{self, NEVER};
 use crate::{ports, validate};
 use oci_spec::runtime::Spec;
@@ -60,7 +60,7 @@ impl Core {
                     _ => format!("/proc/{pid}/ns/net"),
                 },
                 ports: ports::bindings(&record, &self.ports_of(&record)),
-                ..self.place_on_network(&record, pid)
+                ..self.places_on_networks(&record, pid)
             },
             config: container_config(&record, &bundle),
             namespaces: namespaces(pid),
@@ -132,13 +132,25 @@ fn graph_driver(record: &Record, folder: &Path) -> GraphDriver {
 fn mounts(record: &Record) -> Vec<MountPoint> {
     let point = |bind: &tinyd_engine::BindMount| MountPoint {
         kind: "bind".to_owned(),
+        name: String::new(),
+        driver: String::new(),
         source: bind.source.display().to_string(),
         destination: bind.target.display().to_string(),
         mode: if bind.read_only { "ro".to_owned() } else { String::new() },
         writable: !bind.read_only,
         propagation: "rprivate".to_owned(),
     };
-    record.spec.binds.iter().map(point).collect()
+    let volume = |used: &UsedVolume| MountPoint {
+        kind: "volume".to_owned(),
+        name: used.state.name.clone(),
+        source: used.state.path.display().to_string(),
+        destination: used.mount.target.display().to_string(),
+        driver: used.state.driver.clone(),
+        mode: if used.mount.read_only { "ro".to_owned() } else { String::new() },
+        writable: !used.mount.read_only,
+        propagation: "rprivate".to_owned(),
+    };
+    record.spec.binds.iter().map(point).chain(record.volumes.iter().map(volume)).collect()
 }
 
 fn container_config(record: &Record, bundle: &Spec) -> ContainerConfig {
@@ -192,7 +204,7 @@ mod tests {
         wanted.command = vec!["sh".into(), "-c".into(), "a  b".into()];
         wanted.env = vec!["A=1".into()];
         wanted.resources.memory = Some(64 << 20);
-        wanted.binds = vec![BindMount { source: "/".into(), target: "/mnt".into(), read_only: true }];
+        wanted.binds = vec![BindMount::new("/", "/mnt").read_only()];
         let id = core.create(&wanted).unwrap().id;
         let seen = core.inspect("web").unwrap();
         assert_eq!((seen.id.as_str(), seen.name.as_str()), (id.as_str(), "/web"));

@@ -34,8 +34,14 @@ pub(crate) enum Verb {
     Remove,
     /// A container gets other limits: its records and the kernel come to say the same.
     Update,
+    /// Other ports of the host lead to a container: what its record says comes to hold.
+    Ports,
     /// A network, of which this is the id, is made or removed: what is not whole goes.
     Network,
+    /// A volume, of which this is the id, is made or removed: what is not whole goes.
+    Volume,
+    /// A container comes onto the network of this name, or leaves it: it is not on it.
+    Place,
 }
 
 /// The content of an intent.
@@ -45,7 +51,7 @@ pub(crate) struct Plan {
     pub verb: Verb,
     /// To which container.
     pub id: String,
-    /// The name that it takes or has.
+    /// The name that it takes or has; of [`Verb::Place`] the network's.
     pub name: Option<String>,
     /// The engine's folder: intents are in the run-time tree, what they are about is not.
     pub root: PathBuf,

@@ -3,10 +3,13 @@
 use crate::cgroups::{self, MONITORS, PARENT};
 use crate::core::Core;
 use crate::error::{Error, Result};
+use crate::ids;
 use crate::intent::Intent;
 use crate::launcher::Launch;
+use crate::life::Life;
 use crate::store::Record;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::fs::File;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use tinyd_engine::StartRequest;
 use tinyd_runtime::client::Connect;
 use tinyd_runtime::state::EXIT_FILE;
@@ -20,11 +23,17 @@ const LOG_FILES: u32 = 3;
 impl Core {
     /// Starts a container that is made and stands still. The monitor holds the intent until the command runs.
     pub(crate) fn launch(&self, record: &Record, request: &StartRequest, intent: &Intent) -> Result<Launch> {
+        self.mount_volumes(record)?;
         let mut start = self.start_request(record, request);
-        start.connect = self.driver(&record.network.driver)?.connects(&record.network);
+        start.connect = self.connects(record)?;
+        // Kept open until the container lives in it: the path leads through this process.
+        let beside = record.netns_of.as_deref().map(|id| self.netns_beside(record, id)).transpose()?;
+        start.netns = beside
+            .as_ref()
+            .map(|file| format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()).into());
         let mut joined = Ok(());
-        let mut join = |netns: OwnedFd| match self.join_network(record, netns.as_fd()) {
-            Ok(steps) => Some(steps),
+        let mut join = |netns: OwnedFd| match self.join_networks(record, netns.as_fd()) {
+            Ok(connected) => Some(connected),
             Err(error) => {
                 joined = Err(error);
                 None
@@ -42,6 +51,21 @@ impl Core {
         })
     }
 
+    /// The network namespace of another container, which must run; what that one reads of its networks is copied.
+    fn netns_beside(&self, record: &Record, other: &str) -> Result<File> {
+        let state = |state| Error::WrongState {
+            action: "join the network of",
+            container: ids::short(other).to_owned(),
+            state,
+            hint: Some("start it first"),
+        };
+        let Some(target) = self.store.record(other)? else { return Err(state("is gone")) };
+        let Life::Running(live) = self.life(&target, None)? else { return Err(state("does not run")) };
+        let file = self.netns_of(&target, live.state.init)?;
+        self.copy_network_files(record, other)?;
+        Ok(file)
+    }
+
     /// What the runtime is asked for; for its first monitor and for one that takes over.
     pub(crate) fn start_request(
         &self,
@@ -51,15 +75,22 @@ impl Core {
         let (id, store) = (&record.id, &self.store);
         let (folder, remove) = (store.container(id), record.spec.remove);
         // Freed before anyone is told that the command has ended: its name can be taken again at once.
-        let (mut release, mut trash) = (Vec::new(), Vec::new());
+        let (mut release, mut trash) = (self.release_volumes(record), Vec::new());
         if remove {
             release.extend(record.spec.name.as_deref().map(|name| Release::Unlink(store.name_link(name))));
             release.extend(record.slot.map(|slot| Release::Unlink(store.slot_link(slot))));
             release.push(Release::Rename(folder.clone(), store.trash(id)));
+            let (volumes, all) = self.release_own_volumes(record);
+            release.extend(volumes);
             release.push(Release::Unlink(store.lock(id)));
             // The folder in the trash goes last: as long as it is there the next command goes on with what is left. The
             // record of the exit goes before it, after all else: until then those who wait find it.
-            trash.extend([store.trash(id), store.run_dir(id)]);
+            //
+            // What only a driver can take away or unmount is left to the next command, which goes on with what is in the
+            // trash.
+            let left = record.volumes.iter().any(|used| self.needs_its_driver(&used.state));
+            trash.extend((all && !left).then(|| store.trash(id)));
+            trash.push(store.run_dir(id));
         }
         tinyd_runtime::StartRequest {
             id: id.clone(),
@@ -71,6 +102,7 @@ impl Core {
             protect_program: record.slot.is_none(),
             attach: request.attach,
             connect: false,
+            netns: None,
             interactive: record.spec.interactive,
             window: request.window.map(|size| (size.rows, size.columns)),
             log: Some(LogSpec { path: store.log(id), max_bytes: LOG_BYTES, max_files: LOG_FILES }),

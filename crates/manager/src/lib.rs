@@ -30,6 +30,7 @@ mod check;
 mod cleanup;
 mod config;
 mod connection;
+mod containers;
 mod core;
 mod create;
 mod devices;
@@ -91,3 +92,5 @@ pub use image::{Image, ImageSource, Tree};
 pub use launcher::{Launch, Launcher, Link};
 pub use parts::Parts;
 pub use selftest::{Case, MEMORY_TOLERANCE_PERCENT, PROCESSOR_TOLERANCE_PERCENT, SelfTest, selftest};
+/// Ranges that bridged networks are made of ([`EngineBuilder::address_pools`]): `"10.208.0.0/12:22".parse()`.
+pub use tinyd_net::pool::Pool as AddressPool;

@@ -129,7 +129,8 @@ impl Core {
             return Ok(Life::Gone(ended));
         }
         let _ = self.discard_cgroup(&record.id);
-        let _ = self.leave_network(record);
+        let _ = self.leave_networks(record);
+        let _ = self.unmount_volumes(record);
         let _ = store(&self.store.run_dir(&record.id).join(EXIT_FILE), &ended, false);
         let _ = store(&self.store.container_file(&record.id, EXIT_FILE), &ended, true);
         Ok(Life::Stopped(ended))

@@ -42,11 +42,13 @@ fn summary(record: Record, life: &Life, frozen: bool, ports: &[PortMapping]) -> 
         Life::Stopped(ended) | Life::Gone(ended) => (ContainerStatus::Stopped, 0, of(ended)),
     };
     let spec = &record.spec;
-    let volumes =
-        spec.binds.iter().map(|bind| format!("{}:{}", bind.source.display(), bind.target.display()));
+    let binds = spec.binds.iter().map(|bind| format!("{}:{}", bind.source.display(), bind.target.display()));
+    let volumes = record.volumes.iter();
+    let volumes = volumes.map(|used| format!("{}:{}", used.state.name, used.mount.target.display()));
     ContainerSummary {
         command: validate::argv(spec),
-        volumes: volumes.collect(),
+        volumes: binds.chain(volumes).collect(),
+        networks: record.places.iter().map(|place| place.name().to_owned()).collect(),
         ports: ports.iter().map(ports::text).collect(),
         created: time::from_ns(record.created_ns),
         id: record.id,

@@ -16,20 +16,26 @@ pub struct Parts {
     /// The kinds of networks. What is left out cannot be asked for: without the driver `host` no container shares the
     /// host's network. `None` are all that there are.
     pub networks: Option<Vec<Box<dyn NetworkDriver>>>,
-    /// The kinds of volumes. Folders of the host are those of the driver `bind`.
-    pub volumes: Vec<Box<dyn VolumeDriver>>,
+    /// Kinds of networks besides those. One that is called as one of those takes its place.
+    pub more_networks: Vec<Box<dyn NetworkDriver>>,
+    /// The kinds of volumes; `None` are all that there are. Folders of the host are those of the driver `bind`.
+    pub volumes: Option<Vec<Box<dyn VolumeDriver>>>,
+    /// Kinds of volumes besides those. One that is called as one of those takes its place.
+    pub more_volumes: Vec<Box<dyn VolumeDriver>>,
     /// The host's control groups; `None` looks at the host when they are first needed.
     pub cgroups: Option<Box<dyn CgroupDriver>>,
 }
 
 impl Default for Parts {
-    /// The runtime itself; the host's own root and folders; the networks `none` and `host`.
+    /// The runtime itself; the host's own root and folders; all kinds of networks and volumes that there are.
     fn default() -> Self {
         Self {
             launcher: wiring::launcher(),
             images: wiring::images(),
             networks: None,
-            volumes: wiring::volumes(),
+            more_networks: Vec::new(),
+            volumes: None,
+            more_volumes: Vec::new(),
             cgroups: None,
         }
     }

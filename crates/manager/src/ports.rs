@@ -9,16 +9,23 @@ use tinyd_engine::{PortBinding, PortMapping, PortProtocol};
 impl Core {
     /// The ports of the host that lead to a container. One that the host chooses is among them from the moment it is chosen.
     pub(crate) fn ports_of(&self, record: &Record) -> Vec<PortMapping> {
+        let mut ports = self.all_ports_of(record);
+        ports.retain(|port| port.host_port.is_some());
+        ports
+    }
+
+    /// All that were asked for, in that order; one that the host chooses has no number before it is chosen.
+    pub(crate) fn all_ports_of(&self, record: &Record) -> Vec<PortMapping> {
         let mut ports = record.spec.ports.clone();
         if ports.iter().any(|port| port.host_port.is_none())
-            && let Ok(Some(endpoint)) = self.endpoint(&record.id)
+            && let Ok(endpoints) = self.endpoints(&record.id)
         {
             // The driver keeps their order.
-            for (port, chosen) in ports.iter_mut().zip(&endpoint.ports) {
+            let chosen = endpoints.iter().flat_map(|endpoint| &endpoint.state.ports);
+            for (port, chosen) in ports.iter_mut().zip(chosen) {
                 port.host_port = port.host_port.or(Some(chosen.host_port).filter(|number| *number > 0));
             }
         }
-        ports.retain(|port| port.host_port.is_some());
         ports
     }
 }
@@ -63,7 +70,9 @@ pub(crate) fn wanted(record: &Record) -> BTreeMap<String, Vec<PortBinding>> {
 /// Where the container is reached, in Docker's shape: all addresses of the host are one entry for each family that the
 /// network has.
 pub(crate) fn bindings(record: &Record, ports: &[PortMapping]) -> BTreeMap<String, Vec<PortBinding>> {
-    let has_six = record.network.spec.subnets.iter().any(|subnet| subnet.address.is_ipv6());
+    let has_six = record
+        .way_out()
+        .is_some_and(|place| place.network.spec.subnets.iter().any(|one| one.address.is_ipv6()));
     let mut all = BTreeMap::<_, Vec<_>>::new();
     for port in ports {
         let everywhere = if has_six { &["0.0.0.0", "::"][..] } else { &["0.0.0.0"] };
@@ -81,7 +90,7 @@ pub(crate) fn bindings(record: &Record, ports: &[PortMapping]) -> BTreeMap<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::ENDPOINT_FILE;
+    use crate::connection::{ENDPOINTS_FILE, Endpoint};
     use crate::testing::{self, FakeLauncher, record_with};
     use tinyd_net::{EndpointState, Protocol, PublishedPort};
 
@@ -113,7 +122,8 @@ mod tests {
                 port(None, None, PortProtocol::Tcp),
                 port(Some("127.0.0.1"), Some(9), PortProtocol::Udp),
             ];
-            record.network.spec.subnets = vec!["10.9.0.0/24".parse().unwrap(), "fd00::/64".parse().unwrap()];
+            record.places[0].network.spec.subnets =
+                vec!["10.9.0.0/24".parse().unwrap(), "fd00::/64".parse().unwrap()];
         });
         let of = |ip: &str, port: &str| PortBinding { host_ip: ip.to_owned(), host_port: port.to_owned() };
         let seen = bindings(&record, &core.ports_of(&record));
@@ -122,10 +132,10 @@ mod tests {
         assert_eq!(wanted(&record)["80/tcp"], [of("", "8080"), of("", "")]);
         let number =
             |host_port| PublishedPort { host: None, host_port, container_port: 80, protocol: Protocol::Tcp };
-        let endpoint = EndpointState { ports: [8080, 32768, 9].map(number).to_vec(), ..Default::default() };
+        let state = EndpointState { ports: [8080, 32768, 9].map(number).to_vec(), ..Default::default() };
         std::fs::create_dir(core.store.run_dir(&record.id)).unwrap();
-        let path = core.store.run_dir(&record.id).join(ENDPOINT_FILE);
-        tinyd_runtime::state::store(&path, &endpoint, false).unwrap();
+        let path = core.store.run_dir(&record.id).join(ENDPOINTS_FILE);
+        tinyd_runtime::state::store(&path, &[Endpoint { network: "none".to_owned(), state }], false).unwrap();
         let texts: Vec<_> = core.ports_of(&record).iter().map(text).collect();
         assert_eq!(texts, ["8080:80", "32768:80", "127.0.0.1:9:80/udp"]);
     }

@@ -1,12 +1,14 @@
 //! Making a container: the part that `create` and `run` share.
 
 use crate::bundle::{self, etc};
+use crate::connection::extra_hosts;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::intent::{Intent, Verb};
 use crate::networks::Joined;
-use crate::store::{Contents, Record, fill};
+use crate::store::{Contents, Record, UsedVolume, fill};
 use crate::validate::{self, User};
+use crate::volumes::VolumesLock;
 use crate::{ids, names, places, time, userns};
 use tinyd_engine::{ContainerSpec, UserNamespace};
 use tinyd_net::Namespace;
@@ -19,14 +21,16 @@ pub(crate) struct Prepared {
     pub record: Record,
     pub notes: Vec<String>,
     pub intent: Intent,
-    /// The volumes of its mounts, which are taken back with it.
-    volumes: Vec<VolumeState>,
+    /// What was made for its mounts of the host's folders, which is taken back with it.
+    binds: Vec<VolumeState>,
+    /// The volumes with names that were made for it, which are taken back with it where nobody else uses them.
+    volumes: Vec<String>,
 }
 
 impl Core {
     /// Makes a container. Everything is checked before the first effect, and a failure leaves nothing.
     pub(crate) fn prepare(&self, wanted: &ContainerSpec, verb: Verb) -> Result<Prepared> {
-        let mut spec = validate::spec(wanted)?;
+        let mut spec = validate::spec(self.with_volumes_of_others(wanted)?.as_ref())?;
         let mut notes = Vec::new();
         if spec.security.privileged {
             spec.userns = UserNamespace::Host;
@@ -45,10 +49,12 @@ impl Core {
                 format!("lies outside the {} ids of its user namespace (see --userns host)", ids::RANGE);
             return Err(Error::invalid("user", text, problem));
         }
-        for bind in &spec.binds {
-            self.check_bind(&bind.source)?;
-        }
-        let Joined { network, netns, held: _held } = self.network(&spec.network)?;
+        spec.binds.iter().try_for_each(|bind| self.check_bind(bind))?;
+        spec.volumes.iter().try_for_each(|mount| self.check_volume_mount(mount))?;
+        let Joined { places, netns, netns_of, held: _held, notes: of_networks } =
+            self.places(&spec.network)?;
+        notes.extend(of_networks);
+        self.check_rates(&spec.resources, netns, &places)?;
         validate::sysctls(&spec, netns == Namespace::Own)?;
         let mut host = bundle::Host::detect(&spec)?;
         notes.extend(self.check_limits(&mut spec.resources, &mut host.device_rules)?);
@@ -72,14 +78,16 @@ impl Core {
             slot: None,
             hostname,
             rootfs,
-            network,
+            places,
             netns,
+            netns_of,
+            volumes: Vec::new(),
             spec,
             id,
         };
         let name = record.spec.name.as_deref();
         let intent = places::take(&self.store, self.max_containers, verb, &record.id, name)?;
-        let mut prepared = Prepared { record, notes, intent, volumes: Vec::new() };
+        let mut prepared = Prepared { record, notes, intent, binds: Vec::new(), volumes: Vec::new() };
         match self.make(&mut prepared, &host) {
             Ok(()) => Ok(prepared),
             Err(error) => Err(self.take_back(prepared, error)),
@@ -89,12 +97,17 @@ impl Core {
     /// Undoes [`prepare`](Self::prepare), and a start after it, for the failure given; returns the error to report.
     pub(crate) fn take_back(&self, prepared: Prepared, error: Error) -> Error {
         let mut left = self.erase(&prepared.record.id, prepared.record.spec.name.as_deref());
-        left.extend(prepared.volumes.iter().rev().filter_map(|volume| self.unbind(volume).err()));
+        left.extend(prepared.binds.iter().rev().filter_map(|volume| self.unbind(volume).err()));
+        left.extend(prepared.volumes.iter().filter_map(|name| match self.remove_volume(name) {
+            // Somebody else uses it by now.
+            Ok(_) | Err(Error::VolumeInUse { .. } | Error::NoSuchVolume { .. }) => None,
+            Err(error) => Some(error),
+        }));
         settled(prepared.intent, &left, error)
     }
 
     fn make(&self, prepared: &mut Prepared, host: &bundle::Host) -> Result<()> {
-        let Prepared { record, notes, volumes, .. } = prepared;
+        let Prepared { record, notes, binds, volumes, .. } = prepared;
         if let Some(name) = &record.spec.name {
             names::take(&self.store, name, &record.id)?;
         }
@@ -108,8 +121,9 @@ impl Core {
             }
             // With its links resolved, so that what was checked is what is mounted, now and at each later start.
             bind.source.clone_from(&volume.path);
-            volumes.push(volume);
+            binds.push(volume);
         }
+        let held = self.take_volumes(record, volumes)?;
         let json = bundle::config(record, &self.store.container(&record.id), host)?;
         let text = serde_json::to_vec(record).map_err(|source| Error::Record {
             path: self.store.container_file(&record.id, crate::store::RECORD_FILE),
@@ -119,11 +133,34 @@ impl Core {
             bundle: &json,
             record: &text,
             hostname: &format!("{}\n", record.hostname),
-            hosts: &etc::hosts(&record.hostname, record.netns, &[]),
-            resolv_conf: &etc::resolv_conf(record.netns, &[]),
+            hosts: &etc::hosts(&record.hostname, record.netns, &[], &extra_hosts(record, None)),
+            resolv_conf: &etc::resolv_conf(record.netns, &[], &record.spec.dns),
             trees: record.rootfs.overlays.len() - 1,
         };
-        fill(&self.store, &record.id, &contents)
+        fill(&self.store, &record.id, &contents)?;
+        // Its record says now that it uses them.
+        drop(held);
+        self.fill_volumes(record)
+    }
+
+    /// The volumes of a container, which nobody removes while the lock is there. Those that are missing are made; the names of
+    /// these are noted in `made`.
+    fn take_volumes(&self, record: &mut Record, made: &mut Vec<String>) -> Result<Option<VolumesLock>> {
+        if record.spec.volumes.is_empty() {
+            return Ok(None);
+        }
+        for mount in &record.spec.volumes {
+            let (volume, is_new) = self.volume_of(mount, &record.id)?;
+            made.extend((is_new && mount.name.is_some()).then(|| volume.state.name.clone()));
+            record.volumes.push(UsedVolume { state: volume.state, mount: mount.clone() });
+        }
+        let held = self.volume_records().shared()?;
+        for used in &record.volumes {
+            if self.known_volume(&used.state.name)?.state != used.state {
+                return Err(self.no_such_volume(&used.state.name));
+            }
+        }
+        Ok(Some(held))
     }
 
     fn rootfs(&self, id: &str, image: crate::image::Image) -> Vec<OverlayMount> {
@@ -166,8 +203,7 @@ mod tests {
         }
         let (place, core) = testing::core(FakeLauncher::succeeding());
         let mut wanted = spec(place.path(), Some("web"));
-        wanted.binds =
-            vec![BindMount { source: place.path().join("a/b"), target: "/mnt".into(), read_only: false }];
+        wanted.binds = vec![BindMount::new(place.path().join("a/b"), "/mnt")];
         let prepared = core.prepare(&wanted, Verb::Create).unwrap();
         let record = &prepared.record;
         assert_eq!(names::lookup(&core.store, "web").unwrap().as_deref(), Some(record.id.as_str()));
@@ -192,8 +228,7 @@ mod tests {
         let first = core.prepare(&spec(place.path(), Some("web")), Verb::Create).unwrap();
         let (id, leases) = (first.record.id, core.store.leases().unwrap());
         let mut second = spec(place.path(), Some("web"));
-        second.binds =
-            vec![BindMount { source: place.path().join("a/b"), target: "/mnt".into(), read_only: false }];
+        second.binds = vec![BindMount::new(place.path().join("a/b"), "/mnt")];
         let Err(error) = core.prepare(&second, Verb::Run) else { panic!("a name was given twice") };
         assert!(matches!(error, Error::NameTaken { .. }), "{error:?}");
         // The first one is as it was, and of the second there is nothing.

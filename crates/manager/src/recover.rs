@@ -15,7 +15,7 @@ pub(crate) const LAST_EXIT_FILE: &str = "exit.json.last";
 
 impl Core {
     /// Looks at all intents and at the trash, which costs nothing when there is nothing there, and puts right what dead
-    /// processes left.
+    /// processes left, and what somebody flushed of networks.
     ///
     /// What cannot be put right keeps its intent: the next command tries again, and `check` reports it. It must not keep
     /// commands from other containers.
@@ -23,9 +23,11 @@ impl Core {
         for id in entries(&self.store.run_root().join("intents"))? {
             self.recover_one(&id);
         }
+        self.unmount_left()?;
         for id in entries(&self.store.root().join("trash"))?.into_iter().filter(|id| ids::is_id(id)) {
             self.finish_removal(&id);
         }
+        self.mend_networks();
         Ok(())
     }
 
@@ -81,7 +83,12 @@ impl Core {
             Some(Plan { verb: Verb::Update, id, limits, .. }) => {
                 self.settle_update(&id, limits.map(|limits| *limits))
             }
+            Some(Plan { verb: Verb::Ports, id, .. }) => self.settle_ports(&id),
             Some(Plan { verb: Verb::Network, .. }) => self.sweep_networks(),
+            Some(Plan { verb: Verb::Volume, name, .. }) => self.settle_volume(&name.unwrap_or_default()),
+            Some(Plan { verb: Verb::Place, id, name, .. }) => {
+                self.settle_place(&id, &name.unwrap_or_default())
+            }
             // A removal is gone on with; what was being made is taken back.
             Some(Plan { verb: Verb::Create | Verb::Run | Verb::Remove, id, name, .. }) => {
                 self.erase(&id, name.as_deref())

@@ -33,6 +33,12 @@ impl Core {
             }
             self.await_monitor(record)?;
         }
+        if let Some(record) = &record
+            && !request.volumes
+            && !record.spec.remove
+        {
+            self.keep_own_volumes(record)?;
+        }
         let name = record.as_ref().and_then(|record| record.spec.name.as_deref());
         let intent = Intent::begin(&self.store, Verb::Remove, &id, name)?;
         let mut errors = self.erase(&id, name).into_iter();

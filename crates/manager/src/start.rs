@@ -33,7 +33,7 @@ impl Core {
             return refuse("is mounted on the host", Some("unmount it first with tinyd umount"));
         }
         self.runtime()?;
-        self.follow_network(&mut record)?;
+        self.follow_networks(&mut record)?;
         if before.is_some() {
             // Its exit was told before its monitor had tidied up.
             self.await_monitor(&record)?;
@@ -58,12 +58,19 @@ impl Core {
         }
     }
 
-    /// The network may have been removed and made anew while the container stood still: what was leased to it went with the
+    /// A network may have been removed and made anew while the container stood still: what was leased to it went with the
     /// old one. The record says which one it is on before anything is made there.
-    fn follow_network(&self, record: &mut Record) -> Result<()> {
-        let Some(joined) = self.changed_network(&record.network)? else { return Ok(()) };
-        record.network = joined.network;
-        record.netns = joined.netns;
+    fn follow_networks(&self, record: &mut Record) -> Result<()> {
+        let mut changed = false;
+        for place in &mut record.places {
+            if let Some(network) = self.changed_network(&place.network)? {
+                place.network = network;
+                changed = true;
+            }
+        }
+        if !changed {
+            return Ok(());
+        }
         let path = self.store.container_file(&record.id, RECORD_FILE);
         store(&path, record, false).map_err(|source| Error::file("write", path, source))
     }

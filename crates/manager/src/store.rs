@@ -5,17 +5,24 @@
 //! | `ROOT/containers/<id>/` | a container: its bundle, its record, its written layer, its log |
 //! | `ROOT/names/<name>`, `ROOT/ids/<slot>` | links that hold the id of whose they are |
 //! | `ROOT/networks/<name>.json` | what is kept of a network |
-//! | `ROOT/trash/<id>` | a container that is being removed |
+//! | `ROOT/volumes/<name>.json` | what is kept of a volume |
+//! | `ROOT/volumes/<driver>/` | the data of volumes, as their driver keeps it |
+//! | `ROOT/trash/<id>` | a container that is being removed, or a volume that went with one |
 //! | `ROOT/host-root/` | the prepared part of the `host` image |
 //! | `RUN/containers/<id>/` | what is true while it runs ([`tinyd_runtime::state`]) |
 //! | `RUN/intents/<id>`, `RUN/locks/<id>` | who works on it |
+//! | `RUN/unmount/<id>` | a container for which a driver mounted what its monitor cannot unmount |
 //! | `RUN/spare/` | files for a removal when there is no room for new ones |
 
 mod folder;
 mod record;
+mod records;
+mod records_lock;
 
 pub(crate) use folder::{Contents, fill, let_pass, make_empty};
-pub(crate) use record::{Record, StartError};
+pub(crate) use record::{Place, Record, StartError, UsedVolume};
+pub(crate) use records::{Kept, Records};
+pub(crate) use records_lock::RecordsLock;
 
 use crate::config::EngineConfig;
 use crate::error::{Error, Result};
@@ -117,6 +124,10 @@ impl Store {
         self.run_root.join("locks").join(id)
     }
 
+    pub(crate) fn unmount_mark(&self, id: &str) -> PathBuf {
+        self.run_root.join("unmount").join(id)
+    }
+
     /// The ids of all containers, those that are just being made too, in no order.
     pub(crate) fn ids(&self) -> Result<Vec<String>> {
         Ok(entries(&self.containers())?.into_iter().filter(|name| ids::is_id(name)).collect())
@@ -163,7 +174,16 @@ impl Store {
 
     /// A container's record; `None` when there is no container, or its record is not written yet.
     pub(crate) fn record(&self, id: &str) -> Result<Option<Record>> {
-        let path = self.container_file(id, RECORD_FILE);
+        Self::record_in(&self.container(id))
+    }
+
+    /// The record of a container that is being removed.
+    pub(crate) fn discarded_record(&self, id: &str) -> Result<Option<Record>> {
+        Self::record_in(&self.trash(id))
+    }
+
+    fn record_in(folder: &Path) -> Result<Option<Record>> {
+        let path = folder.join(RECORD_FILE);
         match std::fs::read(&path) {
             Ok(json) => {
                 serde_json::from_slice(&json).map(Some).map_err(|source| Error::Record { path, source })

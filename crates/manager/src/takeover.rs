@@ -39,7 +39,8 @@ impl Core {
         }
         let mut start = self.start_request(record, &StartRequest::detached());
         start.sync = None;
-        start.release.splice(..0, self.connection_release(&record.id));
+        // What the last monitor was told at the start is known to nobody else any more.
+        self.keep_steps(record, &self.endpoints(&record.id).unwrap_or_default())?;
         let request = Request::TakeOver(Box::new(start));
         self.launcher.launch(&self.runtime()?, &request, Some(lock.as_fd()), None).map_err(|source| {
             Error::Launch { operation: "take over", container: record.short().to_owned(), source }

@@ -6,13 +6,13 @@ use crate::config::EngineConfig;
 use crate::core::Core;
 use crate::launcher::{Launch, Launcher, Link};
 use crate::parts::Parts;
-use crate::store::{Record, Store};
+use crate::store::{Place, Record, Store};
 use crate::{ids, time};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
-use tinyd_engine::ContainerSpec;
+use tinyd_engine::{ContainerSpec, NetworkJoin};
 use tinyd_net::{FixedDriver, Namespace, NetworkDriver, NetworkSpec};
 use tinyd_runtime::client::{ClientError, Connect};
 use tinyd_runtime::{Failure, FailureKind, OverlayMount, Request, Rootfs};
@@ -24,7 +24,7 @@ pub(crate) fn config(place: &Path) -> EngineConfig {
         run_root: place.join("run"),
         // Any file: what is launched is up to the launcher.
         runtime: Some(PathBuf::from("/bin/sh")),
-        max_containers: None,
+        ..EngineConfig::default()
     }
 }
 
@@ -78,8 +78,13 @@ pub(crate) fn record_with(store: &Store, change: impl FnOnce(&mut Record)) -> Re
         slot: None,
         hostname: "box".to_owned(),
         rootfs: Rootfs { overlays: vec![root], volatile: false, devices: false },
-        network: FixedDriver::NONE.create(&NetworkSpec::named("none")).unwrap(),
+        places: vec![Place {
+            network: FixedDriver::NONE.create(&NetworkSpec::named("none")).unwrap(),
+            wanted: NetworkJoin::on("none"),
+        }],
         netns: Namespace::Own,
+        netns_of: None,
+        volumes: Vec::new(),
         spec: ContainerSpec::new("/image", ["true"]),
         id,
     };

@@ -6,6 +6,7 @@
 
 use crate::bundle;
 use crate::cgroups::{self, present};
+use crate::connection::same_rates;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::intent::Intent;
@@ -30,6 +31,10 @@ impl Core {
         changed.spec.resources = record.spec.resources.clone().with(wanted);
         validate::resources(&changed.spec.resources)?;
         self.check_limits(&mut changed.spec.resources, &mut Vec::new())?;
+        let rated = wanted.net_egress.or(wanted.net_ingress).is_some();
+        if rated {
+            self.check_rates(&changed.spec.resources, record.netns, &record.places)?;
+        }
         let runs = match self.life(&record, Some(&lock))? {
             Life::Running(_) => true,
             Life::Created | Life::Stopped(_) => false,
@@ -38,6 +43,7 @@ impl Core {
         let changes = cgroups::changes(wanted, &changed.spec.resources)?;
         let intent = Intent::begin_update(&self.store, &record)?;
         let done = self.keep(&changed).and_then(|()| match runs {
+            true if rated => self.apply(&record, &changes).and_then(|()| self.change_rates(&changed)),
             true => self.apply(&record, &changes),
             false => Ok(()),
         });
@@ -48,6 +54,7 @@ impl Core {
                 if runs {
                     let back = cgroups::back(wanted, &record.spec.resources);
                     left.extend(back.and_then(|limits| self.apply(&record, &limits)).err());
+                    left.extend(rated.then(|| self.change_rates(&record)).and_then(Result::err));
                 }
                 Err(settled(intent, &left, error))
             }
@@ -60,6 +67,7 @@ impl Core {
             // Without a record there is no container any more, and so nothing that could differ from it.
             let Some(mut record) = self.store.record(id)? else { return Ok(()) };
             let new = record.spec.resources.clone();
+            let rated = before.as_ref().is_none_or(|before| !same_rates(before, &new));
             match cgroups::changes(&new, &new).and_then(|all| self.apply(&record, &all)) {
                 Ok(()) => self.keep(&record),
                 // The kernel had not taken them yet, and does not: such as less memory than is used by now.
@@ -69,6 +77,10 @@ impl Core {
                     record.spec.resources = before;
                     self.keep(&record)
                 }
+            }?;
+            match rated {
+                true => self.settle_rates(&record),
+                false => Ok(()),
             }
         };
         settle().err().into_iter().collect()

@@ -1,19 +1,26 @@
 //! The rules of a request, all of them checked before its first effect.
 
 mod binds;
+mod network;
 mod options;
 mod ports;
 mod user;
 
+pub(crate) use network::join;
 pub(crate) use options::{profile, sysctls};
+pub(crate) use ports::numbers as ports;
 pub(crate) use user::User;
 
 use crate::error::{Error, Result};
 use std::path::PathBuf;
 use tinyd_engine::{BindMount, ContainerSpec, Resources};
+use tinyd_net::Rates;
 
 /// Below this a container cannot even be set up: the kernel would kill its first process.
 const LEAST_MEMORY: u64 = 6 << 20;
+
+/// Which rates of traffic there are.
+const RATES: &str = "must be 8kbit to 1000gbit, or no limit";
 
 /// The longest host name that the kernel takes (sethostname(2)).
 const HOST_NAME_MAX: usize = 64;
@@ -39,14 +46,20 @@ pub(crate) fn spec(spec: &ContainerSpec) -> Result<ContainerSpec> {
     }
     resources(&spec.resources)?;
     options::check(spec)?;
-    ports::check(spec)?;
     let mut normal = spec.clone();
+    ports::publish_exposed(&mut normal);
+    ports::check(&normal)?;
+    network::check(spec)?;
     normal.cgroup_parent = options::cgroup_parent(spec)?;
     normal.binds = spec.binds.iter().map(binds::normal).collect::<Result<Vec<BindMount>>>()?;
+    for mount in &mut normal.volumes {
+        mount.target = binds::target(&mount.target)?;
+    }
     for mount in &mut normal.tmpfs {
         mount.target = binds::target(&mount.target)?;
     }
     let binds = normal.binds.iter().map(|bind| &bind.target);
+    let binds = binds.chain(normal.volumes.iter().map(|mount| &mount.target));
     let mut targets: Vec<&PathBuf> = binds.chain(normal.tmpfs.iter().map(|mount| &mount.target)).collect();
     targets.sort();
     match targets.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -162,6 +175,11 @@ pub(crate) fn resources(resources: &Resources) -> Result<()> {
     {
         return refuse("memory reservation", kept.to_string(), "must not be above the memory limit");
     }
+    for rate in [resources.net_egress, resources.net_ingress].into_iter().flatten() {
+        if rate != 0 && !(Rates::LEAST..=Rates::MOST).contains(&rate) {
+            return refuse("rate of network traffic", format!("{rate} bits a second"), RATES);
+        }
+    }
     match resources.pids {
         Some(pids) if pids != -1 && pids < 1 => {
             Err(Error::invalid("process limit", pids.to_string(), "must be at least 1, or -1 for no limit"))
@@ -228,7 +246,7 @@ mod tests {
 
     #[test]
     fn pure_targets_are_normal_and_unique() {
-        let bind = |target: &str| BindMount { source: "/x".into(), target: target.into(), read_only: false };
+        let bind = |target: &str| BindMount::new("/x", target);
         let good = ContainerSpec { binds: vec![bind("/a//b/./c/"), bind("/a")], ..base() };
         assert_eq!(spec(&good).unwrap().binds[0].target, Path::new("/a/b/c"));
         let twice = ContainerSpec { binds: vec![bind("/a"), bind("/a/")], ..base() };

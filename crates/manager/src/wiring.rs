@@ -4,11 +4,15 @@ use crate::error::{Error, Result};
 use crate::image::{FolderImage, HostImage, ImageSource};
 use crate::launcher::{Launcher, RuntimeLauncher};
 use crate::name_service::Service;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use tinyd_cgroup::{CgroupDriver, Host};
-use tinyd_net::firewall::Nftables;
-use tinyd_net::{BridgeDriver, FixedDriver, NetworkDriver};
-use tinyd_volume::{BindDriver, VolumeDriver};
+use tinyd_net::firewall::{Iptables, Nftables};
+use tinyd_net::pool::{POOLS, Pool};
+use tinyd_net::{BridgeDriver, CniDriver, FixedDriver, LanDriver, NetworkDriver};
+use tinyd_volume::{
+    BindDriver, BtrfsDriver, LocalDriver, PluginDriver, RemoteDriver, TmpfsDriver, VolumeDriver,
+};
 
 /// The kinds of images, in the order in which they are asked.
 pub(crate) fn images() -> Vec<Box<dyn ImageSource>> {
@@ -20,17 +24,55 @@ pub(crate) fn launcher() -> Box<dyn Launcher> {
     Box::new(RuntimeLauncher)
 }
 
-/// The kinds of networks; what is known of those that are there lies in a folder.
-pub(crate) fn networks(folder: &Path, runtime: Option<&Path>) -> Vec<Box<dyn NetworkDriver>> {
+/// The kinds of networks. What is known of those that are there lies in the folder `run`, and in `kept` what has to outlive a
+/// restart of the machine, as what CNI's plugins keep does.
+pub(crate) fn networks(
+    run: &Path,
+    kept: &Path,
+    runtime: Option<&Path>,
+    pools: Option<Vec<Pool>>,
+) -> Vec<Box<dyn NetworkDriver>> {
     let names = Service { runtime: runtime.map(Path::to_owned) };
-    let bridge =
-        BridgeDriver::new(folder, |table| Box::new(Nftables::new(table))).with_names(Box::new(names));
-    vec![Box::new(bridge), Box::new(FixedDriver::NONE), Box::new(FixedDriver::HOST)]
+    let bridge = BridgeDriver::new(run, |table| Box::new(Nftables::new(table)))
+        .or_firewall(|table| Box::new(Iptables::new(&table, run.join("iptables.lock"))))
+        .with_pools(pools.unwrap_or_else(|| POOLS.to_vec()))
+        .with_names(Box::new(names));
+    let cni = CniDriver::new(&kept.join("cni"), &run.join("cni"));
+    vec![
+        Box::new(bridge),
+        Box::new(LanDriver::macvlan(run)),
+        Box::new(LanDriver::ipvlan(run)),
+        Box::new(FixedDriver::NONE),
+        Box::new(FixedDriver::HOST),
+        Box::new(cni),
+    ]
 }
 
-/// The kinds of volumes.
-pub(crate) fn volumes() -> Vec<Box<dyn VolumeDriver>> {
-    vec![Box::new(BindDriver)]
+/// The kinds of volumes. Their data lies in the folder `kept`; what is mounted for those who use them, in `run`.
+pub(crate) fn volumes(kept: &Path, run: &Path) -> Vec<Box<dyn VolumeDriver>> {
+    vec![
+        Box::new(LocalDriver::new(kept.join("local"))),
+        Box::new(BindDriver),
+        Box::new(TmpfsDriver::new(run.join("tmpfs"))),
+        Box::new(BtrfsDriver::new(kept.join("btrfs"), run.join("btrfs"))),
+        Box::new(RemoteDriver::new(run.join("remote"))),
+    ]
+}
+
+/// How a volume plugin is found: by its name, and the options of the volume.
+pub(crate) type FindVolumePlugin =
+    Box<dyn Fn(&str, &BTreeMap<String, String>) -> tinyd_volume::Result<Box<dyn VolumeDriver>> + Send + Sync>;
+
+/// The volume plugins that listen where Docker looks for them, or at the socket that the volume's option `socket` names. The
+/// lists of their users lie in the folder `run`.
+pub(crate) fn volume_plugins(run: PathBuf) -> FindVolumePlugin {
+    Box::new(move |name, options| {
+        let found = match options.get("socket") {
+            Some(socket) => PluginDriver::at(name, socket.into(), run.clone()),
+            None => PluginDriver::discover(name, run.clone()),
+        };
+        found.map(|driver| -> Box<dyn VolumeDriver> { Box::new(driver) })
+    })
 }
 
 /// The driver for this host's control groups.

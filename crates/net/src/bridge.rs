@@ -3,34 +3,41 @@
 //!
 //! What lies on the host for a network: one bridge with the gateway's addresses, the firewall's rules, and a few settings of
 //! links ([`forwarding`]). For a container on it: one end of a pair, leases of its addresses, elements of the firewall's maps.
+//! Which firewall has the rules is recorded with the network ([`choice`]).
 //! All names are made of what the network and the container are called, so that a process that was restarted finds whatever
 //! another one left half done.
 
 mod attach;
+mod choice;
 mod forwarding;
+mod limit;
 mod names;
 mod plan;
 mod publish;
+mod restore;
+mod source;
+mod walls;
 
+use crate::conntrack;
 use crate::error::kernel;
 use crate::firewall::{Firewall, NetworkRules};
-use crate::lease::Leases;
 use crate::link::Links;
 use crate::names::{NameService, ServerSpec};
+use crate::naming::{self, Names};
+use crate::places::Places;
+use crate::pool::{self, Pool};
 use crate::{
-    EndpointSpec, EndpointState, Error, Namespace, NetworkDriver, NetworkSpec, NetworkState, Prefix, Result,
+    EndpointSpec, EndpointState, Namespace, NetworkDriver, NetworkSpec, NetworkState, PublishedPort, Result,
+    TrafficLimiter,
 };
 use forwarding::Forwarding;
-use names::Names;
 use std::fs;
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 /// The word by which users ask for it.
 const NAME: &str = "bridge";
-
-/// The port of name servers.
-const NAME_PORT: u16 = 53;
 
 /// Whom the host asks for names.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -42,8 +49,11 @@ const MTU: u32 = 1500;
 pub struct BridgeDriver {
     folder: PathBuf,
     names: Names,
-    firewall: Box<dyn Firewall>,
+    /// The one that a network has for which nobody said another, where this host has it; at least one.
+    firewalls: Vec<Box<dyn Firewall>>,
     name_service: Option<Box<dyn NameService>>,
+    /// Where ranges come from for networks that ask for none.
+    pools: Vec<Pool>,
 }
 
 impl BridgeDriver {
@@ -53,8 +63,23 @@ impl BridgeDriver {
     #[must_use]
     pub fn new(folder: &Path, firewall: impl FnOnce(String) -> Box<dyn Firewall>) -> Self {
         let names = Names::of(folder);
-        let firewall = firewall(names.table());
-        Self { folder: folder.to_owned(), names, firewall, name_service: None }
+        let firewalls = vec![firewall(names.table())];
+        Self { folder: folder.to_owned(), names, firewalls, name_service: None, pools: pool::POOLS.to_vec() }
+    }
+
+    /// The same, with another firewall: for networks that ask for it by the option `firewall`, and for hosts that have none of
+    /// those before it.
+    #[must_use]
+    pub fn or_firewall(mut self, firewall: impl FnOnce(String) -> Box<dyn Firewall>) -> Self {
+        self.firewalls.push(firewall(self.names.table()));
+        self
+    }
+
+    /// The same, with other ranges for networks that ask for none.
+    #[must_use]
+    pub fn with_pools(mut self, pools: Vec<Pool>) -> Self {
+        self.pools = pools;
+        self
     }
 
     /// The same, with somebody who serves names.
@@ -67,23 +92,19 @@ impl BridgeDriver {
     /// What a network's name server is for; its zone is there whether it runs or not.
     fn name_server(&self, network: &NetworkSpec) -> ServerSpec {
         ServerSpec {
-            listen: plan::gateways(network)
+            listen: crate::plan::gateways(network)
                 .iter()
-                .map(|gateway| (gateway.address, NAME_PORT).into())
+                .map(|gateway| (gateway.address, names::PORT).into())
                 .collect(),
-            folder: self.folder.join("names").join(self.names.bridge(&network.name)),
+            folder: self.folder.join("names").join(self.names.network(&network.name)),
             subnets: network.subnets.clone(),
-            resolv_conf: (!network.internal).then(|| PathBuf::from(RESOLV_CONF)),
+            resolv_conf: RESOLV_CONF.into(),
+            internal: network.internal,
         }
     }
 
-    fn leases(&self, network: &NetworkSpec, subnet: Prefix) -> Leases {
-        let family = if subnet.address.is_ipv4() { "4" } else { "6" };
-        Leases::in_folder(&self.leases_of(network).join(family))
-    }
-
-    fn leases_of(&self, network: &NetworkSpec) -> PathBuf {
-        self.folder.join("leases").join(self.names.bridge(&network.name))
+    fn places(&self, network: &NetworkSpec) -> Places {
+        Places::in_folder(self.folder.join("leases").join(self.names.network(&network.name)))
     }
 
     fn forwarding(&self) -> Forwarding {
@@ -92,73 +113,82 @@ impl BridgeDriver {
 
     fn rules(&self, network: &NetworkSpec) -> NetworkRules {
         NetworkRules {
-            bridge: self.names.bridge(&network.name),
+            bridge: self.names.network(&network.name),
             subnets: network.subnets.clone(),
             internal: network.internal,
-            sources: Vec::new(),
+            sources: source::of(network),
         }
     }
 
-    /// Makes whatever is not there of a network: all of it at first, and again after a restart of the machine.
+    /// Makes whatever is not there of a network: all of it at first, and after a restart of the machine; and what somebody took.
     fn make(&self, links: &mut Links, network: &NetworkSpec) -> Result<()> {
-        let name = self.names.bridge(&network.name);
+        let name = self.names.network(&network.name);
         let failed = |operation, object: &str| kernel(&network.name, operation, object);
+        let firewall = self.firewall(network)?;
         let forwarding = self.forwarding();
-        forwarding.note_bridge(&name).map_err(failed("record", &name))?;
-        let gateways = plan::gateways(network);
-        let mac = gateways.first().map_or([2, 0x42, 0, 0, 0, 1], |gateway| names::mac(gateway.address));
-        links.make_bridge(&name, mac, network.mtu.unwrap_or(MTU)).map_err(failed("make bridge", &name))?;
+        forwarding.note_bridge(&name, firewall.name()).map_err(failed("record", &name))?;
+        let gateways = crate::plan::gateways(network);
+        let mac = gateways.first().map_or([2, 0x42, 0, 0, 0, 1], |gateway| naming::mac(gateway.address));
+        let there = links.find(&name).map_err(failed("find bridge", &name))?;
+        if there.is_none() {
+            let made = links.make_bridge(&name, mac, network.mtu.unwrap_or(MTU));
+            // (Somebody else may have been faster.)
+            unless_there(made).map_err(failed("make bridge", &name))?;
+            for subnet in &network.subnets {
+                // Another network may have had the range.
+                conntrack::purge_range(*subnet, &[])
+                    .map_err(failed("forget connections of", &subnet.to_string()))?;
+            }
+        }
         let bridge = links.find(&name).map_err(failed("find bridge", &name))?;
-        let bridge =
-            bridge.ok_or_else(|| failed("find bridge", &name)(std::io::ErrorKind::NotFound.into()))?;
+        let bridge = bridge.ok_or_else(|| failed("find bridge", &name)(io::ErrorKind::NotFound.into()))?;
+        if !bridge.is_up {
+            links.switch_on(bridge.index).map_err(failed("switch on bridge", &name))?;
+        }
         forwarding.prepare_bridge(&name, network).map_err(failed("set up bridge", &name))?;
         for gateway in &gateways {
-            links
-                .add_address(bridge.index, *gateway)
+            unless_there(links.add_address(bridge.index, *gateway))
                 .map_err(failed("give the bridge the address", &gateway.to_string()))?;
         }
-        self.firewall.open(&self.rules(network)).map_err(failed("make the firewall's rules of", &name))
+        firewall.open(&self.rules(network)).map_err(failed("make the firewall's rules of", &name))?;
+        names::lead_again(self, network)?;
+        self.let_pass(network)
     }
 
     /// Goes on past errors and gives the first.
     fn take_away(&self, links: &mut Links, network: &NetworkSpec) -> Result<()> {
-        let name = self.names.bridge(&network.name);
+        let name = self.names.network(&network.name);
         let failed = |operation, object: &str| kernel(&network.name, operation, object);
+        let close = |firewall: &dyn Firewall| firewall.close(&self.rules(network));
+        let led = names::lead_nowhere(self, network);
         let rules = self
-            .firewall
-            .close(&self.rules(network))
-            .map_err(failed("remove the firewall's rules of", &name));
+            .firewall(network)
+            .and_then(|firewall| close(firewall).map_err(failed("remove the firewall's rules of", &name)));
+        let rules = rules.and(self.take_back(network));
         let link = links.find(&name).and_then(|link| match link {
             Some(link) => links.remove(link.index),
             None => Ok(()),
         });
         let link = link.map_err(failed("remove bridge", &name));
-        let leases = network.subnets.iter().try_for_each(|subnet| self.leases(network, *subnet).remove());
-        let leases = leases.map_err(attach::address_error(network));
+        let leases = self.places(network).remove(network);
         // Whatever has something in it is another network's.
-        let names = self.name_server(network).folder;
-        for folder in [self.leases_of(network), names.clone()] {
-            let _ = fs::remove_dir(&folder);
-        }
-        let _ = fs::remove_file(names.with_extension("lock"));
+        let zone = self.name_server(network).folder;
+        let _ = fs::remove_dir(&zone);
+        let _ = fs::remove_file(zone.with_extension("lock"));
         let settings =
             self.forwarding().forget_bridge(&name).map_err(failed("undo the settings that came with", &name));
-        for folder in ["leases", "names", ""] {
+        for folder in ["names", ""] {
             let _ = fs::remove_dir(self.folder.join(folder));
         }
-        rules.and(link).and(leases).and(settings)
+        led.and(rules).and(link).and(leases).and(settings)
     }
+}
 
-    /// The handle must be one of the driver's own.
-    fn owned(network: &NetworkState) -> Result<()> {
-        if network.driver == NAME {
-            return Ok(());
-        }
-        Err(Error::Foreign {
-            network: network.spec.name.clone(),
-            owner: network.driver.clone(),
-            driver: NAME.to_owned(),
-        })
+/// What is there already is no error.
+fn unless_there(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        result => result,
     }
 }
 
@@ -169,17 +199,20 @@ impl NetworkDriver for BridgeDriver {
 
     fn validate(&self, wanted: &NetworkSpec) -> Result<()> {
         let mut links = Links::here().map_err(kernel(&wanted.name, "talk to the kernel about", "links"))?;
-        plan::fill(&mut links, wanted).map(drop)
+        let spec = plan::fill(&mut links, wanted, &self.pools)?;
+        self.choose_firewall(&spec).map(drop)
     }
 
     fn create(&self, wanted: &NetworkSpec) -> Result<NetworkState> {
         let mut links = Links::here().map_err(kernel(&wanted.name, "talk to the kernel about", "links"))?;
         // One of this name can only have been left by a driver that was killed.
-        let bridge = self.names.bridge(&wanted.name);
+        let bridge = self.names.network(&wanted.name);
         if let Ok(Some(left)) = links.find(&bridge) {
             links.remove(left.index).map_err(kernel(&wanted.name, "remove bridge", &bridge))?;
         }
-        let spec = plan::fill(&mut links, wanted)?;
+        let mut spec = plan::fill(&mut links, wanted, &self.pools)?;
+        let firewall = self.choose_firewall(&spec)?;
+        spec.options.insert(choice::OPTION.to_owned(), firewall.to_owned());
         if let Err(error) = self.make(&mut links, &spec) {
             let _ = self.take_away(&mut links, &spec);
             return Err(error);
@@ -188,7 +221,7 @@ impl NetworkDriver for BridgeDriver {
     }
 
     fn delete(&self, network: &NetworkState) -> Result<()> {
-        Self::owned(network)?;
+        network.owned_by(NAME)?;
         let mut links =
             Links::here().map_err(kernel(&network.spec.name, "talk to the kernel about", "links"))?;
         self.take_away(&mut links, &network.spec)
@@ -202,17 +235,13 @@ impl NetworkDriver for BridgeDriver {
         true
     }
 
+    fn limiter(&self) -> Option<&dyn TrafficLimiter> {
+        Some(self)
+    }
+
     fn held_for(&self, network: &NetworkState) -> Result<Vec<String>> {
-        Self::owned(network)?;
-        let mut holders = Vec::new();
-        for subnet in &network.spec.subnets {
-            let leases = self.leases(&network.spec, *subnet).all();
-            let leases = leases.map_err(attach::address_error(&network.spec))?;
-            holders.extend(leases.into_iter().map(|(_, holder)| holder));
-        }
-        holders.sort();
-        holders.dedup();
-        Ok(holders)
+        network.owned_by(NAME)?;
+        self.places(&network.spec).holders(&network.spec)
     }
 
     fn attach(
@@ -221,12 +250,47 @@ impl NetworkDriver for BridgeDriver {
         wanted: &EndpointSpec,
         netns: BorrowedFd<'_>,
     ) -> Result<EndpointState> {
-        Self::owned(network)?;
+        network.owned_by(NAME)?;
         attach::attach(self, &network.spec, wanted, netns)
     }
 
+    fn notes(&self, network: &NetworkState) -> Result<Vec<String>> {
+        network.owned_by(NAME)?;
+        self.walls(&network.spec)
+    }
+
+    fn looks_whole(&self, network: Option<&NetworkState>) -> Result<bool> {
+        match network {
+            None => self.tables_stand(),
+            Some(network) => {
+                network.owned_by(NAME)?;
+                restore::looks_whole(self, &network.spec)
+            }
+        }
+    }
+
+    fn missing(&self, network: &NetworkState, endpoints: &[EndpointState]) -> Result<Vec<String>> {
+        network.owned_by(NAME)?;
+        restore::missing(self, &network.spec, endpoints)
+    }
+
+    fn restore(&self, network: &NetworkState, endpoints: &[EndpointState]) -> Result<()> {
+        network.owned_by(NAME)?;
+        restore::restore(self, &network.spec, endpoints)
+    }
+
+    fn publish(
+        &self,
+        network: &NetworkState,
+        endpoint: &EndpointState,
+        ports: &[PublishedPort],
+    ) -> Result<EndpointState> {
+        network.owned_by(NAME)?;
+        publish::change(self, &network.spec, endpoint, ports)
+    }
+
     fn detach(&self, network: &NetworkState, endpoint: &EndpointState) -> Result<()> {
-        Self::owned(network)?;
+        network.owned_by(NAME)?;
         attach::detach(self, &network.spec, endpoint)
     }
 }

@@ -1,6 +1,9 @@
 //! The trait.
 
-use crate::{EndpointSpec, EndpointState, Namespace, NetworkSpec, NetworkState, Result};
+use crate::{
+    EndpointSpec, EndpointState, Error, Namespace, NetworkSpec, NetworkState, PublishedPort, Result,
+    TrafficLimiter,
+};
 use std::os::fd::BorrowedFd;
 
 /// A kind of network.
@@ -50,6 +53,11 @@ pub trait NetworkDriver: Send + Sync {
         true
     }
 
+    /// What holds a container's traffic to rates, where the driver can do that: nobody asks a driver for rates that has none.
+    fn limiter(&self) -> Option<&dyn TrafficLimiter> {
+        None
+    }
+
     /// The containers, dead or alive, that something on the host is held for. A driver that keeps nothing has none.
     ///
     /// # Errors
@@ -57,6 +65,45 @@ pub trait NetworkDriver: Send + Sync {
     fn held_for(&self, network: &NetworkState) -> Result<Vec<String>> {
         let _ = network;
         Ok(Vec::new())
+    }
+
+    /// What of this host keeps a network from working, and what to do about it: a sentence each, without a full stop.
+    ///
+    /// # Errors
+    /// [`crate::Error::Foreign`]; whatever keeps it from finding out.
+    fn notes(&self, network: &NetworkState) -> Result<Vec<String>> {
+        let _ = network;
+        Ok(Vec::new())
+    }
+
+    /// Whether what a driver has on the host looks whole, as far as it can be told at once. Without a network, that is one question
+    /// to the kernel, for all networks together; with one, what that question does not tell of this network.
+    ///
+    /// # Errors
+    /// [`crate::Error::Foreign`]; the kernel's.
+    fn looks_whole(&self, network: Option<&NetworkState>) -> Result<bool> {
+        let _ = network;
+        Ok(true)
+    }
+
+    /// What somebody took away of a network, each in a few words: `the bridge`, `port 8080/tcp`. `endpoints` are those of the
+    /// containers that run. Nothing is changed. A driver that looks after nothing misses nothing.
+    ///
+    /// # Errors
+    /// [`crate::Error::Foreign`]; the kernel's.
+    fn missing(&self, network: &NetworkState, endpoints: &[EndpointState]) -> Result<Vec<String>> {
+        let _ = (network, endpoints);
+        Ok(Vec::new())
+    }
+
+    /// Brings back whatever is [`missing`](Self::missing), as far as it can be; what is there is left alone, and so are
+    /// connections of containers that are under way.
+    ///
+    /// # Errors
+    /// [`crate::Error::Foreign`]; the first thing that could not be brought back.
+    fn restore(&self, network: &NetworkState, endpoints: &[EndpointState]) -> Result<()> {
+        let _ = (network, endpoints);
+        Ok(())
     }
 
     /// Connects a container. `netns` is its network namespace: the host's own where [`namespace`](Self::namespace) says so.
@@ -69,6 +116,29 @@ pub trait NetworkDriver: Send + Sync {
         wanted: &EndpointSpec,
         netns: BorrowedFd<'_>,
     ) -> Result<EndpointState>;
+
+    /// Leads these ports of the host to a container that runs, in place of those that lead there now: all of them, in their order,
+    /// or none. Connections by a port that goes on leading there stay. What leads there and is not the endpoint's goes, too: it
+    /// is of somebody who was killed while he changed it.
+    ///
+    /// # Errors
+    /// [`crate::Error::Foreign`]; [`crate::Error::Invalid`] of a driver that can lead ports only to a container that starts;
+    /// those of [`attach`](Self::attach) for a port that is taken.
+    fn publish(
+        &self,
+        network: &NetworkState,
+        endpoint: &EndpointState,
+        ports: &[PublishedPort],
+    ) -> Result<EndpointState> {
+        match ports == endpoint.ports {
+            true => Ok(endpoint.clone()),
+            false => Err(Error::Invalid {
+                network: network.spec.name.clone(),
+                what: "the published ports of a container that runs".to_owned(),
+                problem: format!("cannot be changed by the driver {}: stop it first", self.name()).into(),
+            }),
+        }
+    }
 
     /// Takes away what is left of a container's connection once its namespace is gone, or takes it out of a namespace that
     /// lives on.

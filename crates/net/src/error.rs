@@ -1,5 +1,6 @@
 //! What can go wrong with a network.
 
+use crate::CniError;
 use crate::lease::LeaseError;
 use crate::port::Busy;
 use std::borrow::Cow;
@@ -89,6 +90,28 @@ pub enum Error {
         port: String,
         /// The other container's address.
         to: IpAddr,
+    },
+    /// A list of plugins cannot be used, or one of them failed.
+    #[error("network {network:?}")]
+    Cni {
+        /// The network's name.
+        network: String,
+        /// Why.
+        #[source]
+        source: Box<CniError>,
+    },
+    /// The link of a container that runs was taken away, and with it its other end inside.
+    #[error(
+        "network {network:?}: the link {link} of container {container} is gone, and cannot be made anew while it runs: \
+         restart the container, or disconnect and connect it"
+    )]
+    LinkGone {
+        /// The network's name.
+        network: String,
+        /// The host's end.
+        link: String,
+        /// The container's id.
+        container: String,
     },
     /// A bridge has 1,023 ports.
     #[error(

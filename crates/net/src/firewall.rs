@@ -1,7 +1,11 @@
 //! What lets packets in and out of networks, behind one trait.
 
-mod nft;
+pub(crate) mod foreign;
+mod iptables;
+pub(crate) mod nft;
+mod words;
 
+pub use iptables::{Iptables, Programs, Variant};
 pub use nft::Nftables;
 
 use crate::{Prefix, PublishedPort, Undo};
@@ -36,6 +40,12 @@ pub trait Firewall: Send + Sync {
     /// The word by which users ask for it: `nftables`, `iptables`.
     fn name(&self) -> &'static str;
 
+    /// Whether this host has what it needs. Nothing is changed.
+    ///
+    /// # Errors
+    /// What is missing, and how it can be had.
+    fn probe(&self) -> io::Result<()>;
+
     /// Lets a network's packets out, and keeps others' from it. What is there already stays: this also brings back what
     /// somebody flushed.
     ///
@@ -49,17 +59,43 @@ pub trait Firewall: Send + Sync {
     /// The kernel's.
     fn close(&self, network: &NetworkRules) -> io::Result<()>;
 
+    /// Whether all that [`open`](Self::open) makes for a network is there. Nothing is changed.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn is_open(&self, network: &NetworkRules) -> io::Result<bool>;
+
+    /// Whether what all networks have in common is there, as far as one question to the kernel tells: `true` where that cannot
+    /// be asked without running a program.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn stands(&self) -> io::Result<bool>;
+
+    /// Whether to ask it anything is to run a program.
+    fn runs_programs(&self) -> bool {
+        false
+    }
+
     /// Leads ports of the host to a container, all of them or none. Gives what takes them away.
     ///
     /// # Errors
     /// `AlreadyExists` where a port leads elsewhere; the kernel's.
     fn publish(&self, ports: &[Publication]) -> io::Result<Vec<Undo>>;
 
-    /// Takes away whatever leads to an address.
+    /// Takes away whatever leads to an address, but for what is to stay.
     ///
     /// # Errors
     /// The kernel's.
-    fn withdraw(&self, address: IpAddr) -> io::Result<()>;
+    fn withdraw_but(&self, address: IpAddr, kept: &[Publication]) -> io::Result<()>;
+
+    /// [`withdraw_but`](Self::withdraw_but) nothing.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn withdraw(&self, address: IpAddr) -> io::Result<()> {
+        self.withdraw_but(address, &[])
+    }
 
     /// Everything that is published, of every network.
     ///

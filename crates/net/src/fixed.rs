@@ -16,18 +16,6 @@ impl FixedDriver {
     pub const NONE: Self = Self { name: "none", namespace: Namespace::Own };
     /// The host's own links, addresses and ports, shared with everything on it.
     pub const HOST: Self = Self { name: "host", namespace: Namespace::Host };
-
-    /// The handle must be one of the driver's own.
-    fn owned(&self, network: &NetworkState) -> Result<()> {
-        if network.driver == self.name {
-            return Ok(());
-        }
-        Err(Error::Foreign {
-            network: network.spec.name.clone(),
-            owner: network.driver.clone(),
-            driver: self.name.to_owned(),
-        })
-    }
 }
 
 impl NetworkDriver for FixedDriver {
@@ -60,7 +48,7 @@ impl NetworkDriver for FixedDriver {
     }
 
     fn delete(&self, network: &NetworkState) -> Result<()> {
-        self.owned(network)
+        network.owned_by(self.name)
     }
 
     fn namespace(&self, _: &NetworkState) -> Namespace {
@@ -72,7 +60,7 @@ impl NetworkDriver for FixedDriver {
     }
 
     fn held_for(&self, network: &NetworkState) -> Result<Vec<String>> {
-        self.owned(network).map(|()| Vec::new())
+        network.owned_by(self.name).map(|()| Vec::new())
     }
 
     fn attach(
@@ -81,7 +69,7 @@ impl NetworkDriver for FixedDriver {
         wanted: &EndpointSpec,
         _: BorrowedFd<'_>,
     ) -> Result<EndpointState> {
-        self.owned(network)?;
+        network.owned_by(self.name)?;
         // It gets no link, and so can choose nothing about one.
         let what = match wanted {
             EndpointSpec { addresses, .. } if !addresses.is_empty() => "an address",
@@ -98,7 +86,7 @@ impl NetworkDriver for FixedDriver {
     }
 
     fn detach(&self, network: &NetworkState, _: &EndpointState) -> Result<()> {
-        self.owned(network)
+        network.owned_by(self.name)
     }
 }
 

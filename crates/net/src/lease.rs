@@ -232,7 +232,9 @@ impl Leases {
         fs::rename(new, self.folder.join(NEXT))
     }
 
-    pub(crate) fn path(&self, address: IpAddr) -> PathBuf {
+    /// The file that says who has an address: it is given back when it is removed, as [`Undo::Unlink`](crate::Undo) does.
+    #[must_use]
+    pub fn path(&self, address: IpAddr) -> PathBuf {
         self.folder.join(address.to_string())
     }
 }

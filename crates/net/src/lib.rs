@@ -3,6 +3,8 @@
 //! | driver | what a container on it has |
 //! |---|---|
 //! | [`bridge`](BridgeDriver) | a link to a bridge on the host, addresses, a way out, ports of the host that lead to it |
+//! | [`macvlan`](LanDriver::macvlan), [`ipvlan`](LanDriver::ipvlan) | an address of its own on the network that a link of the host leads to |
+//! | [`cni`](CniDriver) | whatever the plugins of a list of the Container Network Interface give it |
 //! | [`none`](FixedDriver::NONE) | a network namespace of its own with the loopback device alone |
 //! | [`host`](FixedDriver::HOST) | the host's own network |
 //!
@@ -26,28 +28,41 @@
 #![forbid(unsafe_code)]
 
 mod bridge;
+mod cni;
 pub mod conntrack;
 mod driver;
 mod error;
 pub mod firewall;
 mod fixed;
+#[doc(hidden)]
+pub mod fuzzing;
+mod inside;
+mod lan;
 pub mod lease;
 pub mod link;
 pub mod names;
+mod naming;
 mod netlink;
+mod places;
+mod plan;
 pub mod pool;
 pub mod port;
 mod prefix;
+mod rate;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod types;
+mod used;
 
 pub use bridge::BridgeDriver;
+pub use cni::{CniDriver, CniError};
 pub use driver::NetworkDriver;
 pub use error::{Error, Result};
 pub use fixed::FixedDriver;
+pub use lan::LanDriver;
 pub use prefix::Prefix;
+pub use rate::{Rates, TrafficLimiter};
 pub use types::{
-    EndpointSpec, EndpointState, Interface, Namespace, NetworkSpec, NetworkState, Protocol, PublishedPort,
-    Undo,
+    Companion, EndpointSpec, EndpointState, Interface, Namespace, NetworkSpec, NetworkState, Protocol,
+    PublishedPort, Undo,
 };

@@ -2,13 +2,20 @@
 //!
 //! A [`Links`] is a conversation with the kernel of one namespace. Each call is one message, which is done whole or not at all.
 
+mod child;
+mod elsewhere;
+pub(crate) mod fuzzing;
 mod route;
+mod shape;
 mod wire;
 
+pub use child::{Child, ChildKind, IpvlanMode, MacvlanMode};
 pub use route::Route;
+pub use shape::Bucket;
+pub(crate) use shape::removal;
 
 use crate::Prefix;
-use crate::netlink::{Attributes, Message, Socket};
+use crate::netlink::{Attributes, Message, Socket, entered};
 use rustix::io::Errno;
 use std::io;
 use std::net::IpAddr;
@@ -36,10 +43,26 @@ pub struct Link {
     pub mac: Option<[u8; 6]>,
     /// The largest packet in bytes.
     pub mtu: u32,
-    /// The bridge that it is a port of.
+    /// The link that it is a part of: the bridge that it is a port of, a bond.
     pub master: Option<Index>,
+    /// What it sends to.
+    pub hardware: Hardware,
+    /// What somebody noted of it (`ip link set … alias …`).
+    pub alias: Option<String>,
     /// It is switched on.
     pub is_up: bool,
+}
+
+/// What a link sends to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Hardware {
+    /// A network of Ethernet's kind.
+    Ethernet,
+    /// Its own host.
+    Loopback,
+    /// Something else, such as a tunnel: a number of linux/if_arp.h.
+    Other(u16),
 }
 
 /// A pair of links of which one end is in another namespace.
@@ -79,6 +102,21 @@ impl Links {
     /// The kernel's: `EPERM` without CAP_SYS_ADMIN over the namespace, `EINVAL` for a descriptor of something else.
     pub fn of(netns: BorrowedFd<'_>) -> io::Result<Self> {
         Ok(Self(Socket::open_in(netns)?))
+    }
+
+    /// [`Links::of`], after the thread that enters the namespace has done some work there.
+    ///
+    /// # Errors
+    /// The same; `work`'s.
+    pub(crate) fn of_after(
+        netns: BorrowedFd<'_>,
+        work: impl FnOnce() -> io::Result<()> + Send,
+    ) -> io::Result<Self> {
+        let both = || {
+            work().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+            Socket::open()
+        };
+        Ok(Self(entered(netns, both)?))
     }
 
     /// The link of this name; `None` when there is none.
@@ -140,13 +178,25 @@ impl Links {
             });
         });
         self.0.run(message)?;
-        let settled = self.0.run(settle_port(veth));
+        let settled = self.0.run(settle_port(veth.name, veth.hairpin));
         if settled.is_err()
             && let Ok(Some(link)) = self.find(veth.name)
         {
             let _ = self.remove(link.index);
         }
         Ok(settled?)
+    }
+
+    /// Makes a link that is there a port of a bridge, switched on, as [`make_veth`](Self::make_veth) leaves it.
+    ///
+    /// # Errors
+    /// `ENODEV` when one of them is gone; the kernel's.
+    pub fn join_bridge(&mut self, name: &str, bridge: Index, hairpin: bool) -> io::Result<()> {
+        let mut message = Message::change(kind::NEW_LINK, &LinkHeader::default().bytes());
+        message.put_text(attribute::NAME, name);
+        message.put_u32(attribute::MASTER, bridge.0);
+        self.0.run(message)?;
+        Ok(self.0.run(settle_port(name, hairpin))?)
     }
 
     /// Switches a link on.
@@ -202,12 +252,38 @@ impl Links {
         Ok(self.0.list(|| Message::list(kind::GET_ADDRESS, &header.bytes()), wire::parse_address)?)
     }
 
+    /// Forgets where an address is on a link, and drops the packets that wait for an answer from it: whoever gets the address next
+    /// must not get them. One that nobody asked for is forgotten.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn forget_neighbour(&mut self, link: Index, address: IpAddr) -> io::Result<()> {
+        let mut header = [0; wire::NEIGHBOUR_HEADER];
+        header[0] = wire::family(address);
+        header[4..8].copy_from_slice(&link.0.to_ne_bytes());
+        let mut message = Message::change(kind::DEL_NEIGHBOUR, &header);
+        message.put(wire::NEIGHBOUR, &wire::octets(address));
+        match self.0.run(message) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
     /// Sends through a gateway whatever no other route is for.
     ///
     /// # Errors
     /// `ENETUNREACH` when no address of the link has the gateway in its subnet, `EEXIST` when there is such a route.
     pub fn add_default_route(&mut self, link: Index, gateway: IpAddr) -> io::Result<()> {
         Ok(self.0.run(route::default_through(link, gateway))?)
+    }
+
+    /// Sends to a link whatever no other route is for, with no neighbour to send it to: for a link that finds the way itself.
+    /// `six` is for IPv6.
+    ///
+    /// # Errors
+    /// `EEXIST` when there is such a route; the kernel's.
+    pub fn add_default_route_by_link(&mut self, link: Index, six: bool) -> io::Result<()> {
+        Ok(self.0.run(route::default_by(link, six))?)
     }
 
     /// All routes of the main table, where packets leave this host's own addresses.
@@ -220,14 +296,14 @@ impl Links {
 }
 
 /// What a new port of a bridge can be told only when it is there.
-fn settle_port(veth: &Veth<'_>) -> Message {
+fn settle_port(name: &str, hairpin: bool) -> Message {
     let mut message = Message::change(kind::NEW_LINK, &LinkHeader::up().bytes());
-    message.put_text(attribute::NAME, veth.name);
+    message.put_text(attribute::NAME, name);
     // A port is spoken to by nobody: with an address of its own each would lengthen the host's routes.
     message.nest(attribute::FAMILIES, |families| {
         families.nest(wire::AF_INET6.into(), |six| six.put(wire::GENERATED_ADDRESS, &[wire::NONE_GENERATED]));
     });
-    if veth.hairpin {
+    if hairpin {
         message.nest(attribute::INFO, |inner| {
             inner.put_text(info::PORT_KIND, "bridge");
             inner.nest(info::PORT_DATA, |data| data.put(wire::PORT_HAIRPIN, &[1]));
@@ -243,4 +319,29 @@ fn text(bytes: &[u8]) -> Option<String> {
 
 fn nested(value: &[u8]) -> Attributes<'_> {
     Attributes::behind(value, 0)
+}
+
+/// Takes a link out of another network namespace; one that is not there is no error.
+///
+/// # Errors
+/// The kernel's.
+pub fn remove_from(netns: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    let mut links = Links::of(netns)?;
+    match links.find(name)? {
+        Some(link) => links.remove(link.index),
+        None => Ok(()),
+    }
+}
+
+/// Gives another network namespace its default routes, through a link of it. One that it has stays.
+///
+/// # Errors
+/// The kernel's: `NotFound` without the link.
+pub fn lead_out(netns: BorrowedFd<'_>, name: &str, gateways: &[IpAddr]) -> io::Result<()> {
+    let mut links = Links::of(netns)?;
+    let link = links.find(name)?.ok_or(io::ErrorKind::NotFound)?;
+    gateways.iter().try_for_each(|gateway| match links.add_default_route(link.index, *gateway) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    })
 }

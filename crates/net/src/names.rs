@@ -10,7 +10,9 @@
 //! Sources: RFC 1035 (messages), RFC 2308 (names that are not there), RFC 5452 (numbers and ports of questions), RFC 6891
 //! (longer answers), RFC 7766 (over TCP).
 
+mod elsewhere;
 mod forward;
+pub(crate) mod fuzzing;
 mod message;
 mod server;
 mod stream;
@@ -20,11 +22,27 @@ mod zone;
 pub use server::{Server, ServerSpec, Sockets};
 pub use zone::{Entry, Zone};
 
+use crate::Companion;
+use std::net::SocketAddr;
+
 /// Whoever starts the program that serves a network's names.
 pub trait NameService: Send + Sync {
-    /// Sees to it that a network's names are served; `false` where somebody else is asked at its port.
+    /// Sees to it that a network's names are served: where they should be, or at another port of the same address where
+    /// somebody else is asked at that one. Once another port was taken it stays: whoever was led there need not be led back.
     ///
     /// # Errors
     /// Whatever keeps the program from being started.
-    fn serve(&self, network: &ServerSpec) -> std::io::Result<bool>;
+    fn serve(&self, network: &ServerSpec) -> std::io::Result<Served>;
+
+    /// Where a network's names are served, or were when they last were; `None` where they never were.
+    fn last_served(&self, network: &ServerSpec) -> Option<Vec<SocketAddr>>;
+}
+
+/// A network's names are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// Where they are, in the order in which it was asked for.
+    pub listen: Vec<SocketAddr>,
+    /// What has to run for that.
+    pub companion: Option<Companion>,
 }

@@ -8,6 +8,5 @@ mod reply;
 mod socket;
 
 pub(crate) use message::{Message, Part};
-pub(crate) use reply::{Attributes, u32_at};
-use reply::{Replies, Reply};
-pub(crate) use socket::{Refused, Socket};
+pub(crate) use reply::{Attributes, Replies, Reply, u32_at};
+pub(crate) use socket::{Refused, Socket, entered};

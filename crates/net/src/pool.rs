@@ -3,6 +3,7 @@
 use crate::Prefix;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 
 /// Ranges of one size that lie side by side in a larger one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,13 +14,47 @@ pub struct Pool {
     pub length: u8,
 }
 
-/// The ranges that networks are made of where nothing else is asked for. Each has room for more containers than a bridge has
-/// ports (1,023). They are not those that Docker (172.17.0.0/16 and on) and Podman (10.88.0.0/16 and on) begin with.
+/// The ranges that networks are made of where nothing else is asked for. Each has addresses for 1,021 containers,
+/// all but two of those that a bridge has ports for. They are not those that Docker (172.17.0.0/16 and on) and Podman (10.88.0.0/16 and on) begin with.
 pub const POOLS: [Pool; 3] = [
     Pool { range: v4([10, 208, 0, 0], 12), length: 22 },
     Pool { range: v4([172, 28, 0, 0], 14), length: 22 },
     Pool { range: v4([192, 168, 128, 0], 17), length: 22 },
 ];
+
+/// What is no pool.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{text:?} is no pool of addresses such as 10.208.0.0/12:22, ranges of /22 in a larger one: {problem}"
+)]
+pub struct BadPool {
+    text: String,
+    problem: String,
+}
+
+impl FromStr for Pool {
+    type Err = BadPool;
+
+    /// `10.208.0.0/12:22`.
+    fn from_str(text: &str) -> Result<Self, BadPool> {
+        let bad = |problem: &str| BadPool { text: text.to_owned(), problem: problem.to_owned() };
+        let (range, length) = text.rsplit_once(':').ok_or_else(|| bad("there is no :LENGTH"))?;
+        let range: Prefix =
+            range.parse().map_err(|error: crate::prefix::BadPrefix| bad(&error.to_string()))?;
+        let length = length.parse().map_err(|_| bad("the length of its ranges is no number"))?;
+        if !range.address.is_ipv4() {
+            return Err(bad("networks are given ranges of IPv6 by themselves"));
+        }
+        if range.network() != range {
+            return Err(bad("its address has bits behind its length"));
+        }
+        // A gateway, a container, and the two addresses that nobody has.
+        match (range.length..=30).contains(&length) {
+            true => Ok(Self { range, length }),
+            false => Err(bad("its ranges are larger than it is, or have no room for a container")),
+        }
+    }
+}
 
 /// How many ranges of a pool are tried: more networks than that a host does not have.
 const MOST: u128 = 65_536;
@@ -104,6 +139,25 @@ mod tests {
         assert_eq!(choose(&POOLS, &[route("10.208.3.255/32")]), Some(prefix("10.208.4.0/22")));
         assert_eq!(choose(&POOLS, &[route("10.0.0.0/8")]), Some(prefix("172.28.0.0/22")));
         assert_eq!(choose(&POOLS, &[route("0.0.0.0/0")]), Some(prefix("10.208.0.0/22")));
+    }
+
+    #[test]
+    fn pure_a_pool_is_read_as_it_is_written() {
+        let read = |text: &str| text.parse::<Pool>().map_err(|error| error.to_string());
+        assert_eq!(read("10.208.0.0/12:22"), Ok(Pool { range: prefix("10.208.0.0/12"), length: 22 }));
+        assert_eq!(read("10.9.0.0/24:24"), Ok(Pool { range: prefix("10.9.0.0/24"), length: 24 }));
+        for (bad, problem) in [
+            ("", "no :LENGTH"),
+            ("10.0.0.0/8", "no :LENGTH"),
+            ("10.0.0.0:24", "no /LENGTH"),
+            ("10.0.0.0/8:x", "no number"),
+            ("10.1.0.0/8:16", "bits behind"),
+            ("10.0.0.0/16:8", "larger than it is"),
+            ("10.0.0.0/16:31", "no room"),
+            ("fd00::/8:64", "IPv6"),
+        ] {
+            assert!(read(bad).is_err_and(|said| said.contains(problem)), "{bad}");
+        }
     }
 
     #[test]

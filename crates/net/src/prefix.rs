@@ -17,6 +17,12 @@ pub struct Prefix {
 }
 
 impl Prefix {
+    /// One of numbers that somebody else gives; `None` where the length is not one of the address's family.
+    pub(crate) fn new(address: IpAddr, length: u8) -> Option<Self> {
+        let prefix = Self { address, length };
+        (length <= prefix.width()).then_some(prefix)
+    }
+
     /// The bits of an address of this family.
     fn width(self) -> u8 {
         if self.address.is_ipv4() { 32 } else { 128 }
@@ -105,11 +111,7 @@ impl FromStr for Prefix {
         // (`u8::from_str` would take a sign.)
         let digits = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
         let length = length.parse().ok().filter(|_| digits).ok_or_else(|| bad("its length is no number"))?;
-        let prefix = Self { address, length };
-        match prefix.length <= prefix.width() {
-            true => Ok(prefix),
-            false => Err(bad("it is longer than an address")),
-        }
+        Self::new(address, length).ok_or_else(|| bad("it is longer than an address"))
     }
 }
 

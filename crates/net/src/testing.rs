@@ -6,7 +6,7 @@ mod firewall;
 
 pub use firewall::firewall_conformance;
 
-use crate::{EndpointSpec, Error, NetworkDriver, NetworkSpec, NetworkState};
+use crate::{EndpointSpec, EndpointState, Error, NetworkDriver, NetworkSpec, NetworkState, Rates};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -23,6 +23,8 @@ pub fn conformance(make: &dyn Fn() -> Box<dyn NetworkDriver>, wanted: &NetworkSp
         unknown_options_are_refused,
         handles_outlive_the_process,
         taking_away_can_be_repeated,
+        what_is_whole_misses_nothing_and_can_be_restored,
+        who_limits_traffic_takes_every_rate_and_refuses_what_is_none,
         others_handles_are_refused,
     ];
     for case in cases {
@@ -96,6 +98,70 @@ fn taking_away_can_be_repeated(ground: &Ground<'_>) {
     for _ in 0..2 {
         driver.delete(&network).expect("to take it away, again too");
     }
+}
+
+fn what_is_whole_misses_nothing_and_can_be_restored(ground: &Ground<'_>) {
+    let network = (ground.make)().create(&ground.wanted.clone()).expect("a network");
+    let netns = ground.netns();
+    let driver = (ground.make)();
+    let endpoint = driver.attach(&network, &ground.endpoint(), netns.as_fd()).expect("a place");
+    let endpoints = [endpoint];
+    for _ in 0..2 {
+        let driver = (ground.make)();
+        assert!(
+            driver.looks_whole(None).expect("to ask") && driver.looks_whole(Some(&network)).expect("to ask")
+        );
+        assert_eq!(driver.missing(&network, &endpoints).expect("to look"), [""; 0]);
+        driver.restore(&network, &endpoints).expect("to restore what is whole");
+    }
+    (ground.make)().detach(&network, &endpoints[0]).expect("to detach");
+    (ground.make)().delete(&network).expect("to delete");
+    assert!((ground.make)().looks_whole(None).expect("to ask"), "a network that was deleted is missed");
+}
+
+fn who_limits_traffic_takes_every_rate_and_refuses_what_is_none(ground: &Ground<'_>) {
+    let (driver, netns) = ((ground.make)(), ground.netns());
+    let Some(limiter) = driver.limiter() else { return };
+    let network = driver.create(ground.wanted).expect("a network");
+    let mut endpoint = driver.attach(&network, &ground.endpoint(), netns.as_fd()).expect("a place on it");
+    let unlimited = endpoint.clone();
+    let of = |egress, ingress| Rates { egress, ingress };
+    for (bad, given) in [(of(Some(0), None), "0"), (of(None, Some(Rates::MOST + 1)), "1000000000001")] {
+        let error = limiter.limit(&network, &endpoint, &bad).expect_err("no rate");
+        assert!(error.to_string().contains(given), "{error}");
+    }
+    let (low, high) = (Some(Rates::LEAST), Some(Rates::MOST));
+    let all = [
+        of(low, low),
+        of(high, high),
+        of(None, low),
+        of(low, None),
+        of(high, None),
+        of(None, None),
+        of(low, high),
+    ];
+    for rates in all {
+        for _ in 0..2 {
+            // Another process's driver, which knows nothing but the handles.
+            let driver = (ground.make)();
+            let limiter = driver.limiter().expect("it had one");
+            endpoint = limiter.limit(&network, &endpoint, &rates).expect("a rate");
+            assert_eq!(endpoint.interfaces, unlimited.interfaces, "{rates:?}");
+            assert!(endpoint.undo.ends_with(&unlimited.undo), "{rates:?} changed what was there");
+        }
+        if rates.is_unlimited() {
+            assert_eq!(endpoint, unlimited, "something is left of limits that are gone");
+        }
+    }
+    let foreign = NetworkState { driver: "somebody-else".to_owned(), ..network.clone() };
+    let refused = limiter.limit(&foreign, &endpoint, &of(low, low));
+    assert!(refused.is_err_and(|error| matches!(error, Error::Foreign { .. })));
+    // Known by its container's id alone.
+    let unknown = EndpointState { container: endpoint.container, ..Default::default() };
+    driver.detach(&network, &unknown).expect("to leave it");
+    let refused = limiter.limit(&network, &unlimited, &of(low, low));
+    assert!(refused.is_err(), "what is not there cannot be limited");
+    driver.delete(&network).expect("to take it away");
 }
 
 fn others_handles_are_refused(ground: &Ground<'_>) {

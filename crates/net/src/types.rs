@@ -1,7 +1,7 @@
 //! What is wanted of a network, and what was made for it.
 
-use crate::Prefix;
 use crate::pool::Taken;
+use crate::{Error, Prefix, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -52,6 +52,20 @@ pub struct NetworkState {
     pub links: Vec<String>,
 }
 
+impl NetworkState {
+    /// Refuses the handle of another driver's network.
+    pub(crate) fn owned_by(&self, driver: &str) -> Result<()> {
+        if self.driver == driver {
+            return Ok(());
+        }
+        Err(Error::Foreign {
+            network: self.spec.name.clone(),
+            owner: self.driver.clone(),
+            driver: driver.to_owned(),
+        })
+    }
+}
+
 /// A container's place on a network, as it is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -98,6 +112,17 @@ pub enum Protocol {
     Sctp,
 }
 
+impl Protocol {
+    /// Its number in packets, `IPPROTO_…`.
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+            Self::Sctp => 132,
+        }
+    }
+}
+
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -121,6 +146,29 @@ pub enum Undo {
         /// Whole messages.
         packet: Vec<u8>,
     },
+    /// Run a program to its end, at most ten seconds; how it ends is nobody's concern.
+    Run {
+        /// Its file.
+        program: PathBuf,
+        /// What it is given after its own name.
+        arguments: Vec<String>,
+        /// All of its environment.
+        environment: Vec<(String, String)>,
+        /// What it reads.
+        stdin: Vec<u8>,
+    },
+}
+
+/// A program that has to be there for as long as a container runs, for a process that knows nothing of networks: it starts the
+/// program again when its process ends. Several may do so at once; the program sees to it that one of them stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Companion {
+    /// A file that names the process.
+    pub process: PathBuf,
+    /// The program's file.
+    pub program: PathBuf,
+    /// What it is given after its own name. Its environment is empty, and it reads nothing.
+    pub arguments: Vec<String>,
 }
 
 /// What was made for a container: all that another process needs to take it away.
@@ -138,6 +186,8 @@ pub struct EndpointState {
     /// What takes the connection away when the container has ended, without the driver. The driver's
     /// [`detach`](crate::NetworkDriver::detach) does the same for one of which only the container's id is known.
     pub undo: Vec<Undo>,
+    /// What serves the connection.
+    pub companions: Vec<Companion>,
 }
 
 /// A link of a container.
@@ -163,4 +213,6 @@ pub enum Namespace {
     Own,
     /// The host's.
     Host,
+    /// That of another container: of which one is the caller's to know. No driver gives it.
+    Other,
 }

@@ -29,6 +29,10 @@ impl Firewall for Open {
         "open"
     }
 
+    fn probe(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn open(&self, _: &NetworkRules) -> io::Result<()> {
         Ok(())
     }
@@ -37,11 +41,19 @@ impl Firewall for Open {
         Ok(())
     }
 
+    fn is_open(&self, _: &NetworkRules) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    fn stands(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
     fn publish(&self, _: &[Publication]) -> io::Result<Vec<Undo>> {
         Ok(Vec::new())
     }
 
-    fn withdraw(&self, _: IpAddr) -> io::Result<()> {
+    fn withdraw_but(&self, _: IpAddr, _: &[Publication]) -> io::Result<()> {
         Ok(())
     }
 

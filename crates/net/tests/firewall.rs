@@ -1,8 +1,16 @@
 //! Firewalls, held to their word by real traffic between network namespaces: a host with two networks of containers, and a
 //! neighbour of the host outside. Nothing of this machine's own network is touched.
 
-#![allow(clippy::unwrap_used, reason = "a test; clippy.toml does not see that its helpers are one")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test; clippy.toml does not see that its helpers are one"
+)]
 
+#[path = "firewall/backend.rs"]
+mod backend;
+#[path = "firewall/chains.rs"]
+mod chains;
 #[path = "firewall/connections.rs"]
 mod connections;
 #[path = "firewall/cost.rs"]

@@ -135,7 +135,8 @@ fn host_server(at: &str) -> Heard {
     heard
 }
 
-/// Serves a network with `web` and `db` while `work` runs; the server ends with the last of them.
+/// Serves a network with `web` and `db` while `work` runs; the server ends with the last of them. One that asks nobody else has no
+/// file of its own.
 fn serving(resolv_conf: Option<&str>, subnet: &str, work: impl FnOnce(SocketAddr, &Path) + Send) {
     let place = tempfile::tempdir().unwrap();
     in_a_namespace(|| {
@@ -152,16 +153,16 @@ fn serving(resolv_conf: Option<&str>, subnet: &str, work: impl FnOnce(SocketAddr
             };
             entry.write(&folder, id).unwrap();
         }
-        if let Some(text) = resolv_conf {
-            fs::write(&file, text).unwrap();
-        }
+        let of_host = "nameserver 127.0.0.53\nsearch corp.example\n";
+        fs::write(&file, resolv_conf.unwrap_or(of_host)).unwrap();
         let spec = ServerSpec {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             folder: folder.clone(),
             subnets: vec![prefix(subnet), prefix("10.0.0.0/24")],
-            resolv_conf: resolv_conf.map(|_| file),
+            resolv_conf: file,
+            internal: resolv_conf.is_none(),
         };
-        let mut server = Server::new(&spec, Sockets::bind(&spec).unwrap()).unwrap();
+        let mut server = Server::new(&spec, Sockets::bind(&spec.listen).unwrap()).unwrap();
         let address = server.addresses().unwrap()[0];
         thread::scope(|scope| {
             let runs = scope.spawn(move || server.run(|_| true).unwrap());
@@ -227,6 +228,7 @@ fn root_an_internal_network_asks_nobody() {
             assert_eq!(client.ask(name, A).code, NO_SUCH_NAME, "{name}");
         }
         assert_eq!(client.ask("db", A).end, [10, 0, 0, 3]);
+        assert_eq!(client.ask("db.corp.example", A).end, [10, 0, 0, 3], "as the host's domains are searched");
         assert!(heard.lock().unwrap().is_empty());
     });
 }

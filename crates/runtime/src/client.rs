@@ -3,7 +3,7 @@
 use crate::frame::{self, Kind, MAX_PAYLOAD};
 use crate::program::{self, PROTECT};
 use crate::state::{ExitRecord, SOCKET_FILE};
-use crate::{Failure, FailureKind, Release, Request};
+use crate::{Connected, Failure, FailureKind, Request};
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
@@ -113,9 +113,9 @@ pub struct Launched {
     pub connection: Connection,
 }
 
-/// What the sender of a [`Request::Start`] does with the container's network namespace; gives the steps that undo it, or `None`
-/// when it could not: then there is no container.
-pub type Connect<'a> = &'a mut dyn FnMut(OwnedFd) -> Option<Vec<Release>>;
+/// What the sender of a [`Request::Start`] does with the container's network namespace; gives what undoes it and what serves it,
+/// or `None` when it could not: then there is no container.
+pub type Connect<'a> = &'a mut dyn FnMut(OwnedFd) -> Option<Connected>;
 
 /// Starts `program` (`tinyd-runtime`) with a request, and waits until the command runs or has failed to.
 ///
@@ -222,6 +222,23 @@ pub fn connect(run_dir: &Path) -> Result<Option<Connection>, ClientError> {
     }
 }
 
+/// Sends what may be larger than a packet: all pieces but the last one are of the first kind.
+fn in_pieces(
+    json: &[u8],
+    [part, last]: [Kind; 2],
+    mut send: impl FnMut(&[u8]) -> Result<(), ClientError>,
+) -> Result<(), ClientError> {
+    let mut pieces = json.chunks(MAX_PAYLOAD).peekable();
+    while let Some(piece) = pieces.next() {
+        let kind = if pieces.peek().is_some() { part } else { last };
+        let mut packet = Vec::with_capacity(piece.len() + 1);
+        packet.push(kind as u8);
+        packet.extend_from_slice(piece);
+        send(&packet)?;
+    }
+    Ok(())
+}
+
 impl Connection {
     fn new(socket: OwnedFd) -> Self {
         Self { socket, buffer: frame::buffer(), program: None, ended: false }
@@ -230,17 +247,11 @@ impl Connection {
     fn send_request(&self, request: &Request, keep: Option<BorrowedFd<'_>>) -> Result<(), ClientError> {
         let talk = |source: io::Error| ClientError::Talk { operation: "send to", source };
         let json = serde_json::to_vec(request).map_err(|error| talk(error.into()))?;
-        let mut pieces = json.chunks(MAX_PAYLOAD).peekable();
         let mut keep = keep;
-        while let Some(piece) = pieces.next() {
-            let kind = if pieces.peek().is_some() { Kind::RequestPart } else { Kind::Request };
-            let mut packet = Vec::with_capacity(piece.len() + 1);
-            packet.push(kind as u8);
-            packet.extend_from_slice(piece);
-            tinyd_ns::socket::send(self.socket.as_fd(), &packet, keep.take().as_slice())
-                .map_err(|errno| talk(errno.into()))?;
-        }
-        Ok(())
+        in_pieces(&json, [Kind::RequestPart, Kind::Request], |packet| {
+            tinyd_ns::socket::send(self.socket.as_fd(), packet, keep.take().as_slice())
+                .map_err(|errno| talk(errno.into()))
+        })
     }
 
     /// Does the sender's part of a start. Whatever else it is told instead of its turn is for `receive_start`.
@@ -258,9 +269,13 @@ impl Connection {
             .map_err(|errno| talk(errno.into()))?;
         let namespace = namespace.ok_or_else(|| talk(io::ErrorKind::InvalidData.into()))?;
         match connect(namespace) {
-            Some(steps) => {
-                let json = serde_json::to_vec(&steps).map_err(|error| talk(error.into()))?;
-                match self.send(Kind::Connected, &json) {
+            Some(connected) => {
+                let json = serde_json::to_vec(&connected).map_err(|error| talk(error.into()))?;
+                // A container may have a thousand ports, each with what undoes it.
+                let sent = in_pieces(&json, [Kind::ConnectedPart, Kind::Connected], |packet| {
+                    self.send_packet(packet)
+                });
+                match sent {
                     // It has failed meanwhile, and said why.
                     Err(error) if !error.is_broken_pipe() => Err(error),
                     _ => Ok(()),
@@ -312,7 +327,11 @@ impl Connection {
         let mut packet = Vec::with_capacity(payload.len() + 1);
         packet.push(kind as u8);
         packet.extend_from_slice(payload);
-        rustix::io::retry_on_intr(|| net::send(&self.socket, &packet, SendFlags::NOSIGNAL))
+        self.send_packet(&packet)
+    }
+
+    fn send_packet(&self, packet: &[u8]) -> Result<(), ClientError> {
+        rustix::io::retry_on_intr(|| net::send(&self.socket, packet, SendFlags::NOSIGNAL))
             .map(drop)
             .map_err(|errno| ClientError::Talk { operation: "send to", source: errno.into() })
     }

@@ -33,6 +33,14 @@ which tinyd selftest runs in its containers.
 /// # Panics
 /// Never in a process with one thread, which is the only kind this may be called in: it clones.
 pub fn main() -> ExitCode {
+    run().into()
+}
+
+/// The same, for a program that ends otherwise: gives the exit code.
+///
+/// # Panics
+/// As [`main`].
+pub fn run() -> u8 {
     let mut args = std::env::args().skip(1);
     let verb = args.next();
     match verb.as_deref() {
@@ -46,20 +54,20 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn say(text: &str) -> ExitCode {
+fn say(text: &str) -> u8 {
     match std::io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+        Ok(()) => 0,
+        Err(_) => 1,
     }
 }
 
-fn refuse(why: &str) -> ExitCode {
+fn refuse(why: &str) -> u8 {
     let _ = writeln!(std::io::stderr(), "tinyd-runtime: {why}; see tinyd-runtime --help");
-    ExitCode::from(2)
+    2
 }
 
 /// Does what the request says that comes over standard input.
-fn serve() -> ExitCode {
+fn serve() -> u8 {
     let stdin = rustix::stdio::stdin();
     if rustix::net::sockopt::socket_type(stdin) != Ok(SocketType::SEQPACKET) {
         return refuse("this verb is internal: do not call it outside");
@@ -72,7 +80,7 @@ fn serve() -> ExitCode {
         Err(error) => {
             let json = serde_json::to_vec(&internal("set tinyd-runtime up", error)).unwrap_or_default();
             let _ = tinyd_ns::socket::send(stdin, &[&[Kind::Failed as u8], &json[..]].concat(), &[]);
-            return ExitCode::FAILURE;
+            return 1;
         }
     };
     let mut keep = Vec::new();
@@ -96,7 +104,7 @@ fn serve() -> ExitCode {
         }
         Err(failure) => Client::new(socket, false).send_record(Kind::Failed, &failure),
     }
-    ExitCode::SUCCESS
+    0
 }
 
 /// Owes nothing to whoever called: neither signals that are ignored (an ignored SIGCHLD would lose every exit), nor a umask,

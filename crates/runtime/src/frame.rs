@@ -11,7 +11,8 @@
 //! | `StdinClosed` | client | – |
 //! | `Resize` | client | rows, columns: two little-endian `u16` |
 //! | `Signal` | client | number: little-endian `i32` |
-//! | `Connected` | client | the steps that undo the connection: a list of [`Release`](crate::Release) |
+//! | `ConnectedPart` | client | a piece of the JSON of `Connected`, more follows |
+//! | `Connected` | client | the last piece of what undoes the connection and what serves it: [`Connected`](crate::Connected) |
 //! | `Namespace` | monitor | – (the network namespace's descriptor) |
 //! | `Started` | monitor | pid: little-endian `u32` |
 //! | `Failed` | monitor | [`Failure`](crate::Failure) |
@@ -45,6 +46,8 @@ pub enum Kind {
     Signal = 6,
     /// The network namespace is connected.
     Connected = 7,
+    /// A piece of what is told of that, more follows.
+    ConnectedPart = 8,
     /// The command runs.
     Started = 16,
     /// It could not be started; nothing is left of it.
@@ -70,6 +73,7 @@ impl Kind {
             5 => Self::Resize,
             6 => Self::Signal,
             7 => Self::Connected,
+            8 => Self::ConnectedPart,
             16 => Self::Started,
             17 => Self::Failed,
             18 => Self::Stdout,

@@ -18,6 +18,7 @@ mod converse;
 mod explain;
 mod guards;
 pub(crate) mod limits;
+mod netns;
 
 pub(crate) use converse::{Answer, listen, send_identity};
 pub(crate) use explain::{cannot_join, explain_exec};
@@ -25,10 +26,10 @@ pub(crate) use guards::{Child, NewCgroup};
 
 use crate::identity::Identity;
 use crate::init::{self, Channel, Kept, Stdio};
-use crate::plan::{self, Bundle, CgroupView, MountSource, Plan};
+use crate::plan::{self, Bundle, CgroupView, Filter, MountSource, Plan};
 use crate::prepare::{self, AsMappedRoot, Mapping, RootMount};
 use crate::report::Order;
-use crate::{Failure, FailureKind, Release, StartRequest};
+use crate::{Connected, Failure, FailureKind, StartRequest};
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tinyd_cgroup::{Cgroup, CgroupDriver, CgroupPath, JoinHandle};
@@ -44,8 +45,10 @@ pub(crate) struct Running {
     pub(crate) terminal: Option<OwnedFd>,
     /// Holding the root keeps its end, and the unmounting it means, out of the way of the command's exit.
     pub(crate) rootfs: Vec<RootMount>,
-    /// What takes away what its network namespace was connected to.
-    pub(crate) release: Vec<Release>,
+    /// Its seccomp filter, for the commands that join it.
+    pub(crate) filter: Option<Filter>,
+    /// What was told of its network namespace's connections.
+    pub(crate) connected: Connected,
 }
 
 impl Running {
@@ -75,6 +78,7 @@ pub(crate) fn launch(
     let kept = Kept::new(&theirs, &join, &stdio);
     // The file system of a new namespace's message queues is made by clone3 itself, and belongs to whoever calls it.
     let as_root = plan.id_maps.as_ref().and_then(idmap::IdMaps::root).map(AsMappedRoot::assume);
+    let visit = request.netns.as_deref().map(netns::Visit::begin).transpose()?;
     // SAFETY: this process has a single thread (the monitor starts its only other one after this), and the child ends in
     // `init::run`, which never returns.
     let cloned = unsafe { Clone3::new(plan.namespaces).into_cgroup(join.v2_dir()).spawn() };
@@ -82,7 +86,7 @@ pub(crate) fn launch(
         Cloned::Child => init::run(&mut plan, &theirs, &join, &stdio, &kept),
         Cloned::Parent { pid, pidfd } => (pid, Child::new(pidfd)),
     };
-    drop((as_root, theirs, join));
+    drop((visit, as_root, theirs, join));
 
     reset_oom_score(pid);
     let connecting = connector.map_or(Ok(()), |sender| connection::offer(sender, pid));
@@ -100,8 +104,9 @@ pub(crate) fn launch(
         (Answer::Running { terminal }, _) => terminal,
         (Answer::Died, false) => None,
     };
-    let (rootfs, release) = prepared?;
-    Ok(Running { pid, child, cgroup, terminal, rootfs, release })
+    let (rootfs, connected) = prepared?;
+    let filter = plan.process.seccomp.take();
+    Ok(Running { pid, child, cgroup, terminal, rootfs, filter, connected })
 }
 
 /// Whatever protection the caller has is not the container's: a limit of memory could not be enforced on it. Where even
@@ -110,8 +115,8 @@ pub(crate) fn reset_oom_score(pid: u32) {
     let _ = std::fs::write(format!("/proc/{pid}/oom_score_adj"), "0");
 }
 
-/// The parent's part between clone and exec: ids, mounts, user. Gives the mounts that the root consists of, and what undoes the
-/// sender's part.
+/// The parent's part between clone and exec: ids, mounts, user. Gives the mounts that the root consists of, and what the
+/// sender told of its part.
 fn prepare_for(
     pid: u32,
     request: &StartRequest,
@@ -120,7 +125,7 @@ fn prepare_for(
     stdio: &Stdio,
     channel: BorrowedFd<'_>,
     connector: Option<BorrowedFd<'_>>,
-) -> Result<(Vec<RootMount>, Vec<Release>), Failure> {
+) -> Result<(Vec<RootMount>, Connected), Failure> {
     let user_namespace = map_ids(plan, pid, channel)?;
     let mapping = user_namespace.as_ref().zip(plan.id_maps.as_ref().and_then(idmap::IdMaps::root));
     let mapping = mapping.map(|(fd, root)| Mapping { user_namespace: fd.as_fd(), root });
@@ -132,9 +137,9 @@ fn prepare_for(
     give_streams(plan, &identity, stdio)?;
     converse::send_mounts(channel, prepare::borrowed(&rootfs, &mounts))?;
     limits::raise(&plan.process.rlimits, pid)?;
-    let release = connector.map_or(Ok(Vec::new()), connection::wait)?;
+    let connected = connector.map_or(Ok(Connected::default()), connection::wait)?;
     send_identity(channel, &identity)?;
-    Ok((rootfs, release))
+    Ok((rootfs, connected))
 }
 
 fn make_cgroup(

@@ -63,8 +63,12 @@ mod prepare;
 mod program;
 mod report;
 mod request;
+pub mod startup;
 pub mod state;
 pub mod sysctl;
 
 pub use failure::{Failure, FailureKind};
-pub use request::{ExecRequest, LogSpec, MountRequest, OverlayMount, Release, Request, Rootfs, StartRequest};
+pub use request::{
+    Companion, Connected, ExecRequest, LogSpec, MountRequest, OverlayMount, Release, Request, Rootfs,
+    StartRequest,
+};

@@ -15,7 +15,6 @@ pub use memory::patience;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 use std::io::Write as _;
-use std::process::ExitCode;
 use std::time::Duration;
 
 /// The verb of the program.
@@ -100,15 +99,15 @@ pub enum Report {
 }
 
 /// The program, with the words behind [`VERB`].
-pub(crate) fn main(mut words: impl Iterator<Item = String>) -> ExitCode {
+pub(crate) fn main(mut words: impl Iterator<Item = String>) -> u8 {
     match (words.next().as_deref(), words.next().and_then(|word| word.parse().ok())) {
         (Some(FILL), Some(bytes)) => memory::fill(bytes),
         (None, _) => obey(),
-        _ => ExitCode::from(2),
+        _ => 2,
     }
 }
 
-fn obey() -> ExitCode {
+fn obey() -> u8 {
     let mut waiting = Vec::new();
     while let Some(line) = next_line(&mut waiting) {
         let done = match Order::parse(&line) {
@@ -118,13 +117,13 @@ fn obey() -> ExitCode {
             None => Err(format!("{line:?} is no order")),
         };
         let report = done.unwrap_or_else(Report::Failed);
-        let Ok(mut json) = serde_json::to_vec(&report) else { return ExitCode::FAILURE };
+        let Ok(mut json) = serde_json::to_vec(&report) else { return 1 };
         json.push(b'\n');
         if std::io::stdout().write_all(&json).is_err() {
-            return ExitCode::FAILURE;
+            return 1;
         }
     }
-    ExitCode::SUCCESS
+    0
 }
 
 /// The next line of the input; `None` at its end, or when it does not come.

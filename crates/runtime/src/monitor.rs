@@ -4,8 +4,10 @@
 mod cleanup;
 mod clients;
 mod clock;
+mod companions;
 mod exit;
 mod log;
+mod release;
 mod streams;
 mod takeover;
 mod wait_loop;
@@ -13,7 +15,7 @@ mod wait_loop;
 use crate::defence::{self, Defence};
 use crate::frame::Kind;
 use crate::launch::{self, Running, internal};
-use crate::plan::Bundle;
+use crate::plan::{self, Bundle};
 use crate::state::{self, ProcessId, RunState, SOCKET_FILE, STATE_FILE};
 use crate::{Failure, FailureKind, StartRequest};
 use rustix::fs::{CWD, Mode, OFlags};
@@ -24,6 +26,7 @@ use tinyd_cgroup::{CgroupDriver, Host, JoinHandle};
 
 pub(crate) use clients::{Client, Clients, Wish};
 pub(crate) use clock::now_ns;
+pub(crate) use companions::Companions;
 pub(crate) use streams::Streams;
 pub(crate) use takeover::take_over;
 pub(crate) use wait_loop::WaitLoop;
@@ -58,6 +61,9 @@ pub(crate) fn run(
         // in its caller's works all the same: only the accounting is not as it should be.
         let _ = own_cgroup.join(false);
     }
+    if let Some(filter) = &started.running.filter {
+        plan::keep_filter(filter, &request.run_dir);
+    }
     cleanup::reserve(request);
     cleanup::sync_in_background(request);
     let mut clients = Clients::new(started.listener);
@@ -67,13 +73,18 @@ pub(crate) fn run(
         drop(client);
     }
     let log = request.log.as_ref().map(log::LogWriter::new);
-    let (clients, exit) =
-        WaitLoop::new(&started.running.child.pidfd, started.streams, clients, log).run(|exit| {
+    let connected = &started.running.connected;
+    let mut unclosed = release::Unclosed::default();
+    let (clients, exit) = WaitLoop::new(&started.running.child.pidfd, started.streams, clients, log)
+        .beside(Companions::new(&request.run_dir, &connected.companions))
+        .run(|exit| {
             let record = exit::record(request, &started.running, started.started_ns, exit);
-            cleanup::release(started.running.release.iter().chain(&request.release));
+            let connections = release::of_connections(&request.run_dir, &connected.release);
+            unclosed = release::release(connections.iter().chain(&request.release));
             record
         });
     cleanup::finish(request, started.running, clients, exit.as_ref());
+    drop(unclosed);
 }
 
 struct Started {

@@ -4,6 +4,7 @@
 mod build;
 mod cstrings;
 mod devices;
+mod filter;
 mod mounts;
 mod process;
 mod resources;
@@ -11,6 +12,7 @@ mod spec;
 
 pub(crate) use build::{MAX_LAYERS, MAX_PREPARED, build, id_maps_of, namespaces_of};
 pub(crate) use cstrings::CStrings;
+pub(crate) use filter::{Filter, keep as keep_filter};
 pub(crate) use process::for_exec;
 pub(crate) use spec::Bundle;
 
@@ -22,7 +24,6 @@ use tinyd_ns::Namespaces;
 use tinyd_ns::caps::CapSets;
 use tinyd_ns::idmap::IdMaps;
 use tinyd_ns::rlimit::Rlimit;
-use tinyd_ns::seccomp::{FilterFlags, Program};
 
 /// A container's start.
 pub(crate) struct Plan {
@@ -115,7 +116,7 @@ pub(crate) struct ProcessPlan {
     pub(crate) caps: CapSets,
     pub(crate) no_new_privileges: bool,
     pub(crate) rlimits: Vec<Rlimit>,
-    pub(crate) seccomp: Option<(Program, FilterFlags)>,
+    pub(crate) seccomp: Option<Filter>,
     pub(crate) umask: u32,
     pub(crate) keyring: CString,
     pub(crate) terminal: bool,

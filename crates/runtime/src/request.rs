@@ -38,6 +38,9 @@ pub struct StartRequest {
     pub attach: bool,
     /// The sender connects the network namespace: it is sent a `Namespace` packet, and the command waits for `Connected`.
     pub connect: bool,
+    /// The network namespace to live in, where the bundle has none of its own; the sender's where it is `None`.
+    #[serde(default)]
+    pub netns: Option<PathBuf>,
     /// The command's standard input is a pipe that `Stdin` packets fill; otherwise it reads nothing.
     pub interactive: bool,
     /// Rows and columns of the terminal, where the bundle asks for one.
@@ -69,6 +72,49 @@ pub enum Release {
         /// The messages.
         packet: Vec<u8>,
     },
+    /// Forget a user of what is mounted somewhere, and unmount that where it was the last one. Those who are in it keep it until
+    /// they leave.
+    Unmount {
+        /// The mount point.
+        point: PathBuf,
+        /// A folder with an empty file for each user, which whoever changes it locks (flock(2)).
+        users: PathBuf,
+        /// Which one is gone.
+        user: String,
+    },
+    /// Run a program to its end, at most ten seconds; how it ends is nobody's concern.
+    Run {
+        /// Its file.
+        program: PathBuf,
+        /// What it is given after its own name.
+        arguments: Vec<String>,
+        /// All of its environment.
+        environment: Vec<(String, String)>,
+        /// What it reads.
+        stdin: Vec<u8>,
+    },
+}
+
+/// What the sender of a start tells of the connections that it has made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connected {
+    /// The steps that undo them, done in this order when the command has ended.
+    pub release: Vec<Release>,
+    /// Programs that serve them.
+    pub companions: Vec<Companion>,
+}
+
+/// A program that has to be there for as long as the container runs, and is not its own alone. When its process ends the
+/// monitor starts the program again; a lock of the program's decides which of several started ones stays, and the others end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Companion {
+    /// A file of JSON that names the process: a [`ProcessId`](crate::state::ProcessId) called `process`. Whoever stays writes
+    /// it.
+    pub process: PathBuf,
+    /// The program's file.
+    pub program: PathBuf,
+    /// What it is given after its own name. Its environment is empty, and it reads nothing.
+    pub arguments: Vec<String>,
 }
 
 /// A root file system as a set of overlays.

@@ -5,6 +5,8 @@
 //! | `state.json` | when the command runs | [`RunState`] |
 //! | `exit.json` | when the command has ended, *before* it is reaped | [`ExitRecord`] |
 //! | `exit.json.new` | when the command runs | room for the exit, so that it can be written when the file system is full |
+//! | `release.json` | when connections came or went | a list of [`Release`](crate::Release), in place of what was told at the start |
+//! | `companions.json` | with it | a list of [`Companion`](crate::Companion), likewise |
 //! | `monitor.sock` | before the start | the monitor's socket: `wait` and `attach` connect to it |
 //! | `stdin`, `stdout`, `stderr` | before the start | FIFOs: the command's streams, where it has no terminal |
 //!
@@ -99,6 +101,14 @@ pub struct ExitRecord {
 pub const STATE_FILE: &str = "state.json";
 /// Name of the file that holds an [`ExitRecord`].
 pub const EXIT_FILE: &str = "exit.json";
+/// Name of the file with the steps ([`Release`](crate::Release)) that take away what the container's network namespace is
+/// connected to, once that is no longer what was told at the start.
+pub const RELEASE_FILE: &str = "release.json";
+/// Name of the file that holds the container's compiled seccomp filter.
+pub const SECCOMP_FILE: &str = "seccomp.bpf";
+/// Name of the file with the programs ([`Companion`](crate::Companion)) that serve the container's connections, once they are no
+/// longer those that were told at the start. Whoever writes it connects to the monitor's socket, for the monitor to look.
+pub const COMPANIONS_FILE: &str = "companions.json";
 /// Name of the monitor's socket.
 pub const SOCKET_FILE: &str = "monitor.sock";
 

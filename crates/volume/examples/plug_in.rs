@@ -19,16 +19,6 @@ fn at(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Path { operation, path, source }
 }
 
-impl Template {
-    fn own(&self, volume: &VolumeState) -> Result<()> {
-        let (owner, driver) = (volume.driver.clone(), self.name().to_owned());
-        match owner == driver {
-            true => Ok(()),
-            false => Err(Error::Foreign { volume: volume.name.clone(), owner, driver }),
-        }
-    }
-}
-
 impl VolumeDriver for Template {
     fn name(&self) -> &str {
         "template"
@@ -64,11 +54,11 @@ impl VolumeDriver for Template {
             return Err(at("fill", &path)(source));
         }
         let (driver, name) = (self.name().to_owned(), wanted.name.clone());
-        Ok(VolumeState { driver, name, made: vec![path.clone()], path })
+        Ok(VolumeState { driver, name, made: vec![path.clone()], path, options: wanted.options.clone() })
     }
 
     fn inspect(&self, volume: &VolumeState) -> Result<VolumeInfo> {
-        self.own(volume)?;
+        volume.expect_driver(self.name())?;
         Ok(VolumeInfo { available: volume.path.is_dir(), is_folder: true })
     }
 
@@ -80,20 +70,21 @@ impl VolumeDriver for Template {
             name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             made: vec![path.clone()],
             path,
+            options: Default::default(),
         };
         Ok(paths.map(state).collect())
     }
 
     fn mount(&self, volume: &VolumeState, _: &str) -> Result<PathBuf> {
-        self.own(volume).map(|()| volume.path.clone())
+        volume.expect_driver(self.name()).map(|()| volume.path.clone())
     }
 
     fn unmount(&self, volume: &VolumeState, _: &str) -> Result<()> {
-        self.own(volume)
+        volume.expect_driver(self.name())
     }
 
     fn remove(&self, volume: &VolumeState) -> Result<()> {
-        self.own(volume)?;
+        volume.expect_driver(self.name())?;
         match fs::remove_dir_all(&volume.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at("remove", &volume.path)(error)),
             _ => Ok(()),
@@ -109,7 +100,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     }
     fs::write(driver.files.join("greeting"), "hello")?;
 
-    let wanted = VolumeSpec { name: "v1".to_owned(), ..VolumeSpec::default() };
+    let wanted = VolumeSpec::named("v1");
     #[cfg(feature = "testing")]
     tinyd_volume::testing::conformance(
         &|| Box::new(Template { files: place.join("files"), volumes: place.join("volumes") }),

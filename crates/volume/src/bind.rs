@@ -51,11 +51,17 @@ impl VolumeDriver for BindDriver {
             let _ = remove_empty(&made);
             return Err(error);
         }
-        Ok(VolumeState { driver: NAME.to_owned(), name: wanted.name.clone(), path, made })
+        Ok(VolumeState {
+            driver: NAME.to_owned(),
+            name: wanted.name.clone(),
+            path,
+            made,
+            options: wanted.options.clone(),
+        })
     }
 
     fn inspect(&self, volume: &VolumeState) -> Result<VolumeInfo> {
-        owned(volume)?;
+        volume.expect_driver(NAME)?;
         match volume.path.metadata() {
             Ok(data) => Ok(VolumeInfo { available: true, is_folder: data.is_dir() }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -77,11 +83,11 @@ impl VolumeDriver for BindDriver {
     }
 
     fn unmount(&self, volume: &VolumeState, _: &str) -> Result<()> {
-        owned(volume)
+        volume.expect_driver(NAME)
     }
 
     fn remove(&self, volume: &VolumeState) -> Result<()> {
-        owned(volume)?;
+        volume.expect_driver(NAME)?;
         remove_empty(&volume.made)
     }
 }
@@ -92,14 +98,6 @@ fn source(wanted: &VolumeSpec) -> Result<&Path> {
         value: wanted.name.clone(),
         problem: "names no path of the host, which the driver bind needs".into(),
     })
-}
-
-fn owned(volume: &VolumeState) -> Result<()> {
-    if volume.driver == NAME {
-        return Ok(());
-    }
-    let label = if volume.name.is_empty() { volume.path.display().to_string() } else { volume.name.clone() };
-    Err(Error::Foreign { volume: label, owner: volume.driver.clone(), driver: NAME.to_owned() })
 }
 
 /// The source with its links resolved, once, so that what is checked is what is mounted. What is missing is named as it

@@ -1,6 +1,8 @@
 //! The trait.
 
-use crate::{Result, VolumeInfo, VolumeSpec, VolumeState};
+use crate::{
+    Backup, Clones, Quota, Result, Scrub, Snapshots, Unmounting, VolumeInfo, VolumeSpec, VolumeState,
+};
 use std::path::PathBuf;
 
 /// A kind of volume.
@@ -15,8 +17,8 @@ use std::path::PathBuf;
 /// within ten seconds.
 ///
 /// What makes something is all or nothing; what takes away goes on past errors, and succeeds when it is gone already.
-/// `testing::conformance` (feature `testing`) holds a driver to this. Abilities that not every driver has (snapshots,
-/// quotas, clones) are traits of their own.
+/// `testing::conformance` (feature `testing`) holds a driver to this. Abilities that not every driver has are traits of their
+/// own: [`Snapshots`], [`Clones`], [`Quota`], [`Backup`], [`Scrub`].
 pub trait VolumeDriver: Send + Sync {
     /// The word by which users ask for it: `local`, `bind`, `tmpfs`.
     fn name(&self) -> &str;
@@ -64,4 +66,49 @@ pub trait VolumeDriver: Send + Sync {
     /// # Errors
     /// [`crate::Error::Foreign`]; the kernel's, collected.
     fn remove(&self, volume: &VolumeState) -> Result<()>;
+
+    /// Those for whom it is mounted; none with a driver that mounts nothing for them. Whoever knows which of them still
+    /// exist [`unmount`](Self::unmount)s it for the others after a crash.
+    ///
+    /// # Errors
+    /// [`crate::Error::Foreign`]; the kernel's.
+    fn users(&self, volume: &VolumeState) -> Result<Vec<String>> {
+        volume.expect_driver(self.name()).map(|()| Vec::new())
+    }
+
+    /// What [`unmount`](Self::unmount) for a user is, for whoever cannot call the driver then; `None` where there is more to
+    /// it, or nothing.
+    fn unmounting(&self, _: &VolumeState) -> Option<Unmounting> {
+        None
+    }
+
+    /// All of the volume is the folder at its path: who renames that away has removed it.
+    fn is_plain(&self, _: &VolumeState) -> bool {
+        false
+    }
+
+    /// The ability to keep states of a volume.
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
+        None
+    }
+
+    /// The ability to make a second volume of one at once.
+    fn clones(&self) -> Option<&dyn Clones> {
+        None
+    }
+
+    /// The ability to hold a volume to a size that can be changed.
+    fn quota(&self) -> Option<&dyn Quota> {
+        None
+    }
+
+    /// The ability to carry states of a volume to another place.
+    fn backup(&self) -> Option<&dyn Backup> {
+        None
+    }
+
+    /// The ability to find damage on the disk.
+    fn scrub(&self) -> Option<&dyn Scrub> {
+        None
+    }
 }

@@ -31,6 +31,55 @@ pub enum Error {
         /// Who was asked.
         driver: String,
     },
+    /// A name that no snapshot of the volume has.
+    #[error("volume {volume:?} has no snapshot {name:?}")]
+    NoSnapshot {
+        /// The volume's name.
+        volume: String,
+        /// What was asked for.
+        name: String,
+    },
+    /// A volume plugin did not do what it was asked for.
+    #[error("the volume plugin {plugin} ({}){} {problem}; {remedy}", socket.display(), for_volume(volume))]
+    Plugin {
+        /// Its name.
+        plugin: String,
+        /// Where it listens.
+        socket: PathBuf,
+        /// The volume, if it was about one.
+        volume: String,
+        /// What it did instead, with what it said.
+        problem: String,
+        /// What can be done.
+        remedy: &'static str,
+    },
+    /// What a server has could not be mounted.
+    #[error("volume {volume:?}: {server} {problem}; {remedy}")]
+    Remote {
+        /// Its name.
+        volume: String,
+        /// The server, and what of it.
+        server: String,
+        /// What happened, with what the program said that mounts it.
+        problem: String,
+        /// What can be done.
+        remedy: &'static str,
+    },
+    /// The host has no program for a kind of server.
+    #[error(
+        "volume {volume:?} of type {kind} needs the program {program}, which is not on this host: \
+         install it (Debian's package {package})"
+    )]
+    NoHelper {
+        /// Its name.
+        volume: String,
+        /// `nfs`, `sshfs`.
+        kind: &'static str,
+        /// `mount.nfs`, `sshfs`.
+        program: &'static str,
+        /// Debian's package.
+        package: &'static str,
+    },
     /// An operation on a file or folder.
     #[error("{operation} {}", path.display())]
     Path {
@@ -42,6 +91,33 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// An operation on a volume that has no path of its own, or not at that moment.
+    #[error("{operation} volume {volume:?}")]
+    Volume {
+        /// `make`, `take a snapshot of`, `roll back`.
+        operation: &'static str,
+        /// The volume's name.
+        volume: String,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// A program that is needed is not installed.
+    #[error("{program} is not installed: install the package {package}")]
+    NoProgram {
+        /// Its name.
+        program: &'static str,
+        /// The distribution's package that has it.
+        package: &'static str,
+    },
+    /// A program did not do what it was run for.
+    #[error("{program} failed: {said}")]
+    Program {
+        /// Its name.
+        program: &'static str,
+        /// What it had to say.
+        said: String,
+    },
 }
 
 impl Error {
@@ -51,5 +127,20 @@ impl Error {
         source: impl Into<io::Error>,
     ) -> Self {
         Self::Path { operation, path: path.into(), source: source.into() }
+    }
+
+    pub(crate) fn volume(
+        operation: &'static str,
+        volume: impl Into<String>,
+        source: impl Into<io::Error>,
+    ) -> Self {
+        Self::Volume { operation, volume: volume.into(), source: source.into() }
+    }
+}
+
+fn for_volume(volume: &str) -> String {
+    match volume.is_empty() {
+        true => String::new(),
+        false => format!(", asked about the volume {volume:?},"),
     }
 }

@@ -1,5 +1,6 @@
 //! What is wanted of a volume, and what was made for it.
 
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,6 +20,11 @@ pub struct VolumeSpec {
 }
 
 impl VolumeSpec {
+    /// A volume with a name.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
     /// A nameless volume that shows what lies at a path of the host.
     pub fn of_host(source: impl Into<PathBuf>) -> Self {
         Self { source: Some(source.into()), ..Self::default() }
@@ -38,6 +44,34 @@ pub struct VolumeState {
     /// Folders that were made for it, the outermost first.
     #[serde(default)]
     pub made: Vec<PathBuf>,
+    /// What it was made with. A secret is never in it, only where it lies.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
+}
+
+impl VolumeState {
+    /// How errors call it: by its name, or by its path where it has none.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self.name.is_empty() {
+            true => self.path.display().to_string(),
+            false => self.name.clone(),
+        }
+    }
+
+    /// Refuses a volume that another driver made.
+    ///
+    /// # Errors
+    /// [`Error::Foreign`].
+    pub fn expect_driver(&self, driver: &str) -> Result<()> {
+        match self.driver == driver {
+            true => Ok(()),
+            false => {
+                let (owner, driver) = (self.driver.clone(), driver.to_owned());
+                Err(Error::Foreign { volume: self.label(), owner, driver })
+            }
+        }
+    }
 }
 
 /// What is there of a volume.

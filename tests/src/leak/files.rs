@@ -7,9 +7,12 @@ use super::Owner;
 
 /// What may stay, by its path below the root or run root, with all that is below it.
 ///
-/// Everything else may stay only as an empty folder directly below the root, or as a lock (a file whose name ends in
+/// Everything else may stay only as an empty folder directly below the root or in [`SHELVES`], or as a lock (a file whose name ends in
 /// `lock`): an unlinked lock file would let two processes hold "the same" lock.
 const PERMANENT: [&str; 2] = ["host-root", "spare"];
+
+/// Folders in which the engine keeps a folder for each kind of thing.
+const SHELVES: [&str; 3] = ["volumes", "volumes/plugins", "volumes/btrfs"];
 
 pub(super) fn find(owner: &Owner) -> Vec<String> {
     let mut found = Vec::new();
@@ -29,7 +32,8 @@ fn look(top: &Path, dir: &Path, found: &mut Vec<String>) {
         if PERMANENT.iter().any(|kept| below.starts_with(kept)) || (!is_folder && name.ends_with("lock")) {
             continue;
         }
-        if is_folder && dir == top && !is_id(&name) {
+        let is_shelf = dir == top || SHELVES.iter().any(|shelf| dir == top.join(shelf));
+        if is_folder && is_shelf && !is_id(&name) {
             look(top, &path, found);
         } else {
             found.push(path.display().to_string());

@@ -49,6 +49,8 @@ pub(super) struct Suite {
     pub(super) by: [&'static str; 2],
     /// What a reader must know to judge the figures.
     pub(super) notes: &'static str,
+    /// What runs beside it, and ends with it.
+    pub(super) keep: Vec<Box<dyn std::any::Any>>,
 }
 
 #[cfg(test)]

@@ -45,6 +45,7 @@ pub(super) fn suite(env: &Env, image: &Path) -> Result<Suite> {
         contenders,
         by: ["nsenter", "crun"],
         notes: NOTES,
+        keep: Vec::new(),
     })
 }
 

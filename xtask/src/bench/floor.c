@@ -1,10 +1,12 @@
 /* The floor: the system calls that any engine must do for one container, and nothing else.
  *
- *   floor LOWER SCRATCH PROGRAM [CGROUP-MOUNT...]
+ *   floor LOWER SCRATCH PROGRAM NETWORK [CGROUP-MOUNT...]
  *
  * makes a container of the folder LOWER, with its scratch folders in SCRATCH and a cgroup in each of the hierarchies, runs
- * PROGRAM in it, waits for its end, takes everything away, and ends with its exit code. Errors end it at once with 99. */
+ * PROGRAM in it, waits for its end, takes everything away, and ends with its exit code. NETWORK is `none`, or
+ * BRIDGE,ADDRESS,LENGTH,GATEWAY. Errors end it at once with 99. */
 #define _GNU_SOURCE
+#include "floor_net.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -27,6 +29,8 @@
 #define MOST 16
 
 static char *scratch, *lower, *program;
+static char bridge[16], address[16], gateway[16];
+static int address_length;
 static char groups[MOST][512];
 static int joins[MOST];
 static int group_count, unified = -1;
@@ -108,6 +112,8 @@ static void child(int ready, int dev) {
     for (int i = 0; i < group_count; i++)
         if (joins[i] >= 0 && write(joins[i], "0", 1) != 1)
             fail("join");
+    if (bridge[0])
+        must(set_up_link(address, address_length, gateway), "set up the link");
     must(unshare(CLONE_NEWCGROUP), "unshare");
     must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "private");
     char options[2048];
@@ -130,18 +136,23 @@ static void child(int ready, int dev) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 4) {
-        fprintf(stderr, "usage: floor LOWER SCRATCH PROGRAM [CGROUP-MOUNT...]\n");
+    if (argc < 5) {
+        fprintf(stderr, "usage: floor LOWER SCRATCH PROGRAM NETWORK [CGROUP-MOUNT...]\n");
         return 2;
     }
     lower = argv[1], scratch = argv[2], program = argv[3];
+    if (strcmp(argv[4], "none") != 0
+        && sscanf(argv[4], "%15[^,],%15[^,],%d,%15s", bridge, address, &address_length, gateway) != 4) {
+        fprintf(stderr, "floor: %s is no network\n", argv[4]);
+        return 2;
+    }
     static const char *folders[] = {"upper", "work", "merged"};
     must(mkdir(scratch, 0711), scratch);
     for (int i = 0; i < 3; i++) {
         must(mkdir(in_scratch(folders[i]), 0755), folders[i]);
         must(chown(in_scratch(folders[i]), FIRST_ID, FIRST_ID), folders[i]);
     }
-    make_groups(argc - 4, argv + 4);
+    make_groups(argc - 5, argv + 5);
     int dev = make_dev(), ready[2];
     must(pipe2(ready, O_CLOEXEC), "pipe2");
     struct clone_args args = {
@@ -161,6 +172,8 @@ int main(int argc, char **argv) {
     put(path, MAP);
     snprintf(path, sizeof path, "/proc/%d/gid_map", pid);
     put(path, MAP);
+    if (bridge[0])
+        must(make_link(bridge, pid), "make the link");
     if (write(ready[1], "x", 1) != 1)
         fail("ready");
     int status;

@@ -35,6 +35,7 @@ pub(super) fn suite(env: &Env, image: &Path) -> Result<Suite> {
         contenders,
         by: ["tinyd", "crun"],
         notes: NOTES,
+        keep: Vec::new(),
     })
 }
 

@@ -1,11 +1,9 @@
 //! The whole life of a container, from the start of the command to its end.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use tinyd_tests::Env;
-use tinyd_tests::proc::cgroups::hierarchies;
 
 use super::contender::{Contender, FRESH, Suite, Words, words};
 use super::{bundle, floor, word};
@@ -16,8 +14,6 @@ tinyd: run --rm --net none; overlay root; seccomp, capabilities, masks, device r
 crun, runc: `run` of a ready bundle on the same root, without an overlay and without seccomp; the bundle's making does
 not count. userns: with a user namespace of 65,536 ids. Each run is followed by a pause of 30 ms.";
 
-/// The controllers whose cgroups tinyd makes.
-const CONTROLLERS: [&str; 6] = ["cpu", "cpuacct", "memory", "pids", "blkio", "devices"];
 const COMMAND: &str = "/bin/true";
 
 pub(super) fn suite(env: &Env, image: &Path) -> Result<Suite> {
@@ -28,7 +24,11 @@ pub(super) fn suite(env: &Env, image: &Path) -> Result<Suite> {
         Contender { name, words: env.cmd(line).words().to_vec(), ..Contender::default() }
     };
     let mut contenders = vec![
-        Contender { name: "floor", words: floor_words(env, image)?, ..Contender::default() },
+        Contender {
+            name: "floor",
+            words: floor::words(env, image, COMMAND, "none")?,
+            ..Contender::default()
+        },
         ours("tinyd", &[]),
         ours("tinyd userns=host", &["--userns", "host"]),
     ];
@@ -47,17 +47,5 @@ pub(super) fn suite(env: &Env, image: &Path) -> Result<Suite> {
         contenders.push(Contender { name, is_peer: true, without_v2, words: line, ..Contender::default() });
     }
     let title = "busybox `true` from start to end";
-    Ok(Suite { title, contenders, by: ["floor", "crun"], notes: NOTES })
-}
-
-fn floor_words(env: &Env, image: &Path) -> Result<Vec<OsString>> {
-    let scratch = env.files().join(format!("floor-{FRESH}"));
-    let mut line = vec![word(&floor::build()?), word(image), word(&scratch), COMMAND.into()];
-    let used = |name: &String| CONTROLLERS.contains(&name.as_str());
-    let mounted = hierarchies().into_iter().filter(|one| one.v2 || one.controllers.iter().any(used));
-    let mut mounts: Vec<PathBuf> = mounted.map(|one| one.mount).collect();
-    // cpu and cpuacct may be one hierarchy.
-    mounts.dedup();
-    line.extend(mounts.iter().map(|mount| word(mount)));
-    Ok(line)
+    Ok(Suite { title, contenders, by: ["floor", "crun"], notes: NOTES, keep: Vec::new() })
 }

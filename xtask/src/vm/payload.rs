@@ -16,7 +16,7 @@ use crate::workspace::cargo;
 
 const SCRIPT: &str = include_str!("guest.sh");
 /// The packages whose tests can be chosen.
-const PACKAGES: [&str; 4] = ["tinyd-cgroup", "tinyd-ns", "tinyd-fs", "tinyd-tests"];
+const PACKAGES: [&str; 5] = ["tinyd-cgroup", "tinyd-ns", "tinyd-fs", "tinyd-net", "tinyd-tests"];
 
 /// Builds the test binaries of the packages; gives the paths of the wanted ones by their names.
 pub(super) fn build(wanted: &BTreeSet<String>) -> Result<BTreeMap<String, PathBuf>> {
@@ -25,6 +25,8 @@ pub(super) fn build(wanted: &BTreeSet<String>) -> Result<BTreeMap<String, PathBu
     for package in PACKAGES {
         command.args(["--package", package]);
     }
+    // The suites that every driver keeps to.
+    command.args(["--features", "tinyd-net/testing"]);
     let text = shell::read(&mut command).context("the tests cannot be built")?;
     let mut made = test_binaries(&text);
     made.retain(|name, _| wanted.contains(name));

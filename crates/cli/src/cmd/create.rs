@@ -27,6 +27,7 @@ impl Verb for Create {
     fn run(self, context: &Context<'_>) -> Outcome {
         let wanted = self.container.into_spec()?;
         let created = context.engine()?.create(&wanted.spec)?;
+        context.console.notes(&wanted.notes);
         context.console.notes(&created.notes);
         context.console.line(&created.id).map(|()| 0)
     }

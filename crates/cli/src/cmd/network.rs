@@ -1,18 +1,21 @@
 //! `network`: what containers are connected by.
 
+mod connect;
 mod create;
+mod disconnect;
 mod inspect;
 mod list;
 mod prune;
+mod reload;
 mod remove;
 
 use super::{Context, Verb};
 use crate::failure::Outcome;
 
-/// Make, show and remove the networks of containers
+/// Make, show and remove the networks of containers, and connect containers to them
 #[derive(clap::Parser, Debug)]
 #[command(
-    long_about = "Make, show and remove the networks of containers.\n\n\
+    long_about = "Make, show and remove the networks of containers, and connect containers to them.\n\n\
         Every machine has the networks none (a container on it has its loopback device alone) and host (it shares the \
         machine's own). The default network is tinyd, also called Tiny-docker, bridge and default; it is made when it is \
         first needed. Networks are given by name, id or the beginning of an id.",
@@ -37,6 +40,9 @@ enum NetworkVerb {
     #[command(visible_aliases = ["rm", "remove"])]
     Delete(remove::Remove),
     Prune(prune::Prune),
+    Reload(reload::Reload),
+    Connect(connect::Connect),
+    Disconnect(disconnect::Disconnect),
 }
 
 impl Verb for Network {
@@ -49,6 +55,9 @@ impl Verb for Network {
             NetworkVerb::Inspect(inspect) => inspect.run(context),
             NetworkVerb::Delete(remove) => remove.run(context),
             NetworkVerb::Prune(prune) => prune.run(context),
+            NetworkVerb::Reload(reload) => reload.run(context),
+            NetworkVerb::Connect(connect) => connect.run(context),
+            NetworkVerb::Disconnect(disconnect) => disconnect.run(context),
         }
     }
 }

@@ -47,12 +47,13 @@ impl Verb for Run {
         let is_detached = self.detach || (wanted.image_named && !spec.interactive);
         if is_detached {
             let sentence = wanted.image_named && !self.detach && context.console.is_terminal();
-            return detached(context, &spec, sentence);
+            return detached(context, &spec, &wanted.notes, sentence);
         }
         let mode = Mode { tty: spec.tty, interactive: spec.interactive };
         let engine = context.engine()?;
         let foreground = Foreground::prepare(context.console, mode)?;
         let started = engine.run(&spec, &foreground.request())?;
+        context.console.notes(&wanted.notes);
         if self.banner && mode.interactive {
             banner(context, &spec)?;
         }
@@ -60,8 +61,9 @@ impl Verb for Run {
     }
 }
 
-fn detached(context: &Context<'_>, spec: &ContainerSpec, sentence: bool) -> Outcome {
+fn detached(context: &Context<'_>, spec: &ContainerSpec, notes: &[String], sentence: bool) -> Outcome {
     let started = context.engine()?.run(spec, &StartRequest::detached())?;
+    context.console.notes(notes);
     context.console.notes(&started.notes);
     let id = &started.id;
     let line = match sentence {

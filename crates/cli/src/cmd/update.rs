@@ -1,18 +1,26 @@
-//! `update`: other limits.
+//! `update`: other limits, other published ports.
 
 use super::{Context, Verb};
-use crate::failure::Outcome;
-use crate::opts::ResourceOptions;
+use crate::failure::{Failure, Outcome};
+use crate::opts::{self, Published, ResourceOptions};
+use tinyd_engine::{HostPort, PortChange, Resources};
 
-/// Change the limits of containers, at once where they run, and for their later starts
+/// Change the limits of containers, or their published ports, at once where they run, and for their later starts
 #[derive(clap::Parser, Debug)]
 #[command(after_help = "\
 Examples:
   tinyd update --memory 500m c1
-  tinyd update --cpus 1.5 --pids-limit 100 c1 c2")]
+  tinyd update --cpus 1.5 --pids-limit 100 c1 c2
+  tinyd update -p 8443:443 --publish-rm 8080 c1")]
 pub(crate) struct Update {
     #[command(flatten)]
     resources: ResourceOptions,
+    /// Lead a further port of this machine, or a range, to one of the container; may be given again (also --publish-add)
+    #[arg(short, long, alias = "publish-add", value_name = "[IP:]PORT:PORT[/PROTOCOL]", value_parser = opts::published)]
+    publish: Vec<Published>,
+    /// Lead this port of this machine to the container no more; may be given again
+    #[arg(long, value_name = "[IP:]PORT[/PROTOCOL]", value_parser = opts::host_port)]
+    publish_rm: Vec<HostPort>,
     /// Ids, names or beginnings of ids
     #[arg(value_name = "CONTAINER", required = true)]
     containers: Vec<String>,
@@ -23,6 +31,18 @@ impl Verb for Update {
 
     fn run(self, context: &Context<'_>) -> Outcome {
         let limits = self.resources.into_resources();
-        context.each(&self.containers, |engine, container| engine.update(container, &limits))
+        let (add, note) = opts::settled_ports(self.publish)?;
+        let change = PortChange { add, remove: self.publish_rm };
+        if change == PortChange::default() {
+            return context.each(&self.containers, |engine, container| engine.update(container, &limits));
+        }
+        // Each of the two is done whole or not at all, which nobody could say of both together.
+        if limits != Resources::default() {
+            return Err(Failure::Usage("ports and limits change in an update each".to_owned()));
+        }
+        let done =
+            context.each(&self.containers, |engine, container| engine.change_ports(container, &change));
+        context.console.notes(&note.into_iter().collect::<Vec<_>>());
+        done
     }
 }

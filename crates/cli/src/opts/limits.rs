@@ -32,7 +32,7 @@ pub(super) fn cpu_shares(text: &str) -> Result<u64, String> {
 }
 
 /// `--memory`: bytes, in binary units.
-pub(super) fn memory(text: &str) -> Result<u64, String> {
+pub(crate) fn memory(text: &str) -> Result<u64, String> {
     size(text).ok_or_else(|| "it is no size; write it like 100m or 1.5g (b, k, m, g, t)".to_owned())
 }
 

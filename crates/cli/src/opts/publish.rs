@@ -1,15 +1,17 @@
 //! `--publish [IP:]HOST[-RANGE]:CONTAINER[-RANGE][/PROTOCOL]`, or `CONTAINER` alone.
 
+use crate::failure::Failure;
+use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
-use tinyd_engine::{PortMapping, PortProtocol};
+use tinyd_engine::{HostPort, PortMapping, PortProtocol};
 
 /// What one word of the option publishes: a port, or one for each of a range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Published(pub(crate) Vec<PortMapping>);
 
 /// Reads a word of the option. That no port of the host is given twice is the engine's to say.
-pub(super) fn parse(text: &str) -> Result<Published, String> {
+pub(crate) fn parse(text: &str) -> Result<Published, String> {
     let (places, protocol) = with_protocol(text)?;
     let (host_ip, rest) = address(places)?;
     let (host, inside) = match (host_ip, rest.split_once(':')) {
@@ -38,6 +40,70 @@ pub(super) fn parse(text: &str) -> Result<Published, String> {
         protocol,
     });
     Ok(Published(mappings.collect()))
+}
+
+/// The variable that says at which address of this machine ports are published for which none is named.
+const VARIABLE: &str = "TINYD_PUBLISH_ADDRESS";
+
+/// Ports as they are meant, and what is said of them where they can be reached from outside and nobody said that they should.
+pub(crate) fn settle(published: Vec<Published>) -> Result<(Vec<PortMapping>, Option<String>), Failure> {
+    meant(published, std::env::var_os(VARIABLE).as_deref())
+}
+
+fn meant(
+    published: Vec<Published>,
+    variable: Option<&OsStr>,
+) -> Result<(Vec<PortMapping>, Option<String>), Failure> {
+    let mut ports: Vec<_> = published.into_iter().flat_map(|published| published.0).collect();
+    let Some(word) = variable.filter(|word| !word.is_empty()) else {
+        let is_open = |port: &&PortMapping| port.host_ip.is_none_or(|address| address.is_unspecified());
+        return Ok((ports.clone(), ports.iter().find(is_open).map(open_to_all)));
+    };
+    let address = word.to_str().and_then(|text| text.parse::<IpAddr>().ok()).ok_or_else(|| {
+        Failure::Usage(format!(
+            "{VARIABLE} is {}, which is no address: 127.0.0.1, or 0.0.0.0 for all",
+            word.display()
+        ))
+    })?;
+    // All that there are, of both families.
+    let address = Some(address).filter(|address| !address.is_unspecified());
+    ports.iter_mut().for_each(|port| port.host_ip = port.host_ip.or(address));
+    Ok((ports, None))
+}
+
+fn open_to_all(port: &PortMapping) -> String {
+    let PortMapping { host_port, container_port, protocol, .. } = port;
+    let number = host_port.map(|number| number.to_string()).unwrap_or_default();
+    let suffix = if *protocol == PortProtocol::Tcp { String::new() } else { format!("/{protocol}") };
+    let which = if number.is_empty() { "a port".to_owned() } else { format!("port {number}") };
+    format!(
+        "{which} of this machine is open to whoever reaches it; -p 127.0.0.1:{number}:{container_port}{suffix} keeps it to \
+         itself, and {VARIABLE} says which is meant"
+    )
+}
+
+/// `8080`, `127.0.0.1:53/udp`: a port of this machine.
+pub(crate) fn host_port(text: &str) -> Result<HostPort, String> {
+    let (places, protocol) = with_protocol(text)?;
+    let (address, number) = match places.rsplit_once(':') {
+        None => (None, places),
+        Some((address, number)) => {
+            let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+            let address = bare.parse().map_err(|_| format!("{address:?} is no address of this machine"))?;
+            (Some(address), number)
+        }
+    };
+    Ok(HostPort { address, number: port(number)?, protocol })
+}
+
+/// What one word of `--expose` names: a port, or each of a range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Exposed(pub(crate) Vec<(u16, PortProtocol)>);
+
+/// `80`, `8000-8009/udp`.
+pub(super) fn exposed(text: &str) -> Result<Exposed, String> {
+    let (numbers, protocol) = with_protocol(text)?;
+    Ok(Exposed(range(numbers)?.map(|number| (number, protocol)).collect()))
 }
 
 /// `80`, `80/udp`: a port of a container, as `inspect` calls it.
@@ -120,6 +186,47 @@ mod tests {
             ("[fd00::2]::80", mapping(Some("fd00::2"), None, 80)),
         ] {
             assert_eq!(parse(text), Ok(Published(vec![wanted])), "{text}");
+        }
+    }
+
+    #[test]
+    fn who_publishes_to_all_is_told_unless_it_was_said() {
+        let of = |words: &[&str], variable: Option<&str>| {
+            let words = words.iter().map(|word| parse(word).expect("a port")).collect();
+            meant(words, variable.map(OsStr::new))
+        };
+        let addresses = |ports: &[PortMapping]| -> Vec<_> {
+            ports.iter().map(|port| port.host_ip.map(|ip| ip.to_string()).unwrap_or_default()).collect()
+        };
+        for (words, told) in [
+            (&["8080:80"][..], Some("port 8080 of this machine is open")),
+            (&["127.0.0.1:1:1", "0.0.0.0:53:53/udp"], Some("-p 127.0.0.1:53:53/udp keeps")),
+            (&["80"], Some("a port of this machine is open to whoever reaches it; -p 127.0.0.1::80 keeps")),
+            (&["127.0.0.1:8080:80", "[::1]:8080:80"], None),
+            (&[], None),
+        ] {
+            let (_, said) = of(words, None).expect("ports");
+            assert_eq!(said.is_some(), told.is_some(), "{words:?}");
+            assert!(said.unwrap_or_default().contains(told.unwrap_or_default()), "{words:?}");
+        }
+        let (ports, said) = of(&["8080:80", "[::1]:1:1"], Some("127.0.0.1")).expect("ports");
+        assert_eq!((addresses(&ports), said), (vec!["127.0.0.1".to_owned(), "::1".to_owned()], None));
+        let (ports, said) = of(&["8080:80"], Some("0.0.0.0")).expect("ports");
+        assert_eq!((addresses(&ports), said), (vec![String::new()], None));
+        assert!(of(&["8080:80"], Some("here")).is_err());
+    }
+
+    #[test]
+    fn a_port_of_the_machine_is_named_by_its_number() {
+        let named = |address: Option<&str>, number, protocol| {
+            let address = address.map(|text| text.parse().expect("an address"));
+            Ok(HostPort { address, number, protocol })
+        };
+        assert_eq!(host_port("8080"), named(None, 8080, PortProtocol::Tcp));
+        assert_eq!(host_port("127.0.0.1:53/udp"), named(Some("127.0.0.1"), 53, PortProtocol::Udp));
+        assert_eq!(host_port("[::1]:80"), named(Some("::1"), 80, PortProtocol::Tcp));
+        for bad in ["", "0", "8080:80:81", "web:80", "80/icmp", "70000"] {
+            assert!(host_port(bad).is_err(), "{bad}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! The limits that `run`, `create` and `update` share.
 
-use super::{devices, limits};
+use super::{devices, limits, rate};
 use tinyd_engine::{HugepageLimit, Resources};
 
 /// Limits of a container.
@@ -48,6 +48,15 @@ pub(crate) struct ResourceOptions {
     /// Most memory in huge pages of a size: 2MB=64m; may be given again
     #[arg(long, value_name = "SIZE=LIMIT", value_parser = devices::hugepages)]
     hugetlb_limit: Vec<HugepageLimit>,
+    /// Most traffic out of it in a second, by each of its networks, in tc's units: 10mbit, 500kbit, 1.5mbps (megabytes), none
+    #[arg(long, value_name = "RATE", value_parser = rate::traffic)]
+    net_rate_egress: Option<u64>,
+    /// Most traffic to it in a second, by each of its networks
+    #[arg(long, value_name = "RATE", value_parser = rate::traffic)]
+    net_rate_ingress: Option<u64>,
+    /// Mark its packets with this class for traffic control, where cgroup v1's net_cls is mounted: 10:1 or 0x100001
+    #[arg(long, value_name = "CLASS", value_parser = rate::class)]
+    net_cls_classid: Option<u32>,
 }
 
 impl ResourceOptions {
@@ -70,6 +79,9 @@ impl ResourceOptions {
                 self.device_write_iops,
             ),
             hugepages: self.hugetlb_limit,
+            net_egress: self.net_rate_egress,
+            net_ingress: self.net_rate_ingress,
+            net_class: self.net_cls_classid,
         }
     }
 }

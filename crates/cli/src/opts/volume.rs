@@ -1,38 +1,99 @@
-//! `--volume SRC:DST[:ro|:rw]`.
+//! `--volume [SRC:]DST[:OPTIONS]`.
 
 use std::path::{Path, PathBuf};
-use tinyd_engine::BindMount;
+use tinyd_engine::{BindMount, VolumeMount};
 
-/// A path of this machine (absolute, or beginning with `./` or `../`), an absolute path inside, and how it is mounted.
-pub(super) fn parse(text: &str) -> Result<BindMount, String> {
+/// What is mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Mount {
+    /// A path of this machine.
+    Bind(BindMount),
+    /// A volume.
+    Volume(VolumeMount),
+}
+
+/// A path of this machine (absolute, or beginning with `./` or `../`) or a volume's name, an absolute path inside, and how it
+/// is mounted. A path inside alone gets a volume of its own.
+pub(super) fn parse(text: &str) -> Result<Mount, String> {
     let parts: Vec<&str> = text.split(':').collect();
-    let (source, target, mode) = match parts[..] {
-        [source, target] => (source, target, "rw"),
-        [source, target, mode] => (source, target, mode),
-        _ => return Err(wrong("it is not SRC:DST[:ro|:rw]")),
+    let (source, target, words) = match parts[..] {
+        [target] => (None, target, ""),
+        [source, target] => (Some(source), target, ""),
+        [source, target, words] => (Some(source), target, words),
+        _ => return Err(wrong("it is not [SRC:]DST[:ro|:rw]")),
     };
-    let read_only = match mode {
-        "ro" => true,
-        "rw" => false,
-        _ => return Err(wrong(&format!("'{mode}' is neither ro nor rw"))),
-    };
+    let target = inside(target)?;
+    let mut mode = Mode::default();
+    words.split(',').try_for_each(|word| if parts.len() < 3 { Ok(()) } else { mode.take(word) })?;
+    let path = |source: &str| source.starts_with('/') || is_relative(source);
+    match source {
+        Some(source) if path(source) => match mode.no_copy {
+            true => Err(wrong("'nocopy' is for volumes: a path of this machine is never filled")),
+            false => {
+                let source = on_this_machine(source)?;
+                Ok(Mount::Bind(BindMount { source, target, read_only: mode.read_only, strict: false }))
+            }
+        },
+        Some(name) if name.contains('/') => {
+            Err(wrong(&format!("'{name}' is neither a volume's name nor a path that begins with / or ./")))
+        }
+        name => Ok(Mount::Volume(VolumeMount {
+            name: name.map(str::to_owned),
+            target,
+            read_only: mode.read_only,
+            no_copy: mode.no_copy,
+            ..VolumeMount::default()
+        })),
+    }
+}
+
+/// The words behind the last colon.
+#[derive(Default)]
+struct Mode {
+    read_only: bool,
+    no_copy: bool,
+}
+
+impl Mode {
+    fn take(&mut self, word: &str) -> Result<(), String> {
+        match word {
+            "ro" => self.read_only = true,
+            "rw" => self.read_only = false,
+            "nocopy" => self.no_copy = true,
+            // What is so anyway: labels of SELinux are for machines that have it, and mounts do not spread.
+            "z" | "Z" | "private" | "rprivate" => {}
+            "shared" | "rshared" | "slave" | "rslave" => {
+                return Err(wrong(&format!(
+                    "'{word}' is not possible: mounts do not spread into a container or out of it"
+                )));
+            }
+            _ => return Err(wrong(&format!("'{word}' is neither ro, rw nor nocopy"))),
+        }
+        Ok(())
+    }
+}
+
+/// A path inside that something can be mounted on.
+pub(super) fn inside(target: &str) -> Result<PathBuf, String> {
     if !Path::new(target).is_absolute() || target.bytes().all(|byte| byte == b'/') {
         return Err(wrong(&format!("'{target}' must be an absolute path inside the container, below /")));
     }
-    Ok(BindMount { source: on_this_machine(source)?, target: PathBuf::from(target), read_only })
+    Ok(PathBuf::from(target))
 }
 
-fn on_this_machine(source: &str) -> Result<PathBuf, String> {
-    let is_relative =
-        source == "." || source == ".." || source.starts_with("./") || source.starts_with("../");
-    if !source.starts_with('/') && !is_relative {
-        return Err(wrong(&format!("'{source}' is no path of this machine")));
+pub(super) fn on_this_machine(source: &str) -> Result<PathBuf, String> {
+    if !source.starts_with('/') && !is_relative(source) {
+        return Err(wrong(&format!("'{source}' is no path of this machine: these begin with / or ./")));
     }
     std::path::absolute(source).map_err(|error| format!("find '{source}': {error}"))
 }
 
+fn is_relative(source: &str) -> bool {
+    source == "." || source == ".." || source.starts_with("./") || source.starts_with("../")
+}
+
 fn wrong(what: &str) -> String {
-    format!("{what}; write it like /srv/data:/data:ro")
+    format!("{what}; write it like /srv/data:/data:ro, or data:/data for a volume")
 }
 
 #[cfg(test)]
@@ -40,23 +101,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_parts() {
-        let bind = |source: &str, target: &str, read_only| {
-            Ok(BindMount { source: source.into(), target: target.into(), read_only })
-        };
-        assert_eq!(parse("/a:/b"), bind("/a", "/b", false));
-        assert_eq!(parse("/a:/b:rw"), bind("/a", "/b", false));
-        assert_eq!(parse("/a b:/c d:ro"), bind("/a b", "/c d", true));
+    fn paths_are_those_of_this_machine() {
+        let bind = |source: &str, target: &str| Ok(Mount::Bind(BindMount::new(source, target)));
+        assert_eq!(parse("/a:/b"), bind("/a", "/b"));
+        assert_eq!(parse("/a:/b:rw"), bind("/a", "/b"));
+        assert_eq!(parse("/a:/b:z,rprivate"), bind("/a", "/b"));
+        let read_only = Mount::Bind(BindMount::new("/a b", "/c d").read_only());
+        assert_eq!(parse("/a b:/c d:ro"), Ok(read_only.clone()));
+        assert_eq!(parse("/a b:/c d:rw,ro"), Ok(read_only));
         let here = std::env::current_dir().expect("a folder");
-        assert_eq!(parse("./x:/b").map(|bind| bind.source), Ok(here.join("x")));
-        assert_eq!(parse(".:/b").map(|bind| bind.source), Ok(here));
+        let source = |text| match parse(text) {
+            Ok(Mount::Bind(bind)) => bind.source,
+            other => panic!("{text}: {other:?}"),
+        };
+        assert_eq!((source("./x:/b"), source(".:/b")), (here.join("x"), here));
+    }
+
+    #[test]
+    fn other_words_are_volumes() {
+        let volume = |mount| Ok(Mount::Volume(mount));
+        assert_eq!(parse("data:/b"), volume(VolumeMount::named("data", "/b")));
+        assert_eq!(parse("/b"), volume(VolumeMount::anonymous("/b")));
+        let mount = VolumeMount { read_only: true, no_copy: true, ..VolumeMount::named("data", "/b") };
+        assert_eq!(parse("data:/b:ro,nocopy"), volume(mount));
     }
 
     #[test]
     fn everything_else_is_refused_with_an_example() {
-        for text in
-            ["", "/a", "/a:b", "/a:", ":/b", "vol1:/b", "/a:/", "/a://", "/a:/b:rx", "/a:/b:", "/a:/b:ro:x"]
-        {
+        for text in [
+            "",
+            "a",
+            "/a:b",
+            "/a:",
+            "a/b:/c",
+            "/a:/",
+            "/a://",
+            "/a:/b:rx",
+            "/a:/b:",
+            "/a:/b:ro:x",
+            "/a:/b:ro,,",
+            "/a:/b:nocopy",
+            "/a:/b:rshared",
+        ] {
             let message = parse(text).expect_err(text);
             assert!(message.contains("/srv/data:/data:ro"), "{text}: {message}");
         }

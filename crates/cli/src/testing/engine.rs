@@ -1,18 +1,20 @@
 //! An engine that notes what it is asked, and does what a test says.
 
-use super::network;
 use super::session::{Peer, pair};
+use super::{network, volume};
 use nix::sys::signal::{Signal, raise};
-use std::os::fd::BorrowedFd;
+use std::io::Write as _;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tinyd_engine::{
-    CheckReport, ContainerConfig, ContainerInspect, ContainerSpec, ContainerState, ContainerStats,
-    ContainerStatus, ContainerSummary, Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, Finding,
-    GraphDriver, HostConfig, ListRequest, LogEntry, LogSource, Logs, LogsRequest, NetworkCreate,
-    NetworkInspect, NetworkSettings, NetworkSummary, RemoveRequest, Resources, Result, Session, StartRequest,
-    Started, StorageDriver, SystemInfo, VersionInfo, Waiter,
+    ArchiveSummary, CheckReport, ContainerConfig, ContainerInspect, ContainerSpec, ContainerState,
+    ContainerStats, ContainerStatus, ContainerSummary, Created, Engine, Error, ErrorKind, ExecSpec,
+    ExitStatus, Finding, GraphDriver, HostConfig, ListRequest, LogEntry, LogSource, Logs, LogsRequest,
+    NetworkCreate, NetworkInspect, NetworkJoin, NetworkSettings, NetworkSummary, PortChange, RemoveRequest,
+    Resources, Result, Session, StartRequest, Started, StorageDriver, SystemInfo, VersionInfo, VolumeCreate,
+    VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, Waiter,
 };
 
 type Script = Box<dyn FnOnce(Peer) + Send>;
@@ -147,6 +149,13 @@ impl Engine for Shared {
         self.id(container)
     }
 
+    fn change_ports(&self, container: &str, change: &PortChange) -> Result<String> {
+        let added: Vec<_> = change.add.iter().map(|port| port.container_port.to_string()).collect();
+        let removed: Vec<_> = change.remove.iter().map(ToString::to_string).collect();
+        self.note(format!("ports {container} +{} -{}", added.join(","), removed.join(",")));
+        self.id(container)
+    }
+
     fn stats(&self, container: &str) -> Result<ContainerStats> {
         self.note(format!("stats {container}"));
         let id = self.id(container)?;
@@ -165,7 +174,7 @@ impl Engine for Shared {
     }
 
     fn remove(&self, container: &str, request: &RemoveRequest) -> Result<String> {
-        self.note(format!("remove {container} {}", request.force));
+        self.note(format!("remove {container} {} {}", request.force, request.volumes));
         self.id(container)
     }
 
@@ -205,10 +214,11 @@ impl Engine for Shared {
         self.id(container)
     }
 
-    fn create_network(&self, wanted: &NetworkCreate) -> Result<String> {
+    fn create_network(&self, wanted: &NetworkCreate) -> Result<Created> {
         self.note("create_network".to_owned());
         self.networks.lock().expect("lock").push(wanted.clone());
-        self.id(wanted.name.as_deref().unwrap_or("chosen"))
+        let notes = wanted.internal.then(|| "a remark".to_owned()).into_iter().collect();
+        Ok(Created { id: self.id(wanted.name.as_deref().unwrap_or("chosen"))?, notes })
     }
 
     fn networks(&self) -> Result<Vec<NetworkSummary>> {
@@ -226,13 +236,91 @@ impl Engine for Shared {
         self.id(network)
     }
 
+    fn connect_network(&self, container: &str, place: &NetworkJoin) -> Result<()> {
+        self.note(format!("connect_network {container} {place:?}"));
+        self.id(container).map(drop)
+    }
+
+    fn disconnect_network(&self, container: &str, network: &str) -> Result<()> {
+        self.note(format!("disconnect_network {container} {network}"));
+        self.id(container).map(drop)
+    }
+
     fn prune_networks(&self) -> Result<Vec<String>> {
         Ok(["a", "b"].map(String::from).to_vec())
     }
 
+    fn reload_networks(&self, networks: &[String]) -> Result<Vec<String>> {
+        self.note(format!("reload_networks {networks:?}"));
+        match networks {
+            [] => Ok(["a", "b"].map(String::from).to_vec()),
+            some => some.iter().map(|network| self.id(network)).collect(),
+        }
+    }
+
+    fn create_volume(&self, wanted: &VolumeCreate) -> Result<String> {
+        self.note(format!("create_volume {wanted:?}"));
+        self.id(wanted.name.as_deref().unwrap_or("unnamed")).map(|_| wanted.name.clone().unwrap_or_default())
+    }
+
+    fn volumes(&self) -> Result<Vec<VolumeSummary>> {
+        Ok(volume::summaries())
+    }
+
+    fn inspect_volume(&self, volume: &str) -> Result<VolumeInspect> {
+        self.id(volume).map(|_| VolumeInspect { name: volume.to_owned(), ..VolumeInspect::default() })
+    }
+
+    fn remove_volume(&self, volume: &str) -> Result<String> {
+        self.note(format!("remove_volume {volume}"));
+        self.id(volume).map(|_| volume.to_owned())
+    }
+
+    fn prune_volumes(&self, all: bool) -> Result<Vec<String>> {
+        self.note(format!("prune_volumes {all}"));
+        Ok(["a", "b"].map(String::from).to_vec())
+    }
+
+    fn export_volume(&self, volume: &str, request: &VolumeExport, to: OwnedFd) -> Result<ArchiveSummary> {
+        self.note(format!("export_volume {volume} {:?} {:?}", request.compression, request.snapshot));
+        self.id(volume)?;
+        std::fs::File::from(to).write_all(b"archive").expect("it can be written");
+        Ok(ArchiveSummary { notes: vec!["a remark".to_owned()], ..ArchiveSummary::default() })
+    }
+
+    fn import_volume(&self, wanted: &VolumeCreate, from: OwnedFd) -> Result<ArchiveSummary> {
+        let text = std::io::read_to_string(std::fs::File::from(from)).expect("it can be read");
+        self.note(format!("import_volume {:?} {:?} {text:?}", wanted.name, wanted.driver));
+        Ok(ArchiveSummary::default())
+    }
+
+    fn clone_volume(&self, volume: &str, wanted: &VolumeCreate) -> Result<String> {
+        self.note(format!("clone_volume {volume} {:?}", wanted.driver));
+        self.id(volume).map(|_| wanted.name.clone().unwrap_or_default())
+    }
+
+    fn snapshot_volume(&self, volume: &str, name: Option<&str>) -> Result<String> {
+        self.id(volume).map(|_| name.unwrap_or("now").to_owned())
+    }
+
+    fn volume_snapshots(&self, volume: &str) -> Result<Vec<VolumeSnapshot>> {
+        self.id(volume).map(|_| volume::snapshots())
+    }
+
+    fn remove_snapshot(&self, volume: &str, name: &str) -> Result<String> {
+        self.note(format!("remove_snapshot {volume} {name}"));
+        self.id(name).map(|_| name.to_owned())
+    }
+
+    fn rollback_volume(&self, volume: &str, name: &str) -> Result<String> {
+        self.note(format!("rollback_volume {volume} {name}"));
+        self.id(name).map(|_| volume.to_owned())
+    }
+
     fn check(&self, repair: bool) -> Result<CheckReport> {
         self.note(format!("check {repair}"));
-        Ok(CheckReport { findings: self.findings.lock().expect("lock").clone() })
+        let notes = vec!["this machine drops much".to_owned()];
+        Ok(CheckReport { findings: self.findings.lock().expect("lock").clone(), notes })
     }
 
     fn cleanup(&self, grace: Option<Duration>) -> Result<Vec<String>> {
@@ -317,6 +405,7 @@ pub(crate) fn summary(
         exit: exit.map(|code| ExitStatus { code, oom_killed: code == 137, unknown: false }),
         pid: 0,
         ports: Vec::new(),
+        networks: vec!["tinyd".to_owned()],
         volumes: Vec::new(),
     }
 }

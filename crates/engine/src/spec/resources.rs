@@ -29,6 +29,12 @@ pub struct Resources {
     pub io: Vec<IoLimit>,
     /// Huge pages, an entry for each size.
     pub hugepages: Vec<HugepageLimit>,
+    /// Bits that may leave the container in a second, by each of its networks; 0 is no limit.
+    pub net_egress: Option<u64>,
+    /// Bits that may come to it in a second, by each of its networks; 0 is no limit.
+    pub net_ingress: Option<u64>,
+    /// The class of its packets for traffic control (tc-cgroup(8)): the upper 16 bits are its queue, the lower ones its number there.
+    pub net_class: Option<u32>,
 }
 
 /// How fast a disk may be read and written; `None` leaves it as it is, 0 is no limit.
@@ -72,6 +78,9 @@ impl Resources {
             pids: others.pids.or(self.pids),
             io: self.io.into_iter().fold(others.io.clone(), put_io),
             hugepages: self.hugepages.into_iter().fold(others.hugepages.clone(), put_pages),
+            net_egress: others.net_egress.or(self.net_egress),
+            net_ingress: others.net_ingress.or(self.net_ingress),
+            net_class: others.net_class.or(self.net_class),
         }
     }
 }
@@ -114,15 +123,19 @@ mod tests {
             pids: Some(1),
             io: vec![io("/a", Some(1), Some(2)), io("/b", Some(3), None)],
             hugepages: vec![pages("2MB", 1), pages("1GB", 2)],
+            net_egress: Some(1),
+            net_ingress: Some(2),
             ..Default::default()
         };
         let newer = Resources {
             io: vec![io("/a", Some(9), None)],
             hugepages: vec![pages("1GB", 7)],
+            net_ingress: Some(0),
             ..Default::default()
         };
         let both = older.with(&newer);
         assert_eq!(both.pids, Some(1));
+        assert_eq!((both.net_egress, both.net_ingress, both.net_class), (Some(1), Some(0), None));
         assert_eq!(both.io, [io("/a", Some(9), Some(2)), io("/b", Some(3), None)]);
         assert_eq!(both.hugepages, [pages("1GB", 7), pages("2MB", 1)]);
     }

@@ -44,16 +44,6 @@ pub struct Ulimit {
     pub hard: Option<u64>,
 }
 
-/// A file system in memory, inside the container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TmpfsMount {
-    /// Absolute path inside; made when it is missing.
-    pub target: std::path::PathBuf,
-    /// Options of mount(8) and tmpfs(5): `size=64m`, `mode=1777`, `ro`. `nosuid`, `nodev` and `noexec` hold unless `suid`,
-    /// `dev` or `exec` is among them.
-    pub options: Vec<String>,
-}
-
 /// A device of the host inside the container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {

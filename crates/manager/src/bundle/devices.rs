@@ -56,7 +56,10 @@ pub(super) fn oci_rules(rules: &[DeviceRule]) -> Option<Vec<LinuxDeviceCgroup>> 
 /// The nodes that stand in `/dev` beside everybody's. A user who shows a `/dev` of his own has them there, or does not want
 /// them.
 pub(super) fn oci_nodes(record: &Record, host: &Host) -> Option<Vec<LinuxDevice>> {
-    if record.spec.binds.iter().any(|bind| bind.target == Path::new("/dev")) {
+    let is_dev = |target: &Path| target == Path::new("/dev");
+    if record.spec.binds.iter().any(|bind| is_dev(&bind.target))
+        || record.spec.volumes.iter().any(|mount| is_dev(&mount.target))
+    {
         return None;
     }
     let one = |node: &Node| {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
+use tinyd_engine::Dns;
 use tinyd_net::Namespace;
 
 /// Where systemd-resolved lists the servers that its stub at 127.0.0.53 asks.
@@ -15,8 +16,13 @@ const OWN_HOSTS: &str = "127.0.0.1\tlocalhost\n\
                          ff02::1\tip6-allnodes\n\
                          ff02::2\tip6-allrouters\n";
 
-/// `hosts` for a container that has these addresses, as far as they are known.
-pub(crate) fn hosts(hostname: &str, netns: Namespace, addresses: &[IpAddr]) -> String {
+/// `hosts` for a container that has these addresses, as far as they are known, and knows these others by name.
+pub(crate) fn hosts(
+    hostname: &str,
+    netns: Namespace,
+    addresses: &[IpAddr],
+    others: &[(&str, IpAddr)],
+) -> String {
     let mut text = match netns {
         Namespace::Host => read("/etc/hosts"),
         _ => OWN_HOSTS.to_owned(),
@@ -29,11 +35,38 @@ pub(crate) fn hosts(hostname: &str, netns: Namespace, addresses: &[IpAddr]) -> S
     for address in if addresses.is_empty() { &LOOPBACK } else { addresses } {
         text.push_str(&format!("{address}\t{hostname}\n"));
     }
+    for (name, address) in others {
+        text.push_str(&format!("{address}\t{name}\n"));
+    }
     text
 }
 
-/// `resolv.conf` for a container, whose network has name servers of its own or has none.
-pub(crate) fn resolv_conf(netns: Namespace, servers: &[IpAddr]) -> String {
+/// `resolv.conf` for a container, whose networks have name servers of their own or have none, and which may want its own way.
+pub(crate) fn resolv_conf(netns: Namespace, servers: &[IpAddr], dns: &Dns) -> String {
+    let text = of_networks(netns, servers);
+    if dns.servers.is_empty() && dns.search.is_empty() && dns.options.is_empty() {
+        return text;
+    }
+    let mut lines: Vec<String> = dns.servers.iter().map(|server| format!("nameserver {server}")).collect();
+    // A single dot is how one says that there are none.
+    if !dns.search.is_empty() && dns.search != ["."] {
+        lines.push(format!("search {}", dns.search.join(" ")));
+    }
+    if !dns.options.is_empty() {
+        lines.push(format!("options {}", dns.options.join(" ")));
+    }
+    let chosen = |word: &str| match word {
+        "nameserver" => !dns.servers.is_empty(),
+        "search" | "domain" => !dns.search.is_empty(),
+        "options" => !dns.options.is_empty(),
+        _ => false,
+    };
+    let rest = text.lines().filter(|line| !line.split_ascii_whitespace().next().is_some_and(chosen));
+    lines.extend(rest.map(str::to_owned));
+    lines.into_iter().map(|line| line + "\n").collect()
+}
+
+fn of_networks(netns: Namespace, servers: &[IpAddr]) -> String {
     let of_host = read("/etc/resolv.conf");
     match netns {
         Namespace::Host => of_host,
@@ -44,7 +77,8 @@ pub(crate) fn resolv_conf(netns: Namespace, servers: &[IpAddr]) -> String {
 
 /// The host's domains and options, with these servers for its own.
 fn asking(servers: &[IpAddr], of_host: &str) -> String {
-    let servers = servers.iter().map(|server| format!("nameserver {server}\n"));
+    // No more are ever asked.
+    let servers = servers.iter().take(3).map(|server| format!("nameserver {server}\n"));
     let rest = of_host.lines().filter(|line| !line.trim_start().starts_with("nameserver"));
     servers.chain(rest.map(|line| format!("{line}\n"))).collect()
 }
@@ -104,12 +138,28 @@ mod tests {
     }
 
     #[test]
+    fn pure_what_is_asked_for_stands_for_the_networks_own() {
+        let servers = ["10.0.0.1".parse().unwrap()];
+        let with = |dns: Dns| resolv_conf(Namespace::Own, &servers, &dns);
+        let own = with(Dns { servers: vec!["9.9.9.9".parse().unwrap()], ..Default::default() });
+        assert!(own.starts_with("nameserver 9.9.9.9\n") && !own.contains("10.0.0.1"), "{own}");
+        let search = with(Dns { search: vec!["a.example".into(), "b.example".into()], ..Default::default() });
+        assert!(search.contains("search a.example b.example\n"), "{search}");
+        assert_eq!(search.matches("search").count(), 1, "{search}");
+        assert!(search.contains("nameserver 10.0.0.1\n"), "{search}");
+        let none = with(Dns { search: vec![".".into()], ..Default::default() });
+        assert!(!none.contains("search"), "{none}");
+        let options = with(Dns { options: vec!["ndots:2".into(), "rotate".into()], ..Default::default() });
+        assert!(options.contains("options ndots:2 rotate\n"), "{options}");
+    }
+
+    #[test]
     fn pure_the_container_knows_its_own_name() {
-        let own = hosts("box", Namespace::Own, &[]);
+        let own = hosts("box", Namespace::Own, &[], &[]);
         assert!(own.starts_with("127.0.0.1\tlocalhost\n") && own.ends_with("127.0.0.1\tbox\n"), "{own}");
         let addresses = ["10.0.0.2", "fd00::2"].map(|text| text.parse().unwrap());
-        let own = hosts("box", Namespace::Own, &addresses);
-        assert!(own.ends_with("ip6-allrouters\n10.0.0.2\tbox\nfd00::2\tbox\n"), "{own}");
-        assert!(hosts("box", Namespace::Host, &[]).ends_with("127.0.0.1\tbox\n"));
+        let own = hosts("box", Namespace::Own, &addresses, &[("db", addresses[0])]);
+        assert!(own.ends_with("ip6-allrouters\n10.0.0.2\tbox\nfd00::2\tbox\n10.0.0.2\tdb\n"), "{own}");
+        assert!(hosts("box", Namespace::Host, &[], &[]).ends_with("127.0.0.1\tbox\n"));
     }
 }

@@ -8,7 +8,7 @@ use crate::store::Record;
 use crate::validate;
 use oci_spec::runtime::{
     Linux, LinuxBlockIo, LinuxCpu, LinuxHugepageLimit, LinuxMemory, LinuxNamespace, LinuxNamespaceType,
-    LinuxPids, LinuxResources, LinuxSeccomp, LinuxThrottleDeviceBuilder,
+    LinuxNetwork, LinuxPids, LinuxResources, LinuxSeccomp, LinuxThrottleDeviceBuilder,
 };
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use tinyd_net::Namespace;
 use tinyd_ns::seccomp::{Profile, default_profile};
 
 pub(super) fn linux(record: &Record, host: &Host) -> Result<Linux> {
-    let own_network = record.netns != Namespace::Host;
+    let own_network = record.netns == Namespace::Own;
     let map = id_map(record);
     let privileged = record.spec.security.privileged;
     let mut resources = resources(&record.spec.resources)?;
@@ -98,6 +98,11 @@ pub(super) fn resources(wanted: &Resources) -> Result<LinuxResources> {
         oci.set_page_size(limit.page_size.clone()).set_limit(signed(limit.bytes));
         oci
     });
+    if wanted.net_class.is_some() {
+        let mut network = LinuxNetwork::default();
+        network.set_class_id(wanted.net_class);
+        resources.set_network(Some(network));
+    }
     resources.set_hugepage_limits(Some(pages.collect()).filter(|all: &Vec<_>| !all.is_empty()));
     Ok(resources)
 }

@@ -23,7 +23,10 @@ pub(super) fn mounts(record: &Record, folder: &Path) -> Vec<Mount> {
     // What a user mounts somewhere is meant instead of what stands there, and a folder comes before what lies in it.
     let binds = record.spec.binds.iter();
     let binds = binds.map(|one| bind(one.source.clone(), one.target.clone(), one.read_only, map.as_deref()));
-    let mut users: Vec<Mount> = binds.chain(record.spec.tmpfs.iter().map(in_memory)).collect();
+    let volumes = record.volumes.iter().map(|used| {
+        bind(used.state.path.clone(), used.mount.target.clone(), used.mount.read_only, map.as_deref())
+    });
+    let mut users: Vec<Mount> = binds.chain(volumes).chain(record.spec.tmpfs.iter().map(in_memory)).collect();
     users.sort_by_key(|mount| mount.destination().components().count());
     mounts.retain(|mount| !users.iter().any(|user| user.destination() == mount.destination()));
     mounts.extend(users);
@@ -45,7 +48,7 @@ fn in_memory(wanted: &TmpfsMount) -> Mount {
 fn standard(record: &Record) -> Vec<Mount> {
     let mount = |target: &str, kind: &str, options: &[&str]| plain(target, kind, kind, options);
     // A network namespace that this user namespace does not own lets nobody inside mount a sysfs of it.
-    let foreign_sys = record.netns == Namespace::Host && record.slot.is_some();
+    let foreign_sys = record.netns != Namespace::Own && record.slot.is_some();
     // Who may do anything may write there, too.
     let system: &[&str] = if record.spec.security.privileged {
         &["nosuid", "noexec", "nodev"]
@@ -109,9 +112,8 @@ mod tests {
     fn pure_a_users_bind_stands_instead_of_ours_and_parents_come_first() {
         let (_place, store) = store();
         let record = record_with(&store, |record| {
-            record.spec.binds = ["/data/deep/er", "/etc/hosts", "/data"]
-                .map(|target| BindMount { source: "/s".into(), target: target.into(), read_only: false })
-                .to_vec();
+            record.spec.binds =
+                ["/data/deep/er", "/etc/hosts", "/data"].map(|target| BindMount::new("/s", target)).to_vec();
         });
         let targets: Vec<String> = mounts(&record, Path::new("/c"))
             .iter()

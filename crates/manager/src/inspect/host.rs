@@ -15,10 +15,14 @@ pub(super) fn config(record: &Record, bundle: &Spec) -> HostConfig {
         let mode = if bind.read_only { ":ro" } else { "" };
         format!("{}:{}{mode}", bind.source.display(), bind.target.display())
     });
+    let volumes = record.volumes.iter().map(|used| {
+        let mode = if used.mount.read_only { ":ro" } else { "" };
+        format!("{}:{}{mode}", used.state.name, used.mount.target.display())
+    });
     let linux = bundle.linux().as_ref();
     HostConfig {
-        binds: binds.collect(),
-        network_mode: record.network.spec.name.clone(),
+        binds: binds.chain(volumes).collect(),
+        network_mode: network_mode(record),
         port_bindings: ports::wanted(record),
         auto_remove: spec.remove,
         readonly_rootfs: spec.read_only,
@@ -41,6 +45,9 @@ pub(super) fn config(record: &Record, bundle: &Spec) -> HostConfig {
             .iter()
             .map(|one| (one.page_size.clone(), one.bytes))
             .collect(),
+        net_rate_egress: spec.resources.net_egress.unwrap_or(0),
+        net_rate_ingress: spec.resources.net_ingress.unwrap_or(0),
+        net_cls_classid: spec.resources.net_class.unwrap_or(0),
         devices: spec.devices.iter().map(device).collect(),
         privileged: spec.security.privileged,
         cap_add: spec.security.cap_add.clone(),
@@ -63,6 +70,15 @@ pub(super) fn config(record: &Record, bundle: &Spec) -> HostConfig {
         cgroup_path: format!("/{}", cgroups::path(record)),
         masked_paths: linux.and_then(|linux| linux.masked_paths().clone()).unwrap_or_default(),
         readonly_paths: linux.and_then(|linux| linux.readonly_paths().clone()).unwrap_or_default(),
+    }
+}
+
+/// The word by which its first network is asked for.
+fn network_mode(record: &Record) -> String {
+    match (&record.netns_of, record.places.first()) {
+        (Some(other), _) => format!("container:{other}"),
+        (None, Some(place)) => place.name().to_owned(),
+        (None, None) => String::new(),
     }
 }
 

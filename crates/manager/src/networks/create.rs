@@ -7,11 +7,11 @@ use crate::networks::record::NetworkRecord;
 use crate::networks::{DEFAULT_DRIVER, NetworksLock, name, wanted};
 use crate::prepare::settled;
 use crate::{ids, time};
-use tinyd_engine::NetworkCreate;
+use tinyd_engine::{Created, NetworkCreate};
 use tinyd_net::{NetworkSpec, NetworkState};
 
 impl Core {
-    pub(crate) fn create_network(&self, request: &NetworkCreate) -> Result<String> {
+    pub(crate) fn create_network(&self, request: &NetworkCreate) -> Result<Created> {
         let id = ids::new_id()?;
         let name = match &request.name {
             Some(name) => {
@@ -28,15 +28,16 @@ impl Core {
         let state = NetworkState { driver: driver.to_owned(), spec, links: Vec::new() };
         let labels = request.labels.clone();
         let record = NetworkRecord { id, created_ns: time::now_ns(), labels, whole: false, state };
-        self.make_network(record, &lock).map(|record| record.id)
+        let record = self.make_network(record, &lock)?;
+        Ok(Created { notes: self.notes_of(&record.state), id: record.id })
     }
 
-    /// Makes the default network, unless somebody was faster.
-    pub(super) fn make_default(&self) -> Result<()> {
+    /// Makes the default network, unless somebody was faster. Gives what the user should be told of it.
+    pub(super) fn make_default(&self) -> Result<Vec<String>> {
         self.driver(DEFAULT_DRIVER)?;
         let lock = self.change_networks()?;
-        if self.store.network(name::DEFAULT)?.is_some_and(|record| record.whole) {
-            return Ok(());
+        if self.network_records().get(name::DEFAULT)?.is_some_and(|record| record.whole) {
+            return Ok(Vec::new());
         }
         let record = NetworkRecord {
             id: ids::new_id()?,
@@ -49,22 +50,27 @@ impl Core {
                 links: Vec::new(),
             },
         };
-        self.make_network(record, &lock).map(drop)
+        Ok(self.notes_of(&self.make_network(record, &lock)?.state))
+    }
+
+    /// What keeps a network from working. That it cannot be found out keeps nobody from anything.
+    pub(crate) fn notes_of(&self, network: &NetworkState) -> Vec<String> {
+        self.driver(&network.driver).ok().and_then(|driver| driver.notes(network).ok()).unwrap_or_default()
     }
 
     fn make_network(&self, mut record: NetworkRecord, lock: &NetworksLock) -> Result<NetworkRecord> {
         let name = record.name().to_owned();
-        if self.store.network_file(&name).exists() {
+        if self.network_records().file(&name).exists() {
             return Err(Error::NetworkTaken { name });
         }
-        wanted::avoid(&mut record.state.spec, &self.network_records()?)?;
+        wanted::avoid(&mut record.state.spec, &self.network_records().all()?)?;
         let driver = self.driver(&record.state.driver)?;
         driver.validate(&record.state.spec).map_err(|source| Error::Network { source })?;
         let intent = Intent::begin(&self.store, Verb::Network, &record.id, Some(&name))?;
-        if let Err(error) = self.store.add_network(&record) {
+        if let Err(error) = self.network_records().add(&record, lock) {
             return Err(settled(intent, &[], error));
         }
-        match self.make_whole(&mut record) {
+        match self.make_whole(&mut record, lock) {
             Ok(()) => {
                 intent.finish()?;
                 Ok(record)
@@ -76,19 +82,19 @@ impl Core {
         }
     }
 
-    fn make_whole(&self, record: &mut NetworkRecord) -> Result<()> {
+    fn make_whole(&self, record: &mut NetworkRecord, lock: &NetworksLock) -> Result<()> {
         let driver = self.driver(&record.state.driver)?;
         record.state = driver.create(&record.state.spec).map_err(|source| Error::Network { source })?;
         record.state.spec.avoid.clear();
         // Chosen by the driver, it may still be another network's: not every driver looks at what it is to avoid.
         wanted::avoid(&mut record.state.spec.clone(), &self.others(record)?)?;
         record.whole = true;
-        self.store.change_network(record)
+        self.network_records().change(record, lock)
     }
 
     /// All networks but this one.
     fn others(&self, record: &NetworkRecord) -> Result<Vec<NetworkRecord>> {
-        let mut others = self.network_records()?;
+        let mut others = self.network_records().all()?;
         others.retain(|other| other.id != record.id);
         Ok(others)
     }

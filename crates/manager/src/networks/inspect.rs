@@ -7,7 +7,7 @@ use crate::networks::{name, users};
 use crate::store::Record;
 use crate::time::{self, NEVER};
 use std::collections::BTreeMap;
-use tinyd_engine::{Ipam, IpamConfig, NetworkContainer, NetworkInspect};
+use tinyd_engine::{Ipam, IpamConfig, NetworkInspect};
 use tinyd_net::{NetworkSpec, NetworkState};
 
 /// The word by which Docker's clients look for the largest packet.
@@ -17,15 +17,18 @@ impl Core {
     pub(crate) fn inspect_network(&self, word: &str) -> Result<NetworkInspect> {
         let fixed = name::FIXED.into_iter().find(|name| *name == word || fixed_id(name) == word);
         if let Some(name) = fixed {
-            let state = self.fixed(name)?.network;
+            let state = self.fixed(name)?;
             let containers = self.container_records()?;
             let seen = self.seen(state, on_fixed(name, &containers))?;
             return Ok(NetworkInspect { id: fixed_id(name), created: NEVER.to_owned(), ..seen });
         }
         let record = self.known_network(word)?;
+        // What cannot be brought back is for `check` to say.
+        drop(self.mend_network(&record.state));
         let containers = self.container_records()?;
         let seen = self.seen(record.state.clone(), users::of(&record, &containers))?;
         Ok(NetworkInspect {
+            notes: self.notes_of(&record.state),
             id: record.id,
             created: time::rfc3339(record.created_ns),
             labels: record.labels,
@@ -48,40 +51,23 @@ impl Core {
                 ip_range: range.map(ToString::to_string).unwrap_or_default(),
             }
         });
-        let place = |record: &Record| Ok((record.id.clone(), self.place_of(record)?));
+        let place = |record: &Record| {
+            let runs = self.container_runs(record)?;
+            Ok((record.id.clone(), self.place_on_network(record, &spec.name, runs)))
+        };
+        let containers = containers.map(place).collect::<Result<_>>()?;
         Ok(NetworkInspect {
             scope: "local".to_owned(),
             driver,
             enable_ipv6: spec.subnets.iter().any(|subnet| subnet.address.is_ipv6()),
             ipam: Ipam { driver: "default".to_owned(), config: config.collect() },
             internal: spec.internal,
-            containers: containers.map(place).collect::<Result<_>>()?,
+            containers,
             options: options(&spec),
             links,
             name: spec.name,
             ..Default::default()
         })
-    }
-
-    /// A container's place on its network. What an earlier run had there is nobody's any more.
-    fn place_of(&self, record: &Record) -> Result<NetworkContainer> {
-        let mut place = NetworkContainer {
-            name: record.spec.name.clone().unwrap_or_else(|| record.id.clone()),
-            ..Default::default()
-        };
-        if self.container_runs(record)?
-            && let Some(endpoint) = self.endpoint(&record.id)?
-            && let Some(link) = endpoint.interfaces.first()
-        {
-            let address = |four: bool| {
-                let address = link.addresses.iter().find(|one| one.address.is_ipv4() == four);
-                address.map(ToString::to_string).unwrap_or_default()
-            };
-            place.mac_address = link.mac.map(|byte| format!("{byte:02x}")).join(":");
-            place.ipv4_address = address(true);
-            place.ipv6_address = address(false);
-        }
-        Ok(place)
     }
 }
 

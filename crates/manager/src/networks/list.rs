@@ -15,8 +15,10 @@ impl Core {
         let containers = self.container_records()?;
         let there = name::FIXED.iter().filter(|name| self.driver(name).is_ok());
         let mut all: Vec<NetworkSummary> = there.map(|name| fixed(name, &containers)).collect();
-        let records = self.network_records()?.into_iter().filter(|record| record.whole);
-        all.extend(records.map(|record| summary(record, &containers)));
+        let records = self.whole_networks()?;
+        // What cannot be brought back is for `check` to say.
+        records.iter().for_each(|record| drop(self.mend_network(&record.state)));
+        all.extend(records.into_iter().map(|record| summary(record, &containers)));
         Ok(all)
     }
 }
@@ -29,7 +31,7 @@ pub(super) fn fixed_id(name: &str) -> String {
 
 /// The containers on a network that every host has.
 pub(super) fn on_fixed<'a>(name: &'a str, all: &'a [Record]) -> impl Iterator<Item = &'a Record> {
-    all.iter().filter(move |record| record.network.driver == name)
+    all.iter().filter(move |record| record.places.iter().any(|place| place.network.driver == name))
 }
 
 fn fixed(name: &str, containers: &[Record]) -> NetworkSummary {

@@ -8,7 +8,7 @@ impl Core {
     /// The containers, dead or alive, that something is held for, with the network that holds it.
     pub(crate) fn held_places(&self) -> Result<Vec<(NetworkState, String)>> {
         let mut places = Vec::new();
-        for record in self.network_records()?.into_iter().filter(|record| record.whole) {
+        for record in self.network_records().all()?.into_iter().filter(|record| record.whole) {
             let driver = self.driver(&record.state.driver)?;
             let ids = driver.held_for(&record.state).map_err(|source| Error::Network { source })?;
             places.extend(ids.into_iter().map(|id| (record.state.clone(), id)));

@@ -1,5 +1,6 @@
 //! `remove_network` and `prune_networks`.
 
+use crate::containers::called;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::intent::{Intent, Verb};
@@ -27,7 +28,7 @@ impl Core {
             users = running;
         }
         if !users.is_empty() {
-            let mut names: Vec<String> = users.into_iter().map(users::called).collect();
+            let mut names: Vec<String> = users.into_iter().map(called).collect();
             names.sort();
             return Err(Error::NetworkInUse { name: record.name().to_owned(), containers: names, force });
         }
@@ -39,7 +40,7 @@ impl Core {
         let lock = self.change_networks()?;
         let containers = self.container_records()?;
         let mut removed = Vec::new();
-        for record in self.network_records()? {
+        for record in self.network_records().all()? {
             if !name::is_default(record.name()) && users::of(&record, &containers).next().is_none() {
                 removed.push(self.remove_unused(record, &lock)?);
             }
@@ -57,7 +58,7 @@ impl Core {
             drop(Intent::begin(&self.store, Verb::Network, &record.id, Some(&name))?);
         }
         record.whole = false;
-        self.store.change_network(&record)?;
+        self.network_records().change(&record, lock)?;
         self.take_away(&record, lock)?;
         Ok(name)
     }

@@ -17,16 +17,16 @@ impl Core {
     }
 
     /// The network that a word means, be it half made.
-    pub(super) fn find_network(&self, word: &str) -> Result<NetworkRecord> {
+    pub(crate) fn find_network(&self, word: &str) -> Result<NetworkRecord> {
         let name = name::canonical(word);
         // Only what is a valid name becomes part of a path; what has the shape of an id is none.
         if name::check(name).is_ok()
-            && let Some(record) = self.store.network(name)?
+            && let Some(record) = self.network_records().get(name)?
         {
             return Ok(record);
         }
         let hex = !word.is_empty() && word.len() <= 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let mut fitting = if hex { self.network_records()? } else { Vec::new() };
+        let mut fitting = if hex { self.network_records().all()? } else { Vec::new() };
         fitting.retain(|record| is_id(&record.id) && record.id.starts_with(word));
         match fitting.len() {
             0 => Err(self.no_such_network(word)),
@@ -40,7 +40,7 @@ impl Core {
     }
 
     fn no_such_network(&self, word: &str) -> Error {
-        let others = self.store.network_names().unwrap_or_default();
+        let others = self.network_records().names().unwrap_or_default();
         let similar = crate::resolve::most_similar(word, others.iter().map(String::as_str));
         Error::NoSuchNetwork { name: word.to_owned(), similar }
     }

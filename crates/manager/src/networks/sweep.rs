@@ -10,14 +10,14 @@ impl Core {
     /// The right to change the networks, all of which are whole: what dead processes left is taken away first, as far as
     /// that can be done.
     pub(super) fn change_networks(&self) -> Result<NetworksLock> {
-        let lock = NetworksLock::exclusive(&self.store)?;
+        let lock = self.network_records().exclusive()?;
         self.sweep_locked(&lock);
         Ok(lock)
     }
 
     /// Takes away what dead processes left of networks; returns what failed. Somebody at work is left alone.
     pub(crate) fn sweep_networks(&self) -> Vec<Error> {
-        match NetworksLock::try_exclusive(&self.store) {
+        match self.network_records().try_exclusive() {
             Ok(Some(lock)) => self.sweep_locked(&lock),
             Ok(None) => vec![Error::NetworksBusy],
             Err(error) => vec![error],
@@ -28,21 +28,21 @@ impl Core {
     /// [`sweep_networks`](Self::sweep_networks).
     pub(crate) fn torn_networks(&self) -> Result<Vec<String>> {
         let torn = |record: NetworkRecord| (!record.whole).then(|| record.name().to_owned());
-        match NetworksLock::try_exclusive(&self.store)? {
-            Some(_lock) => Ok(self.network_records()?.into_iter().filter_map(torn).collect()),
+        match self.network_records().try_exclusive()? {
+            Some(_lock) => Ok(self.network_records().all()?.into_iter().filter_map(torn).collect()),
             None => Ok(Vec::new()),
         }
     }
 
     fn sweep_locked(&self, lock: &NetworksLock) -> Vec<Error> {
-        let records = match self.network_records() {
+        let records = match self.network_records().all() {
             Ok(records) => records,
             Err(error) => return vec![error],
         };
         // Whoever works on one holds the lock, which is this process's now.
         let torn = records.iter().filter(|record| !record.whole);
         let mut errors: Vec<Error> = torn.filter_map(|record| self.take_away(record, lock).err()).collect();
-        match self.store.torn_network_files() {
+        match self.network_records().torn() {
             Ok(files) => errors.extend(files.iter().filter_map(|file| unlink(file).err())),
             Err(error) => errors.push(error),
         }
@@ -54,7 +54,7 @@ impl Core {
     pub(super) fn take_away(&self, record: &NetworkRecord, _: &NetworksLock) -> Result<()> {
         let driver = self.driver(&record.state.driver)?;
         driver.delete(&record.state).map_err(|source| Error::Network { source })?;
-        unlink(&self.store.network_file(record.name()))?;
+        self.network_records().remove(record.name())?;
         unlink(&self.store.intent(&record.id))
     }
 }

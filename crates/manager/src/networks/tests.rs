@@ -1,7 +1,9 @@
 use super::*;
+use crate::config::EngineConfig;
 use crate::intent::{Intent, Verb};
+use crate::parts::Parts;
 use crate::store::entries;
-use crate::testing::network::{Memory, with_networks};
+use crate::testing::network::{Memory, MemoryDriver, with_networks};
 use crate::testing::{self, FakeLauncher, spec};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -34,7 +36,7 @@ fn quiet(core: &Core) -> bool {
 
 /// A container that was made on a network, as its record says.
 fn on(place: &TempDir, network: &str, name: &str) -> ContainerSpec {
-    let network = NetworkMode::Named(network.to_owned());
+    let network = NetworkMode::named(network);
     ContainerSpec { network, ..spec(place.path(), Some(name)) }
 }
 
@@ -42,26 +44,46 @@ fn on(place: &TempDir, network: &str, name: &str) -> ContainerSpec {
 fn pure_a_network_without_its_driver_is_refused_with_those_that_there_are() {
     let (_place, mut core) = testing::core(FakeLauncher::succeeding());
     core.networks = vec![Box::new(FixedDriver::NONE), Box::new(FixedDriver::HOST)];
-    assert_eq!(core.network(&NetworkMode::Host).unwrap().netns, Namespace::Host);
-    assert_eq!(core.network(&NetworkMode::None).unwrap().netns, Namespace::Own);
-    let said = |mode: NetworkMode| core.network(&mode).err().map(|error| error.to_string());
+    assert_eq!(core.places(&NetworkMode::Host).unwrap().netns, Namespace::Host);
+    assert_eq!(core.places(&NetworkMode::None).unwrap().netns, Namespace::Own);
+    let said = |mode: NetworkMode| core.places(&mode).err().map(|error| error.to_string());
     for word in ["tinyd", "Tiny-docker", "bridge", "default"] {
-        let said = said(NetworkMode::Named(word.to_owned())).unwrap();
+        let said = said(NetworkMode::named(word)).unwrap();
         assert_eq!(said, "this build has no network driver \"bridge\"; it has none, host");
     }
-    assert_eq!(said(NetworkMode::Named("blue".to_owned())).unwrap(), "there is no network \"blue\"");
+    assert_eq!(said(NetworkMode::named("blue")).unwrap(), "there is no network \"blue\"");
     assert!(core.create_network(&named("blue", &[])).is_err());
     core.networks.pop();
-    assert!(core.network(&NetworkMode::Host).is_err());
-    assert_eq!(core.network(&NetworkMode::None).unwrap().network.spec.name, "none");
+    assert!(core.places(&NetworkMode::Host).is_err());
+    assert_eq!(core.places(&NetworkMode::None).unwrap().places[0].network.spec.name, "none");
     assert_eq!(core.networks().unwrap().len(), 1);
-    assert_eq!(core.store.network_names().unwrap(), Vec::<String>::new());
+    assert_eq!(core.network_records().names().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn pure_a_driver_of_the_callers_own_stands_beside_the_others_or_in_the_place_of_one() {
+    let (_place, core) = testing::core(FakeLauncher::succeeding());
+    let names = |core: &Core| core.networks.iter().map(|one| one.name().to_owned()).collect::<Vec<_>>();
+    let before = names(&core);
+    let memory = Arc::<Memory>::default();
+    let own = |name| Box::new(MemoryDriver { name, memory: Arc::clone(&memory) }) as Box<_>;
+    let parts = Parts { more_networks: vec![own("loop"), own("bridge")], ..Parts::default() };
+    let core = Core::new(core.store, EngineConfig::default(), parts);
+    let mut after = names(&core);
+    assert_eq!((after.len(), after.iter().filter(|name| *name == "bridge").count()), (before.len() + 1, 1));
+    after.retain(|name| name != "loop");
+    assert!(before.iter().all(|name| after.contains(name)), "{after:?}");
+    // Under both names it is the caller's that makes something.
+    for name in ["loop", "bridge"] {
+        core.driver(name).unwrap().create(&NetworkSpec::named(format!("on-{name}"))).unwrap();
+    }
+    assert_eq!(made(&memory), ["on-bridge", "on-loop"]);
 }
 
 #[test]
 fn pure_a_network_is_made_found_by_each_of_its_words_and_removed() {
     let (_place, core, memory) = core();
-    let id = core.create_network(&named("web", &["10.9.0.0/24"])).unwrap();
+    let id = core.create_network(&named("web", &["10.9.0.0/24"])).unwrap().id;
     assert_eq!((made(&memory), quiet(&core)), (vec!["web".to_owned()], true));
     for word in ["web", id.as_str(), &id[..5]] {
         let seen = core.inspect_network(word).unwrap();
@@ -70,7 +92,7 @@ fn pure_a_network_is_made_found_by_each_of_its_words_and_removed() {
             (id.as_str(), "web", "bridge")
         );
         assert_eq!((seen.ipam.config[0].subnet.as_str(), seen.links.len()), ("10.9.0.0/24", 1));
-        assert_eq!(core.network(&NetworkMode::Named(word.to_owned())).unwrap().network.spec.name, "web");
+        assert_eq!(core.places(&NetworkMode::named(word)).unwrap().places[0].network.spec.name, "web");
     }
     let listed = core.networks().unwrap();
     let names: Vec<_> = listed.iter().map(|one| one.name.as_str()).collect();
@@ -80,7 +102,7 @@ fn pure_a_network_is_made_found_by_each_of_its_words_and_removed() {
     assert_eq!((made(&memory), quiet(&core)), (Vec::<String>::new(), true));
     let error = core.remove_network("web", false).unwrap_err();
     assert!(matches!(error, Error::NoSuchNetwork { .. }), "{error}");
-    assert_eq!(entries(&core.store.networks()).unwrap(), Vec::<String>::new());
+    assert_eq!(entries(core.network_records().folder()).unwrap(), Vec::<String>::new());
 }
 
 #[test]
@@ -97,7 +119,7 @@ fn pure_those_that_every_host_has_are_shown_and_stay() {
 #[test]
 fn pure_without_a_name_it_is_called_after_its_id() {
     let (_place, core, _) = core();
-    let id = core.create_network(&NetworkCreate::default()).unwrap();
+    let id = core.create_network(&NetworkCreate::default()).unwrap().id;
     assert_eq!(core.inspect_network(&id).unwrap().name, format!("net-{}", &id[..8]));
 }
 
@@ -124,13 +146,13 @@ fn pure_what_is_wrong_is_refused_before_anything_is_made() {
         NetworkCreate { gateways: vec!["10.8.0.1".parse().unwrap()], ..named("db", &["10.7.0.0/24"]) };
     assert!(said(&gateway).contains("gateway \"10.8.0.1\""));
     assert_eq!((made(&memory), quiet(&core)), (vec!["web".to_owned()], true));
-    assert_eq!(entries(&core.store.networks()).unwrap(), ["web.json"]);
+    assert_eq!(entries(core.network_records().folder()).unwrap(), ["web.json"]);
 }
 
 #[test]
 fn pure_of_many_that_want_addresses_at_once_each_gets_others() {
     let (_place, core, memory) = core();
-    let create = |wanted: NetworkCreate| core.create_network(&wanted);
+    let create = |wanted: NetworkCreate| core.create_network(&wanted).map(|made| made.id);
     let (same, chosen) = std::thread::scope(|scope| {
         let same: Vec<_> = (0..8)
             .map(|number| scope.spawn(move || create(named(&format!("same-{number}"), &["10.9.0.0/24"]))))
@@ -156,8 +178,8 @@ fn pure_a_driver_that_fails_leaves_nothing() {
     let (_place, core, memory) = core();
     *memory.fails.lock().unwrap() = Some("make");
     assert!(core.create_network(&named("web", &[])).is_err());
-    assert!(core.network(&NetworkMode::Named("tinyd".to_owned())).is_err());
-    assert_eq!((core.store.network_names().unwrap().len(), quiet(&core)), (0, true));
+    assert!(core.places(&NetworkMode::named("tinyd")).is_err());
+    assert_eq!((core.network_records().names().unwrap().len(), quiet(&core)), (0, true));
     *memory.fails.lock().unwrap() = None;
     core.create_network(&named("web", &[])).unwrap();
 }
@@ -169,13 +191,13 @@ fn pure_a_removal_that_fails_is_gone_on_with() {
     *memory.fails.lock().unwrap() = Some("remove");
     assert!(core.remove_network("web", false).is_err());
     // It cannot be used any more, and its name is not free.
-    assert!(core.network(&NetworkMode::Named("web".to_owned())).is_err());
+    assert!(core.places(&NetworkMode::named("web")).is_err());
     assert!(matches!(core.create_network(&named("web", &[])), Err(Error::NetworkTaken { .. })));
     assert_eq!(core.torn_networks().unwrap(), ["web"]);
     *memory.fails.lock().unwrap() = None;
     core.recover().unwrap();
     assert_eq!((made(&memory), quiet(&core)), (Vec::<String>::new(), true));
-    assert_eq!(core.store.network_names().unwrap(), Vec::<String>::new());
+    assert_eq!(core.network_records().names().unwrap(), Vec::<String>::new());
 }
 
 #[test]
@@ -194,15 +216,15 @@ fn pure_whoever_is_killed_while_a_network_is_made_leaves_nothing() {
                 links: Vec::new(),
             },
         };
-        drop(NetworksLock::exclusive(&core.store).unwrap());
+        drop(core.network_records().exclusive().unwrap());
         drop(Intent::begin(&core.store, Verb::Network, &record.id, Some("web")).unwrap());
         if steps > 1 {
-            core.store.add_network(&record).unwrap();
+            core.network_records().add(&record, &core.network_records().shared().unwrap()).unwrap();
         }
         if steps > 2 {
             core.driver("bridge").unwrap().create(&record.state.spec).unwrap();
         }
-        assert!(core.network(&NetworkMode::Named("web".to_owned())).is_err());
+        assert!(core.places(&NetworkMode::named("web")).is_err());
         assert_eq!(core.networks().unwrap().len(), 2);
         // A command that is opened does it; the lock of a killed process may take a moment to go.
         let settled: std::result::Result<_, Error> =
@@ -211,10 +233,14 @@ fn pure_whoever_is_killed_while_a_network_is_made_leaves_nothing() {
                 Ok(quiet(&core).then_some(()))
             });
         assert!(settled.unwrap().is_some(), "step {steps}");
-        assert_eq!((made(&memory), core.store.network_names().unwrap()), (vec![], vec![]), "step {steps}");
+        assert_eq!(
+            (made(&memory), core.network_records().names().unwrap()),
+            (vec![], vec![]),
+            "step {steps}"
+        );
     }
     // Killed while a record was being written.
-    let beside = core.store.networks().join("web.json.new");
+    let beside = core.network_records().folder().join("web.json.new");
     std::fs::write(&beside, "{").unwrap();
     assert!(core.sweep_networks().is_empty() && !beside.exists());
     // A restart of the machine takes the intent away: the next who changes networks meets the record.
@@ -225,7 +251,7 @@ fn pure_whoever_is_killed_while_a_network_is_made_leaves_nothing() {
         whole: false,
         state: core.driver("bridge").unwrap().create(&NetworkSpec::named("web")).unwrap(),
     };
-    core.store.add_network(&torn).unwrap();
+    core.network_records().add(&torn, &core.network_records().shared().unwrap()).unwrap();
     assert_eq!(core.torn_networks().unwrap(), ["web"]);
     core.create_network(&named("web", &[])).unwrap();
     assert_eq!((made(&memory), core.torn_networks().unwrap()), (vec!["web".to_owned()], vec![]));
@@ -240,8 +266,11 @@ fn pure_the_default_network_is_made_once_when_it_is_first_needed() {
         for word in ["tinyd", "Tiny-docker", "bridge", "default", "tinyd", "bridge"] {
             let core = &core;
             scope.spawn(move || {
-                let joined = core.network(&NetworkMode::Named(word.to_owned())).unwrap();
-                assert_eq!((joined.network.spec.name.as_str(), joined.netns), ("tinyd", Namespace::Own));
+                let joined = core.places(&NetworkMode::named(word)).unwrap();
+                assert_eq!(
+                    (joined.places[0].network.spec.name.as_str(), joined.netns),
+                    ("tinyd", Namespace::Own)
+                );
             });
         }
     });
@@ -258,7 +287,7 @@ fn root_a_network_in_use_stays_and_who_uses_it_is_named() {
         return;
     }
     let (place, core, memory) = core();
-    let id = core.create_network(&named("web", &[])).unwrap();
+    let id = core.create_network(&named("web", &[])).unwrap().id;
     core.create_network(&named("idle", &[])).unwrap();
     let container = core.create(&on(&place, &id[..6], "c1")).unwrap().id;
     core.create(&on(&place, "web", "c2")).unwrap();
@@ -297,7 +326,7 @@ fn root_a_container_starts_on_the_network_of_that_name_that_there_is() {
     let (place, core, memory) = core();
     core.create_network(&named("web", &["10.9.0.0/24"])).unwrap();
     let id = core.create(&on(&place, "web", "c1")).unwrap().id;
-    let network = || core.store.record(&id).unwrap().unwrap().network;
+    let network = || core.store.record(&id).unwrap().unwrap().places[0].network.clone();
     let old = network();
     assert!(core.hold_network(&old).unwrap().is_some());
     assert!(core.changed_network(&old).unwrap().is_none());
@@ -322,10 +351,10 @@ fn root_a_container_starts_on_the_network_of_that_name_that_there_is() {
 fn pure_nobody_removes_a_network_that_somebody_is_about_to_use() {
     let (_place, core, _) = core();
     core.create_network(&named("web", &[])).unwrap();
-    let joined = core.network(&NetworkMode::Named("web".to_owned())).unwrap();
-    assert!(NetworksLock::try_exclusive(&core.store).unwrap().is_none());
+    let joined = core.places(&NetworkMode::named("web")).unwrap();
+    assert!(core.network_records().try_exclusive().unwrap().is_none());
     // Others may join it meanwhile.
-    core.network(&NetworkMode::Named("web".to_owned())).unwrap();
+    core.places(&NetworkMode::named("web")).unwrap();
     drop(joined);
     core.remove_network("web", false).unwrap();
 }
@@ -334,7 +363,7 @@ fn pure_nobody_removes_a_network_that_somebody_is_about_to_use() {
 fn pure_a_broken_record_keeps_nobody_from_the_others() {
     let (_place, core, _) = core();
     core.create_network(&named("web", &[])).unwrap();
-    std::fs::write(core.store.network_file("odd"), "{").unwrap();
+    std::fs::write(core.network_records().file("odd"), "{").unwrap();
     assert_eq!(core.networks().unwrap().len(), 3);
     core.create_network(&named("db", &[])).unwrap();
     assert!(matches!(core.inspect_network("odd"), Err(Error::Record { .. })));

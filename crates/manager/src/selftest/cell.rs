@@ -5,7 +5,6 @@ use super::cases::{Kind, PERIOD};
 use crate::process::readable_by;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::BorrowedFd;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tinyd_engine::{
     BindMount, ContainerSpec, Engine, Error, ErrorKind, Input, Output, RemoveRequest, Result, Session,
@@ -120,7 +119,7 @@ impl Cell {
 
     /// Takes it away. It may have gone by itself.
     pub(super) fn remove(self, engine: &dyn Engine) -> Result<()> {
-        match engine.remove(&self.id, &RemoveRequest { force: true }) {
+        match engine.remove(&self.id, &RemoveRequest { force: true, ..RemoveRequest::default() }) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(about(self.kind, "remove", &error)),
             _ => Ok(()),
         }
@@ -135,11 +134,7 @@ fn spec(kind: Kind, memory: u64, program: &str, swap_too: bool) -> ContainerSpec
         interactive: true,
         userns: UserNamespace::Host,
         resources: kind.resources(memory, swap_too),
-        binds: vec![BindMount {
-            source: PathBuf::from(program),
-            target: PathBuf::from(PROGRAM),
-            read_only: true,
-        }],
+        binds: vec![BindMount::new(program, PROGRAM).read_only()],
         ..ContainerSpec::new("host", [PROGRAM, load::VERB]).removed_on_exit()
     }
 }

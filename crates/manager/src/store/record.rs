@@ -2,9 +2,10 @@
 
 use crate::ids;
 use serde::{Deserialize, Serialize};
-use tinyd_engine::ContainerSpec;
+use tinyd_engine::{ContainerSpec, NetworkJoin, VolumeMount};
 use tinyd_net::{Namespace, NetworkState};
 use tinyd_runtime::Rootfs;
+use tinyd_volume::VolumeState;
 
 /// A container as it was made, with everything that was decided then, so that a later start repeats it exactly.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,10 +22,17 @@ pub(crate) struct Record {
     pub hostname: String,
     /// Its root file system.
     pub rootfs: Rootfs,
-    /// The network that it is on.
-    pub network: NetworkState,
+    /// Its places on networks, the first of which is the one that was named first. None of its own where it lives in the
+    /// namespace of another container.
+    pub places: Vec<Place>,
     /// The network namespace that it lives in.
     pub netns: Namespace,
+    /// The container whose network namespace that is.
+    #[serde(default)]
+    pub netns_of: Option<String>,
+    /// Its volumes.
+    #[serde(default)]
+    pub volumes: Vec<UsedVolume>,
     /// What was asked for, with sources resolved and defaults that could not be had taken out.
     pub spec: ContainerSpec,
 }
@@ -39,6 +47,31 @@ impl Record {
     pub(crate) fn id_base(&self) -> Option<u32> {
         self.slot.map(ids::base)
     }
+}
+
+/// A container's place on a network, as it is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// The network.
+    pub network: NetworkState,
+    /// What was asked for there.
+    pub wanted: NetworkJoin,
+}
+
+impl Place {
+    /// The network's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.network.spec.name
+    }
+}
+
+/// A volume that a container uses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UsedVolume {
+    /// The volume.
+    pub state: VolumeState,
+    /// How it is mounted.
+    pub mount: VolumeMount,
 }
 
 /// Why the last start failed.

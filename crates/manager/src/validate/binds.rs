@@ -7,7 +7,7 @@ use tinyd_engine::BindMount;
 
 /// The bind with its target in normal form.
 pub(super) fn normal(bind: &BindMount) -> Result<BindMount> {
-    Ok(BindMount { source: bind.source.clone(), target: target(&bind.target)?, read_only: bind.read_only })
+    Ok(BindMount { target: target(&bind.target)?, ..bind.clone() })
 }
 
 /// A place inside that something can be mounted on, in normal form.
@@ -44,9 +44,7 @@ mod tests {
 
     #[test]
     fn pure_bad_paths_are_refused() {
-        let bind = |source: &str, target: &str| {
-            normal(&BindMount { source: source.into(), target: target.into(), read_only: false })
-        };
+        let bind = |source: &str, target: &str| normal(&BindMount::new(source, target));
         assert!(bind("/src", "/dst").is_ok());
         let bad =
             [("/s", "d"), ("/s", "/"), ("/s", "//."), ("/s", "/a/../b"), ("/s", "/proc/x"), ("/s", "/a\0")];

@@ -6,35 +6,67 @@ use crate::ports::text;
 use std::net::IpAddr;
 use tinyd_engine::{ContainerSpec, NetworkMode, PortMapping};
 
+/// Leads a port of the host to each that is exposed, and to which none leads yet.
+pub(super) fn publish_exposed(spec: &mut ContainerSpec) {
+    if !spec.publish_all {
+        return;
+    }
+    for (container_port, protocol) in &spec.exposed {
+        let is_it = |port: &PortMapping| (port.container_port, port.protocol) == (*container_port, *protocol);
+        if !spec.ports.iter().any(is_it) {
+            spec.ports.push(PortMapping {
+                host_ip: None,
+                host_port: None,
+                container_port: *container_port,
+                protocol: *protocol,
+            });
+        }
+    }
+}
+
 pub(super) fn check(spec: &ContainerSpec) -> Result<()> {
     let Some(first) = spec.ports.first() else { return Ok(()) };
     let refuse =
         |port: &PortMapping, problem: String| Err(Error::invalid("published port", text(port), problem));
     match network(&spec.network) {
-        NONE => return refuse(first, "leads nowhere: the network none has no link".to_owned()),
+        Some(NONE) => return refuse(first, "leads nowhere: the network none has no link".to_owned()),
         // Others ignore it without a word, and whoever asked waits for a port that stays closed.
-        HOST => {
+        Some(HOST) => {
             let problem =
                 "has no use: on the network host every port of the container is one of this machine";
             return refuse(first, problem.to_owned());
         }
+        None => {
+            let problem =
+                "has no use: the container's network is another's, whose ports are published with it";
+            return refuse(first, problem.to_owned());
+        }
         _ => {}
     }
+    numbers(&spec.ports)
+}
+
+/// Refuses numbers that are none, and a port of the host that is given twice.
+pub(crate) fn numbers(ports: &[PortMapping]) -> Result<()> {
+    let refuse =
+        |port: &PortMapping, problem: String| Err(Error::invalid("published port", text(port), problem));
     let zero = |port: &&PortMapping| port.container_port == 0 || port.host_port == Some(0);
-    if let Some(port) = spec.ports.iter().find(zero) {
+    if let Some(port) = ports.iter().find(zero) {
         return refuse(port, "has a number that is none of 1 to 65535".to_owned());
     }
-    match twice(&spec.ports) {
+    match twice(ports) {
         Some((port, other)) => refuse(port, format!("is taken already, by {}", text(other))),
         None => Ok(()),
     }
 }
 
-fn network(mode: &NetworkMode) -> &str {
+/// The word for the first network; `None` where it is another container's.
+fn network(mode: &NetworkMode) -> Option<&str> {
     match mode {
-        NetworkMode::None => NONE,
-        NetworkMode::Host => HOST,
-        NetworkMode::Named(name) => name,
+        NetworkMode::None => Some(NONE),
+        NetworkMode::Host => Some(HOST),
+        NetworkMode::Container(_) => None,
+        NetworkMode::Networks(places) => places.first().map(|place| place.network.as_str()),
     }
 }
 
@@ -83,7 +115,7 @@ mod tests {
     #[test]
     fn pure_a_port_of_the_host_is_given_once() {
         const TCP: PortProtocol = PortProtocol::Tcp;
-        let on = |ports: &[PortMapping]| said(NetworkMode::Named("web".to_owned()), ports);
+        let on = |ports: &[PortMapping]| said(NetworkMode::named("web"), ports);
         let any = port(None, Some(8080), TCP);
         let (four, six) = (port(Some("127.0.0.1"), Some(8080), TCP), port(Some("::1"), Some(8080), TCP));
         let all_four = port(Some("0.0.0.0"), Some(8080), TCP);
@@ -114,15 +146,15 @@ mod tests {
         for (network, reason) in [
             (NetworkMode::None, "no link"),
             (NetworkMode::Host, "one of this machine"),
-            (NetworkMode::Named("none".to_owned()), "no link"),
-            (NetworkMode::Named("host".to_owned()), "one of this machine"),
+            (NetworkMode::named("none"), "no link"),
+            (NetworkMode::named("host"), "one of this machine"),
         ] {
             assert!(said(network.clone(), &[one]).is_some_and(|said| said.contains(reason)), "{network:?}");
             assert_eq!(said(network, &[]), None);
         }
         let zero = PortMapping { container_port: 0, ..one };
         for bad in [zero, port(None, Some(0), PortProtocol::Udp)] {
-            let said = said(NetworkMode::Named("web".to_owned()), &[bad]);
+            let said = said(NetworkMode::named("web"), &[bad]);
             assert!(said.is_some_and(|said| said.contains("1 to 65535")), "{bad:?}");
         }
     }

@@ -7,13 +7,13 @@
 
 use crate::NetworkSpec;
 use crate::link::Links;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 pub(super) struct Forwarding {
-    /// One file for each bridge, named as it is.
+    /// One file for each bridge, named as it is; its content, the firewall that has its rules.
     bridges: PathBuf,
     /// One file for each setting that was changed: its name is the setting's path below `/proc/sys/net` with colons for
     /// slashes, its content what it was.
@@ -26,9 +26,50 @@ impl Forwarding {
     }
 
     /// Records that a bridge is there, or will be.
-    pub(super) fn note_bridge(&self, bridge: &str) -> io::Result<()> {
+    pub(super) fn note_bridge(&self, bridge: &str, firewall: &str) -> io::Result<()> {
         fs::create_dir_all(&self.bridges)?;
-        fs::write(self.bridges.join(bridge), "")
+        fs::write(self.bridges.join(bridge), firewall)
+    }
+
+    /// The firewall of a bridge, where it is recorded.
+    pub(super) fn firewall_of(&self, bridge: &str) -> Option<String> {
+        fs::read_to_string(self.bridges.join(bridge)).ok()
+    }
+
+    /// The firewalls of all bridges, each once. One that was recorded before there was a choice has none.
+    pub(super) fn firewalls(&self) -> io::Result<BTreeSet<String>> {
+        let entries = match fs::read_dir(&self.bridges) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+            entries => entries?,
+        };
+        let mut all = BTreeSet::new();
+        for entry in entries {
+            match fs::read_to_string(entry?.path()) {
+                // Its network went meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                firewall => drop(all.insert(firewall?)),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Whether there is a bridge whose firewall is such a one; no more are looked at than it takes.
+    pub(super) fn any_bridge(&self, is_such: impl Fn(&str) -> bool) -> io::Result<bool> {
+        let entries = match fs::read_dir(&self.bridges) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            entries => entries?,
+        };
+        for entry in entries {
+            match fs::read_to_string(entry?.path()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                firewall => {
+                    if is_such(&firewall?) {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Forgets a bridge, and with the last one sets everything as it was.
@@ -57,42 +98,56 @@ impl Forwarding {
         gone(fs::remove_dir(&self.settings))
     }
 
-    /// The settings of a bridge that was just made.
+    /// The settings of a bridge that was just made, or that somebody changed.
     pub(super) fn prepare_bridge(&self, bridge: &str, network: &NetworkSpec) -> io::Result<()> {
-        let four = |setting| format!("ipv4/conf/{bridge}/{setting}");
-        let six = |setting| format!("ipv6/conf/{bridge}/{setting}");
-        set(&four("forwarding"), if network.internal { "0" } else { "1" })?;
-        if !network.internal {
-            set(&four("route_localnet"), "1")?;
-        }
-        // Containers advertise no routes to the host (CVE-2020-10749); a kernel without IPv6 has no such setting.
-        let has_six = network.subnets.iter().any(|subnet| subnet.address.is_ipv6());
-        // Its addresses are known to be nobody else's: a bridge that looked first would not find its neighbours for a second.
-        let disabled = if has_six { "0" } else { "1" };
-        for (setting, value) in [("accept_ra", "0"), ("accept_dad", "0"), ("disable_ipv6", disabled)] {
-            match set(&six(setting), value) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
+        for (setting, value) in of_bridge(bridge, network) {
+            match set(&setting, value) {
+                // A kernel without IPv6 has no such setting.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && setting.starts_with("ipv6/") => {}
+                result => result?,
             }
         }
-        if has_six && !network.internal {
+        if has_six(network) && !network.internal {
             self.forward_six(bridge)?;
         }
         Ok(())
     }
 
+    /// Whether a bridge that is there has its settings.
+    pub(super) fn is_prepared(bridge: &str, network: &NetworkSpec) -> io::Result<bool> {
+        for (setting, value) in of_bridge(bridge, network) {
+            match get(&setting) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && setting.starts_with("ipv6/") => {}
+                there => {
+                    if there?.trim() != value {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+        Ok(!has_six(network) || network.internal || forwards_six(bridge)?)
+    }
+
+    /// Whether packets can come back by the links that [`open_way_out`](Self::open_way_out) is about.
+    pub(super) fn is_way_out_open(links: &mut Links, network: &NetworkSpec) -> io::Result<bool> {
+        for (is_v6, link) in ways_out(links, network)? {
+            let forwards = match is_v6 {
+                false => get(&format!("ipv4/conf/{link}/forwarding"))?.trim() == "1",
+                true => forwards_six(&link)?,
+            };
+            if !forwards {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Lets packets be forwarded that come back from wherever the host sends what it knows no other way for.
     pub(super) fn open_way_out(&self, links: &mut Links, network: &NetworkSpec) -> io::Result<()> {
-        if network.internal {
-            return Ok(());
-        }
-        for route in links.routes()?.iter().filter(|route| route.to.length == 0) {
-            let family = |subnet: &crate::Prefix| subnet.address.is_ipv4() == route.to.address.is_ipv4();
-            let Some(index) = route.link.filter(|_| network.subnets.iter().any(family)) else { continue };
-            let Some(link) = links.list()?.into_iter().find(|link| link.index == index) else { continue };
-            match route.to.address {
-                IpAddr::V4(_) => self.change(&format!("ipv4/conf/{}/forwarding", link.name), "1")?,
-                IpAddr::V6(_) => self.forward_six(&link.name)?,
+        for (is_v6, link) in ways_out(links, network)? {
+            match is_v6 {
+                false => self.change(&format!("ipv4/conf/{link}/forwarding"), "1")?,
+                true => self.forward_six(&link)?,
             }
         }
         Ok(())
@@ -127,6 +182,51 @@ impl Forwarding {
             Err(error) => return Err(error),
         }
         set(setting, value)
+    }
+}
+
+/// The settings that are a bridge's own.
+fn of_bridge(bridge: &str, network: &NetworkSpec) -> Vec<(String, &'static str)> {
+    let four = |setting, value| (format!("ipv4/conf/{bridge}/{setting}"), value);
+    let six = |setting, value| (format!("ipv6/conf/{bridge}/{setting}"), value);
+    let mut all = vec![four("forwarding", if network.internal { "0" } else { "1" })];
+    if !network.internal {
+        all.push(four("route_localnet", "1"));
+    }
+    // Containers advertise no routes to the host (CVE-2020-10749). Its addresses are known to be nobody else's: a bridge that
+    // looked first would not find its neighbours for a second.
+    all.extend([six("accept_ra", "0"), six("accept_dad", "0")]);
+    all.push(six("disable_ipv6", if has_six(network) { "0" } else { "1" }));
+    all
+}
+
+fn has_six(network: &NetworkSpec) -> bool {
+    network.subnets.iter().any(|subnet| subnet.address.is_ipv6())
+}
+
+/// The links that the host sends by what it knows no other way for, of each family that a network has, and whether it is IPv6.
+fn ways_out(links: &mut Links, network: &NetworkSpec) -> io::Result<Vec<(bool, String)>> {
+    let mut all = Vec::new();
+    if network.internal {
+        return Ok(all);
+    }
+    for route in links.routes()?.iter().filter(|route| route.to.length == 0) {
+        let family = |subnet: &crate::Prefix| subnet.address.is_ipv4() == route.to.address.is_ipv4();
+        let Some(index) = route.link.filter(|_| network.subnets.iter().any(family)) else { continue };
+        let Some(link) = links.list()?.into_iter().find(|link| link.index == index) else { continue };
+        all.push((route.to.address.is_ipv6(), link.name));
+    }
+    Ok(all)
+}
+
+/// Whether a link forwards IPv6, by whichever setting this kernel has for that.
+fn forwards_six(link: &str) -> io::Result<bool> {
+    if get("ipv6/conf/all/forwarding")?.trim() == "1" {
+        return Ok(true);
+    }
+    match get(&format!("ipv6/conf/{link}/force_forwarding")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        there => Ok(there?.trim() == "1"),
     }
 }
 

@@ -1,86 +1,103 @@
-//! What things on the host are called. A link's name has fifteen bytes at most, too few for a container's id.
+//! The names of a network's containers: who serves them, and how they are asked.
+//!
+//! A container asks at port 53 of its gateway, whatever serves its names. Where a program of the host has that port (one that
+//! listens at all addresses, as dnsmasq does), the names are served at another one, and the firewall leads there what is for
+//! port 53 of the gateway: as it does with published ports, and with the same rules.
 
-use std::net::IpAddr;
-use std::path::Path;
+use super::BridgeDriver;
+use crate::error::kernel;
+use crate::firewall::Publication;
+use crate::names::Entry;
+use crate::{Companion, EndpointSpec, NetworkSpec, Prefix, Protocol, PublishedPort, Result};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
-/// The names of one driver.
-pub(super) struct Names {
-    /// Drivers with other folders have other names.
-    seed: u64,
+/// The port of name servers.
+pub(super) const PORT: u16 = 53;
+
+/// What a container has of names.
+#[derive(Default)]
+pub(super) struct Named {
+    /// Whom it asks.
+    pub(super) servers: Vec<IpAddr>,
+    /// The file by which the others know it.
+    pub(super) entry: Option<PathBuf>,
+    pub(super) companions: Vec<Companion>,
 }
 
-impl Names {
-    pub(super) fn of(folder: &Path) -> Self {
-        Self { seed: hash(FNV_BASIS, folder.as_os_str().as_encoded_bytes()) }
-    }
-
-    /// What the firewall calls its own.
-    pub(super) fn table(&self) -> String {
-        format!("tinyd-{:08x}", fold(self.seed))
-    }
-
-    pub(super) fn bridge(&self, network: &str) -> String {
-        format!("tinyd-{:08x}", fold(hash(self.seed, network.as_bytes())))
-    }
-
-    /// The host's end of a container's link. Containers' ids are chance: their beginnings differ.
-    pub(super) fn port(&self, network: &str, container: &str) -> String {
-        let start: String = container.chars().filter(char::is_ascii_alphanumeric).take(9).collect();
-        let rest = fold(hash(hash(self.seed, network.as_bytes()), container.as_bytes()));
-        format!("td{start}{:04x}", rest & 0xffff)
-    }
-}
-
-/// The hardware address of whoever has an address: neighbours that knew an earlier owner need not learn anew.
-pub(super) fn mac(address: IpAddr) -> [u8; 6] {
-    let octets = match address {
-        IpAddr::V4(address) => address.octets(),
-        IpAddr::V6(address) => fold(hash(FNV_BASIS, &address.octets())).to_be_bytes(),
+/// Makes the container known to the others, and finds it somebody to ask.
+pub(super) fn name(
+    driver: &BridgeDriver,
+    network: &NetworkSpec,
+    wanted: &EndpointSpec,
+    addresses: &[Prefix],
+) -> Result<Named> {
+    let Some(service) = &driver.name_service else { return Ok(Named::default()) };
+    let server = driver.name_server(network);
+    let failed = |operation| kernel(&network.name, operation, "the names of its containers");
+    let entry = Entry {
+        addresses: addresses.iter().map(|address| address.address).collect(),
+        names: wanted.names.clone(),
     };
-    let [a, b, c, d] = octets;
-    [0x02, 0x42, a, b, c, d]
+    // Before anybody is asked to serve it: one who serves nobody ends.
+    let file = entry.write(&server.folder, &wanted.container).map_err(failed("write"))?;
+    let served = service.serve(&server).map_err(failed("serve"))?;
+    lead(driver, network, &served.listen)?;
+    Ok(Named {
+        servers: served.listen.iter().map(SocketAddr::ip).collect(),
+        entry: Some(file),
+        companions: served.companion.into_iter().collect(),
+    })
 }
 
-// FNV-1a, 64 bits: it has to be the same in every build.
-const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
-
-fn hash(seed: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(seed, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(FNV_PRIME))
+/// The same once more, where somebody may have taken away what led there.
+pub(super) fn lead_again(driver: &BridgeDriver, network: &NetworkSpec) -> Result<()> {
+    let service = driver.name_service.as_ref();
+    let last = service.and_then(|service| service.last_served(&driver.name_server(network)));
+    lead(driver, network, &last.unwrap_or_default())
 }
 
-fn fold(hash: u64) -> u32 {
-    ((hash >> 32) ^ hash) as u32
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::link::MAX_NAME;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn pure_names_fit_and_differ() {
-        let (one, other) = (Names::of(Path::new("/run/tinyd/net")), Names::of(Path::new("/tmp/x/net")));
-        let id = "0123456789abcdef0123456789abcdef";
-        let names = [
-            one.bridge("web"),
-            one.bridge("db"),
-            other.bridge("web"),
-            one.port("web", id),
-            one.port("db", id),
-            other.port("web", id),
-            one.port("web", "0123456789abcdef0123456789abcdee"),
-        ];
-        assert!(names.iter().all(|name| name.len() <= MAX_NAME), "{names:?}");
-        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
+/// Leads what is for port 53 to where names are served. What leads there already stays; whoever is served at that port is led
+/// nowhere, for no other one was ever taken.
+fn lead(driver: &BridgeDriver, network: &NetworkSpec, listen: &[SocketAddr]) -> Result<()> {
+    for address in listen.iter().filter(|address| address.port() != PORT) {
+        let failed =
+            |operation| kernel(&network.name, operation, &format!("port {PORT} of {}", address.ip()));
+        let firewall = driver.firewall(network)?;
+        let mut there = firewall.published().map_err(failed("look where the firewall leads"))?;
+        there.retain(|publication| publication.to == address.ip());
+        there.sort_unstable();
+        let mut wanted = [Protocol::Tcp, Protocol::Udp].map(|protocol| redirect(*address, protocol));
+        wanted.sort_unstable();
+        if there == wanted {
+            continue;
+        }
+        // Somebody whom nobody brought back at the old one's port.
+        firewall.withdraw(address.ip()).map_err(failed("lead nowhere what is for"))?;
+        match firewall.publish(&wanted) {
+            // Whoever else starts a container here was faster.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            led => drop(led.map_err(failed("lead to the name server what is for"))?),
+        }
     }
+    Ok(())
+}
 
-    #[test]
-    fn pure_a_hardware_address_is_local_and_follows_from_the_address() {
-        assert_eq!(mac("10.208.0.2".parse().unwrap()), [2, 0x42, 10, 208, 0, 2]);
-        let six = mac("fd00::2".parse().unwrap());
-        assert_eq!(six[..2], [2, 0x42]);
-        assert_ne!(six, mac("fd00::3".parse().unwrap()));
+fn redirect(to: SocketAddr, protocol: Protocol) -> Publication {
+    let port = PublishedPort { host: Some(to.ip()), host_port: PORT, container_port: to.port(), protocol };
+    Publication { port, to: to.ip() }
+}
+
+/// Leads nothing there any more. Goes on past errors and gives the first.
+pub(super) fn lead_nowhere(driver: &BridgeDriver, network: &NetworkSpec) -> Result<()> {
+    if driver.name_service.is_none() {
+        return Ok(());
     }
+    let firewall = driver.firewall(network)?;
+    let mut first = Ok(());
+    for gateway in crate::plan::gateways(network) {
+        let failed = kernel(&network.name, "lead nowhere what is for names at", &gateway.address.to_string());
+        first = first.and(firewall.withdraw(gateway.address).map_err(failed));
+    }
+    first
 }

@@ -1,31 +1,30 @@
-//! What a network will be: what was asked for, checked, with the rest chosen.
+//! What a bridged network will be: what was asked for, checked, with the rest chosen.
 
+use super::choice::OPTION;
+use super::{source, walls};
 use crate::error::kernel;
-use crate::lease::Range;
-use crate::link::{Links, Route};
-use crate::pool::{self, Taken, User};
-use crate::{Error, NetworkSpec, Prefix, Result};
-use std::net::IpAddr;
-
-/// Smaller packets IPv6 does not carry, and larger ones no link.
-const MTU: std::ops::RangeInclusive<u32> = 1280..=65_535;
+use crate::link::Links;
+use crate::pool::{self, Pool};
+use crate::{NetworkSpec, Result, plan};
 
 /// Fills in whatever is left open. Has no effect.
-pub(super) fn fill(links: &mut Links, wanted: &NetworkSpec) -> Result<NetworkSpec> {
+pub(super) fn fill(links: &mut Links, wanted: &NetworkSpec, pools: &[Pool]) -> Result<NetworkSpec> {
     let mut spec = wanted.clone();
-    check_words(&spec)?;
-    let routes = links.routes().map_err(kernel(&spec.name, "read", "the host's routes"))?;
-    let taken = taken(links, &routes, &spec)?;
-    for subnet in &spec.subnets {
-        if let Some(conflict) = pool::conflict(*subnet, &taken) {
-            let problem = format!("is in use already: {conflict} has it, or a part of it");
-            return Err(invalid(&spec, format!("subnet {subnet}"), problem));
-        }
+    source::by_one_name(&mut spec);
+    let known = [OPTION, walls::OPTION, source::OPTION];
+    if let Some(option) = spec.options.keys().find(|option| !known.contains(&option.as_str())) {
+        let problem = format!("is none of the driver bridge: it has {}", known.join(", "));
+        return Err(plan::invalid(&spec, format!("the option {option:?}"), problem));
     }
+    walls::check(&spec)?;
+    plan::check(&spec)?;
+    let routes = links.routes().map_err(kernel(&spec.name, "read", "the host's routes"))?;
+    let taken = plan::taken(links, &routes, &spec)?;
+    plan::check_free(&spec, &taken)?;
     if !spec.subnets.iter().any(|subnet| subnet.address.is_ipv4()) && spec.subnets.is_empty() {
-        let Some(subnet) = pool::choose(&pool::POOLS, &taken) else {
+        let Some(subnet) = pool::choose(pools, &taken) else {
             let problem = "can be found that nothing on this host uses: choose one with --subnet";
-            return Err(invalid(&spec, "no subnet".to_owned(), problem));
+            return Err(plan::invalid(&spec, "no subnet".to_owned(), problem));
         };
         spec.subnets.push(subnet);
     }
@@ -35,104 +34,9 @@ pub(super) fn fill(links: &mut Links, wanted: &NetworkSpec) -> Result<NetworkSpe
         spec.subnets.push(pool::local_v6(chance(&spec)?, 0));
     }
     spec.ipv6 = Some(spec.subnets.iter().any(|subnet| subnet.address.is_ipv6()));
-    spec.gateways = gateways(&spec).into_iter().map(|gateway| gateway.address).collect();
+    spec.gateways = plan::gateways(&spec).into_iter().map(|gateway| gateway.address).collect();
+    source::check(links, &spec)?;
     Ok(spec)
-}
-
-/// The gateway's address in each subnet, with the subnet's length.
-pub(super) fn gateways(spec: &NetworkSpec) -> Vec<Prefix> {
-    spec.subnets
-        .iter()
-        .filter_map(|subnet| {
-            let chosen = spec.gateways.iter().copied().find(|gateway| subnet.contains(*gateway));
-            let address = chosen.or_else(|| subnet.nth(u128::from(subnet.size() > 2)))?;
-            Some(Prefix { address, length: subnet.length })
-        })
-        .collect()
-}
-
-/// The addresses of a subnet that containers can have.
-pub(super) fn range(spec: &NetworkSpec, subnet: Prefix) -> Range {
-    let part = spec.ranges.iter().copied().find(|range| subnet.contains(range.first())).unwrap_or(subnet);
-    let excluded = spec.gateways.iter().copied().filter(|gateway| subnet.contains(*gateway)).collect();
-    Range { subnet, part, excluded }
-}
-
-fn check_words(spec: &NetworkSpec) -> Result<()> {
-    if let Some(option) = spec.options.keys().next() {
-        return Err(invalid(spec, format!("the option {option:?}"), "is none of the driver bridge"));
-    }
-    if let Some(mtu) = spec.mtu.filter(|mtu| !MTU.contains(mtu)) {
-        let problem = format!("is none of {} to {} bytes", MTU.start(), MTU.end());
-        return Err(invalid(spec, format!("the MTU {mtu}"), problem));
-    }
-    for (index, subnet) in spec.subnets.iter().enumerate() {
-        let what = || format!("subnet {subnet}");
-        let longest = if subnet.address.is_ipv4() { 30 } else { 126 };
-        if subnet.network() != *subnet {
-            let problem = format!("begins at {}: write {}", subnet.first(), subnet.network());
-            return Err(invalid(spec, what(), problem));
-        }
-        if subnet.length > longest || subnet.length < 8 {
-            let problem = format!("has too many or too few addresses: its length must be 8 to {longest}");
-            return Err(invalid(spec, what(), problem));
-        }
-        if !is_for_hosts(*subnet) {
-            return Err(invalid(spec, what(), "has a meaning of its own that containers cannot use"));
-        }
-        let family = |other: &&Prefix| other.address.is_ipv4() == subnet.address.is_ipv4();
-        if spec.subnets[..index].iter().any(|other| family(&other)) {
-            return Err(invalid(spec, what(), "is one too many: a network has one of each family"));
-        }
-    }
-    if spec.ipv6 == Some(false)
-        && let Some(subnet) = spec.subnets.iter().find(|subnet| subnet.address.is_ipv6())
-    {
-        return Err(invalid(spec, format!("subnet {subnet}"), "is of IPv6, which is switched off"));
-    }
-    for gateway in &spec.gateways {
-        let home = spec.subnets.iter().find(|subnet| subnet.contains(*gateway));
-        let allowed = home
-            .is_some_and(|home| Range { subnet: *home, part: *home, excluded: Vec::new() }.allows(*gateway));
-        if !allowed {
-            return Err(invalid(
-                spec,
-                format!("the gateway {gateway}"),
-                "is no host's address in a subnet of it",
-            ));
-        }
-    }
-    for range in &spec.ranges {
-        let inside = |subnet: &Prefix| subnet.contains(range.first()) && subnet.contains(range.last());
-        if !spec.subnets.iter().any(inside) {
-            return Err(invalid(spec, format!("the range {range}"), "is not inside a subnet of it"));
-        }
-    }
-    Ok(())
-}
-
-fn is_for_hosts(subnet: Prefix) -> bool {
-    let (first, last) = (subnet.first(), subnet.last());
-    let good = |address: IpAddr| {
-        let local = match address {
-            IpAddr::V4(address) => {
-                address.is_link_local() || address.octets()[0] == 0 || address.octets()[0] >= 240
-            }
-            IpAddr::V6(address) => address.is_unicast_link_local(),
-        };
-        !(local || address.is_loopback() || address.is_multicast() || address.is_unspecified())
-    };
-    good(first) && good(last)
-}
-
-fn taken(links: &mut Links, routes: &[Route], spec: &NetworkSpec) -> Result<Vec<Taken>> {
-    let all = links.list().map_err(kernel(&spec.name, "list", "the host's links"))?;
-    let name = |route: &Route| {
-        let link = all.iter().find(|link| Some(link.index) == route.link);
-        link.map_or_else(|| "a link that is gone".to_owned(), |link| link.name.clone())
-    };
-    let by_route = routes.iter().map(|route| Taken { range: route.to, by: User::Route(name(route)) });
-    Ok(spec.avoid.iter().cloned().chain(by_route).collect())
 }
 
 /// Forty bits of chance, which RFC 4193 asks for.
@@ -141,63 +45,4 @@ fn chance(spec: &NetworkSpec) -> Result<[u8; 5]> {
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
         .map_err(|errno| kernel(&spec.name, "get", "random bytes")(errno.into()))?;
     Ok(bytes)
-}
-
-fn invalid(spec: &NetworkSpec, what: String, problem: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::Invalid { network: spec.name.clone(), what, problem: problem.into() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeMap;
-
-    fn refused(change: impl FnOnce(&mut NetworkSpec)) -> String {
-        let mut spec = NetworkSpec::named("web");
-        change(&mut spec);
-        check_words(&spec).expect_err("it was accepted").to_string()
-    }
-
-    fn subnets(texts: &[&str]) -> Vec<Prefix> {
-        texts.iter().map(|text| text.parse().unwrap()).collect()
-    }
-
-    #[test]
-    fn pure_whatever_cannot_be_is_named_in_one_line() {
-        assert!(refused(|spec| spec.subnets = subnets(&["10.0.0.1/24"])).contains("write 10.0.0.0/24"));
-        assert!(refused(|spec| spec.subnets = subnets(&["10.0.0.0/31"])).contains("too few"));
-        assert!(refused(|spec| spec.subnets = subnets(&["127.1.0.0/16"])).contains("meaning of its own"));
-        assert!(refused(|spec| spec.subnets = subnets(&["224.0.0.0/8"])).contains("meaning of its own"));
-        assert!(refused(|spec| spec.subnets = subnets(&["fe80::/64"])).contains("meaning of its own"));
-        assert!(
-            refused(|spec| spec.subnets = subnets(&["10.0.0.0/24", "10.1.0.0/24"])).contains("one too many")
-        );
-        assert!(refused(|spec| spec.mtu = Some(100)).contains("MTU 100"));
-        assert!(
-            refused(|spec| spec.gateways = vec!["10.0.0.1".parse().unwrap()]).contains("gateway 10.0.0.1")
-        );
-        assert!(refused(|spec| spec.ranges = subnets(&["10.0.0.0/28"])).contains("range 10.0.0.0/28"));
-        let last = |spec: &mut NetworkSpec| {
-            spec.subnets = subnets(&["10.0.0.0/24"]);
-            spec.gateways = vec!["10.0.0.255".parse().unwrap()];
-        };
-        assert!(refused(last).contains("gateway 10.0.0.255"));
-        let six = |spec: &mut NetworkSpec| {
-            spec.subnets = subnets(&["fd00::/64"]);
-            spec.ipv6 = Some(false);
-        };
-        assert!(refused(six).contains("switched off"));
-        assert!(refused(|spec| spec.options = BTreeMap::from([("x".into(), "y".into())])).contains("\"x\""));
-    }
-
-    #[test]
-    fn pure_the_gateway_is_the_first_address_or_the_one_that_was_chosen() {
-        let mut spec =
-            NetworkSpec { subnets: subnets(&["10.0.0.0/24", "fd00::/64"]), ..NetworkSpec::named("web") };
-        assert_eq!(gateways(&spec), subnets(&["10.0.0.1/24", "fd00::1/64"]));
-        spec.gateways = vec!["10.0.0.254".parse().unwrap()];
-        assert_eq!(gateways(&spec), subnets(&["10.0.0.254/24", "fd00::1/64"]));
-        let range = range(&spec, spec.subnets[0]);
-        assert!(!range.allows("10.0.0.254".parse().unwrap()) && range.allows("10.0.0.1".parse().unwrap()));
-    }
 }

@@ -2,8 +2,9 @@
 
 use super::BridgeDriver;
 use crate::error::kernel;
-use crate::firewall::Publication;
-use crate::{Error, NetworkSpec, Prefix, PublishedPort, Result, Undo, port};
+use crate::firewall::{Firewall, Publication};
+use crate::link::Links;
+use crate::{EndpointState, Error, NetworkSpec, Prefix, PublishedPort, Result, Undo, conntrack, port};
 use std::io;
 use std::net::IpAddr;
 
@@ -32,8 +33,16 @@ pub(super) fn publish(
     for _ in 0..PATIENCE {
         let ports = choose(driver, network, wanted)?;
         let publications: Vec<_> = ports.iter().flat_map(|port| leads(*port, addresses)).collect();
-        match driver.firewall.publish(&publications) {
-            Ok(undo) => return Ok((ports, undo)),
+        elsewhere(driver, network, &publications)?;
+        match driver.firewall(network)?.publish(&publications) {
+            // Of two who were equally fast with two firewalls, none knows who was the first, and both give way.
+            Ok(undo) => {
+                elsewhere(driver, network, &publications)?;
+                // Who sent to these ports before, and goes on, was led elsewhere.
+                let forgotten = conntrack::purge_misled(&publications);
+                forgotten.map_err(kernel(&network.name, "forget connections to", "the published ports"))?;
+                return Ok((ports, undo));
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 // One that was chosen is chosen anew; one that was asked for is somebody's.
                 if let Some(taken) = taken(driver, network, wanted)? {
@@ -46,7 +55,103 @@ pub(super) fn publish(
     Err(failed(io::ErrorKind::AlreadyExists.into()))
 }
 
-fn leads(port: PublishedPort, addresses: &[Prefix]) -> impl Iterator<Item = Publication> + '_ {
+/// Leads these ports to a container that runs, in place of what leads there now.
+pub(super) fn change(
+    driver: &BridgeDriver,
+    network: &NetworkSpec,
+    endpoint: &EndpointState,
+    wanted: &[PublishedPort],
+) -> Result<EndpointState> {
+    let addresses: Vec<_> = endpoint.interfaces.iter().flat_map(|link| link.addresses.clone()).collect();
+    let of = |ports: &[PublishedPort]| -> Vec<_> {
+        ports.iter().flat_map(|port| leads(*port, &addresses)).collect()
+    };
+    let Split { places, missing, gone } = split(&endpoint.ports, wanted);
+    check(network, &missing)?;
+    let kept: Vec<_> = places.iter().flatten().copied().collect();
+    // Those that go are in nobody's way any more: one of them may lead elsewhere in the container from now on.
+    withdraw_but(driver, network, &addresses, &of(&kept))?;
+    reflect(driver, network, endpoint, !wanted.is_empty())?;
+    match publish(driver, network, &missing, &addresses) {
+        Ok((made, undo)) => {
+            let mut made = made.into_iter();
+            let ports = places.into_iter().filter_map(|place| place.or_else(|| made.next())).collect();
+            let mut state = EndpointState { ports, ..endpoint.clone() };
+            // Before the steps that let others have the addresses. The step for a port that went does nothing.
+            let new = undo.into_iter().filter(|step| !endpoint.undo.contains(step));
+            state.undo.splice(0..0, new);
+            Ok(state)
+        }
+        Err(error) => {
+            // Nobody had them meanwhile, unless somebody was very fast.
+            let _ = publish(driver, network, &gone, &addresses);
+            Err(error)
+        }
+    }
+}
+
+/// What becomes of ports.
+struct Split {
+    /// For each that is wanted the one that is there, where there is one.
+    places: Vec<Option<PublishedPort>>,
+    /// Those that are not there.
+    missing: Vec<PublishedPort>,
+    /// Those that are there and not wanted.
+    gone: Vec<PublishedPort>,
+}
+
+fn split(there: &[PublishedPort], wanted: &[PublishedPort]) -> Split {
+    let mut gone = there.to_vec();
+    let mut places = vec![None; wanted.len()];
+    // One that the host was to choose was chosen: it is what is left of its kind when those with numbers have theirs.
+    for is_chosen in [false, true] {
+        for (place, port) in
+            places.iter_mut().zip(wanted).filter(|(_, port)| (port.host_port == 0) == is_chosen)
+        {
+            let is_it = |other: &PublishedPort| match is_chosen {
+                true => PublishedPort { host_port: 0, ..*other } == *port,
+                false => other == port,
+            };
+            *place = gone.iter().position(is_it).map(|index| gone.remove(index));
+        }
+    }
+    let missing = wanted.iter().zip(&places).filter(|(_, place)| place.is_none());
+    let missing = missing.map(|(port, _)| *port).collect();
+    Split { places, missing, gone }
+}
+
+fn withdraw_but(
+    driver: &BridgeDriver,
+    network: &NetworkSpec,
+    addresses: &[Prefix],
+    kept: &[Publication],
+) -> Result<()> {
+    let firewall = driver.firewall(network)?;
+    addresses.iter().try_for_each(|address| {
+        let failed = kernel(&network.name, "withdraw the ports of", &address.address.to_string());
+        firewall.withdraw_but(address.address, kept).map_err(failed)
+    })
+}
+
+/// Lets packets return by the link that they came from, which they do where a container reaches itself by a port of the host.
+fn reflect(
+    driver: &BridgeDriver,
+    network: &NetworkSpec,
+    endpoint: &EndpointState,
+    wanted: bool,
+) -> Result<()> {
+    let bridge = driver.names.network(&network.name);
+    for link in endpoint.interfaces.iter().filter_map(|link| link.host_link.as_deref()) {
+        let set = Links::here().and_then(|mut links| {
+            let found = links.find(&bridge)?.ok_or(io::ErrorKind::NotFound)?;
+            links.join_bridge(link, found.index, wanted)
+        });
+        set.map_err(kernel(&network.name, "let packets return by", link))?;
+    }
+    Ok(())
+}
+
+pub(super) fn leads(port: PublishedPort, addresses: &[Prefix]) -> impl Iterator<Item = Publication> + '_ {
     let of_family = move |to: &IpAddr| port.host.is_none_or(|host| host.is_ipv4() == to.is_ipv4());
     // `0.0.0.0` is every address of its family.
     let host = port.host.filter(|host| !host.is_unspecified());
@@ -96,6 +201,59 @@ fn taken(driver: &BridgeDriver, network: &NetworkSpec, wanted: &[PublishedPort])
     }))
 }
 
+/// Refuses a port that another firewall than the network's leads elsewhere. Which of the two a packet would meet first nobody
+/// has said, so that a port of one address and the same one of all addresses meet as well.
+pub(super) fn elsewhere(driver: &BridgeDriver, network: &NetworkSpec, wanted: &[Publication]) -> Result<()> {
+    let meets = |one: &Publication, other: &Publication| {
+        let key = |at: &Publication| (at.port.host_port, at.port.protocol, at.to.is_ipv4());
+        let (host, others) = (one.port.host, other.port.host);
+        key(one) == key(other) && (host.is_none() || others.is_none() || host == others)
+    };
+    for firewall in driver.others_in_use(network)? {
+        let published = list(network, firewall)?;
+        let found = wanted.iter().find_map(|one| {
+            let other = published.iter().find(|other| meets(one, other))?;
+            Some((one.port, other.to))
+        });
+        if let Some((port, to)) = found {
+            let port = format!("{}/{}", port.host_port, port.protocol);
+            return Err(Error::Published { network: network.name.clone(), port, to });
+        }
+    }
+    Ok(())
+}
+
+/// What is published, by whichever firewall.
 fn published(driver: &BridgeDriver, network: &NetworkSpec) -> Result<Vec<Publication>> {
-    driver.firewall.published().map_err(kernel(&network.name, "list", "the ports that are published"))
+    let mut all = list(network, driver.firewall(network)?)?;
+    for firewall in driver.others_in_use(network)? {
+        all.extend(list(network, firewall)?);
+    }
+    Ok(all)
+}
+
+pub(super) fn list(network: &NetworkSpec, firewall: &dyn Firewall) -> Result<Vec<Publication>> {
+    firewall.published().map_err(kernel(&network.name, "list", "the ports that are published"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Protocol;
+
+    fn port(host_port: u16, container_port: u16) -> PublishedPort {
+        PublishedPort { host: None, host_port, container_port, protocol: Protocol::Tcp }
+    }
+
+    #[test]
+    fn pure_what_is_there_stays_and_the_rest_comes_or_goes() {
+        let there = [port(8080, 80), port(40_000, 80), port(9000, 90)];
+        let found = split(&there, &[port(0, 80), port(8080, 80), port(8081, 81), port(0, 80)]);
+        assert_eq!(found.places, [Some(port(40_000, 80)), Some(port(8080, 80)), None, None]);
+        assert_eq!(found.missing, [port(8081, 81), port(0, 80)]);
+        assert_eq!(found.gone, [port(9000, 90)]);
+        // The same number for another port inside is another one.
+        let moved = split(&there[..1], &[port(8080, 81)]);
+        assert_eq!((moved.missing, moved.gone), (vec![port(8080, 81)], vec![port(8080, 80)]));
+    }
 }

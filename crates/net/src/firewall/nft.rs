@@ -10,10 +10,13 @@ mod batch;
 mod build;
 mod element;
 mod expr;
+pub(crate) mod fuzzing;
+pub(super) mod others;
 mod present;
 mod schema;
 mod wire;
 
+use super::words::{check, wording};
 use super::{Firewall, NetworkRules, Publication};
 use crate::Undo;
 use crate::netlink::{Part, Socket};
@@ -22,7 +25,7 @@ use element::Element;
 use present::Present;
 use rustix::io::Errno;
 use rustix::net::netlink::NETFILTER;
-use std::fmt::Write as _;
+use schema::Written;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -90,6 +93,16 @@ impl Nftables {
         ))
     }
 
+    /// What makes a network a part of the table; nothing where it is.
+    fn opening(&self, network: &NetworkRules, rules: &[Written], present: &Present) -> Batch {
+        let mut batch = Batch::default();
+        if !present.has_rules(rules) {
+            build::table(&mut batch, &self.table, rules);
+        }
+        build::network(&mut batch, &self.table, network, present);
+        batch
+    }
+
     /// Everything published in these maps, with the map and the element that it is.
     fn elements(&self, maps: &[&'static str]) -> Result<Vec<(&'static str, Element, Publication)>, NotDone> {
         let (mut socket, mut all) = (self.socket()?, Vec::new());
@@ -143,16 +156,30 @@ impl Firewall for Nftables {
         "nftables"
     }
 
+    fn probe(&self) -> io::Result<()> {
+        // All of the table, in a transaction that has no end: the kernel says of each part whether it would do it, and does
+        // nothing.
+        let mut batch = Batch::default();
+        build::table(&mut batch, &self.table, &schema::rules());
+        Ok(batch.try_out(&mut self.socket()?).map_err(NotDone::from)?)
+    }
+
     fn open(&self, network: &NetworkRules) -> io::Result<()> {
         let rules = schema::rules();
-        Ok(self.change(|present| {
-            let mut batch = Batch::default();
-            if !present.has_rules(&rules) {
-                build::table(&mut batch, &self.table, &rules);
-            }
-            build::network(&mut batch, &self.table, network, present);
-            batch
-        })?)
+        Ok(self.change(|present| self.opening(network, &rules, present))?)
+    }
+
+    fn is_open(&self, network: &NetworkRules) -> io::Result<bool> {
+        let present = self.read(&mut self.socket()?)?;
+        Ok(self.opening(network, &schema::rules(), &present).is_empty())
+    }
+
+    fn stands(&self) -> io::Result<bool> {
+        // Of one chain that every network needs: who flushes rules flushes that one too.
+        let there = present::uses(&mut self.socket()?, &self.table, schema::CROSSING);
+        let there =
+            there.map_err(|errno| NotDone::new(format!("look for the table inet {}", self.table), errno))?;
+        Ok(there == Some(schema::RULES_OF_CROSSING))
     }
 
     fn close(&self, network: &NetworkRules) -> io::Result<()> {
@@ -199,10 +226,10 @@ impl Firewall for Nftables {
         }
     }
 
-    fn withdraw(&self, address: IpAddr) -> io::Result<()> {
+    fn withdraw_but(&self, address: IpAddr, kept: &[Publication]) -> io::Result<()> {
         let family = usize::from(address.is_ipv6());
         let mut found = self.elements(&[schema::PORTS[family], schema::HOST_PORTS[family]])?;
-        found.retain(|(_, _, publication)| publication.to == address);
+        found.retain(|(_, _, publication)| publication.to == address && !kept.contains(publication));
         if found.is_empty() {
             return Ok(());
         }
@@ -238,34 +265,6 @@ impl Firewall for Nftables {
     }
 }
 
-/// A port as errors name it: `the port 127.0.0.1:8080/tcp`.
-fn wording(publication: &Publication) -> String {
-    let mut text = "the port ".to_owned();
-    let port = publication.port;
-    // A text takes everything that is written to it.
-    let _ = match port.host {
-        Some(IpAddr::V6(host)) => write!(text, "[{host}]:"),
-        Some(host) => write!(text, "{host}:"),
-        None => Ok(()),
-    };
-    let _ = write!(text, "{}/{}", port.host_port, port.protocol);
-    text
-}
-
-/// Refuses what has no meaning.
-fn check(publication: &Publication) -> io::Result<()> {
-    let Publication { port, to } = publication;
-    let problem = if port.host_port == 0 || port.container_port == 0 {
-        "0 is no port"
-    } else if port.host.is_some_and(|host| host.is_ipv4() != to.is_ipv4()) {
-        "it leads to an address of another family"
-    } else {
-        return Ok(());
-    };
-    let text = format!("cannot publish {} to {to}: {problem}", wording(publication));
-    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,6 +291,31 @@ mod tests {
         let work = || {
             tinyd_ns::join::unshare(tinyd_ns::Namespaces::NET).unwrap();
             firewall_conformance(&|| Box::new(Nftables::new("tinyd-test")), [&network(1), &network(2)]);
+        };
+        std::thread::spawn(work).join().unwrap();
+    }
+
+    #[test]
+    fn root_a_look_at_what_the_kernel_would_do_says_what_it_would_and_does_nothing() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("SKIPPED (needs root)");
+            return;
+        }
+        let work = || {
+            tinyd_ns::join::unshare(tinyd_ns::Namespaces::NET).unwrap();
+            let firewall = Nftables::new("tinyd-test");
+            let mut socket = firewall.socket().unwrap();
+            let generation = |socket: &mut Socket| Present::read(socket, "tinyd-test").unwrap().generation;
+            let before = generation(&mut socket);
+            firewall.probe().unwrap();
+            assert_eq!(generation(&mut socket), before, "it did something");
+            // A part that it would not do.
+            let mut batch = Batch::default();
+            build::table(&mut batch, "tinyd-test", &schema::rules());
+            let message = wire::part(Part::Change, wire::kind::DEL_TABLE, "no-such-table");
+            batch.push("remove a table that is not there", message);
+            assert_eq!(batch.try_out(&mut socket).unwrap_err().errno, Errno::NOENT);
+            assert_eq!(generation(&mut socket), before);
         };
         std::thread::spawn(work).join().unwrap();
     }

@@ -24,6 +24,8 @@ const MAIN_TABLE: u8 = 254;
 /// `RTPROT_BOOT`: what administrators and their programs set.
 const BY_ADMINISTRATOR: u8 = 3;
 const UNICAST: u8 = 1;
+/// `RT_SCOPE_LINK`: what it leads to is on the link.
+const ON_LINK: u8 = 253;
 
 /// `RTA_…`
 const DESTINATION: u16 = 1;
@@ -34,6 +36,14 @@ pub(super) fn default_through(link: Index, gateway: IpAddr) -> Message {
     let header = [wire::family(gateway), 0, 0, 0, MAIN_TABLE, BY_ADMINISTRATOR, 0, UNICAST, 0, 0, 0, 0];
     let mut message = Message::make(kind::NEW_ROUTE, &header);
     message.put(GATEWAY, &octets(gateway));
+    message.put_u32(LINK, link.0);
+    message
+}
+
+pub(super) fn default_by(link: Index, six: bool) -> Message {
+    let family = if six { wire::AF_INET6 } else { wire::AF_INET };
+    let header = [family, 0, 0, 0, MAIN_TABLE, BY_ADMINISTRATOR, ON_LINK, UNICAST, 0, 0, 0, 0];
+    let mut message = Message::make(kind::NEW_ROUTE, &header);
     message.put_u32(LINK, link.0);
     message
 }
@@ -61,5 +71,25 @@ pub(super) fn parse(payload: &[u8]) -> Option<Route> {
             _ => {}
         }
     }
+    // (Of a family that is neither, such as MPLS, there is nothing to know.)
+    route.to = Prefix::new(route.to.address, length)?;
     Some(route)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pure_a_route_is_as_long_as_its_address_at_most() {
+        let parsed = |length, to: &[u8]| {
+            let mut message =
+                Message::list(kind::GET_ROUTE, &[2, length, 0, 0, MAIN_TABLE, 0, 0, UNICAST, 0, 0, 0, 0]);
+            message.put(DESTINATION, to);
+            parse(message.payload()).map(|route| route.to.to_string())
+        };
+        assert_eq!(parsed(32, &[10, 0, 0, 1]).as_deref(), Some("10.0.0.1/32"));
+        assert_eq!(parsed(33, &[10, 0, 0, 1]), None);
+        assert_eq!(parsed(64, &[0; 16]).as_deref(), Some("::/64"));
+    }
 }

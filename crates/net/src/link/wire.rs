@@ -1,6 +1,6 @@
 //! How links and addresses are written in messages: numbers of linux/rtnetlink.h, linux/if_link.h and linux/if_addr.h.
 
-use super::{Index, Link, nested, text};
+use super::{Hardware, Index, Link, nested, text};
 use crate::Prefix;
 use crate::netlink::{Attributes, u32_at};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -14,6 +14,7 @@ pub(super) mod kind {
     pub(crate) const GET_ADDRESS: u16 = 22;
     pub(crate) const NEW_ROUTE: u16 = 24;
     pub(crate) const GET_ROUTE: u16 = 26;
+    pub(crate) const DEL_NEIGHBOUR: u16 = 29;
 }
 
 /// Attributes of a link (`IFLA_…`).
@@ -21,10 +22,15 @@ pub(super) mod attribute {
     pub(crate) const MAC: u16 = 1;
     pub(crate) const NAME: u16 = 3;
     pub(crate) const MTU: u16 = 4;
+    /// `IFLA_LINK`.
+    pub(crate) const PARENT: u16 = 5;
     pub(crate) const MASTER: u16 = 10;
     pub(crate) const INFO: u16 = 18;
+    pub(crate) const ALIAS: u16 = 20;
     pub(crate) const FAMILIES: u16 = 26;
     pub(crate) const NETNS_FD: u16 = 28;
+    /// `IFLA_TARGET_NETNSID`.
+    pub(crate) const TARGET_NUMBER: u16 = 46;
 }
 
 /// Inside [`attribute::INFO`] (`IFLA_INFO_…`), and inside the data of a veth.
@@ -41,7 +47,7 @@ pub(super) const GENERATED_ADDRESS: u16 = 8;
 pub(super) const NONE_GENERATED: u8 = 1;
 /// `IFLA_BRPORT_MODE`: hairpin.
 pub(super) const PORT_HAIRPIN: u16 = 4;
-const AF_INET: u8 = 2;
+pub(super) const AF_INET: u8 = 2;
 pub(super) const AF_INET6: u8 = 10;
 
 /// `IFA_…`
@@ -51,6 +57,14 @@ pub(super) const BROADCAST: u16 = 4;
 pub(super) const ADDRESS_FLAGS: u16 = 8;
 /// `IFA_F_NODAD`.
 pub(super) const NO_DUPLICATE_CHECK: u32 = 0x02;
+
+/// `ARPHRD_ETHER` and `ARPHRD_LOOPBACK` of linux/if_arp.h.
+const ETHERNET: u16 = 1;
+const LOOPBACK: u16 = 772;
+
+/// `NDA_DST`, behind a `struct ndmsg` of so many bytes.
+pub(super) const NEIGHBOUR: u16 = 1;
+pub(super) const NEIGHBOUR_HEADER: usize = 12;
 
 /// `IFF_UP`.
 const UP: u32 = 1;
@@ -123,6 +137,12 @@ pub(super) fn parse_link(payload: &[u8]) -> Option<Link> {
         mac: None,
         mtu: 0,
         master: None,
+        hardware: match u16::from_ne_bytes([*payload.get(2)?, *payload.get(3)?]) {
+            ETHERNET => Hardware::Ethernet,
+            LOOPBACK => Hardware::Loopback,
+            other => Hardware::Other(other),
+        },
+        alias: None,
         is_up: u32_at(payload, 8)? & UP != 0,
     };
     for (kind, value) in Attributes::behind(payload, LinkHeader::LENGTH) {
@@ -131,6 +151,7 @@ pub(super) fn parse_link(payload: &[u8]) -> Option<Link> {
             attribute::MAC => link.mac = value.try_into().ok(),
             attribute::MTU => link.mtu = u32_at(value, 0)?,
             attribute::MASTER => link.master = u32_at(value, 0).map(Index),
+            attribute::ALIAS => link.alias = text(value),
             attribute::INFO => {
                 link.kind =
                     nested(value).find(|(kind, _)| *kind == info::KIND).and_then(|(_, name)| text(name));
@@ -148,5 +169,23 @@ pub(super) fn parse_address(payload: &[u8]) -> Option<(Index, Prefix)> {
     // Of a link between two ends alone the other end is the address, and its own is beside it.
     let value = |wanted| all.iter().find(|(kind, _)| *kind == wanted).map(|(_, value)| *value);
     let address = address(value(LOCAL).or_else(|| value(ADDRESS))?)?;
-    Some((link, Prefix { address, length }))
+    Some((link, Prefix::new(address, length)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netlink::Message;
+
+    #[test]
+    fn pure_an_address_whose_length_its_family_has_not_is_none() {
+        let parsed = |length| {
+            let header = AddressHeader { family: AF_INET, length, link: 1 };
+            let mut message = Message::list(kind::GET_ADDRESS, &header.bytes());
+            message.put(LOCAL, &[10, 0, 0, 1]);
+            parse_address(message.payload()).map(|(_, address)| address.to_string())
+        };
+        assert_eq!(parsed(24).as_deref(), Some("10.0.0.1/24"));
+        assert_eq!(parsed(33), None);
+    }
 }

@@ -90,18 +90,23 @@ impl Question {
         if self.kind != PTR {
             return None;
         }
-        if let Some(digits) = self.name.strip_suffix(".in-addr.arpa") {
+        // (What reads numbers would take signs, and zeros before them.)
+        let plain = |digits: &str, most: usize| {
+            let is_plain = |one: &str| one == "0" || !one.starts_with(['0', '+']);
+            digits.split('.').all(|one| one.len() <= most && is_plain(one))
+        };
+        if let Some(digits) = self.name.strip_suffix(".in-addr.arpa").filter(|digits| plain(digits, 3)) {
             let octets: Vec<u8> = digits.split('.').rev().map(str::parse).collect::<Result<_, _>>().ok()?;
             return <[u8; 4]>::try_from(octets).ok().map(IpAddr::from);
         }
-        let digits = self.name.strip_suffix(".ip6.arpa")?;
+        let digits = self.name.strip_suffix(".ip6.arpa").filter(|digits| plain(digits, 1))?;
         let nibbles: Vec<u8> = digits
             .split('.')
             .rev()
             .map(|digit| u8::from_str_radix(digit, 16))
             .collect::<Result<_, _>>()
             .ok()?;
-        if nibbles.len() != 32 || nibbles.iter().any(|nibble| *nibble > 15) {
+        if nibbles.len() != 32 {
             return None;
         }
         let octets: Vec<u8> = nibbles.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect();
@@ -181,11 +186,20 @@ fn read_name(packet: &[u8]) -> Option<(String, usize)> {
             name.push('.');
         }
         for byte in label {
-            // What is no letter of a host's name is kept apart from all that is.
-            let plain = byte.is_ascii_graphic() && *byte != b'.';
-            name.push(if plain { char::from(byte.to_ascii_lowercase()) } else { '\u{fffd}' });
+            // What is no letter of a host's name is kept apart from all that is, and from all else: as a number, the way that
+            // files of zones have it (RFC 1035, section 5.1).
+            match byte {
+                b'.' | b'\\' => write_number(&mut name, *byte),
+                byte if byte.is_ascii_graphic() => name.push(char::from(byte.to_ascii_lowercase())),
+                byte => write_number(&mut name, *byte),
+            }
         }
     }
+}
+
+fn write_number(name: &mut String, byte: u8) {
+    name.push('\\');
+    name.extend([byte / 100, byte / 10 % 10, byte % 10].map(|digit| char::from(b'0' + digit)));
 }
 
 fn write_name(name: &str) -> Vec<u8> {
@@ -241,6 +255,26 @@ mod tests {
     }
 
     #[test]
+    fn pure_names_that_differ_in_a_byte_are_not_taken_for_each_other() {
+        let with = |label: &[u8]| {
+            let mut packet = ask(7, "", A);
+            let length = u8::try_from(label.len()).unwrap();
+            packet.splice(HEADER..HEADER, [&[length], label].concat());
+            packet
+        };
+        let labels: [&[u8]; 6] = [b"a\x01", b"a\x02", b"a.", b"a\xff", b"a\\", b"a\\001"];
+        for asked in labels {
+            let question = Question::read(&with(asked)).unwrap();
+            assert!(!question.name.contains('.'), "{:?} is one word", question.name);
+            for label in labels {
+                let answer =
+                    answer(&with(label), Question::read(&with(label)).ok().as_ref(), Code::Good, &[]);
+                assert_eq!(question.is_answered_by(&answer), asked == label, "{asked:?} {label:?}");
+            }
+        }
+    }
+
+    #[test]
     fn pure_what_is_no_question_is_answered_as_it_should_be_or_not_at_all() {
         assert_eq!(Question::read(b"short"), Err(None));
         let mut reply = ask(1, "a", A);
@@ -269,7 +303,16 @@ mod tests {
         assert_eq!(read("2.0.208.10.in-addr.arpa", PTR).reverse(), Some([10, 208, 0, 2].into()));
         let six = "2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa";
         assert_eq!(read(six, PTR).reverse(), Some("fd00::2".parse().unwrap()));
-        for name in ["10.in-addr.arpa", "256.0.0.1.in-addr.arpa", "x.ip6.arpa", "web"] {
+        for name in [
+            "10.in-addr.arpa",
+            "256.0.0.1.in-addr.arpa",
+            "+2.0.208.10.in-addr.arpa",
+            "02.0.208.10.in-addr.arpa",
+            "x.ip6.arpa",
+            &six.replacen("2.0", "+2.0", 1),
+            &six.replacen("2.0", "2.00", 1),
+            "web",
+        ] {
             assert_eq!(read(name, PTR).reverse(), None, "{name}");
         }
         assert_eq!(read("2.0.208.10.in-addr.arpa", A).reverse(), None);

@@ -1,5 +1,6 @@
 //! The loop.
 
+use super::elsewhere::Elsewhere;
 use super::forward::{Asker, Forward, Outcome};
 use super::message::{self, Code, Data, Question};
 use super::stream::Stream;
@@ -23,6 +24,11 @@ const SILENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
 /// Packets that are taken from one socket before the others have their turn.
 const TURN: usize = 64;
+/// How many ports that the system chooses are tried.
+const PATIENCE: usize = 16;
+
+/// By which name a container finds the host.
+const HOST: &str = "host.tinyd.internal";
 
 /// What a server is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,16 +39,22 @@ pub struct ServerSpec {
     pub folder: PathBuf,
     /// Who may ask: the network's own.
     pub subnets: Vec<Prefix>,
-    /// The host's file of servers; `None` for a network that asks nobody else.
-    pub resolv_conf: Option<PathBuf>,
+    /// The host's file of servers and of the domains that it searches, which clients put behind names.
+    pub resolv_conf: PathBuf,
+    /// Nobody else is asked.
+    pub internal: bool,
 }
 
 /// The name server of a network.
 #[derive(Debug)]
 pub struct Server {
     zone: Zone,
+    elsewhere: Elsewhere,
+    /// Of the host on this network.
+    host: Vec<IpAddr>,
     subnets: Vec<Prefix>,
-    upstream: Option<Upstream>,
+    upstream: Upstream,
+    internal: bool,
     packets: Vec<UdpSocket>,
     listeners: Vec<TcpListener>,
     streams: Vec<Client>,
@@ -54,6 +66,7 @@ pub struct Server {
 #[derive(Debug)]
 struct Client {
     number: u64,
+    address: IpAddr,
     stream: Stream,
     deadline: Instant,
 }
@@ -72,15 +85,46 @@ impl Sockets {
     ///
     /// # Errors
     /// The kernel's: `EADDRINUSE` when somebody else is asked there.
-    pub fn bind(spec: &ServerSpec) -> io::Result<Self> {
-        let (mut packets, mut listeners) = (Vec::new(), Vec::new());
-        for address in &spec.listen {
-            let socket = UdpSocket::bind(address)?;
-            // Where the system chose the port, it is the same for both.
-            listeners.push(TcpListener::bind(socket.local_addr()?)?);
-            packets.push(socket);
+    pub fn bind(addresses: &[SocketAddr]) -> io::Result<Self> {
+        let mut all = Self { packets: Vec::new(), listeners: Vec::new() };
+        addresses.iter().try_for_each(|address| all.add(*address))?;
+        Ok(all)
+    }
+
+    /// The same, at another port of an address where somebody else is asked at that one.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn bind_beside(addresses: &[SocketAddr]) -> io::Result<Self> {
+        let mut all = Self { packets: Vec::new(), listeners: Vec::new() };
+        for address in addresses {
+            let mut bound = all.add(*address);
+            for _ in 0..PATIENCE {
+                if !matches!(&bound, Err(error) if error.kind() == io::ErrorKind::AddrInUse) {
+                    break;
+                }
+                // One that the system chooses for packets may be somebody's for connections.
+                bound = all.add((address.ip(), 0).into());
+            }
+            bound?;
         }
-        Ok(Self { packets, listeners })
+        Ok(all)
+    }
+
+    /// Where they are asked.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.packets.iter().map(UdpSocket::local_addr).collect()
+    }
+
+    fn add(&mut self, address: SocketAddr) -> io::Result<()> {
+        let socket = UdpSocket::bind(address)?;
+        // Where the system chose the port, it is the same for both.
+        self.listeners.push(TcpListener::bind(socket.local_addr()?)?);
+        self.packets.push(socket);
+        Ok(())
     }
 }
 
@@ -95,8 +139,11 @@ impl Server {
         listeners.iter().try_for_each(|socket| socket.set_nonblocking(true))?;
         Ok(Self {
             zone: Zone::in_folder(&spec.folder),
+            elsewhere: Elsewhere::beside(&spec.folder),
+            host: spec.listen.iter().map(SocketAddr::ip).collect(),
             subnets: spec.subnets.clone(),
-            upstream: spec.resolv_conf.as_deref().map(Upstream::of),
+            upstream: Upstream::of(&spec.resolv_conf),
+            internal: spec.internal,
             packets,
             listeners,
             streams: Vec::new(),
@@ -169,7 +216,7 @@ impl Server {
             if !self.may_ask(from.ip()) {
                 continue;
             }
-            if let Some(answer) = self.hear(Asker::Packet(index, from), &buffer[..length]) {
+            if let Some(answer) = self.hear(Asker::Packet(index, from), from.ip(), &buffer[..length]) {
                 // Whoever does not get it asks again.
                 let _ = self.packets[index].send_to(&answer, from);
             }
@@ -192,7 +239,7 @@ impl Server {
                 let Ok(stream) = Stream::new(socket) else { continue };
                 self.next_stream += 1;
                 let deadline = Instant::now() + SILENCE;
-                self.streams.push(Client { number: self.next_stream, stream, deadline });
+                self.streams.push(Client { number: self.next_stream, address: from.ip(), stream, deadline });
             }
         }
     }
@@ -203,7 +250,7 @@ impl Server {
             let mut open = client.stream.flush() && client.stream.fill() && client.deadline > now;
             while let Some(message) = client.stream.next() {
                 client.deadline = now + SILENCE;
-                if let Some(answer) = self.hear(Asker::Stream(client.number), &message) {
+                if let Some(answer) = self.hear(Asker::Stream(client.number), client.address, &message) {
                     open &= client.stream.send(&answer);
                 }
             }
@@ -216,12 +263,12 @@ impl Server {
     }
 
     /// Answers a message, or sends it on.
-    fn hear(&mut self, asker: Asker, packet: &[u8]) -> Option<Vec<u8>> {
+    fn hear(&mut self, asker: Asker, from: IpAddr, packet: &[u8]) -> Option<Vec<u8>> {
         let question = match Question::read(packet) {
             Ok(question) => question,
             Err(code) => return Some(message::answer(packet, None, code?, &[])),
         };
-        let (code, records) = match self.known(&question) {
+        let (code, records) = match self.known(&question, from) {
             Some(records) => (Code::Good, records),
             None => match self.forward(asker, &question, packet) {
                 None => return None,
@@ -236,31 +283,44 @@ impl Server {
     }
 
     /// What is known of a name of the network; nothing may be known of the kind that was asked for.
-    fn known(&mut self, question: &Question) -> Option<Vec<Data>> {
+    fn known(&mut self, question: &Question, from: IpAddr) -> Option<Vec<Data>> {
         let records = match question.reverse() {
             Some(address) => vec![Data::Name(self.zone.name(address)?.to_owned())],
             None => {
-                let mut bare = question.name.as_str();
-                if self.zone.addresses(bare).is_none() {
+                let name = question.name.as_str();
+                let addresses = self.look_up(name, from).or_else(|| {
                     // A client that has no dot in its name tries the host's domains first.
-                    bare = self.upstream.as_mut()?.without_search(bare)?;
-                }
-                self.zone.addresses(bare)?.iter().map(|address| Data::Address(*address)).collect()
+                    let bare = self.upstream.without_search(name)?.to_owned();
+                    self.look_up(&bare, from)
+                });
+                addresses?.into_iter().map(Data::Address).collect()
             }
         };
         Some(records.into_iter().filter(|record| question.wants(record)).collect())
     }
 
+    /// The addresses of whoever has a name on a network of whoever asks.
+    fn look_up(&mut self, name: &str, from: IpAddr) -> Option<Vec<IpAddr>> {
+        if name == HOST {
+            return Some(self.host.clone());
+        }
+        if let Some(addresses) = self.zone.addresses(name) {
+            return Some(addresses.to_vec());
+        }
+        let container = self.zone.owner(from)?.to_owned();
+        self.elsewhere.addresses(&container, name)
+    }
+
     /// Asks the host's servers; or says why not.
     fn forward(&mut self, asker: Asker, question: &Question, packet: &[u8]) -> Option<Code> {
         let ours = question.reverse().is_some_and(|address| self.may_ask(address));
-        let Some(upstream) = self.upstream.as_mut().filter(|_| !ours && question.name.contains('.')) else {
+        if ours || self.internal || !question.name.contains('.') {
             return Some(Code::NoSuchName);
-        };
+        }
         if self.forwards.len() >= MOST_FORWARDS {
             return Some(Code::ServerFailed);
         }
-        match Forward::start(asker, question.clone(), packet.to_vec(), upstream.servers()) {
+        match Forward::start(asker, question.clone(), packet.to_vec(), self.upstream.servers()) {
             Some(forward) => {
                 self.forwards.push(forward);
                 None
@@ -275,17 +335,13 @@ impl Server {
             match forward.proceed() {
                 Outcome::Answered(answer) => self.tell(forward.asker, &forward.question, answer),
                 Outcome::Waiting if forward.deadline > now => self.forwards.push(forward),
-                Outcome::Waiting | Outcome::Failed => {
-                    let servers =
-                        self.upstream.as_mut().map(|upstream| upstream.servers()).unwrap_or_default();
-                    match forward.next(servers) {
-                        Ok(forward) => self.forwards.push(forward),
-                        Err((asker, question, packet)) => {
-                            let answer = message::answer(&packet, Some(&question), Code::ServerFailed, &[]);
-                            self.tell(asker, &question, answer);
-                        }
+                Outcome::Waiting | Outcome::Failed => match forward.next(self.upstream.servers()) {
+                    Ok(forward) => self.forwards.push(forward),
+                    Err((asker, question, packet)) => {
+                        let answer = message::answer(&packet, Some(&question), Code::ServerFailed, &[]);
+                        self.tell(asker, &question, answer);
                     }
-                }
+                },
             }
         }
     }

@@ -45,7 +45,7 @@ impl Upstream {
     }
 }
 
-fn parse(text: &str) -> (Vec<SocketAddr>, Vec<String>) {
+pub(super) fn parse(text: &str) -> (Vec<SocketAddr>, Vec<String>) {
     let (mut servers, mut search) = (Vec::new(), Vec::new());
     for line in text.lines() {
         let mut words = line.split_ascii_whitespace();

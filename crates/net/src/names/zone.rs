@@ -23,15 +23,30 @@ impl Entry {
     /// # Errors
     /// The kernel's.
     pub fn write(&self, folder: &Path, container: &str) -> io::Result<PathBuf> {
-        let addresses: Vec<_> = self.addresses.iter().map(ToString::to_string).collect();
         fs::create_dir_all(folder)?;
-        let (new, path) = (folder.join(format!(".{container}")), folder.join(container));
-        fs::write(&new, format!("{}\n{}\n", addresses.join(" "), self.names.join(" ")))?;
+        let [new, path] = places(folder, container);
+        fs::write(&new, self.text())?;
         fs::rename(&new, &path)?;
         Ok(path)
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Takes the file of a container away, and what is left of one that was not written to its end.
+    ///
+    /// # Errors
+    /// The kernel's; one that is not there is taken away.
+    pub fn remove(folder: &Path, container: &str) -> io::Result<()> {
+        places(folder, container).iter().try_for_each(|path| match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        })
+    }
+
+    pub(super) fn text(&self) -> String {
+        let addresses: Vec<_> = self.addresses.iter().map(ToString::to_string).collect();
+        format!("{}\n{}\n", addresses.join(" "), self.names.join(" "))
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         let words = |line: Option<&str>| -> Vec<String> {
             line.unwrap_or_default().split_ascii_whitespace().map(str::to_ascii_lowercase).collect()
@@ -41,6 +56,11 @@ impl Entry {
     }
 }
 
+/// Where the file of a container is written, and where it is read.
+fn places(folder: &Path, container: &str) -> [PathBuf; 2] {
+    [folder.join(format!(".{container}")), folder.join(container)]
+}
+
 /// The names of a network, read again when a file came or went.
 #[derive(Debug)]
 pub struct Zone {
@@ -48,6 +68,7 @@ pub struct Zone {
     seen: Option<SystemTime>,
     by_name: BTreeMap<String, Vec<IpAddr>>,
     by_address: BTreeMap<IpAddr, String>,
+    by_owner: BTreeMap<IpAddr, String>,
     empty: bool,
 }
 
@@ -60,6 +81,7 @@ impl Zone {
             seen: None,
             by_name: BTreeMap::new(),
             by_address: BTreeMap::new(),
+            by_owner: BTreeMap::new(),
             empty: true,
         }
     }
@@ -74,6 +96,12 @@ impl Zone {
     pub fn name(&mut self, address: IpAddr) -> Option<&str> {
         self.refresh();
         self.by_address.get(&address).map(String::as_str)
+    }
+
+    /// The id of whoever has an address.
+    pub fn owner(&mut self, address: IpAddr) -> Option<&str> {
+        self.refresh();
+        self.by_owner.get(&address).map(String::as_str)
     }
 
     /// There is nobody.
@@ -93,6 +121,7 @@ impl Zone {
         self.seen = changed.filter(|at| settled(*at));
         self.by_name.clear();
         self.by_address.clear();
+        self.by_owner.clear();
         self.empty = true;
         for file in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             if file.file_name().as_encoded_bytes().starts_with(b".") {
@@ -103,6 +132,7 @@ impl Zone {
                 continue;
             };
             for address in &entry.addresses {
+                self.by_owner.insert(*address, file.file_name().to_string_lossy().into_owned());
                 if let Some(name) = entry.names.first() {
                     self.by_address.insert(*address, name.clone());
                 }
@@ -136,6 +166,7 @@ mod tests {
         assert_eq!(zone.addresses("web").unwrap().len(), 2, "names have no case");
         assert_eq!(zone.addresses("www").unwrap().len(), 3, "an alias of both");
         assert_eq!(zone.name("fd00::2".parse().unwrap()), Some("web"));
+        assert_eq!(zone.owner("10.0.0.3".parse().unwrap()), Some("bbbb"));
         assert_eq!(zone.addresses("nobody"), None);
         fs::remove_file(one).unwrap();
         assert_eq!(zone.addresses("web"), None);

@@ -11,6 +11,8 @@ const DUMP: u16 = 0x300;
 /// `NLM_F_CREATE | NLM_F_EXCL`: make it, and do not take one that is there.
 const NEW: u16 = 0x600;
 
+/// `NLM_F_REPLACE`: change what is there.
+const REPLACE: u16 = 0x100;
 /// `NLM_F_CREATE`: make it where it is not there.
 const CREATE: u16 = 0x400;
 /// `NLM_F_APPEND`: behind those that are there.
@@ -63,6 +65,16 @@ impl Message {
     /// To make something that must not be there yet.
     pub(crate) fn make(kind: u16, fixed: &[u8]) -> Self {
         Self::new(kind, ACK | NEW, fixed)
+    }
+
+    /// To make something in the place of what is there.
+    pub(crate) fn put_anew(kind: u16, fixed: &[u8]) -> Self {
+        Self::new(kind, ACK | NEW | REPLACE, fixed)
+    }
+
+    /// To make something, or to change it where it is there.
+    pub(crate) fn put_in_place(kind: u16, fixed: &[u8]) -> Self {
+        Self::new(kind, ACK | CREATE | REPLACE, fixed)
     }
 
     /// To learn of one thing.

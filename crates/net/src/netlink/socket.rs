@@ -28,6 +28,22 @@ pub(crate) struct Socket {
     sequence: u32,
 }
 
+/// Does something in another network namespace. A thread enters it and ends, for a thread cannot always come back.
+pub(crate) fn entered<T: Send>(
+    netns: BorrowedFd<'_>,
+    work: impl FnOnce() -> Result<T, Errno> + Send,
+) -> Result<T, Errno> {
+    let enter = || {
+        move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))?;
+        work()
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, enter);
+        let thread = thread.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::AGAIN))?;
+        thread.join().unwrap_or(Err(Errno::IO))
+    })
+}
+
 impl Socket {
     /// One for links, addresses and routes in this thread's network namespace.
     pub(crate) fn open() -> Result<Self, Errno> {
@@ -35,15 +51,15 @@ impl Socket {
         Self::open_for(None)
     }
 
-    /// One for another network namespace. A thread enters it and ends, for a thread cannot always come back.
+    /// One for another network namespace.
     pub(crate) fn open_in(netns: BorrowedFd<'_>) -> Result<Self, Errno> {
-        Self::entered(netns, Self::open)
+        entered(netns, Self::open)
     }
 
     /// One for rules and connections: of this thread's network namespace, or of another one.
     pub(crate) fn open_netfilter(netns: Option<BorrowedFd<'_>>) -> Result<Self, Errno> {
         let open = || Self::open_for(Some(netlink::NETFILTER));
-        netns.map_or_else(open, |netns| Self::entered(netns, open))
+        netns.map_or_else(open, |netns| entered(netns, open))
     }
 
     fn open_for(protocol: Option<Protocol>) -> Result<Self, Errno> {
@@ -56,21 +72,6 @@ impl Socket {
         // The kernel gives it a port of its own.
         rustix::net::bind(&fd, &SocketAddrNetlink::new(0, 0))?;
         Ok(Self { fd, sequence: 0 })
-    }
-
-    fn entered(
-        netns: BorrowedFd<'_>,
-        open: impl FnOnce() -> Result<Self, Errno> + Send,
-    ) -> Result<Self, Errno> {
-        let enter = || {
-            move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))?;
-            open()
-        };
-        std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().spawn_scoped(scope, enter);
-            let thread = thread.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::AGAIN))?;
-            thread.join().unwrap_or(Err(Errno::IO))
-        })
     }
 
     /// Has something done.

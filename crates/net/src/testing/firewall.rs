@@ -13,7 +13,9 @@ use std::net::IpAddr;
 pub fn firewall_conformance(make: &dyn Fn() -> Box<dyn Firewall>, networks: [&NetworkRules; 2]) {
     let cases: &[fn(&Ground<'_>)] = &[
         a_name_is_a_word,
+        probing_changes_nothing,
         opening_can_be_repeated,
+        what_is_open_is_told_from_what_is_not,
         what_is_published_outlives_the_process,
         all_are_published_or_none,
         what_has_no_meaning_is_refused,
@@ -90,11 +92,33 @@ fn a_name_is_a_word(ground: &Ground<'_>) {
     assert!(!name.is_empty() && name.bytes().all(plain), "{name:?} cannot be typed as an option");
 }
 
+fn probing_changes_nothing(ground: &Ground<'_>) {
+    ground.firewall().probe().expect("a firewall that works here");
+    let wanted = ground.ports(0, 8080);
+    ground.opened().publish(&wanted).expect("ports that are free");
+    ground.firewall().probe().expect("a firewall that is at work");
+    assert_eq!(ground.published(), wanted, "a look changed something");
+}
+
 fn opening_can_be_repeated(ground: &Ground<'_>) {
     let wanted = ground.ports(0, 8080);
     ground.opened().publish(&wanted).expect("ports that are free");
     ground.opened();
     assert_eq!(ground.published(), wanted, "opening a network that is open lost a port");
+}
+
+fn what_is_open_is_told_from_what_is_not(ground: &Ground<'_>) {
+    let is_open =
+        |network: usize| ground.firewall().is_open(ground.networks[network]).expect("to look at rules");
+    assert!(!is_open(0) && !is_open(1), "nothing was opened");
+    ground.firewall().open(ground.networks[0]).expect("to open a network");
+    assert!(is_open(0) && !is_open(1) && ground.firewall().stands().expect("to ask the kernel"));
+    ground.firewall().publish(&ground.ports(0, 8080)).expect("ports that are free");
+    assert!(is_open(0), "ports are no rules");
+    ground.firewall().close(ground.networks[0]).expect("to close a network");
+    let firewall = ground.firewall();
+    let stands = firewall.stands().expect("to ask the kernel");
+    assert!(!is_open(0) && stands == firewall.runs_programs(), "it was closed");
 }
 
 fn what_is_published_outlives_the_process(ground: &Ground<'_>) {
@@ -191,6 +215,16 @@ fn perform(step: &Undo) {
                 net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol);
             net::send(socket.expect("a socket to the kernel"), packet, SendFlags::empty())
                 .expect("to send a step");
+        }
+        Undo::Run { program, arguments, environment, stdin } => {
+            use std::io::Write as _;
+            use std::process::{Command, Stdio};
+            let mut command = Command::new(program);
+            command.args(arguments).env_clear().envs(environment.iter().cloned());
+            let mut child =
+                command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().expect("to start a step");
+            child.stdin.take().expect("its input").write_all(stdin).expect("it reads");
+            child.wait().expect("to wait for a step");
         }
     }
 }

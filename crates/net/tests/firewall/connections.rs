@@ -1,13 +1,12 @@
 //! Connections of an address that is another container's now.
 
-use crate::ground::{both, on_ground, opened, publication, run};
+use crate::ground::{both, on_each, publication, run};
 use crate::root_only;
 use std::net::UdpSocket;
 use std::os::fd::AsFd as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tinyd_net::Protocol::Udp;
 use tinyd_net::conntrack;
-use tinyd_net::firewall::Firewall as _;
 
 fn connections() -> String {
     run("cat", &["/proc/thread-self/net/nf_conntrack"])
@@ -16,8 +15,8 @@ fn connections() -> String {
 #[test]
 fn root_an_addresss_connections_are_forgotten_and_no_others() {
     root_only!();
-    on_ground(|ground| {
-        let firewall = opened();
+    on_each(|ground| {
+        let firewall = ground.opened();
         let places = [&ground.one, &ground.two, &ground.outside];
         let _servers = places.map(|place| place.serve(Udp, 80));
         firewall.publish(&both(8080, Udp, &ground.one)).unwrap();
@@ -46,8 +45,8 @@ fn root_an_addresss_connections_are_forgotten_and_no_others() {
 #[test]
 fn root_whoever_goes_on_sending_reaches_the_new_container() {
     root_only!();
-    on_ground(|ground| {
-        let firewall = opened();
+    on_each(|ground| {
+        let firewall = ground.opened();
         let _servers = [ground.one.serve(Udp, 80), ground.two.serve(Udp, 80)];
         let [old, new] =
             [&ground.one, &ground.two].map(|place| publication(None, 8080, Udp, place.addresses[0]));
@@ -69,5 +68,49 @@ fn root_whoever_goes_on_sending_reaches_the_new_container() {
         // … until it is told to forget.
         conntrack::purge(old.to).unwrap();
         assert_eq!(ask(), "two sees 192.0.2.2");
+    });
+}
+
+#[test]
+fn root_whoever_sent_before_a_port_was_published_reaches_the_container_too() {
+    root_only!();
+    on_each(|ground| {
+        let firewall = ground.opened();
+        let _servers = [ground.one.serve(Udp, 80), ground.two.serve(Udp, 80)];
+        let socket = ground.outside.enter(|| UdpSocket::bind("0.0.0.0:0").unwrap());
+        socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        let say = |port: u16| socket.send_to(b"who", ("192.0.2.1", port)).map(drop).unwrap();
+        let hear = || {
+            let mut answer = [0; 64];
+            let length = socket.recv(&mut answer).unwrap();
+            String::from_utf8_lossy(&answer[..length]).into_owned()
+        };
+        let [first, second] =
+            [&ground.one, &ground.two].map(|place| publication(None, 8080, Udp, place.addresses[0]));
+        // At first it is the host itself that does not answer, …
+        say(8080);
+        say(8081);
+        // The first packet waits until the host has said where it is.
+        let end = Instant::now() + Duration::from_secs(10);
+        while ![8080, 8081].iter().all(|port| connections().contains(&format!(" dport={port} "))) {
+            assert!(Instant::now() < end, "they never came: {}", connections());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        firewall.publish(&[first]).unwrap();
+        assert_eq!(conntrack::purge_misled(&[first]).unwrap(), 1, "{}", connections());
+        say(8080);
+        assert_eq!(hear(), "one sees 192.0.2.2");
+        // … and what is led where it should stays.
+        assert_eq!(conntrack::purge_misled(&[first]).unwrap(), 0, "{}", connections());
+        firewall.withdraw(first.to).unwrap();
+        say(8080);
+        assert_eq!(hear(), "one sees 192.0.2.2");
+        firewall.publish(&[second]).unwrap();
+        assert_eq!(conntrack::purge_misled(&[second]).unwrap(), 1, "{}", connections());
+        say(8080);
+        assert_eq!(hear(), "two sees 192.0.2.2");
+        // What came to another address of the host stays too.
+        let elsewhere = publication(Some("192.0.2.99"), 8081, Udp, ground.one.addresses[0]);
+        assert_eq!(conntrack::purge_misled(&[elsewhere]).unwrap(), 0, "{}", connections());
     });
 }

@@ -1,6 +1,7 @@
 //! What a publication costs does not grow with how many there are.
 
-use crate::ground::{network, on_ground, publication};
+use crate::backend::Backend;
+use crate::ground::{both, network, on_each, on_ground, publication, undo};
 use crate::root_only;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 #[test]
 fn root_the_thousandth_publication_costs_what_the_first_does() {
     root_only!();
-    on_ground(|ground| {
+    on_ground(Backend::Nftables, |ground| {
         let [few, many] = ["tinyd-few", "tinyd-many"].map(Nftables::new);
         few.open(&network(1)).unwrap();
         many.open(&network(2)).unwrap();
@@ -48,10 +49,46 @@ fn root_the_thousandth_publication_costs_what_the_first_does() {
 }
 
 #[test]
+fn root_hundreds_that_are_published_one_by_one_by_iptables_are_all_there() {
+    root_only!();
+    on_each(|ground| {
+        if ground.backend == Backend::Nftables {
+            return;
+        }
+        let firewall = ground.opened();
+        let to = ground.one.addresses;
+        let mut times = Vec::new();
+        for port in 1..=300 {
+            let started = Instant::now();
+            firewall.publish(&[publication(None, port, Tcp, to[0])]).unwrap();
+            times.push(started.elapsed());
+        }
+        let (first, last) = (median(times[..21].to_vec()), median(times[279..].to_vec()));
+        let started = Instant::now();
+        let steps = firewall.publish(&both(8080, Tcp, &ground.one)).unwrap();
+        let of_both = started.elapsed();
+        let started = Instant::now();
+        undo(&steps);
+        let undone = started.elapsed();
+        let started = Instant::now();
+        let published = firewall.published().unwrap();
+        let listed = started.elapsed();
+        assert_eq!(published, (1..=300).map(|port| publication(None, port, Tcp, to[0])).collect::<Vec<_>>());
+        firewall.withdraw(to[0]).unwrap();
+        assert_eq!(firewall.published().unwrap(), []);
+        eprintln!(
+            "{:?}: the first publication: {first:?}, the three-hundredth: {last:?}; one of both families: {of_both:?}, \
+             to undo it: {undone:?}; to list all: {listed:?}",
+            ground.backend
+        );
+    });
+}
+
+#[test]
 fn root_thousands_are_published_and_withdrawn_at_once() {
     root_only!();
-    on_ground(|ground| {
-        let firewall = crate::ground::opened();
+    on_ground(Backend::Nftables, |ground| {
+        let firewall = ground.opened();
         let to = ground.one.addresses[0];
         let many: Vec<_> = (20_000..23_000).map(|port| publication(None, port, Tcp, to)).collect();
         assert_eq!(firewall.publish(&many).unwrap().len(), many.len());

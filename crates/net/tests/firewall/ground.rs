@@ -4,21 +4,29 @@ use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::num::NonZeroU32;
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::AsFd as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::backend::Backend;
 use rustix::net;
-use tinyd_net::firewall::{Firewall, NetworkRules, Nftables, Publication};
+use tempfile::TempDir;
+use tinyd_net::firewall::{Firewall, NetworkRules, Publication};
 use tinyd_net::link::{Links, Veth};
 use tinyd_net::{Protocol, PublishedPort, Undo};
 use tinyd_ns::Namespaces;
 
-/// How long a packet that is dropped is waited for.
-const PATIENCE: Duration = Duration::from_millis(600);
+/// How long an answer is waited for that should come, on a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long an answer is waited for that should not come.
+const IN_VAIN: Duration = Duration::from_millis(600);
+
+/// How long an answer by UDP is waited for before it is asked for again.
+const AGAIN: Duration = Duration::from_millis(300);
 
 /// A network namespace with a name.
 pub(crate) struct Place {
@@ -87,24 +95,38 @@ impl Place {
 
     /// Who answers at this address and port, and whom he sees; `None` when nobody does.
     pub(crate) fn ask(&self, protocol: Protocol, host: &str, port: u16) -> Option<String> {
+        self.ask_for(protocol, host, port, PATIENCE)
+    }
+
+    /// The same where nobody should answer, which needs less patience.
+    pub(crate) fn ask_in_vain(&self, protocol: Protocol, host: &str, port: u16) -> Option<String> {
+        self.ask_for(protocol, host, port, IN_VAIN)
+    }
+
+    fn ask_for(&self, protocol: Protocol, host: &str, port: u16, patience: Duration) -> Option<String> {
         let target = SocketAddr::new(address(host), port);
         self.enter(|| match protocol {
             Protocol::Udp => {
                 let any = if target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
                 let socket = UdpSocket::bind(any).unwrap();
-                socket.set_read_timeout(Some(PATIENCE / 2)).unwrap();
-                // (A first packet may wait for the neighbour's hardware address.)
+                socket.set_read_timeout(Some(AGAIN)).unwrap();
                 socket.connect(target).ok()?;
-                (0..2).find_map(|_| {
+                let until = Instant::now() + patience;
+                // (A first packet may wait for the neighbour's hardware address.)
+                while Instant::now() < until {
                     socket.send(b"who").ok()?;
                     let mut answer = [0; 64];
-                    let length = socket.recv(&mut answer).ok()?;
-                    Some(String::from_utf8_lossy(&answer[..length]).into_owned())
-                })
+                    if let Ok(length) = socket.recv(&mut answer) {
+                        return Some(String::from_utf8_lossy(&answer[..length]).into_owned());
+                    }
+                    // (A refusal comes at once.)
+                    thread::sleep(Duration::from_millis(5));
+                }
+                None
             }
             _ => {
-                let mut stream = TcpStream::connect_timeout(&target, PATIENCE).ok()?;
-                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                let mut stream = TcpStream::connect_timeout(&target, patience).ok()?;
+                stream.set_read_timeout(Some(patience)).unwrap();
                 let mut answer = String::new();
                 stream.read_to_string(&mut answer).ok()?;
                 Some(answer)
@@ -160,6 +182,8 @@ const FOREIGN: &str = "table ip foreign {
 
 /// All of it. The thread that made it is on the host.
 pub(crate) struct Ground {
+    pub(crate) backend: Backend,
+    files: TempDir,
     pub(crate) host: Place,
     /// On the first network.
     pub(crate) one: Place,
@@ -182,10 +206,6 @@ pub(crate) fn network(number: u8) -> NetworkRules {
     }
 }
 
-pub(crate) fn firewall() -> Nftables {
-    Nftables::new("tinyd-test")
-}
-
 /// What a place is told apart by on the host, with its addresses.
 const PLACES: [(&str, &str, [&str; 2]); 4] = [
     ("one", "br-1", ["10.99.1.2/24", "fd00:99:1::2/64"]),
@@ -201,8 +221,49 @@ const BRIDGES: [(&str, [&str; 2]); 3] = [
     ("uplink", ["192.0.2.1/24", "2001:db8::1/64"]),
 ];
 
+impl Ground {
+    /// The firewall, of another process each time.
+    pub(crate) fn firewall(&self) -> Box<dyn Firewall> {
+        self.firewall_called("tinyd-test")
+    }
+
+    pub(crate) fn firewall_called(&self, name: &str) -> Box<dyn Firewall> {
+        self.backend.firewall(self.host.netns.as_fd(), name, &self.files.path().join(name))
+    }
+
+    /// The firewall with both networks open.
+    pub(crate) fn opened(&self) -> Box<dyn Firewall> {
+        let firewall = self.firewall();
+        (1..=2).for_each(|number| firewall.open(&network(number)).unwrap());
+        firewall
+    }
+
+    /// No lock is left where no network is.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.files.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}
+
+/// Runs `work` on hosts of their own, one for each firewall that this machine has.
+pub(crate) fn on_each(work: impl Fn(&Ground) + Sync) {
+    thread::scope(|scope| {
+        for backend in Backend::all() {
+            let work = &work;
+            scope.spawn(move || {
+                let told =
+                    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| on_ground(backend, work)));
+                told.unwrap_or_else(|trouble| {
+                    eprintln!("this was with {backend:?}");
+                    std::panic::resume_unwind(trouble)
+                });
+            });
+        }
+    });
+}
+
 /// Runs `work` on a host of its own, which goes with it.
-pub(crate) fn on_ground(work: impl FnOnce(&Ground) + Send) {
+pub(crate) fn on_ground(backend: Backend, work: impl FnOnce(&Ground) + Send) {
     let enter = || {
         let host = Place::new("host", ["192.0.2.1", "2001:db8::1"]);
         rustix::thread::move_into_link_name_space(host.netns.as_fd(), None).unwrap();
@@ -224,14 +285,17 @@ pub(crate) fn on_ground(work: impl FnOnce(&Ground) + Send) {
             place
         });
         load(FOREIGN);
-        work(&Ground { host, one, two, far, outside });
+        backend.load_foreign();
+        work(&Ground { backend, files: tempfile::tempdir().unwrap(), host, one, two, far, outside });
     };
     thread::scope(|scope| scope.spawn(enter).join().unwrap());
 }
 
 fn connect(links: &mut Links, place: &Place, bridge: &str, addresses: [&str; 2]) {
     let bridge_index = links.find(bridge).unwrap().unwrap().index;
-    let mac = [2, 0x42, 1, 0, 0, u8::try_from(place.netns.as_raw_fd()).unwrap()];
+    let IpAddr::V4(own) = place.addresses[0] else { panic!("{} has no address", place.name) };
+    let [_, _, third, fourth] = own.octets();
+    let mac = [2, 0x42, 1, 0, third, fourth];
     let veth = Veth {
         name: place.name,
         bridge: bridge_index,
@@ -266,22 +330,21 @@ pub(crate) fn both(port: u16, protocol: Protocol, to: &Place) -> Vec<Publication
 /// Does what a firewall gave to be done, as a process would that knows nothing of firewalls.
 pub(crate) fn undo(steps: &[Undo]) {
     for step in steps {
-        let Undo::Netlink { protocol, packet } = step else { panic!("{step:?} is none of a firewall's") };
-        let protocol = NonZeroU32::new(protocol.cast_unsigned()).map(net::Protocol::from_raw);
-        let (family, sort) = (net::AddressFamily::NETLINK, net::SocketType::RAW);
-        let socket = net::socket_with(family, sort, net::SocketFlags::CLOEXEC, protocol).unwrap();
-        net::send(socket, packet, net::SendFlags::empty()).unwrap();
+        match step {
+            Undo::Netlink { protocol, packet } => {
+                let protocol = NonZeroU32::new(protocol.cast_unsigned()).map(net::Protocol::from_raw);
+                let (family, sort) = (net::AddressFamily::NETLINK, net::SocketType::RAW);
+                let socket = net::socket_with(family, sort, net::SocketFlags::CLOEXEC, protocol).unwrap();
+                net::send(socket, packet, net::SendFlags::empty()).unwrap();
+            }
+            Undo::Run { program, arguments, environment, stdin } => {
+                let mut command = Command::new(program);
+                command.args(arguments).env_clear().envs(environment.iter().cloned());
+                let mut child = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+                child.stdin.take().unwrap().write_all(stdin).unwrap();
+                child.wait().unwrap();
+            }
+            other => panic!("{other:?} is none of a firewall's"),
+        }
     }
-}
-
-/// The rules of the host, as nft(8) sees them, without what it counts.
-pub(crate) fn all_rules() -> String {
-    run("nft", &["-s", "-j", "list", "ruleset"])
-}
-
-/// The firewall with both networks open.
-pub(crate) fn opened() -> Nftables {
-    let firewall = firewall();
-    (1..=2).for_each(|number| firewall.open(&network(number)).unwrap());
-    firewall
 }

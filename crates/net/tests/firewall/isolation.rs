@@ -1,11 +1,10 @@
 //! Who reaches whom, and with which address, where no port is published.
 
-use crate::ground::{Place, firewall, network, on_ground, opened, run};
+use crate::ground::{Place, network, on_each, run};
 use crate::root_only;
 use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 use tinyd_net::Protocol::{Tcp, Udp};
-use tinyd_net::firewall::Firewall as _;
 
 /// Each of a place's addresses, as text.
 fn addresses(place: &Place) -> [String; 2] {
@@ -15,8 +14,8 @@ fn addresses(place: &Place) -> [String; 2] {
 #[test]
 fn root_what_leaves_a_network_has_the_hosts_address() {
     root_only!();
-    on_ground(|ground| {
-        let firewall = opened();
+    on_each(|ground| {
+        let firewall = ground.opened();
         for protocol in [Tcp, Udp] {
             let _servers = [ground.outside.serve(protocol, 80), ground.two.serve(protocol, 80)];
             for (host, seen) in [("192.0.2.2", "192.0.2.1"), ("2001:db8::2", "2001:db8::1")] {
@@ -46,8 +45,8 @@ fn root_what_leaves_a_network_has_the_hosts_address() {
 #[test]
 fn root_a_network_can_have_addresses_of_its_own_to_leave_with() {
     root_only!();
-    on_ground(|ground| {
-        let firewall = opened();
+    on_each(|ground| {
+        let firewall = ground.opened();
         let more = "ip addr add 192.0.2.77/24 dev uplink; ip addr add 192.0.2.78/24 dev uplink
             ip addr add 2001:db8::77/64 dev uplink nodad preferred_lft 0";
         assert_eq!(run("sh", &["-c", more]), "");
@@ -73,14 +72,14 @@ fn root_a_network_can_have_addresses_of_its_own_to_leave_with() {
         assert_eq!(ask(&ground.one, "192.0.2.2"), "outside sees 192.0.2.1");
         firewall.open(&first).unwrap();
         (1..=2).for_each(|number| firewall.close(&network(number)).unwrap());
-        assert!(!run("nft", &["list", "ruleset"]).contains("tinyd-test"));
+        assert!(!ground.backend.rules().contains("tinyd-test"));
     });
 }
 
 #[test]
 fn root_an_unpublished_port_is_not_reached_from_outside() {
     root_only!();
-    on_ground(|ground| {
+    on_each(|ground| {
         // The neighbour has a route to the containers, and nothing of the host's drops what is forwarded: he reaches them …
         let servers =
             || [Tcp, Udp].map(|protocol| (ground.one.serve(protocol, 80), ground.two.serve(protocol, 80)));
@@ -89,10 +88,10 @@ fn root_an_unpublished_port_is_not_reached_from_outside() {
             assert!(ground.outside.ask(Tcp, &host, 80).is_some(), "{host}");
         }
         // … until there is a firewall.
-        let firewall = opened();
+        let firewall = ground.opened();
         for protocol in [Tcp, Udp] {
             for host in addresses(&ground.one).iter().chain(&addresses(&ground.two)) {
-                assert_eq!(ground.outside.ask(protocol, host, 80), None, "{protocol} {host}");
+                assert_eq!(ground.outside.ask_in_vain(protocol, host, 80), None, "{protocol} {host}");
             }
         }
         drop((held, firewall));
@@ -102,17 +101,22 @@ fn root_an_unpublished_port_is_not_reached_from_outside() {
 #[test]
 fn root_networks_do_not_reach_each_other() {
     root_only!();
-    on_ground(|ground| {
+    on_each(|ground| {
         let _servers =
             [Tcp, Udp].map(|protocol| (ground.one.serve(protocol, 80), ground.far.serve(protocol, 80)));
         for host in addresses(&ground.far) {
             assert!(ground.one.ask(Tcp, &host, 80).is_some(), "{host}");
         }
-        let _firewall = opened();
+        let _firewall = ground.opened();
         for protocol in [Tcp, Udp] {
             for (asker, target) in [(&ground.one, &ground.far), (&ground.far, &ground.one)] {
                 for host in addresses(target) {
-                    assert_eq!(asker.ask(protocol, &host, 80), None, "{} {protocol} {host}", asker.name);
+                    assert_eq!(
+                        asker.ask_in_vain(protocol, &host, 80),
+                        None,
+                        "{} {protocol} {host}",
+                        asker.name
+                    );
                 }
             }
         }
@@ -122,8 +126,8 @@ fn root_networks_do_not_reach_each_other() {
 #[test]
 fn root_an_internal_network_has_no_way_out_and_none_in() {
     root_only!();
-    on_ground(|ground| {
-        let firewall = firewall();
+    on_each(|ground| {
+        let firewall = ground.firewall();
         let mut internal = network(1);
         internal.internal = true;
         firewall.open(&internal).unwrap();
@@ -135,10 +139,10 @@ fn root_an_internal_network_has_no_way_out_and_none_in() {
         firewall.publish(&crate::ground::both(8081, Tcp, &ground.far)).unwrap();
         for protocol in [Tcp, Udp] {
             for host in addresses(&ground.outside).iter().chain(&addresses(&ground.far)) {
-                assert_eq!(ground.one.ask(protocol, host, 80), None, "{protocol} {host}");
+                assert_eq!(ground.one.ask_in_vain(protocol, host, 80), None, "{protocol} {host}");
             }
             for host in addresses(&ground.one) {
-                assert_eq!(ground.outside.ask(protocol, &host, 80), None, "{protocol} {host}");
+                assert_eq!(ground.outside.ask_in_vain(protocol, &host, 80), None, "{protocol} {host}");
             }
             for host in addresses(&ground.two) {
                 assert!(
@@ -168,9 +172,21 @@ fn root_an_internal_network_has_no_way_out_and_none_in() {
             inside.recv_from(&mut [0; 8]).is_ok()
         };
         assert!(reaches(&ground.host) && !reaches(&ground.outside));
+        // … or to another network by a port of that one.
+        let inside = ground.far.enter(|| UdpSocket::bind("0.0.0.0:8088").unwrap());
+        inside.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        let mut port = crate::ground::publication(None, 8087, Udp, ground.far.addresses[0]);
+        port.port.container_port = 8088;
+        firewall.publish(&[port]).unwrap();
+        let reaches = |place: &Place| {
+            let socket = place.enter(|| UdpSocket::bind("0.0.0.0:0").unwrap());
+            socket.send_to(b"in", "192.0.2.1:8087").unwrap();
+            inside.recv_from(&mut [0; 8]).is_ok()
+        };
+        assert!(reaches(&ground.outside) && !reaches(&ground.one));
         // Not by published ports either, its own or another's.
-        assert_eq!(ground.outside.ask(Tcp, "192.0.2.1", 8080), None);
-        assert_eq!(ground.one.ask(Tcp, "192.0.2.1", 8081), None);
+        assert_eq!(ground.outside.ask_in_vain(Tcp, "192.0.2.1", 8080), None);
+        assert_eq!(ground.one.ask_in_vain(Tcp, "192.0.2.1", 8081), None);
         assert!(ground.outside.ask(Tcp, "192.0.2.1", 8081).is_some());
         // It can become one like others.
         firewall.open(&network(1)).unwrap();
@@ -182,16 +198,16 @@ fn root_an_internal_network_has_no_way_out_and_none_in() {
 #[test]
 fn root_the_hosts_loopback_is_not_reached_by_containers() {
     root_only!();
-    on_ground(|ground| {
+    on_each(|ground| {
         let _servers = [Tcp, Udp].map(|protocol| ground.host.serve(protocol, 8082));
         let container = "ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.0/8 via 10.99.1.1
             echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet";
         assert_eq!(ground.one.enter(|| run("sh", &["-c", container])), "");
         // (The bridge has route_localnet.)
         assert_eq!(ground.one.ask(Tcp, "127.0.0.1", 8082).unwrap(), "host sees 10.99.1.2");
-        let _firewall = opened();
+        let _firewall = ground.opened();
         for protocol in [Tcp, Udp] {
-            assert_eq!(ground.one.ask(protocol, "127.0.0.1", 8082), None, "{protocol}");
+            assert_eq!(ground.one.ask_in_vain(protocol, "127.0.0.1", 8082), None, "{protocol}");
             assert!(ground.one.ask(protocol, "10.99.1.1", 8082).is_some(), "{protocol}");
         }
     });
@@ -200,7 +216,7 @@ fn root_the_hosts_loopback_is_not_reached_by_containers() {
 #[test]
 fn root_no_container_passes_for_the_hosts_loopback() {
     root_only!();
-    on_ground(|ground| {
+    on_each(|ground| {
         let server = UdpSocket::bind("0.0.0.0:8082").unwrap();
         server.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
         let received = || server.recv_from(&mut [0; 8]).ok().map(|(_, peer)| peer.ip().to_string());
@@ -214,7 +230,7 @@ fn root_no_container_passes_for_the_hosts_loopback() {
         // (The bridge has route_localnet, and this address is not in its way: nobody has it.)
         ground.one.enter(send);
         assert_eq!(received().as_deref(), Some("127.5.5.5"));
-        let _firewall = opened();
+        let _firewall = ground.opened();
         ground.one.enter(send);
         assert_eq!(received(), None);
     });
@@ -223,9 +239,9 @@ fn root_no_container_passes_for_the_hosts_loopback() {
 #[test]
 fn root_what_is_not_of_a_network_passes_as_before() {
     root_only!();
-    on_ground(|ground| {
+    on_each(|ground| {
         // The second network is somebody else's.
-        let firewall = firewall();
+        let firewall = ground.firewall();
         firewall.open(&network(1)).unwrap();
         let _servers =
             [Tcp, Udp].map(|protocol| (ground.far.serve(protocol, 80), ground.outside.serve(protocol, 80)));

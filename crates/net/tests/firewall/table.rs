@@ -1,14 +1,15 @@
 //! The table itself: whole, repaired, and gone without a trace.
 
-use crate::ground::{all_rules, both, firewall, load, network, on_ground, opened, publication, run, undo};
+use crate::backend::Backend;
+use crate::ground::{both, load, network, on_each, on_ground, publication, run, undo};
 use crate::root_only;
 use std::io::ErrorKind;
 use std::thread;
 use tinyd_net::Protocol::{self, Tcp, Udp};
-use tinyd_net::firewall::{Firewall as _, Nftables, Publication};
+use tinyd_net::firewall::Publication;
 
 fn own_table() -> String {
-    run("nft", &["-s", "list", "table", "inet", "tinyd-test"])
+    Backend::Nftables.own_rules("tinyd-test")
 }
 
 /// Some of each kind.
@@ -25,22 +26,23 @@ fn some(ground: &crate::ground::Ground) -> Vec<Publication> {
 #[test]
 fn root_others_rules_are_the_same_before_meanwhile_and_after() {
     root_only!();
-    on_ground(|ground| {
-        let before = all_rules();
-        let firewall = opened();
-        assert!(all_rules().contains("tinyd-test"));
+    on_each(|ground| {
+        let own = || ground.backend.own_rules("tinyd-test");
+        let before = ground.backend.rules();
+        let firewall = ground.opened();
+        assert!(ground.backend.rules().contains("tinyd-test"));
         firewall.publish(&some(ground)).unwrap();
         let foreign = || run("nft", &["-s", "list", "table", "ip", "foreign"]);
         assert!(foreign().contains("198.51.100.1"));
         let meanwhile = foreign();
         firewall.close(&network(1)).unwrap();
         // The second one's is whole still.
-        assert!(own_table().contains("br-2") && !own_table().contains("br-1"), "{}", own_table());
-        assert!(!own_table().contains("10.99.1.0/24"), "{}", own_table());
+        assert!(own().contains("br-2") && !own().contains("br-1"), "{}", own());
+        assert!(!own().contains("10.99.1.0/24"), "{}", own());
         assert_eq!(foreign(), meanwhile);
         for _ in 0..2 {
             firewall.close(&network(2)).unwrap();
-            assert_eq!(all_rules(), before);
+            assert_eq!(ground.backend.rules(), before);
         }
     });
 }
@@ -48,8 +50,8 @@ fn root_others_rules_are_the_same_before_meanwhile_and_after() {
 #[test]
 fn root_nft_reads_what_it_prints_of_the_table() {
     root_only!();
-    on_ground(|ground| {
-        let firewall = opened();
+    on_ground(Backend::Nftables, |ground| {
+        let firewall = ground.opened();
         let mut first = network(1);
         first.internal = true;
         first.sources = ["192.0.2.1", "2001:db8::1"].map(crate::ground::address).to_vec();
@@ -74,15 +76,15 @@ fn root_nft_reads_what_it_prints_of_the_table() {
         firewall.open(&first).unwrap();
         assert_eq!(own_table(), printed);
         (1..=2).for_each(|number| firewall.close(&network(number)).unwrap());
-        assert!(!all_rules().contains("tinyd-test"));
+        assert!(!ground.backend.rules().contains("tinyd-test"));
     });
 }
 
 #[test]
 fn root_what_was_flushed_comes_back_and_what_was_not_stays() {
     root_only!();
-    on_ground(|ground| {
-        let firewall = opened();
+    on_ground(Backend::Nftables, |ground| {
+        let firewall = ground.opened();
         firewall.publish(&some(ground)).unwrap();
         let whole = own_table();
         let handles = run("nft", &["-a", "list", "table", "inet", "tinyd-test"]);
@@ -133,19 +135,20 @@ fn sorted(text: &str) -> Vec<&str> {
 #[test]
 fn root_a_port_that_leads_elsewhere_is_an_error_that_names_it() {
     root_only!();
-    on_ground(|ground| {
-        let firewall = opened();
+    on_each(|ground| {
+        let own = || ground.backend.own_rules("tinyd-test");
+        let firewall = ground.opened();
         firewall.publish(&both(8080, Tcp, &ground.one)).unwrap();
         let at_loopback = |to| publication(Some("::1"), 53, Udp, to);
         firewall.publish(&[at_loopback(ground.one.addresses[1])]).unwrap();
-        let before = own_table();
+        let before = own();
         let mut wanted = both(8090, Tcp, &ground.two);
         wanted.extend(both(8080, Tcp, &ground.two));
         let error = firewall.publish(&wanted).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
         let text = error.to_string();
         assert!(text.contains("8080/tcp") && text.contains("10.99.1.2"), "{text}");
-        assert_eq!(own_table(), before, "a part of what was refused is there");
+        assert_eq!(own(), before, "a part of what was refused is there");
         let error = firewall.publish(&[at_loopback(ground.two.addresses[1])]).unwrap_err().to_string();
         assert!(error.contains("[::1]:53/udp") && error.contains("fd00:99:1::2"), "{error}");
         // What has no meaning.
@@ -153,16 +156,17 @@ fn root_a_port_that_leads_elsewhere_is_an_error_that_names_it() {
             let error = firewall.publish(&[publication(Some("127.0.0.1"), port, Tcp, to)]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
         }
-        assert_eq!(own_table(), before);
+        assert_eq!(own(), before);
     });
 }
 
 #[test]
 fn root_an_undo_takes_its_own_away_and_nothing_else_ever() {
     root_only!();
-    on_ground(|ground| {
-        let firewall = opened();
-        let empty = own_table();
+    on_each(|ground| {
+        let own = || ground.backend.own_rules("tinyd-test");
+        let firewall = ground.opened();
+        let empty = own();
         let steps = firewall.publish(&some(ground)).unwrap();
         // One is gone already, and one leads elsewhere meanwhile.
         firewall.withdraw(ground.one.addresses[0]).unwrap();
@@ -175,25 +179,24 @@ fn root_an_undo_takes_its_own_away_and_nothing_else_ever() {
         }
         firewall.withdraw(other.to).unwrap();
         firewall.withdraw(other.to).unwrap();
-        assert_eq!(own_table(), empty);
+        assert_eq!(own(), empty);
         (1..=2).for_each(|number| firewall.close(&network(number)).unwrap());
-        let before = all_rules();
+        let before = ground.backend.rules();
         undo(&steps);
         firewall.withdraw(other.to).unwrap();
-        assert_eq!(all_rules(), before);
+        assert_eq!(ground.backend.rules(), before);
     });
 }
 
 #[test]
 fn root_many_at_once_lose_nothing() {
     root_only!();
-    on_ground(|ground| {
-        let before = all_rules();
-        let netns = &ground.host.netns;
+    on_each(|ground| {
+        let before = ground.backend.rules();
         thread::scope(|scope| {
             for number in 1..=8u8 {
                 scope.spawn(move || {
-                    let firewall = Nftables::of(std::os::fd::AsFd::as_fd(netns), "tinyd-test").unwrap();
+                    let firewall = ground.firewall();
                     let to = format!("10.99.{number}.9").parse().unwrap();
                     firewall.open(&network(number)).unwrap();
                     for port in 1..=20u16 {
@@ -205,28 +208,28 @@ fn root_many_at_once_lose_nothing() {
                 });
             }
         });
-        assert_eq!(firewall().published().unwrap().len(), 160);
+        assert_eq!(ground.firewall().published().unwrap().len(), 160);
         thread::scope(|scope| {
             for number in 1..=8u8 {
                 scope.spawn(move || {
-                    let firewall = Nftables::of(std::os::fd::AsFd::as_fd(netns), "tinyd-test").unwrap();
+                    let firewall = ground.firewall();
                     firewall.withdraw(format!("10.99.{number}.9").parse().unwrap()).unwrap();
                     firewall.close(&network(number)).unwrap();
                 });
             }
         });
-        assert_eq!(all_rules(), before);
+        assert_eq!(ground.backend.rules(), before);
     });
 }
 
 #[test]
 fn root_several_engines_live_side_by_side() {
     root_only!();
-    on_ground(|ground| {
-        let before = all_rules();
+    on_each(|ground| {
+        let before = ground.backend.rules();
         let engines = [
-            (Nftables::new("tinyd-a"), network(1), &ground.one),
-            (Nftables::new("tinyd-b"), network(2), &ground.far),
+            (ground.firewall_called("tinyd-a"), network(1), &ground.one),
+            (ground.firewall_called("tinyd-b"), network(2), &ground.far),
         ];
         let _servers = engines.each_ref().map(|(_, _, place)| place.serve(Tcp, 80));
         for (index, (firewall, network, place)) in engines.iter().enumerate() {
@@ -243,6 +246,6 @@ fn root_several_engines_live_side_by_side() {
         engines[0].0.close(&engines[0].1).unwrap();
         assert!(ground.outside.ask(Tcp, "192.0.2.1", 8081).is_some());
         engines[1].0.close(&engines[1].1).unwrap();
-        assert_eq!(all_rules(), before);
+        assert_eq!(ground.backend.rules(), before);
     });
 }

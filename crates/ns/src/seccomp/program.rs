@@ -72,6 +72,38 @@ impl Program {
         self.insns.iter().map(|insn| (insn.code, insn.jt, insn.jf, insn.k))
     }
 
+    /// The instructions as bytes, for another process on this machine: `struct sock_filter`, one after the other.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let bytes = |insn: &Insn| {
+            let [a, b] = insn.code.to_ne_bytes();
+            let [w, x, y, z] = insn.k.to_ne_bytes();
+            [a, b, insn.jt, insn.jf, w, x, y, z]
+        };
+        self.insns.iter().flat_map(bytes).collect()
+    }
+
+    /// A program of which another process gave the [bytes](Self::to_bytes). Whether its instructions make sense is the kernel's
+    /// to say when it is loaded; `None` where they cannot.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Program> {
+        const NOTIFY: u32 = 0x7fc0_0000;
+        const RETURN: u16 = 0x06;
+        let (chunks, rest) = bytes.as_chunks::<8>();
+        if chunks.is_empty() || chunks.len() > Self::MAX_LEN || !rest.is_empty() {
+            return None;
+        }
+        let insn = |&[a, b, jt, jf, w, x, y, z]: &[u8; 8]| Insn {
+            code: u16::from_ne_bytes([a, b]),
+            jt,
+            jf,
+            k: u32::from_ne_bytes([w, x, y, z]),
+        };
+        let insns: Vec<Insn> = chunks.iter().map(insn).collect();
+        let notifies = insns.iter().any(|insn| insn.code == RETURN && insn.k & 0xffff_0000 == NOTIFY);
+        Some(Program { insns, notifies })
+    }
+
     /// Whether a rule says `SCMP_ACT_NOTIFY`: the program needs [`load_with_listener`](Self::load_with_listener), for
     /// without a listener such calls fail with `ENOSYS`.
     #[must_use]

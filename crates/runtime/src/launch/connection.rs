@@ -3,7 +3,7 @@
 
 use super::internal;
 use crate::frame::{self, Kind};
-use crate::{Failure, FailureKind, Release};
+use crate::{Connected, Failure, FailureKind};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use tinyd_ns::socket;
@@ -16,14 +16,24 @@ pub(super) fn offer(sender: BorrowedFd<'_>, pid: u32) -> Result<(), Failure> {
         .map_err(|errno| internal("hand over the container's network namespace", errno))
 }
 
-/// Waits until it has done its part; gives the steps that undo it.
-pub(super) fn wait(sender: BorrowedFd<'_>) -> Result<Vec<Release>, Failure> {
+/// Waits until it has done its part; gives what undoes it and what serves it.
+pub(super) fn wait(sender: BorrowedFd<'_>) -> Result<Connected, Failure> {
     let failed = |error: &(dyn std::error::Error + 'static)| {
         Failure::new(FailureKind::Internal, "hear that the container is connected").caused_by(error)
     };
-    let packet = socket::receive_whole(sender, drop).map_err(|errno| failed(&errno))?;
-    match frame::parse(&packet) {
-        Some((Kind::Connected, steps)) => serde_json::from_slice(steps).map_err(|error| failed(&error)),
-        _ => Err(Failure::new(FailureKind::Internal, "the container was not connected to its network")),
+    let mut told = Vec::new();
+    loop {
+        let packet = socket::receive_whole(sender, drop).map_err(|errno| failed(&errno))?;
+        match frame::parse(&packet) {
+            Some((Kind::ConnectedPart, piece)) => told.extend_from_slice(piece),
+            Some((Kind::Connected, piece)) => {
+                told.extend_from_slice(piece);
+                return serde_json::from_slice(&told).map_err(|error| failed(&error));
+            }
+            _ => {
+                let what = "the container was not connected to its network";
+                return Err(Failure::new(FailureKind::Internal, what));
+            }
+        }
     }
 }

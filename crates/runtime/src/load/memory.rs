@@ -4,7 +4,7 @@ use super::{FILL, Report, VERB, counters};
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 use std::fs;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How much is asked for beyond the limit: more than the kernel lets a process have while it is on its way to kill it.
@@ -60,14 +60,14 @@ pub fn patience(bytes: u64) -> Duration {
 }
 
 /// Takes memory and touches all of it.
-pub(super) fn fill(bytes: u64) -> ExitCode {
+pub(super) fn fill(bytes: u64) -> u8 {
     // Should the whole machine run out of memory, this is what it can do without.
     if fs::write("/proc/self/oom_score_adj", "1000").is_err() {
-        return ExitCode::FAILURE;
+        return 1;
     }
     match usize::try_from(bytes).map_err(|_| Errno::NOMEM).and_then(take) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+        Ok(()) => 0,
+        Err(_) => 1,
     }
 }
 

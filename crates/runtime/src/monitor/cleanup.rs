@@ -1,12 +1,10 @@
-//! What is done off everybody's path: syncing after the start; after the end, releasing, telling, removing.
+//! What is done off everybody's path: syncing after the start; after the end, telling and removing.
 
 use super::clients::Clients;
+use crate::StartRequest;
 use crate::launch::Running;
-use crate::state::{self, EXIT_FILE, ExitRecord, SOCKET_FILE, STATE_FILE};
-use crate::{Release, StartRequest};
-use rustix::net::{AddressFamily, Protocol, SendFlags, SocketFlags, SocketType, socket_with};
+use crate::state::{self, EXIT_FILE, ExitRecord, RELEASE_FILE, SECCOMP_FILE, SOCKET_FILE, STATE_FILE};
 use std::fs;
-use std::num::NonZero;
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,26 +17,8 @@ pub(super) fn reserve(request: &StartRequest) {
     let _ = state::reserve(&request.run_dir.join(EXIT_FILE));
 }
 
-/// Does these steps. Nothing stops at an error: what is missing was released by someone else, and what cannot be
-/// released now is found by the engine's check.
-pub(super) fn release<'a>(steps: impl IntoIterator<Item = &'a Release>) {
-    for step in steps {
-        let _ = match step {
-            Release::Unlink(path) => fs::remove_file(path),
-            Release::Rename(from, to) => fs::rename(from, to),
-            Release::Netlink { protocol, packet } => send_netlink(*protocol, packet).map_err(Into::into),
-        };
-    }
-}
-
-/// The kernel has done what a packet says when it is sent.
-fn send_netlink(protocol: i32, packet: &[u8]) -> rustix::io::Result<()> {
-    let protocol = NonZero::new(protocol.cast_unsigned()).map(Protocol::from_raw);
-    let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
-    rustix::net::send(&socket, packet, SendFlags::empty()).map(drop)
-}
-
-/// Removes what was made for the container. Nothing stops at an error here either.
+/// Removes what was made for the container. Nothing stops at an error: what cannot be removed
+/// now is found by the engine's check.
 pub(super) fn finish(request: &StartRequest, running: Running, clients: Clients, exit: Option<&ExitRecord>) {
     let Running { cgroup, rootfs, child, .. } = running;
     drop((rootfs, child));
@@ -52,7 +32,7 @@ pub(super) fn finish(request: &StartRequest, running: Running, clients: Clients,
     if let (Some(exit), Some(copy)) = (exit, &request.exit_copy) {
         let _ = state::store(copy, exit, true);
     }
-    for name in [SOCKET_FILE, "stdin", "stdout", "stderr"] {
+    for name in [SOCKET_FILE, RELEASE_FILE, SECCOMP_FILE, "stdin", "stdout", "stderr"] {
         let _ = fs::remove_file(request.run_dir.join(name));
     }
     // The folders themselves go last, the first of them at the very end: as long as it is there, whoever comes next finds

@@ -6,11 +6,11 @@
 //! command wrote meanwhile waits in the FIFOs.
 
 use super::wait_loop::WaitLoop;
-use super::{Client, Clients, Streams, cleanup, exit, listen, log};
+use super::{Client, Clients, Companions, Streams, cleanup, exit, listen, log, release};
 use crate::frame::Kind;
 use crate::launch::{Child, NewCgroup, Running, internal};
 use crate::state::{self, ProcessId, RunState, SOCKET_FILE, STATE_FILE};
-use crate::{Failure, FailureKind, StartRequest};
+use crate::{Connected, Failure, FailureKind, StartRequest};
 use rustix::fs::{CWD, Mode, OFlags};
 use std::os::fd::OwnedFd;
 use tinyd_cgroup::{CgroupDriver, CgroupPath, JoinHandle};
@@ -41,16 +41,20 @@ pub(crate) fn take_over(
     cleanup::reserve(request);
     let Taken { running, watch, streams, listener, started_ns } = taken;
     let log = request.log.as_ref().map(log::LogWriter::new);
+    let mut unclosed = release::Unclosed::default();
     let (clients, exit) = WaitLoop::new(&running.child.pidfd, streams, Clients::new(listener), log)
         .of_other(watch)
+        .beside(Companions::new(&request.run_dir, &[]))
         .run(|exit| {
             let record = exit::record(request, &running, started_ns, exit);
-            cleanup::release(&request.release);
+            let connections = release::of_connections(&request.run_dir, &[]);
+            unclosed = release::release(connections.iter().chain(&request.release));
             record
         });
     if let Some(exit) = exit {
         cleanup::finish(request, running, clients, Some(&exit));
     }
+    drop(unclosed);
 }
 
 struct Taken {
@@ -95,7 +99,8 @@ fn take(request: &StartRequest, driver: &dyn CgroupDriver) -> Result<Taken, Fail
         cgroup: NewCgroup::of_other(cgroup),
         terminal: None,
         rootfs: Vec::new(),
-        release: Vec::new(),
+        filter: None,
+        connected: Connected::default(),
     };
     Ok(Taken { running, watch, streams, listener, started_ns: state.started_ns })
 }

@@ -1,11 +1,12 @@
 //! What goes on while a command runs: its output to the log and the clients, their input to it, until its end.
 
 use super::clients::{Clients, Wish};
+use super::companions::Companions;
 use super::log::LogWriter;
 use super::streams::{Source, Streams};
 use crate::frame::{self, Kind};
 use crate::state::ExitRecord;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tinyd_ns::exit_watch::ExitWatch;
 use tinyd_ns::{pidfd, pty};
@@ -22,6 +23,7 @@ pub(crate) struct WaitLoop<'a> {
     streams: Streams,
     clients: Clients,
     log: Option<LogWriter>,
+    companions: Companions,
     /// Kills the command when nobody is attached any more: a further command ends with its session.
     ends_with_session: bool,
     /// The command is no child of this process: its exit is the kernel's to tell.
@@ -43,6 +45,7 @@ enum Token {
     Output(usize),
     Stdin,
     Client(usize),
+    Companion(usize),
 }
 
 impl<'a> WaitLoop<'a> {
@@ -57,6 +60,7 @@ impl<'a> WaitLoop<'a> {
             streams,
             clients,
             log,
+            companions: Companions::default(),
             ends_with_session: false,
             is_other: false,
             watch: None,
@@ -67,6 +71,12 @@ impl<'a> WaitLoop<'a> {
 
     pub(crate) fn ending_with_session(mut self) -> Self {
         self.ends_with_session = true;
+        self
+    }
+
+    /// Keeps these programs running meanwhile.
+    pub(crate) fn beside(mut self, companions: Companions) -> Self {
+        self.companions = companions;
         self
     }
 
@@ -87,14 +97,19 @@ impl<'a> WaitLoop<'a> {
                 match token {
                     Token::Process => return self.finish(exited),
                     Token::Watch => self.watch.iter_mut().for_each(ExitWatch::look),
-                    Token::Listener => self.clients.accept(),
+                    Token::Listener => {
+                        self.clients.accept();
+                        self.companions.follow();
+                    }
                     Token::Output(index) => {
                         self.pass_output(index);
                     }
                     Token::Stdin => self.flush_stdin(),
                     Token::Client(index) => self.serve(index, flags),
+                    Token::Companion(number) => self.companions.ended(number),
                 }
             }
+            self.companions.look();
             self.streams.outputs.retain(|output| !output.ended);
             self.drop_clients();
         }
@@ -130,7 +145,11 @@ impl<'a> WaitLoop<'a> {
         let interests = self.interests();
         let mut fds: Vec<_> =
             interests.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
-        if rustix::io::retry_on_intr(|| poll(&mut fds, None)).is_err() {
+        let limit = self.companions.until_due().map(|left| Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(left.subsec_nanos()),
+        });
+        if rustix::io::retry_on_intr(|| poll(&mut fds, limit.as_ref())).is_err() {
             return Vec::new();
         }
         let answers = interests.iter().zip(&fds).map(|((token, ..), fd)| (*token, fd.revents()));
@@ -140,6 +159,8 @@ impl<'a> WaitLoop<'a> {
     fn interests(&self) -> Vec<(Token, BorrowedFd<'_>, PollFlags)> {
         let mut all = Vec::with_capacity(8);
         all.push((Token::Process, self.process.as_fd(), PollFlags::IN));
+        let running = self.companions.running();
+        all.extend(running.map(|(number, fd)| (Token::Companion(number), fd, PollFlags::IN)));
         if let Some(watch) = &self.watch {
             all.push((Token::Watch, watch.as_fd(), PollFlags::IN));
         }

@@ -71,7 +71,7 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         read_only: paths("linux.readonlyPaths", linux.readonly_paths())?,
         sysctls: sysctls(linux, namespaces)?,
         root_read_only: spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false),
-        process: process::plan(process, bundle.seccomp.as_ref(), &request.id, request.window, init)?,
+        process: process::plan(process, bundle.seccomp.as_deref(), &request.id, request.window, init)?,
         user,
         limits: linux.resources().as_ref().map(resources::limits).transpose()?.unwrap_or_default(),
     }))

@@ -1,30 +1,32 @@
 //! A command: a container's own, or a further one.
 
 use super::cstrings::c_path;
+use super::filter::{self, Filter};
 use super::spec::{Bundle, invalid};
 use super::{CStrings, ProcessPlan, UserPlan};
 use crate::defence::{self, Defence};
 use crate::{ExecRequest, Failure, FailureKind, annotation};
 use oci_spec::runtime::{Capabilities, LinuxCapabilities, Process};
+use serde_json::value::RawValue;
 use std::ffi::CString;
 use std::path::Path;
 use tinyd_ns::caps::{CapSet, CapSets, Capability};
 use tinyd_ns::rlimit::{Resource, Rlimit};
-use tinyd_ns::seccomp::{self, Arch, Profile};
 
 /// What execvp(3) searches when the environment does not say.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 pub(super) fn plan(
     process: &Process,
-    profile: Option<&Profile>,
+    profile: Option<&RawValue>,
     id: &str,
     window: Option<(u16, u16)>,
     init: bool,
 ) -> Result<ProcessPlan, Failure> {
     let args = process.args().as_deref().unwrap_or_default();
     let env = process.env().as_deref().unwrap_or_default();
-    command(process, args, env, process.cwd(), profile, id).map(|plan| ProcessPlan {
+    let filter = profile.map(filter::compile).transpose()?;
+    command(process, args, env, process.cwd(), filter, id).map(|plan| ProcessPlan {
         terminal: process.terminal().unwrap_or(false),
         init,
         window,
@@ -50,7 +52,12 @@ pub(crate) fn for_exec(bundle: &Bundle, request: &ExecRequest) -> Result<(Proces
         (Some(text), _) | (None, Some(text)) => UserPlan::Text(text.clone()),
         (None, None) => ids(process)?,
     };
-    let plan = command(process, &request.args, &env, cwd, bundle.seccomp.as_ref(), &request.id)?;
+    let filter = match (&bundle.seccomp, filter::kept(&request.run_dir)) {
+        (None, _) => None,
+        (Some(_), Some(kept)) => Some(kept),
+        (Some(profile), None) => Some(filter::compile(profile)?),
+    };
+    let plan = command(process, &request.args, &env, cwd, filter, &request.id)?;
     Ok((ProcessPlan { terminal: request.terminal, window: request.window, ..plan }, user))
 }
 
@@ -70,7 +77,7 @@ fn command(
     args: &[String],
     env: &[String],
     cwd: &Path,
-    profile: Option<&Profile>,
+    filter: Option<Filter>,
     id: &str,
 ) -> Result<ProcessPlan, Failure> {
     if args.is_empty() {
@@ -98,7 +105,7 @@ fn command(
         caps: caps(process.capabilities().as_ref()),
         no_new_privileges: process.no_new_privileges().unwrap_or(false),
         rlimits: rlimits(process)?,
-        seccomp: profile.map(compile).transpose()?,
+        seccomp: filter,
         umask: process.user().umask().unwrap_or(0o022),
         keyring: c_path("id", Path::new(&format!("_ses.{id}")))?,
         terminal: false,
@@ -159,19 +166,6 @@ fn rlimits(process: &Process) -> Result<Vec<Rlimit>, Failure> {
         Ok(Rlimit { resource, soft: value(limit.soft()), hard: value(limit.hard()) })
     });
     list.collect()
-}
-
-fn compile(profile: &Profile) -> Result<(seccomp::Program, seccomp::FilterFlags), Failure> {
-    let compiled = seccomp::compile(profile, Arch::NATIVE).map_err(|error| {
-        Failure::new(FailureKind::Invalid, "config.json: linux.seccomp").caused_by(&error)
-    })?;
-    if compiled.program.needs_listener() {
-        return Err(invalid(
-            "linux.seccomp",
-            "SCMP_ACT_NOTIFY is not supported by this version of tinyd-runtime",
-        ));
-    }
-    Ok((compiled.program, profile.filter_flags()))
 }
 
 #[cfg(test)]

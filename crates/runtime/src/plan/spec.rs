@@ -5,13 +5,12 @@ use oci_spec::runtime::Spec;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::path::Path;
-use tinyd_ns::seccomp::Profile;
 
 /// A bundle's configuration.
 pub(crate) struct Bundle {
     pub(crate) spec: Spec,
-    /// The seccomp profile, in the type of the crate that compiles it.
-    pub(crate) seccomp: Option<Profile>,
+    /// The seccomp profile as it stands there: who needs it compiles it.
+    pub(crate) seccomp: Option<Box<RawValue>>,
 }
 
 /// The one part of the configuration that is read into a type of ours: most of the text, and of no use in the other's.
@@ -44,7 +43,7 @@ impl Bundle {
         };
         let at = profile.get().as_ptr().addr() - json.as_ptr().addr();
         let rest = [&json[..at], b"null", &json[at + profile.get().len()..]].concat();
-        Ok(Self { spec: serde_json::from_slice(&rest)?, seccomp: serde_json::from_str(profile.get())? })
+        Ok(Self { spec: serde_json::from_slice(&rest)?, seccomp: Some(profile.to_owned()) })
     }
 
     pub(crate) fn wants_terminal(&self) -> bool {

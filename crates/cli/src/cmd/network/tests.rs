@@ -110,12 +110,16 @@ fn networks_are_shown_and_removed_by_all_their_verbs() {
     for line in ["network prune", "network prune -f"] {
         assert_eq!(Bench::new().run(line).stdout, "a\nb\n");
     }
+    assert_eq!(Bench::new().run("network reload").stdout, "a\nb\n");
+    assert_eq!(Bench::new().run("network reload web db").stdout, "web-id\ndb-id\n");
+    let done = Bench::new().run("network reload nosuch");
+    assert_eq!((done.code, done.stderr.lines().count()), (1, 1), "{}", done.stderr);
 }
 
 #[test]
 fn help_names_every_verb_with_its_other_words() {
     let help = Bench::new().run("network --help").stdout;
-    for word in ["create", "list", "ls]", "inspect", "delete", "rm", "prune", "Tiny-docker"] {
+    for word in ["create", "list", "ls]", "inspect", "delete", "rm", "prune", "reload", "Tiny-docker"] {
         assert!(help.contains(word), "no {word} in {help}");
     }
     let help = Bench::new().run("help network rm").stdout;

@@ -11,17 +11,20 @@ pub(super) enum Filter {
     Id(String),
     /// Where it stands.
     Status(ContainerStatus),
+    /// A network that it is on.
+    Network(String),
     /// How its command ended.
     Exited(u8),
 }
 
 /// Reads a condition.
 pub(super) fn parse(text: &str) -> Result<Filter, String> {
-    let known = "write it like name=web, id=68d1, status=exited or exited=137";
+    let known = "write it like name=web, id=68d1, network=web, status=exited or exited=137";
     let (key, value) = text.split_once('=').ok_or_else(|| known.to_owned())?;
     match key {
         "name" => Ok(Filter::Name(value.to_owned())),
         "id" => Ok(Filter::Id(value.to_owned())),
+        "network" => Ok(Filter::Network(value.to_owned())),
         "status" => match value.to_ascii_lowercase().as_str() {
             "created" => Ok(Filter::Status(ContainerStatus::Created)),
             "running" => Ok(Filter::Status(ContainerStatus::Running)),
@@ -47,6 +50,7 @@ impl Filter {
             Self::Name(part) => container.name.as_ref().unwrap_or(&container.id).contains(part),
             Self::Id(prefix) => container.id.starts_with(prefix),
             Self::Status(status) => container.status == *status,
+            Self::Network(name) => container.networks.contains(name),
             Self::Exited(code) => {
                 let exit = container.exit.filter(|_| container.status == ContainerStatus::Stopped);
                 exit.is_some_and(|exit| !exit.unknown && exit.code == *code)
@@ -82,6 +86,8 @@ mod tests {
             (&["status=STOPPED"], true),
             (&["status=running", "status=exited"], true),
             (&["exited=0"], false),
+            (&["network=tinyd"], true),
+            (&["network=tiny"], false),
             (&[], true),
         ] {
             let parsed: Vec<_> = filters.iter().map(|text| parse(text).expect("a filter")).collect();

@@ -1,6 +1,8 @@
 //! What a line of `ps` shows.
 
-use crate::format::{table, time};
+use crate::format::list::Line;
+use crate::format::table::{self, Column};
+use crate::format::time;
 use serde_json::{Value, json};
 use std::time::SystemTime;
 use tinyd_engine::{ContainerStatus, ContainerSummary};
@@ -22,45 +24,9 @@ impl<'a> Row<'a> {
         Self { container, whole }
     }
 
-    pub(super) fn id(&self) -> &str {
+    fn id(&self) -> &str {
         let id = &self.container.id;
         if self.whole { id } else { id.get(..SHORT).unwrap_or(id) }
-    }
-
-    /// The cells of the table, in its order.
-    pub(super) fn cells(&self) -> Vec<String> {
-        let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
-        vec![
-            self.id().to_owned(),
-            self.container.image.clone(),
-            self.command(),
-            time::short(self.container.created, SystemTime::now()),
-            self.status(),
-            or_dash(list(&self.container.ports)),
-            or_dash(list(&self.container.volumes)),
-            self.name().to_owned(),
-        ]
-    }
-
-    /// The same for programs, with times in RFC 3339.
-    pub(super) fn json(&self) -> Value {
-        let container = self.container;
-        json!({
-            "ID": self.id(),
-            "Image": container.image,
-            "Command": self.command(),
-            "CreatedAt": time::rfc3339(container.created),
-            "StartedAt": container.started.map(time::rfc3339),
-            "FinishedAt": container.finished.map(time::rfc3339),
-            "Status": self.status(),
-            "State": container.status.docker_name(),
-            "ExitCode": container.exit.filter(|exit| !exit.unknown).map(|exit| exit.code),
-            "OOMKilled": container.exit.is_some_and(|exit| exit.oom_killed),
-            "Pid": container.pid,
-            "Ports": list(&container.ports),
-            "Mounts": list(&container.volumes),
-            "Names": self.name(),
-        })
     }
 
     fn name(&self) -> &str {
@@ -86,17 +52,69 @@ impl<'a> Row<'a> {
     }
 }
 
+impl Line for Row<'_> {
+    const COLUMNS: &'static [Column] = &[
+        Column::fixed("CONTAINER ID"),
+        Column::flexible("IMAGE"),
+        Column::flexible("COMMAND"),
+        Column::fixed("CREATED"),
+        Column::fixed("STATUS"),
+        Column::flexible("PORTS"),
+        Column::flexible("VOLUME"),
+        Column::flexible("NAMES"),
+    ];
+
+    fn key(&self) -> &str {
+        self.id()
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+        vec![
+            self.id().to_owned(),
+            self.container.image.clone(),
+            self.command(),
+            time::short(self.container.created, SystemTime::now()),
+            self.status(),
+            or_dash(list(&self.container.ports)),
+            or_dash(list(&self.container.volumes)),
+            self.name().to_owned(),
+        ]
+    }
+
+    // Times in RFC 3339.
+    fn json(&self) -> Value {
+        let container = self.container;
+        json!({
+            "ID": self.id(),
+            "Image": container.image,
+            "Command": self.command(),
+            "CreatedAt": time::rfc3339(container.created),
+            "StartedAt": container.started.map(time::rfc3339),
+            "FinishedAt": container.finished.map(time::rfc3339),
+            "Status": self.status(),
+            "State": container.status.docker_name(),
+            "ExitCode": container.exit.filter(|exit| !exit.unknown).map(|exit| exit.code),
+            "OOMKilled": container.exit.is_some_and(|exit| exit.oom_killed),
+            "Pid": container.pid,
+            "Ports": list(&container.ports),
+            "Networks": list(&container.networks),
+            "Mounts": list(&container.volumes),
+            "Names": self.name(),
+        })
+    }
+
+    fn heading(field: &str) -> String {
+        match field {
+            "ID" => "CONTAINER ID".to_owned(),
+            "CreatedAt" => "CREATED".to_owned(),
+            "Mounts" => "VOLUME".to_owned(),
+            _ => field.to_ascii_uppercase(),
+        }
+    }
+}
+
 /// `8080:80;8443:443;`
 fn list(items: &[String]) -> String {
     items.iter().map(|item| format!("{item};")).collect()
-}
-
-/// What stands above a field of a template in a table.
-pub(super) fn heading(field: &str) -> String {
-    match field {
-        "ID" => "CONTAINER ID".to_owned(),
-        "CreatedAt" => "CREATED".to_owned(),
-        "Mounts" => "VOLUME".to_owned(),
-        _ => field.to_ascii_uppercase(),
-    }
 }

@@ -28,6 +28,7 @@ impl Check {
             let line = format!("{}: {}{state}", finding.object, finding.problem);
             context.console.line(&escape::controls(&line))?;
         }
+        context.console.notes(&report.notes);
         if report.is_clean() {
             return Ok(0);
         }

@@ -57,8 +57,17 @@ impl Batch {
 
     /// Has all of it done, provided that the host's rules are still of this generation: `ERESTART` where they are not.
     pub(super) fn send(self, socket: &mut Socket, generation: Option<u32>) -> Result<(), PartRefused> {
+        self.ended_by(wire::begin(generation), Some(wire::end()), socket)
+    }
+
+    /// Asks whether all of it would be done: a batch without an end is looked at and forgotten.
+    pub(super) fn try_out(self, socket: &mut Socket) -> Result<(), PartRefused> {
+        self.ended_by(wire::begin(None), None, socket)
+    }
+
+    fn ended_by(self, begin: Message, end: Option<Message>, socket: &mut Socket) -> Result<(), PartRefused> {
         let (texts, parts): (Vec<_>, Vec<_>) = self.0.into_iter().unzip();
-        let messages = [wire::begin(generation)].into_iter().chain(parts).chain([wire::end()]).collect();
+        let messages = [begin].into_iter().chain(parts).chain(end).collect();
         socket.batch(messages).map_err(|Refused { index, errno }| {
             // The first message is the beginning of the batch.
             let index = index.checked_sub(1).filter(|index| *index < texts.len());

@@ -87,7 +87,7 @@ pub(super) fn of_publication(publication: &Publication) -> (&'static str, Elemen
     let host = port.host.filter(|host| !host.is_unspecified());
     let map = of(if host.is_some() { HOST_PORTS } else { PORTS }, *to);
     let mut key = host.map(octets).unwrap_or_default();
-    key.extend([number(port.protocol), 0, 0, 0]);
+    key.extend([port.protocol.number(), 0, 0, 0]);
     key.extend(padded(port.host_port));
     let mut data = octets(*to);
     data.extend(padded(port.container_port));
@@ -109,22 +109,15 @@ pub(super) fn publication(element: &Element) -> Option<Publication> {
     let port_of = |bytes: &[u8]| Some(u16::from_be_bytes(bytes.get(..2)?.try_into().ok()?));
     let port =
         PublishedPort { host, host_port: port_of(rest.get(4..)?)?, container_port: port_of(port)?, protocol };
-    Some(Publication { port, to: address(to)? })
+    let publication = Publication { port, to: address(to)? };
+    // What is taken away is named by what is written for it.
+    (of_publication(&publication).1 == *element).then_some(publication)
 }
 
 /// In a key, each part fills whole words.
 fn padded(port: u16) -> [u8; 4] {
     let [high, low] = port.to_be_bytes();
     [high, low, 0, 0]
-}
-
-/// `IPPROTO_…`
-pub(super) fn number(protocol: Protocol) -> u8 {
-    match protocol {
-        Protocol::Tcp => 6,
-        Protocol::Udp => 17,
-        Protocol::Sctp => 132,
-    }
 }
 
 /// Adds elements.
@@ -231,9 +224,16 @@ mod tests {
         for data in [None, Some(vec![]), Some(vec![1; 7])] {
             assert_eq!(publication(&Element { data, ..good.clone() }), None);
         }
-        let mut icmp = good;
+        let mut icmp = good.clone();
         icmp.key[0] = 1;
         assert_eq!(publication(&icmp), None);
+        let (_, mut everywhere) = of_publication(&publications()[2]);
+        everywhere.key[..4].fill(0);
+        let mut padded = good.clone();
+        padded.key[7] = 1;
+        for other in [everywhere, padded, Element { end: true, ..good }] {
+            assert_eq!(publication(&other), None, "{other:?} could not be taken away");
+        }
     }
 
     #[test]

@@ -30,6 +30,9 @@ const OUT_NAME: u32 = 7;
 const FAMILY: u32 = 15;
 const PROTOCOL: u32 = 16;
 
+/// `IPPROTO_ICMP` and `IPPROTO_ICMPV6`: what networks say of themselves, neighbours among it.
+const ICMP: [u8; 2] = [1, 58];
+
 /// `NFT_CT_STATE`, `NFT_CT_STATUS` and what is looked for in them.
 const CT_STATE: u32 = 0;
 const CT_STATUS: u32 = 2;
@@ -198,14 +201,34 @@ impl Rule {
 
     /// `fib daddr type local`: the packet is for one of the host's own addresses.
     pub(super) fn daddr_local(self) -> Self {
+        self.daddr_is_local(true, 0)
+    }
+
+    /// `fib daddr . iif type != local`: it is for none of the addresses of the link by which it came.
+    pub(super) fn daddr_not_of_iif(self) -> Self {
+        // `NFTA_FIB_F_IIF`
+        self.daddr_is_local(false, 8)
+    }
+
+    fn daddr_is_local(self, expected: bool, flags: u32) -> Self {
         let looked = self.add("fib", |data| {
             // The type (`NFT_FIB_RESULT_ADDRTYPE`) of the destination (`NFTA_FIB_F_DADDR`).
-            for (kind, value) in [(1, FIRST), (2, 3), (3, 2)] {
+            for (kind, value) in [(1, FIRST), (2, 3), (3, 2 | flags)] {
                 data.put_be32(kind, value);
             }
         });
         // `RTN_LOCAL`
-        looked.compare(true, &2u32.to_ne_bytes())
+        looked.compare(expected, &2u32.to_ne_bytes())
+    }
+
+    /// `ip6 daddr fe80::/16`: of the addresses that a link gives itself, those that there are.
+    pub(super) fn daddr_v6_link_local(self) -> Self {
+        self.family(Family::V6).payload(1, Family::V6.destination_at(), 2, FIRST).compare(true, &[0xfe, 0x80])
+    }
+
+    /// `meta l4proto != icmp meta l4proto != ipv6-icmp`
+    pub(super) fn not_icmp(self) -> Self {
+        ICMP.iter().fold(self, |rule, number| rule.meta(PROTOCOL, FIRST).compare(false, &[*number]))
     }
 
     /// `dnat ip to meta l4proto . th dport map @map`

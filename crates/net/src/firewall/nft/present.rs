@@ -57,6 +57,23 @@ impl Present {
     }
 }
 
+/// How many rules are in a chain to which none jumps; `None` where it is not there.
+pub(super) fn uses(socket: &mut Socket, table: &str, chain: &str) -> Result<Option<u32>, Errno> {
+    let mut message = Message::get(kind::GET_CHAIN, &wire::HEADER);
+    message.put_text(wire::TABLE, table);
+    message.put_text(wire::chain::NAME, chain);
+    let read = |payload: &[u8]| {
+        let mut attributes = Attributes::behind(payload, wire::HEADER.len());
+        let (_, value) = attributes.find(|(kind, _)| *kind == wire::chain::USES)?;
+        u32_at(value, 0).map(u32::from_be)
+    };
+    match socket.get(message, read) {
+        Ok(count) => Ok(Some(count)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// The elements of a set; none where there is no such set.
 pub(super) fn elements(socket: &mut Socket, table: &str, set: &str) -> Result<Vec<Element>, Errno> {
     match socket.list(|| element::list(table, set), |payload| Some(element::parse(payload))) {
@@ -82,7 +99,7 @@ fn list_rules(table: &str) -> Message {
 }
 
 /// A rule without a comment is none of ours, and has an empty one.
-fn parse_rule(payload: &[u8]) -> Option<(String, String)> {
+pub(super) fn parse_rule(payload: &[u8]) -> Option<(String, String)> {
     let (mut chain, mut comment) = (None, String::new());
     for (kind, value) in Attributes::behind(payload, wire::HEADER.len()) {
         match kind {

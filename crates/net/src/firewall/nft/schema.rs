@@ -13,6 +13,8 @@
 //!   to it that comes from a link, so who asks there is refused at once and tries 127.0.0.1 next.
 //! - `crossing`: networks are for themselves. Into one gets what answers, and what was led there; everything gets out of one,
 //!   but of an internal one nothing.
+//! - `arriving`: an internal network has nothing of the host but its bridge's own addresses, and not those that the bridge gave
+//!   itself: whoever listens on all of the host's addresses, such as a name server, would ask the outside for it.
 //! - `leaving`: what leaves a network has an address that answers find back to.
 
 use super::expr::{Family, Rule, Verdict};
@@ -136,12 +138,17 @@ pub(super) struct Hook {
 }
 
 const PREROUTING: u32 = 0;
+const INPUT: u32 = 1;
 const FORWARD: u32 = 2;
 const OUTPUT: u32 = 3;
 const POSTROUTING: u32 = 4;
 
+/// The chain that says who reaches whom, and how many rules it has.
+pub(super) const CROSSING: &str = "crossing";
+pub(super) const RULES_OF_CROSSING: u32 = 6;
+
 /// All chains; one that is jumped to stands before those that do.
-pub(super) const CHAINS: [Chain; 6] = {
+pub(super) const CHAINS: [Chain; 7] = {
     const fn at(name: &'static str, sort: &'static str, number: u32, priority: i32) -> Chain {
         Chain { name, hook: Some(Hook { sort, number, priority }) }
     }
@@ -152,7 +159,8 @@ pub(super) const CHAINS: [Chain; 6] = {
         at("incoming", "nat", PREROUTING, -100),
         at("outgoing", "nat", OUTPUT, -100),
         at("leaving", "nat", POSTROUTING, 100),
-        at("crossing", "filter", FORWARD, 0),
+        at("arriving", "filter", INPUT, 0),
+        at(CROSSING, "filter", FORWARD, 0),
     ]
 };
 
@@ -211,20 +219,30 @@ fn translations(add: &mut impl FnMut(&'static str, &str, Rule)) {
     }
 }
 
-/// Who reaches whom.
+/// Who reaches whom. Every packet meets these rules: what most of them fail is asked first, and a set only of the others.
 fn ways(add: &mut impl FnMut(&'static str, &str, Rule)) {
     use Verdict::{Accept, Drop};
-    let (from_bridge, to_bridge) = (|| Rule::new().iif_in(BRIDGES), || Rule::new().oif_in(BRIDGES));
-    let rule = from_bridge().daddr_127().verdict(Drop);
+    let new = Rule::new;
+    let rule = new().daddr_127().iif_in(BRIDGES).verdict(Drop);
     add("early", "the host's 127.0.0.1 is not for containers", rule);
-    let rule = from_bridge().saddr_127().verdict(Drop);
+    let rule = new().saddr_127().iif_in(BRIDGES).verdict(Drop);
     add("early", "nor is anybody there to be taken for it", rule);
-    add("crossing", "within a network", Rule::new().between(PAIRS).verdict(Accept));
-    add("crossing", "out of an internal network", Rule::new().iif_in(SEALED).verdict(Drop));
-    add("crossing", "into an internal network", Rule::new().oif_in(SEALED).verdict(Drop));
-    add("crossing", "answers to a network", to_bridge().established().verdict(Accept));
-    add("crossing", "published ports", to_bridge().destination_changed().verdict(Accept));
-    add("crossing", "into a network", to_bridge().verdict(Drop));
+    add("arriving", "what goes on", new().established().verdict(Accept));
+    let from_sealed = || new().iif_in(SEALED).not_icmp();
+    for (comment, rule) in [
+        ("what else the host has is not for an internal network", from_sealed().daddr_not_of_iif()),
+        ("nor is what listens everywhere", from_sealed().daddr_v6_link_local()),
+    ] {
+        add("arriving", comment, rule.verdict(Drop));
+    }
+    // Its first packet was let through: what began while there were no rules is forgotten when they come back.
+    add(CROSSING, "what goes on", new().established().verdict(Accept));
+    add(CROSSING, "within a network", new().between(PAIRS).verdict(Accept));
+    add(CROSSING, "out of an internal network", new().iif_in(SEALED).verdict(Drop));
+    add(CROSSING, "into an internal network", new().oif_in(SEALED).verdict(Drop));
+    let to_bridge = || new().oif_in(BRIDGES);
+    add(CROSSING, "published ports", to_bridge().destination_changed().verdict(Accept));
+    add(CROSSING, "into a network", to_bridge().verdict(Drop));
 }
 
 /// A number of 32 bits that these bytes have, and others hardly (FNV-1a).
@@ -253,6 +271,8 @@ mod tests {
         let rules = rules();
         let comments: HashSet<_> = rules.iter().map(|rule| (rule.chain, rule.comment.clone())).collect();
         assert_eq!(comments.len(), rules.len());
+        let crossing = rules.iter().filter(|rule| rule.chain == CROSSING).count();
+        assert_eq!(u32::try_from(crossing), Ok(RULES_OF_CROSSING));
         // nft(8) refuses longer ones.
         assert!(rules.iter().all(|rule| rule.comment.len() < 128));
         for rule in &rules {

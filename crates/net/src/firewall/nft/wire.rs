@@ -14,6 +14,7 @@ pub(super) mod kind {
     pub(crate) const NEW_TABLE: u16 = SUBSYSTEM << 8;
     pub(crate) const DEL_TABLE: u16 = NEW_TABLE + 2;
     pub(crate) const NEW_CHAIN: u16 = NEW_TABLE + 3;
+    pub(crate) const GET_CHAIN: u16 = NEW_TABLE + 4;
     pub(crate) const NEW_RULE: u16 = NEW_TABLE + 6;
     pub(crate) const GET_RULE: u16 = NEW_TABLE + 7;
     pub(crate) const DEL_RULE: u16 = NEW_TABLE + 8;
@@ -39,6 +40,8 @@ pub(super) mod chain {
     pub(crate) const NAME: u16 = 3;
     pub(crate) const HOOK: u16 = 4;
     pub(crate) const POLICY: u16 = 5;
+    /// Rules in it, and those that jump to it.
+    pub(crate) const USES: u16 = 6;
     pub(crate) const TYPE: u16 = 7;
     pub(crate) const HOOK_NUMBER: u16 = 1;
     pub(crate) const HOOK_PRIORITY: u16 = 2;

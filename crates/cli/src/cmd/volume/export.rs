@@ -1,0 +1,96 @@
+//! `volume export`.
+
+use crate::cmd::Context;
+use crate::failure::{Failure, Outcome};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use tinyd_engine::{Compression, VolumeExport};
+
+/// Write a volume as a tar archive to a file or to the standard output
+#[derive(clap::Args, Debug)]
+#[command(
+    long_about = "Write a volume as a tar archive to a file or to the standard output, with owners, modes, times, extended \
+        attributes, hard links and holes, as GNU tar reads it.\n\n\
+        Of a driver that keeps states (btrfs) it is the state of one moment. Of others it is what is read while others may write.",
+    after_help = "\
+Examples:
+  tinyd volume export data -o data.tar.zst
+  tinyd volume export data | ssh other tinyd volume import data
+  tinyd volume export --snapshot before-upgrade data -o data.tar"
+)]
+pub(super) struct Export {
+    /// The file, which is there whole or not at all; the standard output without it
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// none, gzip or zstd; by default what the file's name says (.gz, .tgz, .zst, .tzst), else none
+    #[arg(long, value_name = "HOW", value_parser = compression)]
+    compress: Option<Compression>,
+    /// The state that is exported, instead of that of now
+    #[arg(long, value_name = "NAME")]
+    snapshot: Option<String>,
+    /// Its name
+    #[arg(value_name = "VOLUME")]
+    volume: String,
+}
+
+impl Export {
+    pub(super) fn run(self, context: &Context<'_>) -> Outcome {
+        let by_name = self.output.as_deref().map(by_name).unwrap_or_default();
+        let request = VolumeExport { compression: self.compress.unwrap_or(by_name), snapshot: self.snapshot };
+        let engine = context.engine()?;
+        let export = |to: OwnedFd| engine.export_volume(&self.volume, &request, to);
+        let summary = match &self.output {
+            Some(path) => into_file(path, export)?,
+            None if context.console.is_terminal() => {
+                return Err(Failure::Usage(
+                    "an archive is nothing for a terminal: name a file by -o, or a pipe".into(),
+                ));
+            }
+            None => {
+                let to = context.console.stdout.try_clone_to_owned();
+                export(to.map_err(|error| Failure::failed("write the standard output", error))?)?
+            }
+        };
+        context.console.notes(&summary.notes);
+        Ok(0)
+    }
+}
+
+/// Into a file beside it, which takes its name in the end.
+fn into_file<T>(
+    path: &Path,
+    write: impl FnOnce(OwnedFd) -> Result<T, tinyd_engine::Error>,
+) -> Result<T, Failure> {
+    let failed = |error: std::io::Error| Failure::failed(format!("write {}", path.display()), error);
+    let mut beside = OsString::from(path);
+    beside.push(format!(".part-{}", std::process::id()));
+    let file = File::create_new(&beside).map_err(failed)?;
+    let done = write(file.into()).map_err(Failure::from).and_then(|done| {
+        fs::rename(&beside, path).map_err(failed)?;
+        Ok(done)
+    });
+    if done.is_err() {
+        // The error that is told is the first.
+        let _ = fs::remove_file(&beside);
+    }
+    done
+}
+
+fn by_name(path: &Path) -> Compression {
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("gz" | "tgz") => Compression::Gzip,
+        Some("zst" | "tzst") => Compression::Zstd,
+        _ => Compression::None,
+    }
+}
+
+fn compression(text: &str) -> Result<Compression, String> {
+    match text {
+        "none" => Ok(Compression::None),
+        "gzip" => Ok(Compression::Gzip),
+        "zstd" => Ok(Compression::Zstd),
+        _ => Err("there are none, gzip and zstd".to_owned()),
+    }
+}

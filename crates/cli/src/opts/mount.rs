@@ -1,0 +1,201 @@
+//! `--mount type=…,source=…,target=…`.
+
+use super::limits::memory;
+use super::volume::{inside, on_this_machine};
+use std::collections::BTreeMap;
+use tinyd_engine::{BindMount, TmpfsMount, VolumeMount};
+
+/// What is mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Mount {
+    /// A path of this machine, which must be there.
+    Bind(BindMount),
+    /// A volume.
+    Volume(VolumeMount),
+    /// A file system in memory.
+    Tmpfs(TmpfsMount),
+}
+
+/// The words of all kinds; those that were taken are gone.
+struct Words(Vec<(String, Option<String>)>);
+
+impl Words {
+    /// The value of a word that may be given by several names; the last one counts.
+    fn take(&mut self, names: &[&str]) -> Option<Option<String>> {
+        let (given, rest) = self.0.drain(..).partition(|(name, _)| names.contains(&name.as_str()));
+        self.0 = rest;
+        let given: Vec<(String, Option<String>)> = given;
+        given.into_iter().next_back().map(|(_, value)| value)
+    }
+
+    /// A word that needs a value.
+    fn value(&mut self, names: &[&str]) -> Result<Option<String>, String> {
+        match self.take(names) {
+            None => Ok(None),
+            Some(Some(value)) if !value.is_empty() => Ok(Some(value)),
+            Some(_) => Err(wrong(&format!("'{}' has no value", names[0]))),
+        }
+    }
+
+    /// A word that says yes by itself.
+    fn flag(&mut self, names: &[&str]) -> Result<bool, String> {
+        match self.take(names) {
+            None => Ok(false),
+            Some(None) => Ok(true),
+            Some(Some(value)) => match value.as_str() {
+                "true" | "1" => Ok(true),
+                "false" | "0" => Ok(false),
+                _ => Err(wrong(&format!("'{}={value}' is neither true nor false", names[0]))),
+            },
+        }
+    }
+
+    /// All values of a word that may be given again, each `NAME=VALUE`.
+    fn pairs(&mut self, name: &str) -> Result<BTreeMap<String, String>, String> {
+        let mut pairs = BTreeMap::new();
+        let (given, rest): (Vec<_>, Vec<_>) = self.0.drain(..).partition(|(word, _)| word == name);
+        self.0 = rest;
+        for (_, value) in given {
+            let value = value.unwrap_or_default();
+            let (name, value) =
+                value.split_once('=').ok_or_else(|| wrong(&format!("'{name}={value}' is no pair")))?;
+            pairs.insert(name.to_owned(), value.to_owned());
+        }
+        Ok(pairs)
+    }
+
+    /// Nothing else may be there.
+    fn end(self, kind: &str) -> Result<(), String> {
+        match self.0.first() {
+            Some((word, _)) => Err(wrong(&format!("'{word}' is not known for type={kind}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads words with commas between them; what stands in double quotes may hold commas.
+pub(super) fn parse(text: &str) -> Result<Mount, String> {
+    let mut words = Words(split(text)?.into_iter().map(pair).collect());
+    let kind = words.value(&["type"])?.unwrap_or_else(|| "volume".to_owned());
+    let target = words.value(&["target", "destination", "dst"])?;
+    let target = inside(&target.ok_or_else(|| wrong("it has no target"))?)?;
+    let mount = match kind.as_str() {
+        "bind" => {
+            let source = words.value(&["source", "src"])?.ok_or_else(|| wrong("a bind needs a source"))?;
+            private(&mut words)?;
+            let (source, read_only) = (on_this_machine(&source)?, words.flag(&["readonly", "ro"])?);
+            Mount::Bind(BindMount { source, target, read_only, strict: true })
+        }
+        "volume" => Mount::Volume(VolumeMount {
+            name: words.value(&["source", "src"])?,
+            target,
+            read_only: words.flag(&["readonly", "ro"])?,
+            no_copy: words.flag(&["volume-nocopy"])?,
+            driver: words.value(&["volume-driver"])?,
+            options: words.pairs("volume-opt")?,
+        }),
+        "tmpfs" => {
+            let mut options = Vec::new();
+            if let Some(size) = words.value(&["tmpfs-size"])? {
+                options.push(format!("size={}", memory(&size)?));
+            }
+            options.extend(words.value(&["tmpfs-mode"])?.map(|mode| format!("mode={mode}")));
+            options.extend(words.flag(&["readonly", "ro"])?.then(|| "ro".to_owned()));
+            Mount::Tmpfs(TmpfsMount { target, options })
+        }
+        _ => return Err(wrong(&format!("'{kind}' is none of the types bind, volume and tmpfs"))),
+    };
+    words.end(&kind)?;
+    Ok(mount)
+}
+
+/// Mounts do not spread, whatever else is asked for is refused.
+fn private(words: &mut Words) -> Result<(), String> {
+    match words.value(&["bind-propagation"])?.as_deref() {
+        None | Some("private" | "rprivate") => Ok(()),
+        Some(other) => Err(wrong(&format!(
+            "'bind-propagation={other}' is not possible: mounts do not spread into a container or out of it"
+        ))),
+    }
+}
+
+fn pair(word: String) -> (String, Option<String>) {
+    match word.split_once('=') {
+        Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+        None => (word, None),
+    }
+}
+
+/// As a line of CSV.
+fn split(text: &str) -> Result<Vec<String>, String> {
+    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+    for letter in text.chars() {
+        match letter {
+            '"' => quoted = !quoted,
+            ',' if !quoted => words.push(std::mem::take(&mut word)),
+            letter => word.push(letter),
+        }
+    }
+    words.push(word);
+    match quoted {
+        true => Err(wrong("a double quote is not closed")),
+        false => Ok(words),
+    }
+}
+
+fn wrong(what: &str) -> String {
+    format!(
+        "{what}; write it like type=volume,source=data,target=/data or type=bind,source=/srv/data,target=/data,readonly"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_type_has_its_words() {
+        assert_eq!(
+            parse("type=bind,src=/a,dst=/b,ro,bind-propagation=rprivate"),
+            Ok(Mount::Bind(BindMount { strict: true, ..BindMount::new("/a", "/b").read_only() }))
+        );
+        assert_eq!(parse("source=data,target=/b"), Ok(Mount::Volume(VolumeMount::named("data", "/b"))));
+        assert_eq!(parse("type=volume,destination=/b"), Ok(Mount::Volume(VolumeMount::anonymous("/b"))));
+        let full = VolumeMount {
+            read_only: true,
+            no_copy: true,
+            driver: Some("local".into()),
+            options: [("o".to_owned(), "a,b=c".to_owned())].into(),
+            ..VolumeMount::named("data", "/b")
+        };
+        let text = r#"type=volume,src=data,dst=/b,readonly=true,volume-nocopy,volume-driver=local,"volume-opt=o=a,b=c""#;
+        assert_eq!(parse(text), Ok(Mount::Volume(full)));
+        let tmpfs =
+            TmpfsMount { target: "/t".into(), options: vec!["size=1048576".into(), "mode=700".into()] };
+        assert_eq!(parse("type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=700"), Ok(Mount::Tmpfs(tmpfs)));
+    }
+
+    #[test]
+    fn everything_else_is_refused_with_an_example() {
+        for text in [
+            "",
+            "type=bind,src=/a",
+            "type=bind,dst=/b",
+            "type=bind,src=a,dst=/b",
+            "type=bind,src=/a,dst=b",
+            "type=bind,src=/a,dst=/b,volume-nocopy",
+            "type=bind,src=/a,dst=/b,bind-propagation=rshared",
+            "type=nfs,dst=/b",
+            "type=tmpfs,dst=/b,src=/a",
+            "type=volume,src=,dst=/b",
+            "dst=/b,ro=maybe",
+            "dst=/b,volume-opt=x",
+            "dst=/b,\"x",
+            "dst=/b,",
+        ] {
+            let message = parse(text).expect_err(text);
+            assert!(message.contains("write it like "), "{text}: {message}");
+        }
+        assert!(parse("type=tmpfs,dst=/t,tmpfs-size=much").is_err());
+    }
+}

@@ -1,0 +1,225 @@
+//! `connect_network`, `disconnect_network`: places that come and go, at once where the container runs.
+//!
+//! Of one that is killed on its way, the next command makes that the container is not on the network: a connection is taken back,
+//! and a disconnection gone on with.
+
+use super::{Endpoint, connected, unknown};
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::intent::{Intent, Verb};
+use crate::life::Life;
+use crate::lock::ContainerLock;
+use crate::networks::name;
+use crate::prepare::settled;
+use crate::store::{Place, RECORD_FILE, Record};
+use crate::validate;
+use std::fs::File;
+use std::os::fd::AsFd as _;
+use tinyd_engine::NetworkJoin;
+use tinyd_net::Namespace;
+use tinyd_runtime::state::{COMPANIONS_FILE, EXIT_FILE, ProcessId, RELEASE_FILE, store};
+
+impl Core {
+    pub(crate) fn connect_network(&self, word: &str, wanted: &NetworkJoin) -> Result<()> {
+        validate::join(wanted)?;
+        let id = self.resolve(word)?;
+        let lock = self.guard(&id)?;
+        let mut record = self.known(&id, word)?;
+        changeable(&record, &wanted.network)?;
+        let before = record.clone();
+        if let Ok(network) = self.find_network(&wanted.network) {
+            self.mend_network(&network.state)?;
+        }
+        let (place, _held, _) = self.place_on(wanted)?;
+        self.check_rates(&record.spec.resources, record.netns, std::slice::from_ref(&place))?;
+        if record.places.iter().any(|other| other.name() == place.name()) {
+            let problem = format!("has container {} on it already", record.short());
+            return Err(Error::invalid("network", place.name(), problem));
+        }
+        // Who was on none has a network now.
+        record.places.retain(|place| place.name() != name::NONE);
+        record.places.push(place.clone());
+        let intent = Intent::begin(&self.store, Verb::Place, &id, Some(place.name()))?;
+        let connected = self.keep_record(&record).and_then(|()| match self.life(&record, Some(&lock))? {
+            Life::Running(live) => self.join_live(&record, &place, live.state.init),
+            _ => Ok(()),
+        });
+        match connected {
+            Ok(()) => intent.finish(),
+            Err(error) => {
+                let left: Vec<_> = self.keep_record(&before).err().into_iter().collect();
+                Err(settled(intent, &left, error))
+            }
+        }
+    }
+
+    pub(crate) fn disconnect_network(&self, word: &str, network: &str) -> Result<()> {
+        let id = self.resolve(word)?;
+        let lock = self.guard(&id)?;
+        let mut record = self.known(&id, word)?;
+        changeable(&record, network)?;
+        // Its record may be gone: the container's own says what it was.
+        let called = self.find_network(network).map(|found| found.name().to_owned());
+        let called = called.unwrap_or_else(|_| name::canonical(network).to_owned());
+        let Some(index) = record.places.iter().position(|place| place.name() == called) else {
+            let problem = format!("does not have container {} on it", record.short());
+            return Err(Error::invalid("network", network, problem));
+        };
+        // On a failure it stays: the next command goes on.
+        let intent = Intent::begin(&self.store, Verb::Place, &id, Some(&called))?;
+        self.leave(&mut record, index, Some(&lock))?;
+        intent.finish()
+    }
+
+    /// Takes a container from one of its networks; `lock` is the caller's right to do so, where the intent is not.
+    fn leave(&self, record: &mut Record, index: usize, lock: Option<&ContainerLock>) -> Result<()> {
+        // What a dead monitor left of all its places goes before one of them is forgotten.
+        let life = self.life(record, lock)?;
+        let before = record.way_out().map(|place| place.name().to_owned());
+        let place = record.places.remove(index);
+        if let Life::Running(live) = life {
+            self.leave_live(record, &place, live.state.init)?;
+            if before.as_deref() == Some(place.name()) {
+                self.lead_out(record, live.state.init)?;
+            }
+        }
+        if record.places.is_empty() {
+            record.places = self.on_fixed(name::NONE)?.places;
+        }
+        self.keep_record(record)
+    }
+
+    /// Puts right that whoever gave a container a place on a network, or took it from it, was killed.
+    pub(crate) fn settle_place(&self, id: &str, network: &str) -> Vec<Error> {
+        let settle = || {
+            if let Some(mut record) = self.store.record(id)?
+                && let Some(index) = record.places.iter().position(|place| place.name() == network)
+            {
+                self.leave(&mut record, index, None)?;
+            }
+            // It may have ended meanwhile: its monitor did not know of what was half made.
+            match self.find_network(network) {
+                Ok(found) if self.driver(&found.state.driver)?.connects(&found.state) => {
+                    self.free_place(&found.state, id)
+                }
+                // With its network all of it went.
+                _ => Ok(()),
+            }
+        };
+        settle().err().into_iter().collect()
+    }
+
+    pub(super) fn keep_record(&self, record: &Record) -> Result<()> {
+        let path = self.store.container_file(&record.id, RECORD_FILE);
+        store(&path, record, true).map_err(|source| Error::file("write", path, source))
+    }
+
+    fn join_live(&self, record: &Record, place: &Place, init: ProcessId) -> Result<()> {
+        let netns = self.netns_of(record, init)?;
+        let mut endpoints = self.endpoints(&record.id)?;
+        endpoints.push(self.join_network(record, place, &endpoints, netns.as_fd())?);
+        if let Err(error) = self.tell(record, &endpoints).and_then(|()| self.keep_steps(record, &endpoints)) {
+            let made = endpoints.pop();
+            let state = made.map_or_else(|| unknown(&record.id), |endpoint| endpoint.state);
+            let _ = self.driver(&place.network.driver)?.detach(&place.network, &state);
+            let _ = self.tell(record, &endpoints);
+            return Err(error);
+        }
+        // Its monitor may have read the steps before this one was among them.
+        if self.store.run_dir(&record.id).join(EXIT_FILE).exists() {
+            return self.leave_networks(record);
+        }
+        Ok(())
+    }
+
+    fn leave_live(&self, record: &Record, place: &Place, init: ProcessId) -> Result<()> {
+        let driver = self.driver(&place.network.driver)?;
+        if !driver.connects(&place.network) {
+            return Ok(());
+        }
+        let mut endpoints = self.endpoints(&record.id)?;
+        let index = endpoints.iter().position(|endpoint| endpoint.network == place.name());
+        let state = index.map_or_else(|| unknown(&record.id), |index| endpoints.remove(index).state);
+        // First of all: what was another's by the time the container ends must not be taken away.
+        self.keep_steps(record, &endpoints)?;
+        let netns = self.netns_of(record, init)?;
+        for link in &state.interfaces {
+            tinyd_net::link::remove_from(netns.as_fd(), &link.name).map_err(|source| Error::Link {
+                operation: "remove",
+                link: link.name.clone(),
+                container: record.short().to_owned(),
+                source,
+            })?;
+        }
+        driver.detach(&place.network, &state).map_err(|source| Error::Network { source })?;
+        self.tell(record, &endpoints)
+    }
+
+    /// Gives a container whose way out was taken the next one.
+    fn lead_out(&self, record: &Record, init: ProcessId) -> Result<()> {
+        let Some(place) = record.way_out().filter(|place| !place.network.spec.internal) else {
+            return Ok(());
+        };
+        let mut endpoints = self.endpoints(&record.id)?;
+        let endpoint = endpoints.iter_mut().find(|endpoint| endpoint.network == place.name());
+        let Some(link) = endpoint.and_then(|endpoint| endpoint.state.interfaces.first_mut()) else {
+            return Ok(());
+        };
+        let netns = self.netns_of(record, init)?;
+        let gateways = &place.network.spec.gateways;
+        tinyd_net::link::lead_out(netns.as_fd(), &link.name, gateways).map_err(|source| Error::Link {
+            operation: "lead the default route through",
+            link: link.name.clone(),
+            container: record.short().to_owned(),
+            source,
+        })?;
+        link.gateways.clone_from(gateways);
+        self.tell(record, &endpoints)?;
+        match self.lead_ports(record) {
+            // A driver that leads none to a container that runs does at its next start.
+            Err(Error::Network { source: tinyd_net::Error::Invalid { .. } }) => Ok(()),
+            led => led,
+        }
+    }
+
+    /// Writes down what its monitor does at the end and keeps running until then, in place of what it was told.
+    pub(crate) fn keep_steps(&self, record: &Record, endpoints: &[Endpoint]) -> Result<()> {
+        let run_dir = self.store.run_dir(&record.id);
+        let connected = connected(endpoints.to_vec());
+        let failed = |path| move |source| Error::file("write", path, source);
+        let path = run_dir.join(RELEASE_FILE);
+        store(&path, &connected.release, false).map_err(failed(path))?;
+        let path = run_dir.join(COMPANIONS_FILE);
+        store(&path, &connected.companions, false).map_err(failed(path))?;
+        // It looks whenever somebody comes. Where there is none, the next one looks first of all.
+        let _ = self.launcher.connect(&run_dir);
+        Ok(())
+    }
+
+    /// The network namespace of a container that runs.
+    pub(crate) fn netns_of(&self, record: &Record, init: ProcessId) -> Result<File> {
+        let path = format!("/proc/{}/ns/net", init.pid);
+        let file = File::open(&path).map_err(|source| Error::file("open", path, source));
+        // Looked at after opening: it was the container's and not that of whoever got its number.
+        match crate::process::runs(init) {
+            true => file,
+            false => Err(Error::WrongState {
+                action: "reach the network of",
+                container: record.short().to_owned(),
+                state: "does not run",
+                hint: None,
+            }),
+        }
+    }
+}
+
+/// Only a container with a network namespace of its own can be given links.
+fn changeable(record: &Record, network: &str) -> Result<()> {
+    let whose = match record.netns {
+        Namespace::Own => return Ok(()),
+        Namespace::Host => "this machine's",
+        _ => "another container's",
+    };
+    let problem = format!("cannot be changed for container {}: its network is {whose}", record.short());
+    Err(Error::invalid("network", network, problem))
+}

@@ -1,0 +1,200 @@
+//! `change_ports`: ports of the host that come to lead to a container, or go, at once where it runs.
+//!
+//! The record says what holds. Of whoever is killed on his way, the next command makes that the host does what the record says;
+//! where the container ended meanwhile, its addresses are still its own, so that nobody else has them while a port leads there.
+
+use super::{Endpoint, published};
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::intent::{Intent, Verb};
+use crate::life::Life;
+use crate::prepare::settled;
+use crate::store::{Place, Record};
+use crate::validate;
+use tinyd_engine::{HostPort, PortChange, PortMapping};
+use tinyd_net::{Namespace, PublishedPort, Undo};
+use tinyd_runtime::state::EXIT_FILE;
+
+impl Core {
+    pub(crate) fn change_ports(&self, word: &str, change: &PortChange) -> Result<String> {
+        if *change == PortChange::default() {
+            return Err(Error::invalid("update", "", "names no port to publish or to withdraw"));
+        }
+        let id = self.resolve(word)?;
+        let lock = self.guard(&id)?;
+        let record = self.known(&id, word)?;
+        let mut changed = record.clone();
+        changed.spec.ports = self.with(&record, change)?;
+        validate::ports(&changed.spec.ports)?;
+        reachable(&record)?;
+        let runs = match self.life(&record, Some(&lock))? {
+            Life::Running(_) => true,
+            Life::Created | Life::Stopped(_) => false,
+            Life::Gone(_) => return Err(self.no_such(word)),
+        };
+        let intent = Intent::begin(&self.store, Verb::Ports, &id, None)?;
+        let done = self.keep_record(&changed).and_then(|()| match runs {
+            true => self.lead_ports(&changed),
+            false => Ok(()),
+        });
+        match done {
+            Ok(()) => intent.finish().map(|()| id),
+            Err(error) => {
+                let left: Vec<_> = self.keep_record(&record).err().into_iter().collect();
+                Err(settled(intent, &left, error))
+            }
+        }
+    }
+
+    /// The ports that it has then, in the order in which they came.
+    fn with(&self, record: &Record, change: &PortChange) -> Result<Vec<PortMapping>> {
+        let mut ports: Vec<_> = record.spec.ports.iter().copied().zip(self.all_ports_of(record)).collect();
+        for gone in &change.remove {
+            let before = ports.len();
+            ports.retain(|(_, seen)| !is_it(gone, seen));
+            if ports.len() == before {
+                let problem = format!("does not lead to container {}", record.short());
+                return Err(Error::invalid("port", gone.to_string(), problem));
+            }
+        }
+        Ok(ports.into_iter().map(|(asked, _)| asked).chain(change.add.iter().copied()).collect())
+    }
+
+    /// Makes that those ports lead to a container that runs which its record says, or changes nothing.
+    pub(super) fn lead_ports(&self, record: &Record) -> Result<()> {
+        let Some(place) = record.way_out() else { return Ok(()) };
+        let endpoints = self.endpoints(&record.id)?;
+        let Some(index) = endpoints.iter().position(|endpoint| endpoint.network == place.name()) else {
+            return Ok(());
+        };
+        let wanted: Vec<_> = record.spec.ports.iter().map(published).collect();
+        self.set_ports(record, place, &endpoints, index, &wanted)
+    }
+
+    fn set_ports(
+        &self,
+        record: &Record,
+        place: &Place,
+        before: &[Endpoint],
+        index: usize,
+        wanted: &[PublishedPort],
+    ) -> Result<()> {
+        let _held = self.hold_network(&place.network)?;
+        let driver = self.driver(&place.network.driver)?;
+        let Some(old) = before.get(index) else { return Ok(()) };
+        self.keep_steps(record, &lasting(before))?;
+        let led = driver.publish(&place.network, &old.state, wanted);
+        let led = led.map_err(|source| Error::Network { source });
+        let kept = led.and_then(|state| {
+            let mut after = before.to_vec();
+            after[index].state = state;
+            self.tell(record, &after).and_then(|()| self.keep_steps(record, &after))
+        });
+        if let Err(error) = kept {
+            let _ = driver.publish(&place.network, &old.state, &old.state.ports);
+            let _ = self.tell(record, before).and_then(|()| self.keep_steps(record, before));
+            return Err(error);
+        }
+        // Its monitor may have read the steps before these were among them.
+        if self.store.run_dir(&record.id).join(EXIT_FILE).exists() {
+            return self.leave_networks(record);
+        }
+        Ok(())
+    }
+
+    /// Puts right that whoever changed a container's ports was killed.
+    pub(crate) fn settle_ports(&self, id: &str) -> Vec<Error> {
+        let settle = || {
+            let Some(mut record) = self.store.record(id)? else { return Ok(()) };
+            if !matches!(self.life(&record, None)?, Life::Running(_)) {
+                // What its monitor was not told of is found by the addresses, which are its own still.
+                return self.leave_networks(&record);
+            }
+            let led = self.lead_ports(&record);
+            if led.is_err() {
+                // Somebody else has one of them by now: those stay that were there before.
+                record.spec.ports = self.endpoints_ports(&record)?;
+                self.keep_record(&record)?;
+                return self.lead_ports(&record);
+            }
+            led
+        };
+        settle().err().into_iter().collect()
+    }
+
+    /// The ports that lead to a container, as its driver knows them.
+    fn endpoints_ports(&self, record: &Record) -> Result<Vec<PortMapping>> {
+        let endpoints = self.endpoints(&record.id)?;
+        let ports = endpoints.iter().flat_map(|endpoint| &endpoint.state.ports);
+        Ok(ports.map(super::mapping).collect())
+    }
+}
+
+/// The same, where nothing that says whose the addresses are goes when the container ends.
+fn lasting(endpoints: &[Endpoint]) -> Vec<Endpoint> {
+    let mut all = endpoints.to_vec();
+    all.iter_mut().for_each(|endpoint| endpoint.state.undo.retain(|step| !matches!(step, Undo::Unlink(_))));
+    all
+}
+
+fn is_it(named: &HostPort, port: &PortMapping) -> bool {
+    port.host_port == Some(named.number)
+        && port.protocol == named.protocol
+        && named.address.is_none_or(|address| port.host_ip == Some(address))
+}
+
+/// Refuses a container to which no port of the host can lead.
+fn reachable(record: &Record) -> Result<()> {
+    let problem = match record.netns {
+        Namespace::Own
+            if record.way_out().is_some_and(|place| place.name() != crate::networks::name::NONE) =>
+        {
+            return Ok(());
+        }
+        Namespace::Own => "has no network that a port could lead to",
+        Namespace::Host => "has this machine's network, where each of its ports is one of this machine",
+        _ => "has another container's network, and its ports are published with that one",
+    };
+    Err(Error::invalid("container", record.short(), problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, FakeLauncher, record_with};
+    use tinyd_engine::PortProtocol;
+
+    fn port(host_ip: Option<&str>, host_port: Option<u16>, container_port: u16) -> PortMapping {
+        let host_ip = host_ip.map(|text| text.parse().unwrap());
+        PortMapping { host_ip, host_port, container_port, protocol: PortProtocol::Tcp }
+    }
+
+    fn named(address: Option<&str>, number: u16) -> HostPort {
+        let address = address.map(|text| text.parse().unwrap());
+        HostPort { address, number, protocol: PortProtocol::Tcp }
+    }
+
+    #[test]
+    fn pure_ports_go_by_the_hosts_number_and_come_behind_the_others() {
+        let (_place, core) = testing::core(FakeLauncher::succeeding());
+        let record = record_with(&core.store, |record| {
+            record.spec.ports = vec![
+                port(None, Some(8080), 80),
+                port(Some("127.0.0.1"), Some(8080), 81),
+                port(None, Some(9), 90),
+            ];
+        });
+        let change = |add: &[PortMapping], remove: &[HostPort]| {
+            core.with(&record, &PortChange { add: add.to_vec(), remove: remove.to_vec() })
+        };
+        let ports = &record.spec.ports;
+        let new = port(None, Some(7), 70);
+        assert_eq!(change(&[new], &[named(None, 9)]).unwrap(), [ports[0], ports[1], new]);
+        assert_eq!(change(&[], &[named(None, 8080)]).unwrap(), [ports[2]]);
+        assert_eq!(change(&[], &[named(Some("127.0.0.1"), 8080)]).unwrap(), [ports[0], ports[2]]);
+        let error = change(&[], &[named(None, 81)]).unwrap_err().to_string();
+        assert!(error.contains("port \"81/tcp\" does not lead to container"), "{error}");
+        let udp = HostPort { protocol: PortProtocol::Udp, ..named(None, 9) };
+        assert!(change(&[], &[udp]).is_err());
+    }
+}

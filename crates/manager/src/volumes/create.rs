@@ -1,0 +1,221 @@
+//! `create_volume`, and the volumes that are made for a container.
+
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::intent::{Intent, Verb};
+use crate::prepare::settled;
+use crate::process::until;
+use crate::volumes::fill::open_folder;
+use crate::volumes::{DEFAULT_DRIVER, VolumeRecord};
+use crate::{ids, time};
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::time::Duration;
+use tinyd_engine::{VolumeCreate, VolumeMount};
+use tinyd_volume::{VolumeSpec, VolumeState};
+
+/// How long another command may take to make the same volume.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a new volume begins with.
+pub(super) enum Beginning<'a> {
+    /// Nothing.
+    Empty,
+    /// What another one has, by its driver's own ability.
+    CloneOf(&'a VolumeState),
+    /// What this puts into its folder.
+    Filled(&'a dyn Fn(BorrowedFd<'_>) -> Result<()>),
+}
+
+/// A volume that is wanted, whose driver is chosen.
+pub(crate) struct Wanted {
+    spec: VolumeSpec,
+    driver: String,
+    labels: BTreeMap<String, String>,
+    id: String,
+    anonymous: bool,
+    container: Option<String>,
+}
+
+impl Wanted {
+    fn new(name: Option<&str>, driver: Option<&str>, options: &BTreeMap<String, String>) -> Result<Self> {
+        let id = ids::new_id()?;
+        let spec = VolumeSpec {
+            name: name.unwrap_or(&id).to_owned(),
+            options: options.clone(),
+            ..VolumeSpec::default()
+        };
+        Ok(Self {
+            spec,
+            driver: driver.unwrap_or(DEFAULT_DRIVER).to_owned(),
+            labels: BTreeMap::new(),
+            anonymous: name.is_none(),
+            container: None,
+            id,
+        })
+    }
+
+    fn of_request(request: &VolumeCreate) -> Result<Self> {
+        let mut wanted = Self::new(request.name.as_deref(), request.driver.as_deref(), &request.options)?;
+        wanted.spec.size_bytes = request.size;
+        wanted.labels.clone_from(&request.labels);
+        Ok(wanted)
+    }
+
+    /// What a mount needs where there is no such volume.
+    pub(crate) fn of_mount(mount: &VolumeMount, container: &str) -> Result<Self> {
+        let wanted = Self::new(mount.name.as_deref(), mount.driver.as_deref(), &mount.options)?;
+        Ok(Self { container: wanted.anonymous.then(|| container.to_owned()), ..wanted })
+    }
+}
+
+impl Core {
+    /// Makes a volume. One of that name and kind is left as it is.
+    pub(crate) fn create_volume(&self, request: &VolumeCreate) -> Result<String> {
+        let (volume, _) = self.get_or_make(|| Wanted::of_request(request), request.driver.as_deref())?;
+        Ok(volume.state.name)
+    }
+
+    /// Checks what a mount needs where there is no such volume, and that one that is there is of the kind that is asked for.
+    pub(crate) fn check_volume_mount(&self, mount: &VolumeMount) -> Result<()> {
+        let wanted = Wanted::of_mount(mount, "")?;
+        match self.volume_there(&wanted, mount.driver.as_deref())? {
+            Some(_) => Ok(()),
+            None => self.check_volume(&wanted),
+        }
+    }
+
+    /// The volume of a mount, and whether it was made for it.
+    pub(crate) fn volume_of(&self, mount: &VolumeMount, container: &str) -> Result<(VolumeRecord, bool)> {
+        self.get_or_make(|| Wanted::of_mount(mount, container), mount.driver.as_deref())
+    }
+
+    /// The volume that is there, or that was made, and whether it was.
+    fn get_or_make(
+        &self,
+        wanted: impl Fn() -> Result<Wanted>,
+        driver: Option<&str>,
+    ) -> Result<(VolumeRecord, bool)> {
+        let found = until(PATIENCE, || {
+            let wanted = wanted()?;
+            if let Some(there) = self.volume_there(&wanted, driver)? {
+                return Ok(Some((there, false)));
+            }
+            self.check_volume(&wanted)?;
+            match self.make_volume(wanted, &Beginning::Empty) {
+                Ok(made) => Ok(Some((made, true))),
+                // Somebody else is at it: it is there soon, or can be made.
+                Err(Error::VolumeTaken { .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        })?;
+        found.ok_or(Error::VolumesBusy)
+    }
+
+    fn check_volume(&self, wanted: &Wanted) -> Result<()> {
+        let driver = self.volume_driver(&wanted.driver, &wanted.spec.options)?;
+        driver.validate(&wanted.spec).map_err(|source| Error::Volume { source })
+    }
+
+    /// The volume that has the name already; an error where it is of another kind than is asked for.
+    fn volume_there(&self, wanted: &Wanted, driver: Option<&str>) -> Result<Option<VolumeRecord>> {
+        let there = self.find_volume(&wanted.spec.name)?.filter(|record| record.whole);
+        match there {
+            Some(record) if driver.is_some_and(|driver| driver != record.state.driver) => {
+                Err(Error::VolumeTaken { name: record.state.name })
+            }
+            there => Ok(there),
+        }
+    }
+
+    /// Makes a volume that is not there, as it is described. All of it, or nothing.
+    pub(super) fn make_new(&self, request: &VolumeCreate, beginning: &Beginning<'_>) -> Result<VolumeRecord> {
+        let wanted = Wanted::of_request(request)?;
+        if self.find_volume(&wanted.spec.name)?.is_some_and(|record| record.whole) {
+            return Err(Error::VolumeTaken { name: wanted.spec.name });
+        }
+        self.check_volume(&wanted)?;
+        self.make_volume(wanted, beginning)
+    }
+
+    fn make_volume(&self, wanted: Wanted, beginning: &Beginning<'_>) -> Result<VolumeRecord> {
+        let Wanted { spec, driver, labels, id, anonymous, container } = wanted;
+        let made_by = self.volume_driver(&driver, &spec.options)?;
+        let mut record = VolumeRecord {
+            created_ns: time::now_ns(),
+            labels,
+            anonymous,
+            container,
+            whole: false,
+            made: false,
+            found: false,
+            filling: false,
+            state: VolumeState {
+                driver,
+                name: spec.name.clone(),
+                path: Default::default(),
+                made: Vec::new(),
+                options: spec.options.clone(),
+            },
+            id,
+        };
+        let (records, name) = (self.volume_records(), spec.name.clone());
+        let lock = self.change_volumes()?;
+        if records.file(&name).exists() {
+            return Err(Error::VolumeTaken { name });
+        }
+        let there = made_by.list().map_err(|source| Error::Volume { source })?;
+        record.found = there.iter().any(|other| other.name == name);
+        if record.found && !matches!(beginning, Beginning::Empty) {
+            // What a plug-in has under that name is somebody's data.
+            return Err(Error::VolumeTaken { name });
+        }
+        let intent = Intent::begin(&self.store, Verb::Volume, &record.id, Some(&name))?;
+        if let Err(error) = records.add(&record, &lock) {
+            return Err(settled(intent, &[], error));
+        }
+        // The intent is what keeps others from it now: what a driver does may take its time.
+        drop(lock);
+        let state = match (beginning, made_by.clones()) {
+            (Beginning::CloneOf(other), Some(clones)) => clones.clone_volume(other, &spec),
+            _ => made_by.create(&spec),
+        };
+        record.state = match state {
+            Ok(state) => state,
+            // The driver has left nothing, and what it had before is not ours.
+            Err(source) => {
+                let left: Vec<_> = records.remove(&name).err().into_iter().collect();
+                return Err(settled(intent, &left, Error::Volume { source }));
+            }
+        };
+        record.made = true;
+        let begun = match beginning {
+            Beginning::Filled(fill) => self.begin_with(&record, fill),
+            Beginning::Empty | Beginning::CloneOf(_) => Ok(()),
+        };
+        record.whole = true;
+        match begun.and_then(|()| records.change(&record, &records.shared()?)) {
+            Ok(()) => {
+                intent.finish()?;
+                Ok(record)
+            }
+            Err(error) => {
+                record.whole = false;
+                let taken = match record.found {
+                    true => records.remove(&name),
+                    false => self.take_volume(&record),
+                };
+                let left: Vec<_> = taken.err().into_iter().collect();
+                Err(settled(intent, &left, error))
+            }
+        }
+    }
+
+    /// Fills a new volume. Until its record says that it is whole, whoever is killed at that leaves nothing.
+    fn begin_with(&self, record: &VolumeRecord, fill: &dyn Fn(BorrowedFd<'_>) -> Result<()>) -> Result<()> {
+        let records = self.volume_records();
+        // Where it lies, for whoever has to take it away.
+        records.change(record, &records.shared()?)?;
+        self.while_mounted(&record.state, |path| fill(open_folder(path)?.as_fd()))
+    }
+}

@@ -1,0 +1,125 @@
+//! Filling an empty volume with what the image has where it is mounted.
+
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::process::until;
+use crate::store::{Record, UsedVolume, entries, make_folder, remove_tree};
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::MountAttrFlags;
+use std::ffi::CString;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::time::Duration;
+use tinyd_fs::overlay::{MountedOverlay, Overlay, Writable, needs_user_xattrs};
+use tinyd_runtime::OverlayMount;
+
+/// How long another container may take to fill the same volume.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+impl Core {
+    /// Fills the volumes of a new container that are empty, and whose data is there although nothing is mounted.
+    pub(crate) fn fill_volumes(&self, record: &Record) -> Result<()> {
+        for used in &record.volumes {
+            if self.driver_of(&used.state)?.is_plain(&used.state) {
+                self.fill_volume(record, used)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills a volume that is empty. Whoever was killed at that left one that is not: it is emptied first.
+    pub(super) fn fill_volume(&self, record: &Record, used: &UsedVolume) -> Result<()> {
+        if used.mount.no_copy {
+            return Ok(());
+        }
+        let Some((tree, rest)) = tree(&record.rootfs.overlays, &used.mount.target) else { return Ok(()) };
+        match &tree.lowers[..] {
+            [layer] => self.fill_from(open_folder(layer)?.as_fd(), rest, record, used),
+            _ => {
+                let scratch = self.store.container_file(&record.id, "scratch");
+                let filled = joined(tree, &scratch)
+                    .and_then(|root| self.fill_from(root.mount.as_fd(), rest, record, used));
+                filled.and(remove_tree(&scratch))
+            }
+        }
+    }
+
+    fn fill_from(&self, root: BorrowedFd<'_>, path: &Path, record: &Record, used: &UsedVolume) -> Result<()> {
+        let Some(source) = folder_of(root, path)? else { return Ok(()) };
+        let driver = self.driver_of(&used.state)?;
+        let path = driver.mount(&used.state, &record.id).map_err(|source| Error::Volume { source })?;
+        let folder = open_folder(&path)?;
+        // One at a time: the second finds it filled.
+        let got =
+            until(PATIENCE, || match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => Ok(Some(())),
+                Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
+                Err(errno) => Err(Error::file("lock", &path, errno)),
+            })?;
+        got.ok_or(Error::VolumesBusy)?;
+        let mut volume = self.known_volume(&used.state.name)?;
+        if volume.filling {
+            entries(&path)?.iter().try_for_each(|name| remove_tree(&path.join(name)))?;
+        } else if !entries(&path)?.is_empty() {
+            return Ok(());
+        }
+        let records = self.volume_records();
+        volume.filling = true;
+        records.change(&volume, &records.shared()?)?;
+        tinyd_fs::copy::tree(source.as_fd(), folder.as_fd()).map_err(|source| Error::Tree {
+            operation: "fill the volume",
+            path: path.clone(),
+            source: Box::new(source),
+        })?;
+        volume.filling = false;
+        records.change(&volume, &records.shared()?)
+    }
+}
+
+/// The tree of a root that a path inside lies in, and the rest of the path.
+fn tree<'a>(overlays: &'a [OverlayMount], target: &'a Path) -> Option<(&'a OverlayMount, &'a Path)> {
+    let path = target.strip_prefix("/").unwrap_or(target);
+    let inside = overlays.iter().filter_map(|tree| Some((tree, path.strip_prefix(&tree.target).ok()?)));
+    inside.max_by_key(|(tree, _)| tree.target.components().count())
+}
+
+/// A folder of a root; `None` where there is none. A path is looked up in the root, and leads nowhere else.
+fn folder_of(root: BorrowedFd<'_>, path: &Path) -> Result<Option<OwnedFd>> {
+    let failed = |errno| Error::file("look into the image for", path, errno);
+    let text = match path.as_os_str().is_empty() {
+        true => c".".to_owned(),
+        false => CString::new(path.as_os_str().as_bytes()).map_err(|_| failed(Errno::INVAL))?,
+    };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match tinyd_fs::resolve::open_with(root, &text, flags) {
+        Ok(folder) => Ok(Some(folder)),
+        // Where it has a file, the volume hides that, as it would hide a folder.
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(errno) => Err(failed(errno)),
+    }
+}
+
+/// The layers of a tree as one, seen by nobody else, with a layer that is written in a scratch folder.
+fn joined(tree: &OverlayMount, scratch: &Path) -> Result<MountedOverlay> {
+    let (upper, work) = (scratch.join("upper"), scratch.join("work"));
+    [scratch, &upper, &work].into_iter().try_for_each(|folder| make_folder(folder, 0o700))?;
+    let overlay = Overlay {
+        lowers: &tree.lowers,
+        writable: Writable { upper: &upper, work: &work, volatile: false },
+        attributes: MountAttrFlags::MOUNT_ATTR_RDONLY,
+        idmap: None,
+        user_xattrs: needs_user_xattrs(),
+    };
+    overlay.mount(|_, call| call()).map_err(|source| Error::Tree {
+        operation: "join the layers of",
+        path: tree.target.clone(),
+        source: Box::new(source),
+    })
+}
+
+pub(super) fn open_folder(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| Error::file("open", path, errno))
+}

@@ -1,0 +1,131 @@
+//! The volumes of a container that runs, which their drivers mount on the host for it.
+
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::ids;
+use crate::life::Life;
+use crate::lock::ContainerLock;
+use crate::store::{BUNDLE_FILE, Record, entries, make_folder};
+use oci_spec::runtime::Spec;
+use rustix::io::Errno;
+use std::path::PathBuf;
+use tinyd_runtime::Release;
+use tinyd_runtime::state;
+use tinyd_volume::{VolumeDriver, VolumeState};
+
+impl Core {
+    /// Has the volumes of a container mounted, and filled where that could not be done before. What is mounted when it fails is
+    /// for the caller to undo, as the start that it is a part of.
+    pub(crate) fn mount_volumes(&self, record: &Record) -> Result<()> {
+        if record.volumes.is_empty() {
+            return Ok(());
+        }
+        if record.volumes.iter().any(|used| self.needs_its_driver(&used.state)) {
+            let mark = self.store.unmount_mark(&record.id);
+            mark.parent().map_or(Ok(()), |folder| make_folder(folder, 0o700))?;
+            make_folder(&mark, 0o700)?;
+        }
+        // Nobody turns one back to an earlier state meanwhile.
+        let held = self.volume_records().shared()?;
+        let mut elsewhere = Vec::new();
+        for used in &record.volumes {
+            let driver = self.driver_of(&used.state)?;
+            let path = driver.mount(&used.state, &record.id).map_err(|source| Error::Volume { source })?;
+            if path != used.state.path {
+                elsewhere.push((used.mount.target.clone(), path));
+            }
+        }
+        drop(held);
+        for used in &record.volumes {
+            if !self.driver_of(&used.state)?.is_plain(&used.state) {
+                self.fill_volume(record, used)?;
+            }
+        }
+        match elsewhere.is_empty() {
+            true => Ok(()),
+            false => self.tell_bundle(record, &elsewhere),
+        }
+    }
+
+    /// Its driver said only now where a volume is.
+    fn tell_bundle(&self, record: &Record, places: &[(PathBuf, PathBuf)]) -> Result<()> {
+        let file = self.store.container_file(&record.id, BUNDLE_FILE);
+        let failed = |source| Error::Record { path: file.clone(), source };
+        let text = std::fs::read(&file).map_err(|error| Error::file("read", &file, error))?;
+        let mut bundle: Spec = serde_json::from_slice(&text).map_err(failed)?;
+        let mut mounts = bundle.mounts().clone().unwrap_or_default();
+        for mount in &mut mounts {
+            if let Some((_, path)) = places.iter().find(|(target, _)| target == mount.destination()) {
+                mount.set_source(Some(path.clone()));
+            }
+        }
+        bundle.set_mounts(Some(mounts));
+        state::store(&file, &bundle, false).map_err(|error| Error::file("write", file, error))
+    }
+
+    /// Has nothing mounted for a container any more. Goes on past errors and returns the first.
+    pub(crate) fn unmount_volumes(&self, record: &Record) -> Result<()> {
+        let mut first = Ok(());
+        for used in &record.volumes {
+            let done = self.driver_of(&used.state).and_then(|driver| {
+                driver.unmount(&used.state, &record.id).map_err(|source| Error::Volume { source })
+            });
+            first = first.and(done);
+        }
+        first.and_then(|()| self.unmark(&record.id))
+    }
+
+    fn unmark(&self, id: &str) -> Result<()> {
+        let mark = self.store.unmount_mark(id);
+        match rustix::fs::rmdir(&mark) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(Error::file("remove", mark, errno)),
+        }
+    }
+
+    /// How the monitor does that when the container has ended.
+    pub(crate) fn release_volumes(&self, record: &Record) -> Vec<Release> {
+        let step = |state: &VolumeState| {
+            let unmounting = self.driver_of(state).ok()?.unmounting(state)?;
+            let user = record.id.clone();
+            Some(Release::Unmount { point: unmounting.point, users: unmounting.users, user })
+        };
+        record.volumes.iter().filter_map(|used| step(&used.state)).collect()
+    }
+
+    /// What only a driver can unmount, the next command has it unmount: containers with such volumes have a mark.
+    pub(crate) fn unmount_left(&self) -> Result<()> {
+        for id in entries(&self.store.run_root().join("unmount"))?.into_iter().filter(|id| ids::is_id(id)) {
+            // What cannot be unmounted now is tried again, and keeps nobody from other containers.
+            drop(self.unmount_left_of(&id));
+        }
+        Ok(())
+    }
+
+    fn unmount_left_of(&self, id: &str) -> Result<()> {
+        if self.store.unmount_mark(id).is_file() {
+            return self.unmount_visit(id);
+        }
+        if self.store.intent(id).exists() || self.monitored(id) {
+            return Ok(());
+        }
+        let Some(lock) = ContainerLock::try_acquire(&self.store, id)? else { return Ok(()) };
+        let record = match self.store.record(id)? {
+            Some(record) if matches!(self.life(&record, Some(&lock))?, Life::Running(_)) => return Ok(()),
+            Some(record) => Some(record),
+            None => self.store.discarded_record(id)?,
+        };
+        match record {
+            Some(record) => self.unmount_volumes(&record),
+            // Who removed the container had them unmounted.
+            None => self.unmark(id),
+        }
+    }
+
+    /// Its end for a user is more than a monitor knows how to do.
+    pub(crate) fn needs_its_driver(&self, volume: &VolumeState) -> bool {
+        let done_without =
+            |driver: &dyn VolumeDriver| driver.is_plain(volume) || driver.unmounting(volume).is_some();
+        !self.driver_of(volume).is_ok_and(|driver| done_without(driver.as_ref()))
+    }
+}

@@ -1,0 +1,134 @@
+//! `remove_volume` and `prune_volumes`, and the volumes that go with their container.
+
+use crate::containers::called;
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::intent::{Intent, Verb};
+use crate::store::Record;
+use crate::volumes::{VolumeRecord, VolumesLock, users};
+use tinyd_runtime::Release;
+
+impl Core {
+    pub(crate) fn remove_volume(&self, name: &str) -> Result<String> {
+        let lock = self.change_volumes()?;
+        let Some(record) = self.find_volume(name)? else { return Err(self.no_such_volume(name)) };
+        let containers = self.container_records()?;
+        let mut users: Vec<String> = users::of(&record, &containers).map(called).collect();
+        if !users.is_empty() {
+            users.sort();
+            return Err(Error::VolumeInUse { name: record.state.name, containers: users });
+        }
+        self.remove_idle_volume(record, lock)
+    }
+
+    /// Removes the volumes that no container uses: those without a name of their own, or all. Goes on past errors, and
+    /// returns the first where nothing was removed.
+    pub(crate) fn prune_volumes(&self, all: bool) -> Result<Vec<String>> {
+        let unused = {
+            let containers = self.container_records()?;
+            let mut records = self.volume_records().all()?;
+            records.retain(|record| {
+                (all || record.anonymous) && users::of(record, &containers).next().is_none()
+            });
+            records
+        };
+        let (mut removed, mut failed) = (Vec::new(), None);
+        for record in unused {
+            match self.remove_volume(record.name()) {
+                Ok(name) => removed.push(name),
+                // Somebody was faster, or uses it now.
+                Err(Error::NoSuchVolume { .. } | Error::VolumeInUse { .. }) => {}
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        match failed {
+            Some(error) if removed.is_empty() => Err(error),
+            _ => Ok(removed),
+        }
+    }
+
+    /// Removes the volumes that were made for a container and go with it. Goes on past errors and returns them.
+    ///
+    /// Its record names them; where it has none any more, or never had one, all volumes are looked at.
+    pub(crate) fn remove_own_volumes(&self, id: &str, record: Option<&Record>) -> Vec<Error> {
+        let names: Vec<String> = match record {
+            Some(record) => {
+                let anonymous = record.volumes.iter().filter(|used| used.mount.name.is_none());
+                anonymous.map(|used| used.state.name.clone()).collect()
+            }
+            None => match self.volume_records().names() {
+                Ok(names) => names,
+                Err(error) => return vec![error],
+            },
+        };
+        names.iter().filter_map(|name| self.remove_own(id, name).err()).collect()
+    }
+
+    fn remove_own(&self, id: &str, name: &str) -> Result<()> {
+        let is_own = |record: &VolumeRecord| record.container.as_deref() == Some(id);
+        if !self.find_volume(name)?.as_ref().is_some_and(is_own) {
+            return Ok(());
+        }
+        let lock = self.change_volumes()?;
+        let Some(mut record) = self.find_volume(name)?.filter(is_own) else { return Ok(()) };
+        if users::of(&record, &self.container_records()?).any(|user| user.id != id) {
+            // Another container has taken it over by `--volumes-from`: it outlives the one that it was made for.
+            record.container = None;
+            return self.volume_records().change(&record, &lock);
+        }
+        self.remove_idle_volume(record, lock).map(drop)
+    }
+
+    /// How the monitor of a container that removes itself takes the volumes away that go with it, into the folder in the trash;
+    /// and whether those are all.
+    pub(crate) fn release_own_volumes(&self, record: &Record) -> (Vec<Release>, bool) {
+        let trash = self.store.trash(&record.id);
+        let (mut steps, mut all) = (Vec::new(), true);
+        for used in record.volumes.iter().filter(|used| used.mount.name.is_none()) {
+            let driver = self.driver_of(&used.state);
+            if !driver.is_ok_and(|driver| driver.is_plain(&used.state)) {
+                all = false;
+                continue;
+            }
+            let name = &used.state.name;
+            steps.push(Release::Rename(used.state.path.clone(), trash.join(format!("volume-{name}"))));
+            steps.push(Release::Unlink(self.volume_records().file(name)));
+        }
+        (steps, all)
+    }
+
+    /// Lets the volumes that were made for a container outlive it.
+    pub(crate) fn keep_own_volumes(&self, record: &Record) -> Result<()> {
+        for used in record.volumes.iter().filter(|used| used.mount.name.is_none()) {
+            let lock = self.volume_records().exclusive()?;
+            if let Some(mut volume) = self.find_volume(&used.state.name)?
+                && volume.container.take().is_some()
+            {
+                self.volume_records().change(&volume, &lock)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_idle_volume(&self, mut record: VolumeRecord, lock: VolumesLock) -> Result<String> {
+        // A driver that is not there could not take anything away, now or later.
+        let driver = self.driver_of(&record.state)?;
+        let name = record.name().to_owned();
+        // Those that are left of containers that are gone: the next command would have had them unmounted.
+        for user in driver.users(&record.state).map_err(|source| Error::Volume { source })? {
+            if self.is_visited_by(&user)? {
+                let containers = vec!["another command, which reads or writes it".to_owned()];
+                return Err(Error::VolumeInUse { name, containers });
+            }
+            driver.unmount(&record.state, &user).map_err(|source| Error::Volume { source })?;
+        }
+        let intent = Intent::begin(&self.store, Verb::Volume, &record.id, Some(&name))?;
+        record.whole = false;
+        self.volume_records().change(&record, &lock)?;
+        drop(lock);
+        // A failure leaves the intent: the next command tries again.
+        self.take_volume(&record)?;
+        intent.finish()?;
+        Ok(name)
+    }
+}

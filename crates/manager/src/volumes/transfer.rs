@@ -1,0 +1,123 @@
+//! `export_volume`, `import_volume` and `clone_volume`.
+
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::ids;
+use crate::volumes::create::Beginning;
+use crate::volumes::fill::open_folder;
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+use tinyd_engine::{ArchiveSummary, VolumeCreate, VolumeExport};
+use tinyd_fs::archive::{self, Compression, Devices, Pack, Summary, Unpack, Why};
+use tinyd_volume::VolumeState;
+
+/// Bytes that are read or written at once.
+const CHUNK: usize = 1 << 20;
+
+impl Core {
+    pub(crate) fn export_volume(
+        &self,
+        name: &str,
+        request: &VolumeExport,
+        to: OwnedFd,
+    ) -> Result<ArchiveSummary> {
+        let volume = self.known_volume(name)?.state;
+        let work = |path: &Path| pack(path, &volume, request, to);
+        if let Some(snapshot) = &request.snapshot {
+            return self.while_snapshot_mounted(&volume, snapshot, work);
+        }
+        let driver = self.driver_of(&volume)?;
+        let Some(snapshots) = driver.snapshots() else { return self.while_mounted(&volume, work) };
+        // What is written meanwhile is not in it: it is the state of one moment.
+        let snapshot = format!("export-{}", ids::short(&ids::new_id()?));
+        snapshots.snapshot(&volume, &snapshot).map_err(|source| Error::Volume { source })?;
+        let packed = self.while_snapshot_mounted(&volume, &snapshot, work);
+        let removed =
+            snapshots.remove_snapshot(&volume, &snapshot).map_err(|source| Error::Volume { source });
+        packed.and_then(|packed| removed.map(|()| packed))
+    }
+
+    pub(crate) fn import_volume(&self, wanted: &VolumeCreate, from: OwnedFd) -> Result<ArchiveSummary> {
+        let source = RefCell::new(BufReader::with_capacity(CHUNK, File::from(from)));
+        let summary = RefCell::new(Summary::default());
+        let label = wanted.name.clone().unwrap_or_default();
+        let fill = |folder: std::os::fd::BorrowedFd<'_>| {
+            // As root's own tar: whoever may make volumes may make such files.
+            let options = Unpack { privileges: true, devices: Devices::LeaveOut, ..Unpack::default() };
+            let unpacked = archive::unpack(&mut *source.borrow_mut(), folder, &options);
+            *summary.borrow_mut() = unpacked.map_err(|source| Error::Tree {
+                operation: "import the volume",
+                path: label.clone().into(),
+                source: Box::new(source),
+            })?;
+            Ok(())
+        };
+        self.make_new(wanted, &Beginning::Filled(&fill))?;
+        Ok(told(&summary.into_inner()))
+    }
+
+    pub(crate) fn clone_volume(&self, name: &str, wanted: &VolumeCreate) -> Result<String> {
+        let volume = self.known_volume(name)?.state;
+        let mut wanted = wanted.clone();
+        let driver = wanted.driver.get_or_insert_with(|| volume.driver.clone());
+        let same_kind = *driver == volume.driver;
+        if same_kind && wanted.options.is_empty() {
+            wanted.options.clone_from(&volume.options);
+        }
+        if same_kind && self.driver_of(&volume)?.clones().is_some() {
+            return Ok(self.make_new(&wanted, &Beginning::CloneOf(&volume))?.state.name);
+        }
+        self.while_mounted(&volume, |path| {
+            let source = open_folder(path)?;
+            let fill = |folder: std::os::fd::BorrowedFd<'_>| {
+                tinyd_fs::copy::tree(source.as_fd(), folder).map_err(|error| Error::Tree {
+                    operation: "copy the volume",
+                    path: path.to_owned(),
+                    source: Box::new(error),
+                })
+            };
+            Ok(self.make_new(&wanted, &Beginning::Filled(&fill))?.state.name)
+        })
+    }
+}
+
+fn pack(path: &Path, volume: &VolumeState, request: &VolumeExport, to: OwnedFd) -> Result<ArchiveSummary> {
+    let folder = open_folder(path)?;
+    let compression = match request.compression {
+        tinyd_engine::Compression::None => Compression::None,
+        tinyd_engine::Compression::Gzip => Compression::Gzip,
+        tinyd_engine::Compression::Zstd => Compression::Zstd,
+    };
+    let options = Pack { compression, ..Pack::default() };
+    let mut sink = BufWriter::with_capacity(CHUNK, File::from(to));
+    let packed = archive::pack(folder.as_fd(), &[], &mut sink, &options).map_err(|source| Error::Tree {
+        operation: "export the volume",
+        path: volume.label().into(),
+        source: Box::new(source),
+    })?;
+    sink.flush().map_err(|error| Error::file("write the archive of", path, error))?;
+    Ok(told(&packed))
+}
+
+/// With a remark for each thing that is not as it was, up to some, and how many more there are.
+fn told(summary: &Summary) -> ArchiveSummary {
+    const MOST: usize = 20;
+    let note = |left: &archive::LeftOut| {
+        let path = left.path.display();
+        match &left.why {
+            Why::Socket => format!("{path} is a socket, and was left out"),
+            Why::Changed => format!("{path} was changed while it was read"),
+            Why::Device => format!("{path} is a device, and was left out"),
+            Why::SetId => format!("{path} has lost its set-id bits"),
+            Why::Attribute(name) => format!("{path} has lost its attribute {name}"),
+            _ => format!("{path} is not as it was"),
+        }
+    };
+    let mut notes: Vec<String> = summary.left_out.iter().take(MOST).map(note).collect();
+    let more = summary.left_out_count.saturating_sub(notes.len() as u64);
+    notes.extend((more > 0).then(|| format!("so it is with {more} more")));
+    ArchiveSummary { entries: summary.entries, bytes: summary.bytes, notes }
+}

@@ -1,0 +1,90 @@
+//! The seccomp filter of a container: compiled from its profile when it starts, and kept for the commands that join it.
+//!
+//! To read and compile a profile of 400 calls takes longer than all else that is read for a further command. What the monitor
+//! has loaded lies in the folder of run-time state, which only root enters; without the file the profile is compiled again.
+
+use super::spec::invalid;
+use crate::state::SECCOMP_FILE;
+use crate::{Failure, FailureKind};
+use serde_json::value::RawValue;
+use std::fs;
+use std::path::Path;
+use tinyd_ns::seccomp::{self, Arch, FilterFlags, Profile, Program};
+
+/// A filter and how it is loaded.
+pub(crate) type Filter = (Program, FilterFlags);
+
+/// What the file begins with: its kind and version. The flags follow, and then the instructions.
+const MAGIC: [u8; 4] = *b"TSF1";
+
+/// Compiles a profile, in the specification's shape.
+pub(super) fn compile(profile: &RawValue) -> Result<Filter, Failure> {
+    let wrong = |error: &(dyn std::error::Error + 'static)| {
+        Failure::new(FailureKind::Invalid, "config.json: linux.seccomp").caused_by(error)
+    };
+    let profile: Profile = serde_json::from_str(profile.get()).map_err(|error| wrong(&error))?;
+    let compiled = seccomp::compile(&profile, Arch::NATIVE).map_err(|error| wrong(&error))?;
+    if compiled.program.needs_listener() {
+        return Err(invalid(
+            "linux.seccomp",
+            "SCMP_ACT_NOTIFY is not supported by this version of tinyd-runtime",
+        ));
+    }
+    Ok((compiled.program, profile.filter_flags()))
+}
+
+/// Keeps a container's filter. Without room for it nothing but time is lost.
+pub(crate) fn keep((program, flags): &Filter, run_dir: &Path) {
+    let bytes = [&MAGIC[..], &flags.bits().to_ne_bytes(), &program.to_bytes()].concat();
+    let (new, path) = (run_dir.join(format!("{SECCOMP_FILE}.new")), run_dir.join(SECCOMP_FILE));
+    // Whole or not at all: half a filter would be another one.
+    if fs::write(&new, bytes).and_then(|()| fs::rename(&new, path)).is_err() {
+        let _ = fs::remove_file(new);
+    }
+}
+
+/// The filter that was kept of a container that runs.
+pub(crate) fn kept(run_dir: &Path) -> Option<Filter> {
+    let bytes = fs::read(run_dir.join(SECCOMP_FILE)).ok()?;
+    let (magic, rest) = bytes.split_first_chunk::<4>()?;
+    let (flags, instructions) = rest.split_first_chunk::<4>()?;
+    let flags = FilterFlags::from_bits(u32::from_ne_bytes(*flags))?;
+    (*magic == MAGIC).then_some((Program::from_bytes(instructions)?, flags))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter() -> Filter {
+        let profile =
+            serde_json::to_string(&seccomp::default_profile(tinyd_ns::caps::CapSet::default())).unwrap();
+        compile(&RawValue::from_string(profile).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_filter_is_the_same_for_those_who_come_later() {
+        let place = tempfile::tempdir().unwrap();
+        let filter = filter();
+        assert_eq!(kept(place.path()), None);
+        keep(&filter, place.path());
+        assert_eq!(kept(place.path()), Some(filter));
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_no_filter_is_none() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join(SECCOMP_FILE);
+        keep(&filter(), place.path());
+        let whole = fs::read(&path).unwrap();
+        for cut in [0, 3, 7, 8, whole.len() - 1] {
+            fs::write(&path, &whole[..cut]).unwrap();
+            assert_eq!(kept(place.path()), None, "{cut}");
+        }
+        fs::write(&path, [b"TSF2", &whole[4..]].concat()).unwrap();
+        assert_eq!(kept(place.path()), None);
+        fs::write(&path, [&whole[..4], &[0xff; 4], &whole[8..]].concat()).unwrap();
+        assert_eq!(kept(place.path()), None, "flags that nobody knows");
+    }
+}

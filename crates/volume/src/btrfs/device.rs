@@ -1,0 +1,90 @@
+//! The loop device of a file.
+//!
+//! A file never gets a second one: two devices with one btrfs are two writers that know nothing of each other. So whoever
+//! wants one looks for it first, under the lock of the pool; and the kernel frees it when the last one closes it, so that
+//! there is none to be left over.
+
+use super::ioctl;
+use crate::{Error, Result};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::fs::{self, File};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+const CONTROL: &str = "/dev/loop-control";
+/// How often another process may be faster with a device that was free.
+const TRIES: usize = 64;
+
+/// A loop device, held until it is dropped; a mount holds it too.
+#[derive(Debug)]
+pub(super) struct Device {
+    pub(super) path: PathBuf,
+    /// Nobody had it before.
+    pub(super) is_new: bool,
+    _device: OwnedFd,
+}
+
+impl Device {
+    /// The device of a file: the one that it has, or a new one.
+    pub(super) fn of(file: &File, path: &Path) -> Result<Self> {
+        match Self::find(file, path)? {
+            Some(device) => Ok(device),
+            None => Self::attach(file, path),
+        }
+    }
+
+    fn find(file: &File, path: &Path) -> Result<Option<Self>> {
+        let wanted = file.metadata().map_err(|error| Error::path("look at", path, error))?;
+        let Ok(devices) = fs::read_dir("/sys/block") else { return Ok(None) };
+        for name in devices.flatten().map(|entry| entry.file_name()) {
+            let is_used = Path::new("/sys/block").join(&name).join("loop/backing_file").exists();
+            if !name.to_string_lossy().starts_with("loop") || !is_used {
+                continue;
+            }
+            let path = Path::new("/dev").join(&name);
+            // Opened first and asked then: from here on it stays what it is.
+            let Ok(device) = open(&path) else { continue };
+            match ioctl::loop_info(device.as_fd()) {
+                Ok(info)
+                    if (info.device, info.inode, info.offset) == (wanted.dev(), wanted.ino(), 0)
+                        && info.flags & ioctl::LOOP_AUTOCLEAR != 0 =>
+                {
+                    return Ok(Some(Self { path, is_new: false, _device: device }));
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn attach(file: &File, path: &Path) -> Result<Self> {
+        let control = open(Path::new(CONTROL))
+            .map_err(|errno| Error::path("ask for a loop device at", CONTROL, errno))?;
+        let failed = |errno| Error::path("attach a loop device to", path, errno);
+        for _ in 0..TRIES {
+            let number = ioctl::free_loop(control.as_fd()).map_err(failed)?;
+            let path = PathBuf::from(format!("/dev/loop{number}"));
+            let device = open(&path).map_err(|errno| Error::path("open the loop device", &path, errno))?;
+            let flags = ioctl::LOOP_AUTOCLEAR | ioctl::LOOP_DIRECT_IO;
+            let configured = match ioctl::configure_loop(device.as_fd(), file.as_fd(), flags) {
+                // The file system below cannot be written directly.
+                Err(Errno::INVAL) => {
+                    ioctl::configure_loop(device.as_fd(), file.as_fd(), ioctl::LOOP_AUTOCLEAR)
+                }
+                other => other,
+            };
+            match configured {
+                Ok(()) => return Ok(Self { path, is_new: true, _device: device }),
+                Err(Errno::BUSY) => {}
+                Err(errno) => return Err(failed(errno)),
+            }
+        }
+        Err(failed(Errno::BUSY))
+    }
+}
+
+fn open(path: &Path) -> std::result::Result<OwnedFd, Errno> {
+    rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+}

@@ -1,0 +1,236 @@
+//! A folder of this machine that is the volume's own.
+
+use crate::types::{VolumeInfo, VolumeSpec, VolumeState};
+use crate::{Error, Result, VolumeDriver, check_name, mounted};
+use rustix::fs::{CWD, Mode, RenameFlags};
+use rustix::io::Errno;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Folders of this machine: `<place>/<name>`.
+///
+/// What is removed is renamed first, so that a volume is whole or gone; the rest of one whose removal was cut short goes with
+/// the next removal or making of the same name.
+#[derive(Clone, Debug)]
+pub struct LocalDriver {
+    place: PathBuf,
+}
+
+/// The driver's word.
+const NAME: &str = "local";
+
+impl LocalDriver {
+    /// The folders below `place`, an absolute path, which is made with the first of them.
+    pub fn new(place: impl Into<PathBuf>) -> Self {
+        Self { place: place.into() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.place.join(name)
+    }
+
+    /// Where a volume is while it is removed: no volume's own, as no name begins so.
+    fn going(&self, name: &str) -> PathBuf {
+        self.place.join(format!(".{name}"))
+    }
+
+    fn state(&self, name: &str) -> VolumeState {
+        let options = Default::default();
+        VolumeState {
+            driver: NAME.to_owned(),
+            name: name.to_owned(),
+            path: self.path(name),
+            made: Vec::new(),
+            options,
+        }
+    }
+}
+
+impl VolumeDriver for LocalDriver {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn validate(&self, wanted: &VolumeSpec) -> Result<()> {
+        check_name("volume name", &wanted.name)?;
+        let refuse = |what, value: String, problem: &'static str| {
+            Err(Error::Invalid { what, value, problem: problem.into() })
+        };
+        if let Some(option) = wanted.options.keys().next() {
+            return refuse("volume option", option.clone(), "is unknown to the driver local");
+        }
+        if let Some(source) = &wanted.source {
+            return refuse(
+                "mount source",
+                source.display().to_string(),
+                "is nothing that the driver local shows",
+            );
+        }
+        match wanted.size_bytes {
+            Some(size) => refuse("volume size", size.to_string(), "cannot be held by the driver local"),
+            None => Ok(()),
+        }
+    }
+
+    fn create(&self, wanted: &VolumeSpec) -> Result<VolumeState> {
+        self.validate(wanted)?;
+        fs::create_dir_all(&self.place).map_err(|error| Error::path("make", &self.place, error))?;
+        clear(&self.going(&wanted.name))?;
+        let path = self.path(&wanted.name);
+        let mode = Mode::from_raw_mode(0o755);
+        rustix::fs::mkdir(&path, mode).map_err(|errno| Error::path("make the volume", &path, errno))?;
+        // The caller's umask took rights away.
+        if let Err(errno) = rustix::fs::chmod(&path, mode) {
+            // What cannot be taken back is an empty folder, and the error that is told is the first.
+            let _ = rustix::fs::rmdir(&path);
+            return Err(Error::path("set the mode of", path, errno));
+        }
+        Ok(self.state(&wanted.name))
+    }
+
+    fn inspect(&self, volume: &VolumeState) -> Result<VolumeInfo> {
+        volume.expect_driver(NAME)?;
+        match volume.path.symlink_metadata() {
+            Ok(data) => Ok(VolumeInfo { available: data.is_dir(), is_folder: true }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(VolumeInfo { available: false, is_folder: true })
+            }
+            Err(error) => Err(Error::path("look at the volume", &volume.path, error)),
+        }
+    }
+
+    fn list(&self) -> Result<Vec<VolumeState>> {
+        let failed = |error| Error::path("list", &self.place, error);
+        let entries = match fs::read_dir(&self.place) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+            names.extend(check_name("volume name", &name).is_ok().then_some(name));
+        }
+        names.sort();
+        Ok(names.iter().map(|name| self.state(name)).collect())
+    }
+
+    fn mount(&self, volume: &VolumeState, _: &str) -> Result<PathBuf> {
+        match self.inspect(volume)?.available {
+            true => Ok(volume.path.clone()),
+            false => Err(Error::path("find the volume", &volume.path, Errno::NOENT)),
+        }
+    }
+
+    fn unmount(&self, volume: &VolumeState, _: &str) -> Result<()> {
+        volume.expect_driver(NAME)
+    }
+
+    fn is_plain(&self, volume: &VolumeState) -> bool {
+        volume.driver == NAME
+    }
+
+    fn remove(&self, volume: &VolumeState) -> Result<()> {
+        volume.expect_driver(NAME)?;
+        check_name("volume name", &volume.name)?;
+        let going = self.going(&volume.name);
+        clear(&going)?;
+        match rustix::fs::renameat_with(CWD, &volume.path, CWD, &going, RenameFlags::NOREPLACE) {
+            Ok(()) => clear(&going),
+            Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(Error::path("remove the volume", &volume.path, errno)),
+        }
+    }
+}
+
+/// Removes a tree in which nothing is mounted; one that is gone is no error.
+#[allow(clippy::disallowed_methods, reason = "it is looked before whether anything is mounted there")]
+fn clear(path: &Path) -> Result<()> {
+    let failed = |error: io::Error| Error::path("remove", path, error);
+    match path.symlink_metadata() {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    }
+    // Whatever is mounted below is somebody else's data.
+    if mounted::is_any_below(&path.canonicalize().map_err(failed)?)? {
+        return Err(failed(Errno::BUSY.into()));
+    }
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    #[test]
+    fn pure_it_keeps_the_drivers_contract() {
+        let place = tempfile::tempdir().unwrap();
+        let volumes = place.path().join("volumes");
+        let driver = || -> Box<dyn VolumeDriver> { Box::new(LocalDriver::new(&volumes)) };
+        testing::conformance(&driver, &VolumeSpec::named("data"));
+        assert_eq!(fs::read_dir(&volumes).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn pure_bad_wishes_are_refused_and_nothing_is_made() {
+        let place = tempfile::tempdir().unwrap();
+        let driver = LocalDriver::new(place.path().join("volumes"));
+        let refuse = |wanted: VolumeSpec, what: &str| {
+            let error = driver.create(&wanted).expect_err(what).to_string();
+            assert!(error.contains(what) && !place.path().join("volumes").exists(), "{error}");
+        };
+        refuse(VolumeSpec::named("../x"), "volume name");
+        refuse(VolumeSpec { size_bytes: Some(1), ..VolumeSpec::named("a") }, "volume size");
+        refuse(VolumeSpec { source: Some("/s".into()), ..VolumeSpec::named("a") }, "mount source");
+        refuse(VolumeSpec { options: [("o".into(), "x".into())].into(), ..VolumeSpec::named("a") }, "\"o\"");
+    }
+
+    #[test]
+    fn pure_a_volume_is_open_to_every_user_and_made_once() {
+        let place = tempfile::tempdir().unwrap();
+        let driver = LocalDriver::new(place.path());
+        let volume = driver.create(&VolumeSpec::named("data")).unwrap();
+        assert_eq!(volume.path.metadata().unwrap().permissions().mode() & 0o7777, 0o755);
+        fs::write(volume.path.join("file"), "kept").unwrap();
+        assert!(driver.create(&VolumeSpec::named("data")).is_err());
+        assert_eq!(driver.list().unwrap(), std::slice::from_ref(&volume));
+        assert_eq!(fs::read_to_string(volume.path.join("file")).unwrap(), "kept");
+    }
+
+    #[test]
+    fn pure_a_removal_that_was_cut_short_is_gone_on_with() {
+        let place = tempfile::tempdir().unwrap();
+        let driver = LocalDriver::new(place.path());
+        let volume = driver.create(&VolumeSpec::named("data")).unwrap();
+        fs::write(volume.path.join("old"), "").unwrap();
+        fs::rename(&volume.path, place.path().join(".data")).unwrap();
+        assert_eq!((driver.list().unwrap(), driver.inspect(&volume).unwrap().available), (vec![], false));
+        let volume = driver.create(&VolumeSpec::named("data")).unwrap();
+        assert!(!volume.path.join("old").exists() && !place.path().join(".data").exists());
+        driver.remove(&volume).unwrap();
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn pure_a_removal_follows_no_link_out() {
+        let place = tempfile::tempdir().unwrap();
+        let outside = place.path().join("outside");
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("file"), "").unwrap();
+        let driver = LocalDriver::new(place.path().join("volumes"));
+        let volume = driver.create(&VolumeSpec::named("data")).unwrap();
+        symlink(&outside, volume.path.join("link")).unwrap();
+        driver.remove(&volume).unwrap();
+        assert!(outside.join("file").exists());
+        // Nor is a link in its place a volume.
+        symlink(&outside, &volume.path).unwrap();
+        assert!(driver.mount(&volume, "one").is_err());
+    }
+}

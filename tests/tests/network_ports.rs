@@ -1,0 +1,208 @@
+//! Ports that come and go while their container runs. (part 3, row 12)
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+use tinyd_tests::ground::{self, Ground, HOST, SERVER, start};
+use tinyd_tests::tracer::{self, Fault, Role};
+use tinyd_tests::{Env, require, wait_until};
+
+/// What a web server behind a port of the host says to the machine outside.
+fn at(ground: &Ground, port: u16) -> Option<String> {
+    ground::fetch(&ground.outside, HOST, port)
+}
+
+fn shown(env: &Env) -> String {
+    env.tinyd(["port", "web"]).ok().text()
+}
+
+/// A container `web` with a web server at port 80, to which port 8080 leads, on a network of each firewall.
+fn with_each_firewall(work: impl Fn(&Ground, &Env) + Sync) {
+    require!(root);
+    require!(program);
+    require!(command "iptables");
+    for firewall in ["nftables", "iptables"] {
+        Ground::stand(|ground, env| {
+            let option = format!("firewall={firewall}");
+            ground::network(env, "web", &["10.77.0.0/24", "fd00:77::/64"], &["-o", &option]);
+            start(env, &["--net", "web", "--name", "web", "-p", "8080:80"], SERVER);
+            wait_until("it is reached", || at(ground, 8080).as_deref() == Some("hello\n"));
+            work(ground, env);
+            env.tinyd(["rm", "-f", "web"]).ok();
+            ground.holds_nothing(env);
+            for program in ["iptables-save", "ip6tables-save"] {
+                assert!(!ground.host.run(&[program]).contains("10.77.0.2"), "{firewall}");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_port_comes_and_another_goes_while_the_container_runs() {
+    with_each_firewall(|ground, env| {
+        let pid = ground::init(env, "web");
+        env.tinyd(["update", "-p", "8081:80", "-p", "127.0.0.1:9000:80", "web"]).ok();
+        for port in [8080, 8081] {
+            assert_eq!(at(ground, port).as_deref(), Some("hello\n"), "{port}");
+        }
+        assert_eq!(ground::fetch(&ground.host, "127.0.0.1", 9000).as_deref(), Some("hello\n"));
+        // A connection by a port that stays goes on.
+        let mut stream = ground.outside.within(|| TcpStream::connect((HOST, 8080)).unwrap());
+        env.tinyd(["update", "--publish-rm", "8081", "--publish-add", "8443:80", "web"]).ok();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        assert!(text.ends_with("hello\n"), "{text}");
+        assert_eq!((at(ground, 8081), at(ground, 8443).as_deref()), (None, Some("hello\n")));
+        let expected = "80/tcp -> 0.0.0.0:8080\n80/tcp -> [::]:8080\n80/tcp -> 127.0.0.1:9000";
+        assert!(shown(env).starts_with(expected), "{}", shown(env));
+        // The container itself gets to what leads to it, by the host.
+        assert_eq!(ground::inside(env, "web", &format!("wget -qO- http://{HOST}:8443/")), "hello");
+        // The same number, for another port inside.
+        env.tinyd(["exec", "-d", "web", "httpd", "-f", "-p", "81", "-h", "/etc"]).ok();
+        env.tinyd(["update", "--publish-rm", "8443", "-p", "8443:81", "web"]).ok();
+        wait_until("it leads elsewhere", || {
+            ground.outside.within(|| {
+                let mut stream = TcpStream::connect((HOST, 8443)).unwrap();
+                stream.write_all(b"GET /hostname HTTP/1.0\r\n\r\n").unwrap();
+                let mut text = String::new();
+                let _ = stream.read_to_string(&mut text);
+                text.starts_with("HTTP/1.0 200") || text.starts_with("HTTP/1.1 200")
+            })
+        });
+        assert_eq!(ground::init(env, "web"), pid, "it is the same process");
+        // They are there at the next start, and gone with the container.
+        env.tinyd(["stop", "-t", "1", "web"]).ok();
+        env.tinyd(["start", "web"]).ok();
+        wait_until("it is reached again", || at(ground, 8080).as_deref() == Some("hello\n"));
+        assert!(shown(env).contains("81/tcp -> 0.0.0.0:8443"), "{}", shown(env));
+        env.tinyd(["update", "--publish-rm", "8080", "--publish-rm", "8443", "--publish-rm", "9000", "web"])
+            .ok();
+        assert_eq!((shown(env), at(ground, 8080)), (String::new(), None));
+    });
+}
+
+#[test]
+fn what_is_taken_or_not_there_is_refused_and_changes_nothing() {
+    with_each_firewall(|ground, env| {
+        let before = (shown(env), env.tinyd(["inspect", "web"]).ok().json()[0]["HostConfig"].clone());
+        start(env, &["--net", "web", "--name", "other", "-p", "8090:80"], "exec sleep 1000");
+        let taken = ground.host.within(|| TcpListener::bind("0.0.0.0:8091").unwrap());
+        for (words, expected) in [
+            (&["-p", "8081:80", "-p", "8090:80"][..], "8090"),
+            (&["-p", "8081:80", "-p", "8091:80"], "8091"),
+            (&["-p", "8081:80", "-p", "8080:81"], "taken already"),
+            (&["--publish-rm", "8080", "-p", "8090:80"], "8090"),
+            (&["--publish-rm", "8082"], "does not lead to container"),
+            (&["--publish-rm", "127.0.0.1:8080"], "does not lead to container"),
+            (&["-p", "8081:80", "--memory", "64m"], "an update each"),
+        ] {
+            let code = if expected == "an update each" { 2 } else { 1 };
+            let refused = env.tinyd([&["update"], words, &["web"]].concat()).fails(code);
+            assert!(refused.stderr().contains(expected), "{refused}");
+            let host = env.tinyd(["inspect", "web"]).ok().json()[0]["HostConfig"].clone();
+            assert_eq!((shown(env), host), before, "{words:?}");
+            assert_eq!((at(ground, 8080).as_deref(), at(ground, 8081)), (Some("hello\n"), None), "{words:?}");
+        }
+        drop(taken);
+        env.tinyd(["rm", "-f", "other"]).ok();
+        for network in ["none", "host", "container:web"] {
+            start(env, &["--net", network, "--name", "apart"], "exec sleep 1000");
+            let refused = env.tinyd(["update", "-p", "8081:80", "apart"]).fails(1);
+            assert!(refused.stderr().contains("network"), "{refused}");
+            env.tinyd(["rm", "-f", "apart"]).ok();
+        }
+    });
+}
+
+#[test]
+fn ports_of_one_that_stands_still_are_those_of_its_next_start() {
+    with_each_firewall(|ground, env| {
+        env.tinyd(["stop", "-t", "1", "web"]).ok();
+        env.tinyd(["update", "--publish-rm", "8080", "-p", "8081:80", "web"]).ok();
+        env.tinyd(["start", "web"]).ok();
+        wait_until("it is reached", || at(ground, 8081).as_deref() == Some("hello\n"));
+        assert_eq!(at(ground, 8080), None);
+        // A port of the host's choice keeps its number while others come and go.
+        env.tinyd(["update", "-p", "80", "web"]).ok();
+        let chosen = || {
+            let text = env.tinyd(["port", "web"]).ok().text();
+            let mut numbers = text.lines().filter_map(|line| line.strip_prefix("80/tcp -> 0.0.0.0:"));
+            numbers.find(|number| !["8081", "8082"].contains(number)).map(str::to_owned)
+        };
+        let number = chosen().expect("one was chosen");
+        assert_eq!(at(ground, number.parse().unwrap()).as_deref(), Some("hello\n"));
+        env.tinyd(["update", "-p", "8082:80", "web"]).ok();
+        assert_eq!(chosen().as_ref(), Some(&number));
+        env.tinyd(["update", "--publish-rm", &number, "web"]).ok();
+        assert_eq!((chosen(), at(ground, 8082).as_deref()), (None, Some("hello\n")));
+    });
+}
+
+#[test]
+fn ports_follow_the_way_out_when_its_network_is_left() {
+    with_each_firewall(|ground, env| {
+        ground::network(env, "back", &["10.78.0.0/24"], &[]);
+        env.tinyd(["network", "connect", "back", "web"]).ok();
+        env.tinyd(["network", "disconnect", "web", "web"]).ok();
+        assert_eq!(at(ground, 8080).as_deref(), Some("hello\n"));
+        env.tinyd(["update", "-p", "8081:80", "web"]).ok();
+        assert_eq!(at(ground, 8081).as_deref(), Some("hello\n"));
+    });
+}
+
+#[test]
+fn whoever_is_killed_at_any_step_leaves_what_the_record_says() {
+    require!(root);
+    require!(program);
+    Ground::stand(|ground, env| {
+        ground::network(env, "web", &["10.77.0.0/24"], &[]);
+        start(env, &["--net", "web", "--name", "web", "-p", "8080:80"], SERVER);
+        wait_until("it is reached", || at(ground, 8080).as_deref() == Some("hello\n"));
+        let words = ["update", "--publish-rm", "8081", "-p", "8082:80", "web"];
+        let reset = || {
+            let ports = shown(env);
+            for (port, wanted) in [("8081", true), ("8082", false)] {
+                let there = ports.contains(&format!(":{port}"));
+                match (there, wanted) {
+                    (false, true) => drop(env.tinyd(["update", "-p", "8081:80", "web"]).ok()),
+                    (true, false) => drop(env.tinyd(["update", "--publish-rm", port, "web"]).ok()),
+                    _ => {}
+                }
+            }
+        };
+        reset();
+        let mut points = tracer::trace(&env.cmd(words), None, false).points;
+        points.retain(|point| {
+            // What opens and reads has no effect: some of it is enough.
+            let some =
+                if ["openat", "write"].contains(&tracer::name(point.number).unwrap_or("?")) { 4 } else { 1 };
+            let effects = ["openat", "write", "rename", "unlink", "sendto", "connect", "flock"];
+            let is_effect = tracer::name(point.number).is_some_and(|name| effects.contains(&name));
+            point.role == Role::Client && is_effect && point.index % some == 0
+        });
+        assert!(points.len() > 10, "{points:?}");
+        let mut outcomes = [0, 0];
+        for point in points {
+            reset();
+            let _ = tracer::trace(&env.cmd(words), Some((point, Fault::Kill)), false);
+            env.tinyd(["ps"]).ok();
+            let (old, new) = (at(ground, 8081).is_some(), at(ground, 8082).is_some());
+            assert!(old != new, "{point:?}: {old} {new}");
+            let ports = shown(env);
+            assert_eq!((ports.contains(":8081"), ports.contains(":8082")), (old, new), "{point:?}");
+            assert_eq!(at(ground, 8080).as_deref(), Some("hello\n"), "{point:?}");
+            outcomes[usize::from(new)] += 1;
+        }
+        assert!(outcomes.iter().all(|count| *count > 0), "{outcomes:?}");
+        env.tinyd(["rm", "-f", "web"]).ok();
+        ground.holds_nothing(env);
+        assert!(!ground.rules().contains("10.77.0.2"));
+        let left = fs::read_dir(env.run_root().join("intents")).map(Iterator::count).unwrap_or_default();
+        assert_eq!(left, 0);
+    });
+}

@@ -1,0 +1,182 @@
+//! Volumes that are mounted on the host for those who use them: in memory, of a plugin, of a server.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tinyd_tests::{Env, in_both_modes, require, roots, wait_until};
+
+fn image() -> String {
+    roots::busybox().to_str().unwrap().to_owned()
+}
+
+/// What is mounted for an engine's volumes.
+fn mounted(env: &Env) -> Vec<PathBuf> {
+    let run = env.run_root().join("volumes");
+    let all = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let points = all.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
+    points.filter(|point| point.starts_with(&run)).collect()
+}
+
+/// I25, and the tmpfs of I17: one memory for all who use it.
+#[test]
+fn a_volume_in_memory_is_shared_full_at_its_size_and_gone_after_the_last() {
+    require!(root);
+    in_both_modes(|mode| {
+        let (env, image) = (&mode.env, image());
+        env.tinyd(["volume", "create", "-d", "tmpfs", "--size", "1m", "-o", "mode=1777", "mem"]).ok();
+        let first = mode.start(["-v", "mem:/m", &image, "sleep", "300"]);
+        let second = mode.start(["-v", "mem:/m:ro", &image, "sleep", "300"]);
+        assert_eq!(mounted(env).len(), 1);
+        first.exec(&[], &["sh", "-c", "echo both > /m/file"]).ok();
+        assert_eq!(second.exec(&[], &["cat", "/m/file"]).ok().stdout(), "both\n");
+        second.exec(&[], &["touch", "/m/x"]).fails(1);
+        let full = first.exec(&[], &["dd", "if=/dev/zero", "of=/m/big", "bs=64k", "count=32"]).fails(1);
+        assert!(full.stderr().contains("No space left"), "{full}");
+        env.tinyd(["stop", "-t", "0", &first.id]).ok();
+        assert_eq!(second.exec(&[], &["cat", "/m/file"]).ok().stdout(), "both\n", "one uses it still");
+        env.tinyd(["rm", "-f", &second.id]).ok();
+        assert_eq!(mounted(env), Vec::<PathBuf>::new());
+        // The first one starts again with an empty one.
+        env.tinyd(["start", &first.id]).ok();
+        assert_eq!(first.exec(&[], &["ls", "-A", "/m"]).ok().stdout(), "");
+        env.tinyd(["rm", "-f", &first.id]).ok();
+        assert_eq!(mounted(env), Vec::<PathBuf>::new());
+        env.assert_checked();
+    });
+}
+
+#[test]
+fn what_was_mounted_for_a_start_that_fails_is_unmounted() {
+    require!(root);
+    in_both_modes(|mode| {
+        let (env, image) = (&mode.env, image());
+        env.tinyd(["volume", "create", "-d", "tmpfs", "mem"]).ok();
+        mode.run(["-v", "mem:/m", &image, "/nothing"]).fails(127);
+        env.tinyd(["create", "--name", "c", "--userns", mode.userns(), "-v", "mem:/m", &image, "/nothing"])
+            .ok();
+        env.tinyd(["start", "c"]).fails(127);
+        assert_eq!(mounted(env), Vec::<PathBuf>::new());
+        // Nor is one left by a monitor that was killed together with its container.
+        let container = mode.start(["--name", "d", "-v", "mem:/m", &image, "sleep", "300"]);
+        tinyd_tests::kill::kill(tinyd_tests::kill::monitor_of(env, "d"));
+        tinyd_tests::kill::kill(container.pid);
+        env.tinyd(["ps", "-a"]).ok();
+        assert_eq!(mounted(env), Vec::<PathBuf>::new());
+    });
+}
+
+/// rclone as a volume plugin.
+struct Rclone {
+    child: Child,
+    place: PathBuf,
+}
+
+impl Rclone {
+    fn start(env: &Env) -> Self {
+        let place = env.files().join("rclone");
+        fs::create_dir_all(place.join("data")).unwrap();
+        let path = |name: &str| place.join(name);
+        let child = Command::new("rclone")
+            .args(["serve", "docker", "--socket-addr"])
+            .arg(path("rclone.sock"))
+            .arg("--base-dir")
+            .arg(path("mounts"))
+            .arg("--cache-dir")
+            .arg(path("cache"))
+            .arg("--config")
+            .arg(path("config"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let rclone = Self { child, place };
+        let end = Instant::now() + Duration::from_secs(60);
+        while UnixStream::connect(rclone.place.join("rclone.sock")).is_err() {
+            assert!(Instant::now() < end, "rclone does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        rclone
+    }
+}
+
+impl Drop for Rclone {
+    fn drop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        if let Ok(process) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
+            let _ = rustix::process::pidfd_send_signal(&process, rustix::process::Signal::TERM);
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// I19: any store that rclone knows, here a folder, which stands for one far away.
+#[test]
+fn a_volume_of_a_plugin_holds_what_the_plugin_keeps() {
+    require!(root);
+    require!(command "rclone");
+    require!(command "fusermount3");
+    let env = Env::new();
+    let (rclone, image) = (Rclone::start(&env), image());
+    let socket = format!("socket={}", rclone.place.join("rclone.sock").display());
+    let remote = format!("remote=:local:{}", rclone.place.join("data").display());
+    env.tinyd(["volume", "create", "-d", "rclone", "-o", &socket, "-o", &remote, "far"]).ok();
+    let run = |script: &str| {
+        env.tinyd(["run", "--rm", "--userns", "host", "-v", "far:/far:nocopy", &image, "sh", "-c", script])
+    };
+    run("echo far > /far/file").ok();
+    wait_until("it has arrived", || {
+        fs::read_to_string(rclone.place.join("data/file")).is_ok_and(|text| text == "far\n")
+    });
+    assert_eq!(run("cat /far/file").ok().stdout(), "far\n");
+    let listed = env.tinyd(["volume", "ls", "--format", "{{.Name}} {{.Driver}}"]).ok();
+    assert_eq!(listed.stdout(), "far rclone\n");
+    env.tinyd(["volume", "rm", "far"]).ok();
+    assert_eq!(
+        fs::read_to_string(rclone.place.join("data/file")).unwrap(),
+        "far\n",
+        "the store keeps its data"
+    );
+    let output = env.tinyd(["volume", "create", "-d", "rclone", "far"]).fails(1);
+    assert!(output.stderr().contains("no volume plugin"), "{output}");
+}
+
+/// Row 34 of part 3: a server that takes the call and says nothing.
+#[test]
+fn a_server_that_does_not_answer_is_an_error_within_seconds_and_nobody_else_waits() {
+    require!(root);
+    require!(command "sshfs");
+    let env = Env::new();
+    let image = image();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = format!("o=port={}", silent.local_addr().unwrap().port());
+    let device = "device=nobody@127.0.0.1:/data";
+    env.tinyd(["volume", "create", "-d", "remote", "-o", "type=sshfs", "-o", device, "-o", &port, "slow"])
+        .ok();
+    env.tinyd(["create", "--name", "c", "-v", "slow:/s", &image, "true"]).ok();
+    let began = Instant::now();
+    let mut starting = env.cmd(["start", "c"]).spawn();
+    std::thread::sleep(Duration::from_millis(300));
+    for words in [&["ps", "-a"][..], &["volume", "ls"], &["inspect", "c"], &["volume", "inspect", "slow"]] {
+        let asked = Instant::now();
+        env.tinyd(words.iter().copied()).ok();
+        assert!(asked.elapsed() < Duration::from_secs(2), "{words:?} waited {:?}", asked.elapsed());
+    }
+    assert!(!starting.has_ended());
+    let output = starting.wait().fails(125);
+    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+    for part in ["\"slow\"", "nobody@127.0.0.1:/data", "timed out"] {
+        assert!(output.stderr().contains(part), "{part:?}: {output}");
+    }
+    assert_eq!(mounted(&env), Vec::<PathBuf>::new());
+    let left = |path: &Path| fs::read_dir(path).map_or(0, Iterator::count);
+    assert_eq!(left(&env.run_root().join("volumes/remote/slow/users")), 0);
+    env.tinyd(["rm", "c"]).ok();
+    env.tinyd(["volume", "rm", "slow"]).ok();
+    env.assert_checked();
+}

@@ -1,0 +1,158 @@
+//! Other engines, each in folders of its own.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tinyd_tests::Env;
+
+use super::contender::{Words, words};
+use super::word;
+use crate::shell;
+
+/// The name of the image in their stores.
+const IMAGE: &str = "tinyd-bench";
+
+/// How long a daemon may take to answer, and to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// podman, which has no daemon.
+pub(super) struct Podman(Words);
+
+impl Podman {
+    /// Puts the image into a store.
+    pub(super) fn prepare(env: &Env, image: &Path) -> Result<Podman> {
+        let folder = env.files().join("podman");
+        fs::create_dir_all(&folder)?;
+        // Root may lack CAP_SYS_RESOURCE: its own defaults raise limits.
+        let settings = folder.join("containers.conf");
+        fs::write(
+            &settings,
+            "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=4096:4096\"]\n[engine]\nevents_logger = \"file\"\n",
+        )?;
+        let mut line = words(["env".into(), setting("CONTAINERS_CONF", &settings), "podman".into()]);
+        for (option, place) in
+            [("--root", "root"), ("--runroot", "run"), ("--network-config-dir", "networks")]
+        {
+            line.extend([option.into(), word(&folder.join(place))]);
+        }
+        line.extend(words(["--cgroup-manager", "cgroupfs", "--runtime", "runc"]));
+        let podman = Podman(line);
+        podman.import(&folder, image)?;
+        Ok(podman)
+    }
+
+    fn import(&self, folder: &Path, image: &Path) -> Result<()> {
+        let archive = archive(folder, image)?;
+        let mut line = self.0.clone();
+        line.extend(["import".into(), word(&archive), IMAGE.into()]);
+        run_quietly(&line)
+    }
+
+    /// A container that goes with its end.
+    pub(super) fn run(&self, port: &str, command: &str) -> Words {
+        let mut line = self.0.clone();
+        line.extend(words(["run", "--rm", "--network", "podman", "-p", port, IMAGE, command]));
+        line
+    }
+}
+
+/// A docker daemon, which ends with this value.
+pub(super) struct Dockerd {
+    daemon: Child,
+    socket: PathBuf,
+}
+
+impl Dockerd {
+    /// Starts one and puts the image into its store.
+    pub(super) fn start(env: &Env, image: &Path) -> Result<Dockerd> {
+        let folder = env.files().join("docker");
+        fs::create_dir_all(&folder)?;
+        let socket = folder.join("docker.sock");
+        let log = File::create(folder.join("log"))?;
+        // A bench that is killed, or whose reader goes away, drops nothing: the daemon is told by the kernel then.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM", "dockerd"]);
+        for (option, place) in [("--data-root", "root"), ("--exec-root", "run"), ("--pidfile", "pid")] {
+            command.arg(option).arg(folder.join(place));
+        }
+        command.arg("-H").arg(format!("unix://{}", socket.display()));
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let daemon = command.spawn().context("cannot start dockerd")?;
+        let mut dockerd = Dockerd { daemon, socket };
+        dockerd.wait(&folder.join("log"))?;
+        let archive = archive(&folder, image)?;
+        let mut line = dockerd.client();
+        line.extend(["import".into(), word(&archive), IMAGE.into()]);
+        run_quietly(&line)?;
+        Ok(dockerd)
+    }
+
+    fn wait(&mut self, log: &Path) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut asked = self.client();
+        asked.push("version".into());
+        while run_quietly(&asked).is_err() {
+            if Instant::now() > deadline || self.daemon.try_wait()?.is_some() {
+                let said = fs::read_to_string(log).unwrap_or_default();
+                bail!("dockerd does not answer; it said: {}", said.lines().last().unwrap_or_default());
+            }
+            sleep(Duration::from_millis(200));
+        }
+        Ok(())
+    }
+
+    fn client(&self) -> Words {
+        words(["docker", "-H", &format!("unix://{}", self.socket.display())])
+    }
+
+    /// A container that goes with its end.
+    pub(super) fn run(&self, port: &str, command: &str) -> Words {
+        let mut line = self.client();
+        line.extend(words(["run", "--rm", "-p", port, IMAGE, command]));
+        line
+    }
+}
+
+impl Drop for Dockerd {
+    fn drop(&mut self) {
+        // Asked, it ends what it has started. It was not waited for: the number is its own.
+        let _ = pidfd_open(Pid::from_child(&self.daemon), PidfdFlags::empty())
+            .and_then(|pidfd| pidfd_send_signal(pidfd, Signal::TERM));
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if !matches!(self.daemon.try_wait(), Ok(None)) {
+                return;
+            }
+            sleep(Duration::from_millis(50));
+        }
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+fn setting(name: &str, value: &Path) -> std::ffi::OsString {
+    let mut text: std::ffi::OsString = format!("{name}=").into();
+    text.push(value);
+    text
+}
+
+/// The image as one file, as `import` takes it.
+fn archive(folder: &Path, image: &Path) -> Result<PathBuf> {
+    let archive = folder.join("image.tar");
+    shell::run(Command::new("tar").arg("-C").arg(image).arg("-cf").arg(&archive).arg("."))?;
+    Ok(archive)
+}
+
+fn run_quietly(line: &Words) -> Result<()> {
+    let Some((program, rest)) = line.split_first() else { return Ok(()) };
+    let done = Command::new(program).args(rest).stdin(Stdio::null()).output()?;
+    match done.status.success() {
+        true => Ok(()),
+        false => bail!("{}: {}", program.display(), String::from_utf8_lossy(&done.stderr).trim()),
+    }
+}
