@@ -1,5 +1,6 @@
 //! A session over a socket, and the command at its other end.
 
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tinyd_engine::{Error, ErrorKind, ExitStatus, Input, Output, Result, Session, WindowSize};
@@ -75,7 +76,7 @@ pub(super) fn pair() -> (FakeSession, Peer) {
     (FakeSession { socket: ours, buffer: vec![0; PIECE + 1] }, Peer { socket: theirs })
 }
 
-fn failed(what: &str, error: rustix::io::Errno) -> Error {
+fn failed(what: &str, error: Errno) -> Error {
     Error::with_source(ErrorKind::Internal, what, &std::io::Error::from(error))
 }
 
@@ -102,8 +103,14 @@ impl Session for FakeSession {
     }
 
     fn receive(&mut self) -> Result<Option<Output<'_>>> {
-        let received = recv(&self.socket, &mut self.buffer[..], RecvFlags::DONTWAIT);
-        let (_, length) = received.map_err(|error| failed("receive", error))?;
+        let length = loop {
+            match recv(&self.socket, &mut self.buffer[..], RecvFlags::DONTWAIT) {
+                Ok((_, length)) => break length,
+                // Said once, when the other end left input unread; what it sent before can still be read.
+                Err(Errno::CONNRESET) => {}
+                Err(error) => return Err(failed("receive", error)),
+            }
+        };
         let Some((tag, bytes)) = self.buffer[..length].split_first() else { return Ok(None) };
         Ok(Some(match tag {
             b'o' => Output::Stdout(bytes),
