@@ -39,7 +39,9 @@ pub mod archive;
 pub mod copy;
 pub mod dev;
 mod error;
+mod folder;
 pub mod host_root;
+pub mod kernel_files;
 #[cfg(test)]
 mod listing;
 pub mod mask;

@@ -113,7 +113,7 @@ impl<'fd> Object<'fd> {
         };
         match filled(get) {
             Ok(value) => Ok(Some(value.into_owned())),
-            Err(Errno::NODATA) => Ok(None),
+            Err(Errno::NODATA | Errno::NOTSUP) => Ok(None),
             Err(errno) => Err(errno),
         }
     }

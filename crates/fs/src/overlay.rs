@@ -11,9 +11,12 @@
 
 mod by_context;
 mod by_mount;
+mod changes;
 mod layers;
 #[cfg(test)]
 mod tests;
+
+pub use changes::{Change, ChangeKind, changes};
 
 use crate::mount::{DetachedMount, MountApi};
 use crate::{Error, Result};

@@ -1,6 +1,7 @@
 //! What callers choose, and what they are told.
 
 use crate::copy::Owner;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// How an archive is compressed.
@@ -17,13 +18,16 @@ pub enum Compression {
 
 /// What becomes of mounts in a tree that is packed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mounts {
+pub enum Mounts<'a> {
     /// They are an error (`EXDEV`): the archive would have something else than the tree.
     #[default]
     Refuse,
     /// They become empty folders and files.
     Empty,
-    /// What they show is packed, too.
+    /// Those on folders of these names in the archive are packed, too; the others become empty.
+    Only(&'a [&'a Path]),
+    /// What they show is packed, too. But for what the kernel shows of itself (procfs, sysfs, control groups, …), which is no
+    /// data, and which to read may take for ever: such mounts become empty, and to ask for what is on one is an error.
     Enter,
 }
 
@@ -33,7 +37,9 @@ pub struct Pack<'a> {
     /// How to compress.
     pub compression: Compression,
     /// What becomes of mounts.
-    pub mounts: Mounts,
+    pub mounts: Mounts<'a>,
+    /// Another name in the archive for the one thing that is packed.
+    pub name: Option<&'a OsStr>,
     /// The owners in the archive, for those in the tree, also in access control lists. The same, where there is none.
     pub map: Option<&'a dyn Fn(Owner) -> Owner>,
 }

@@ -8,9 +8,10 @@ use super::problem::Problem;
 use super::sparse::Map;
 use super::stream::Sink;
 use crate::copy::Owner;
+use crate::folder::{self, FOLDER};
 use crate::object::{Id, Object};
 use crate::{Error, Result, resolve, xattr};
-use rustix::fs::{Dir, FileType, Mode, OFlags, Stat, fstat, major, minor, openat, readlinkat};
+use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, major, minor, openat, readlinkat};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, OsStr};
@@ -19,7 +20,6 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
 
-const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 const REFERENCE: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW);
 
 type Step<T> = std::result::Result<T, Problem>;
@@ -81,6 +81,9 @@ impl<W: Write> Packer<'_, W> {
     fn all(&mut self, root: BorrowedFd<'_>, what: &[&Path]) -> Step<()> {
         if what.is_empty() {
             let fd = openat(root, c".", FOLDER, Mode::empty()).map_err(Problem::file("open"))?;
+            if self.options.mounts == Mounts::Enter && shows_the_kernel(&fd)? {
+                return Err(Problem::Kernel);
+            }
             self.path.extend_from_slice(b".");
             let stat = fstat(&fd).map_err(Problem::file("open"))?;
             self.write(kind::FOLDER, &stat, &Object::opened(fd.as_fd()), b"")?;
@@ -106,6 +109,12 @@ impl<W: Write> Packer<'_, W> {
             // What was asked for may be a mount: that is no surprise to anybody.
             let source =
                 resolve::open_plain(parent.as_fd(), &name, REFERENCE).map_err(Problem::file("open"))?;
+            if self.options.mounts == Mounts::Enter && shows_the_kernel(&source)? {
+                return Err(Problem::Kernel);
+            }
+            if let (Some(name), [_]) = (self.options.name, what) {
+                self.path = name.as_bytes().to_vec();
+            }
             if let Some(folder) = self.entry(&source)? {
                 self.walk(folder)?;
             }
@@ -116,12 +125,12 @@ impl<W: Write> Packer<'_, W> {
     /// Packs all that is in a folder.
     fn walk(&mut self, top: OwnedFd) -> Step<()> {
         let mut levels: Vec<Above> = Vec::new();
-        let mut at = Folder { names: names(&top)?, fd: top };
+        let mut at = Folder { names: folder::names(&top).map_err(Problem::file("list"))?, fd: top };
         loop {
             let length = self.path.len();
             let Some(name) = at.names.next() else {
                 let Some(above) = levels.pop() else { return Ok(()) };
-                at.fd = climb(&at.fd, above.id)?;
+                at.fd = folder::climb(&at.fd, above.id).map_err(Problem::file("leave"))?;
                 at.names = above.names;
                 self.path.truncate(above.path);
                 continue;
@@ -133,7 +142,7 @@ impl<W: Write> Packer<'_, W> {
             if let Some(fd) = self.named(&at.fd, &name)? {
                 let id = Id::of(&fstat(&at.fd).map_err(Problem::file("open"))?);
                 levels.push(Above { id, names: at.names, path: length });
-                at = Folder { names: names(&fd)?, fd };
+                at = Folder { names: folder::names(&fd).map_err(Problem::file("list"))?, fd };
             } else {
                 self.path.truncate(length);
             }
@@ -142,26 +151,41 @@ impl<W: Write> Packer<'_, W> {
 
     /// Packs what a name is; gives the folder that it is.
     fn named(&mut self, folder: &OwnedFd, name: &CStr) -> Step<Option<OwnedFd>> {
-        let found = match self.options.mounts {
-            Mounts::Enter => resolve::open_plain(folder.as_fd(), name, REFERENCE),
-            _ => resolve::open_beneath(folder.as_fd(), name, REFERENCE),
+        let found = match resolve::open_beneath(folder.as_fd(), name, REFERENCE) {
+            Err(Errno::XDEV) if self.options.mounts != Mounts::Refuse => {
+                let mount = resolve::open_plain(folder.as_fd(), name, REFERENCE);
+                let mount = mount.map_err(Problem::file("open"))?;
+                if !self.enters(&mount)? {
+                    return self.empty(&mount).map(|()| None);
+                }
+                Ok(mount)
+            }
+            found => found,
         };
         match found {
             Ok(source) => self.entry(&source),
             // It went away meanwhile.
             Err(Errno::NOENT) => Ok(None),
-            Err(Errno::XDEV) if self.options.mounts == Mounts::Empty => {
-                let source =
-                    resolve::open_plain(folder.as_fd(), name, REFERENCE).map_err(Problem::file("open"))?;
-                let mut stat = fstat(&source).map_err(Problem::file("open"))?;
-                stat.st_size = 0;
-                let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-                let kind = if is_folder { kind::FOLDER } else { kind::FILE };
-                self.write(kind, &stat, &Object::reference(source.as_fd()), b"")?;
-                Ok(None)
-            }
             Err(errno) => Err(Problem::file("open")(errno)),
         }
+    }
+
+    /// Whether what is mounted here is to be packed.
+    fn enters(&self, mount: &OwnedFd) -> Step<bool> {
+        match self.options.mounts {
+            Mounts::Refuse | Mounts::Empty => Ok(false),
+            Mounts::Only(places) => Ok(places.iter().any(|place| place.as_os_str().as_bytes() == self.path)),
+            Mounts::Enter => Ok(!shows_the_kernel(mount)?),
+        }
+    }
+
+    /// An empty folder or file in the place of a mount.
+    fn empty(&mut self, mount: &OwnedFd) -> Step<()> {
+        let mut stat = fstat(mount).map_err(Problem::file("open"))?;
+        stat.st_size = 0;
+        let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        let kind = if is_folder { kind::FOLDER } else { kind::FILE };
+        self.write(kind, &stat, &Object::reference(mount.as_fd()), b"")
     }
 
     fn entry(&mut self, source: &OwnedFd) -> Step<Option<OwnedFd>> {
@@ -291,26 +315,6 @@ impl<W: Write> Packer<'_, W> {
     }
 }
 
-/// The names in a folder, in order.
-fn names(folder: &OwnedFd) -> Step<std::vec::IntoIter<CString>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(folder).map_err(Problem::file("list"))? {
-        let entry = entry.map_err(Problem::file("list"))?;
-        let name = entry.file_name();
-        if name != c"." && name != c".." {
-            names.push(name.to_owned());
-        }
-    }
-    names.sort_unstable();
-    Ok(names.into_iter())
-}
-
-/// Goes up by `..`, which must be where it was come from.
-fn climb(below: &OwnedFd, id: Id) -> Step<OwnedFd> {
-    let folder = openat(below, c"..", FOLDER, Mode::empty()).map_err(Problem::file("leave"))?;
-    if Id::of(&fstat(&folder).map_err(Problem::file("leave"))?) != id {
-        let moved = std::io::Error::other("it was moved while it was packed");
-        return Err(Problem::File { operation: "leave", source: moved });
-    }
-    Ok(folder)
+fn shows_the_kernel(file: &OwnedFd) -> Step<bool> {
+    crate::kernel_files::holds(file.as_fd()).map_err(Problem::file("look at the file system of"))
 }

@@ -51,6 +51,11 @@ pub enum Problem {
     /// Device nodes were not asked for.
     #[error("it is a device node, and making such was not allowed")]
     Device,
+    /// It lies on a file system of the kernel's own.
+    #[error(
+        "it is no data but what the kernel shows of itself (procfs, sysfs, control groups): read it inside, by exec"
+    )]
+    Kernel,
     /// There is something of another kind in its place.
     #[error("there is {there} in its place, and replacing such was not allowed")]
     InTheWay {

@@ -4,6 +4,7 @@ use super::contents::Contents;
 use super::entry::Entry;
 use super::links::Links;
 use super::{Fault, Owner, attributes};
+use crate::folder::{self, FOLDER};
 use crate::object::{Id, Object};
 use crate::{Error, resolve};
 use rustix::fs::{Dir, FileType, Mode, OFlags, Stat, fstat, mkdirat, openat};
@@ -46,8 +47,6 @@ struct Above {
     /// The length of its path.
     path: usize,
 }
-
-const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 impl<'a> Copy<'a> {
     pub(super) fn new(root: BorrowedFd<'a>, map: &'a dyn Fn(Owner) -> Owner) -> Self {
@@ -144,14 +143,8 @@ impl<'a> Copy<'a> {
 
 /// Goes up by `..`, which must be where it was come from.
 fn climb(at: &Pair, above: Above, path: &mut Vec<u8>) -> Result<Pair, Fault> {
-    let up = |below: &OwnedFd, id: Id| {
-        let folder =
-            openat(below, c"..", FOLDER, Mode::empty()).map_err(Fault::of("open the folder above"))?;
-        if Id::of(&fstat(&folder).map_err(Fault::of("open the folder above"))?) != id {
-            return Err(Fault::says("leave", "it was moved while it was copied"));
-        }
-        Ok(folder)
-    };
+    let up =
+        |below: &OwnedFd, id: Id| folder::climb(below, id).map_err(Fault::of("open the folder above"));
     let from = up(&at.from, Id::of(&above.stat))?;
     let to = up(&at.to, above.id)?;
     path.truncate(above.path);

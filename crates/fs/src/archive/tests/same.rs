@@ -159,6 +159,9 @@ fn root_mounts_are_refused_or_empty_or_entered() {
             };
             assert_eq!(names(Mounts::Empty), ["", "a", "a/mounted", "a/z"]);
             assert_eq!(names(Mounts::Enter), ["", "a", "a/mounted", "a/mounted/c", "a/z"]);
+            let only = [Path::new("a/mounted")];
+            assert_eq!(names(Mounts::Only(&only)), ["", "a", "a/mounted", "a/mounted/c", "a/z"]);
+            assert_eq!(names(Mounts::Only(&[Path::new("a")])), ["", "a", "a/mounted", "a/z"]);
             let error =
                 pack(File::open(&from).unwrap().as_fd(), &[], Vec::new(), &Pack::default()).unwrap_err();
             assert_eq!(error.io().unwrap().raw_os_error(), Some(Errno::XDEV.raw_os_error()));
@@ -183,4 +186,50 @@ fn root_any_depth_is_packed() {
     let (bytes, _) = packed(&from, &Pack::default());
     unpacked(&bytes, &to, &faithful()).unwrap();
     same(&list(&from), &list(&to));
+}
+
+/// `/proc/kmsg` would keep whoever reads it.
+#[test]
+fn root_what_the_kernel_shows_of_itself_is_not_packed() {
+    if !is_root() {
+        return;
+    }
+    let (_folder, from, to) = two();
+    fs::create_dir_all(from.join("proc")).unwrap();
+    fs::write(from.join("z"), "after it").unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            private_namespace().unwrap();
+            let proc = DetachedMount::new(c"proc", [], MountAttrFlags::empty()).unwrap();
+            proc.attach(File::open(from.join("proc")).unwrap().as_fd()).unwrap();
+            let options = Pack { mounts: Mounts::Enter, ..Pack::default() };
+            let (bytes, _) = packed(&from, &options);
+            unpacked(&bytes, &to, &faithful()).unwrap();
+            let folder = File::open(&from).unwrap();
+            for path in ["proc", "proc/version"] {
+                let error = pack(folder.as_fd(), &[Path::new(path)], Vec::new(), &options).unwrap_err();
+                assert!(matches!(error, Error::Archive { problem: Problem::Kernel, .. }), "{path}: {error}");
+            }
+            let top = pack(File::open(from.join("proc")).unwrap().as_fd(), &[], Vec::new(), &options);
+            assert!(matches!(top, Err(Error::Archive { problem: Problem::Kernel, .. })), "{top:?}");
+        });
+    });
+    assert_eq!(list(&to).into_keys().collect::<Vec<_>>(), ["", "proc", "z"].map(PathBuf::from));
+}
+
+#[test]
+fn root_one_thing_may_have_another_name_in_the_archive() {
+    if !is_root() {
+        return;
+    }
+    let (_folder, from, to) = two();
+    fs::create_dir_all(from.join("a/b")).unwrap();
+    fs::write(from.join("a/b/file"), "text").unwrap();
+    fs::hard_link(from.join("a/b/file"), from.join("a/b/same")).unwrap();
+    let options = Pack { name: Some("other".as_ref()), ..Pack::default() };
+    let mut bytes = Vec::new();
+    pack(File::open(&from).unwrap().as_fd(), &[Path::new("a/b")], &mut bytes, &options).unwrap();
+    unpacked(&bytes, &to, &faithful()).unwrap();
+    let names = list(&to).into_keys().collect::<Vec<_>>();
+    assert_eq!(names, ["", "other", "other/file", "other/same"].map(PathBuf::from));
 }
