@@ -1,7 +1,10 @@
 //! The verbs, one file each, and the table that names them.
 
+mod cp;
 mod create;
+mod diff;
 mod exec;
+mod export;
 mod inspect;
 mod kill;
 mod logs;
@@ -135,6 +138,9 @@ pub(crate) const ENTRIES: &[Entry] = &[
     Entry::of::<rm::Remove>(),
     Entry::of::<exec::Exec>(),
     Entry::of::<logs::Logs>(),
+    Entry::of::<cp::Copy>(),
+    Entry::of::<diff::Diff>(),
+    Entry::of::<export::Export>(),
     Entry::of::<ps::List>(),
     Entry::of::<stats::Stats>(),
     Entry::of::<inspect::Inspect>(),

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod app;
+mod archive;
 mod argv;
 mod attach;
 mod cmd;

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use std::os::fd::OwnedFd;
 use tinyd_engine::{
-    ArchiveSummary, CheckReport, ContainerInspect, ContainerSpec, ContainerStats, ContainerSummary, Created,
-    Engine, Error, ErrorKind, ExecSpec, ExitStatus, ListRequest, Logs, LogsRequest, NetworkCreate,
-    NetworkInspect, NetworkJoin, NetworkSummary, PortChange, RemoveRequest, Resources, Result, Session,
-    StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect,
-    VolumeSnapshot, VolumeSummary, Waiter,
+    ArchiveSummary, CheckReport, ContainerExport, ContainerInspect, ContainerSpec, ContainerStats,
+    ContainerSummary, CopyIn, CopyOut, Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, FileChange,
+    FileStat, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary,
+    PortChange, RemoveRequest, Resources, Result, Session, StartRequest, Started, SystemInfo, VersionInfo,
+    VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, Waiter,
 };
 
 /// The program: builds a project in a container with limits, shows what went wrong, and leaves nothing.
@@ -136,6 +136,26 @@ impl Engine for Notes {
 
     fn unmount(&self, _: &str) -> Result<String> {
         unsupported("unmount")
+    }
+
+    fn stat(&self, _: &str, _: &str, _: bool) -> Result<Option<FileStat>> {
+        unsupported("stat")
+    }
+
+    fn copy_out(&self, _: &str, _: &CopyOut, _: OwnedFd) -> Result<ArchiveSummary> {
+        unsupported("copy_out")
+    }
+
+    fn copy_in(&self, _: &str, _: &CopyIn, _: OwnedFd) -> Result<ArchiveSummary> {
+        unsupported("copy_in")
+    }
+
+    fn diff(&self, _: &str) -> Result<Vec<FileChange>> {
+        unsupported("diff")
+    }
+
+    fn export(&self, _: &str, _: &ContainerExport, _: OwnedFd) -> Result<ArchiveSummary> {
+        unsupported("export")
     }
 
     fn create_network(&self, _: &NetworkCreate) -> Result<Created> {

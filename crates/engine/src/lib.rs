@@ -24,6 +24,7 @@ mod check;
 mod container;
 mod error;
 mod exec;
+mod files;
 mod info;
 mod inspect;
 mod list;
@@ -39,6 +40,7 @@ pub use check::{CheckReport, Finding};
 pub use container::{ContainerStatus, ExitStatus, RemoveRequest, StartRequest, WindowSize};
 pub use error::{Error, ErrorKind, Result};
 pub use exec::ExecSpec;
+pub use files::{ChangeKind, ContainerExport, CopyIn, CopyOut, FileChange, FileKind, FileStat};
 pub use info::{Plugins, StorageDriver, SystemInfo};
 pub use inspect::{
     ContainerConfig, ContainerInspect, ContainerState, DeviceConfig, EndpointSettings, GraphDriver,
@@ -141,6 +143,39 @@ pub trait Engine: Send + Sync {
 
     /// Undoes [`mount`](Engine::mount). Returns the full id.
     fn unmount(&self, container: &str) -> Result<String>;
+
+    /// What a path of a container is, running or not; `None` where there is nothing. A link at its end is followed, or told of
+    /// itself.
+    fn stat(&self, container: &str, path: &str, follow: bool) -> Result<Option<FileStat>>;
+
+    /// Writes a tar archive of a file or folder of a container, running or not, to a file, pipe or socket. Its owners are the
+    /// numbers of the inside.
+    fn copy_out(
+        &self,
+        container: &str,
+        request: &CopyOut,
+        to: std::os::fd::OwnedFd,
+    ) -> Result<ArchiveSummary>;
+
+    /// Unpacks a tar archive, which is read to its end, into a folder of a container, running or not. How it is compressed is
+    /// seen by its first bytes. What is there already is replaced file by file; a folder never is by something else.
+    fn copy_in(
+        &self,
+        container: &str,
+        request: &CopyIn,
+        from: std::os::fd::OwnedFd,
+    ) -> Result<ArchiveSummary>;
+
+    /// What a container has changed of its image, by path.
+    fn diff(&self, container: &str) -> Result<Vec<FileChange>>;
+
+    /// Writes a tar archive of a container's root file system, without what is mounted in it.
+    fn export(
+        &self,
+        container: &str,
+        request: &ContainerExport,
+        to: std::os::fd::OwnedFd,
+    ) -> Result<ArchiveSummary>;
 
     /// Makes a network. Returns its full id, with what of this host keeps it from working.
     ///

@@ -12,10 +12,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tinyd_engine::{
-    ArchiveSummary, CheckReport, ContainerInspect, ContainerSpec, ContainerStats, ContainerSummary, Created,
-    Engine, ExecSpec, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin,
-    NetworkSummary, PortChange, RemoveRequest, Resources, Result, Session, StartRequest, Started, SystemInfo,
-    VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, Waiter,
+    ArchiveSummary, CheckReport, ContainerExport, ContainerInspect, ContainerSpec, ContainerStats,
+    ContainerSummary, CopyIn, CopyOut, Created, Engine, ExecSpec, FileChange, FileStat, ListRequest, Logs,
+    LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary, PortChange, RemoveRequest,
+    Resources, Result, Session, StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport,
+    VolumeInspect, VolumeSnapshot, VolumeSummary, Waiter,
 };
 
 /// The engine that runs containers from the calling process: no daemon, and no state but that on disk and in the kernel.
@@ -116,6 +117,26 @@ impl Engine for LocalEngine {
 
     fn unmount(&self, container: &str) -> Result<String> {
         self.core.unmount(container).map_err(Error::into)
+    }
+
+    fn stat(&self, container: &str, path: &str, follow: bool) -> Result<Option<FileStat>> {
+        self.core.stat(container, path, follow).map_err(Error::into)
+    }
+
+    fn copy_out(&self, container: &str, request: &CopyOut, to: OwnedFd) -> Result<ArchiveSummary> {
+        self.core.copy_out(container, request, to).map_err(Error::into)
+    }
+
+    fn copy_in(&self, container: &str, request: &CopyIn, from: OwnedFd) -> Result<ArchiveSummary> {
+        self.core.copy_in(container, request, from).map_err(Error::into)
+    }
+
+    fn diff(&self, container: &str) -> Result<Vec<FileChange>> {
+        self.core.diff(container).map_err(Error::into)
+    }
+
+    fn export(&self, container: &str, request: &ContainerExport, to: OwnedFd) -> Result<ArchiveSummary> {
+        self.core.export(container, request, to).map_err(Error::into)
     }
 
     fn create_network(&self, wanted: &NetworkCreate) -> Result<Created> {

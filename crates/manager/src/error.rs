@@ -57,6 +57,14 @@ pub enum Error {
         /// Whose it is.
         id: String,
     },
+    /// A path of a container at which there is nothing.
+    #[error("there is no {path:?} in container {container}")]
+    NoSuchFile {
+        /// The path inside.
+        path: String,
+        /// First digits of the container's id.
+        container: String,
+    },
     /// The container cannot do this where it stands.
     #[error("cannot {action} container {container}: it {state}")]
     WrongState {
@@ -382,7 +390,8 @@ impl Error {
             Self::NoSuchContainer { .. }
             | Self::NoSuchImage { .. }
             | Self::NoSuchNetwork { .. }
-            | Self::NoSuchVolume { .. } => ErrorKind::NotFound,
+            | Self::NoSuchVolume { .. }
+            | Self::NoSuchFile { .. } => ErrorKind::NotFound,
             Self::Ambiguous { .. } | Self::AmbiguousNetwork { .. } => ErrorKind::Ambiguous,
             Self::NameTaken { .. }
             | Self::NetworkTaken { .. }

@@ -39,6 +39,7 @@ mod engine;
 mod erase;
 mod error;
 mod exec;
+mod files;
 mod ids;
 mod image;
 mod info;

@@ -20,6 +20,7 @@ mod users;
 mod visit;
 
 pub(crate) use record::VolumeRecord;
+pub(crate) use transfer::{CHUNK, told};
 
 use crate::core::Core;
 use crate::error::{Error, Result};

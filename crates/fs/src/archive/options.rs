@@ -38,7 +38,7 @@ pub struct Pack<'a> {
     pub compression: Compression,
     /// What becomes of mounts.
     pub mounts: Mounts<'a>,
-    /// Another name in the archive for the one thing that is packed.
+    /// Another name in the archive for the one thing that is packed, or for the folder of which all is.
     pub name: Option<&'a OsStr>,
     /// The owners in the archive, for those in the tree, also in access control lists. The same, where there is none.
     pub map: Option<&'a dyn Fn(Owner) -> Owner>,
@@ -145,11 +145,33 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Remarks for the user: a sentence for each thing that is not as it was, up to some, and how many more there are.
+    pub fn notes(&self) -> Vec<String> {
+        const MOST: usize = 20;
+        let mut notes: Vec<String> = self.left_out.iter().take(MOST).map(ToString::to_string).collect();
+        let more = self.left_out_count.saturating_sub(notes.len() as u64);
+        notes.extend((more > 0).then(|| format!("so it is with {more} more")));
+        notes
+    }
+
     pub(super) fn leave_out(&mut self, path: &Path, why: Why) {
         const MOST: usize = 1000;
         self.left_out_count += 1;
         if self.left_out.len() < MOST {
             self.left_out.push(LeftOut { path: path.to_owned(), why });
+        }
+    }
+}
+
+impl std::fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = self.path.display();
+        match &self.why {
+            Why::Socket => write!(f, "{path} is a socket, and was left out"),
+            Why::Changed => write!(f, "{path} was changed while it was read"),
+            Why::Device => write!(f, "{path} is a device, and was left out"),
+            Why::SetId => write!(f, "{path} has lost its set-id bits"),
+            Why::Attribute(name) => write!(f, "{path} has lost its attribute {name}"),
         }
     }
 }

@@ -84,10 +84,12 @@ impl<W: Write> Packer<'_, W> {
             if self.options.mounts == Mounts::Enter && shows_the_kernel(&fd)? {
                 return Err(Problem::Kernel);
             }
-            self.path.extend_from_slice(b".");
+            self.path.extend_from_slice(self.options.name.map_or(b".", OsStr::as_bytes));
             let stat = fstat(&fd).map_err(Problem::file("open"))?;
             self.write(kind::FOLDER, &stat, &Object::opened(fd.as_fd()), b"")?;
-            self.path.clear();
+            if self.options.name.is_none() {
+                self.path.clear();
+            }
             return self.walk(fd);
         }
         for path in what {

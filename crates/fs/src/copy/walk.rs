@@ -143,8 +143,7 @@ impl<'a> Copy<'a> {
 
 /// Goes up by `..`, which must be where it was come from.
 fn climb(at: &Pair, above: Above, path: &mut Vec<u8>) -> Result<Pair, Fault> {
-    let up =
-        |below: &OwnedFd, id: Id| folder::climb(below, id).map_err(Fault::of("open the folder above"));
+    let up = |below: &OwnedFd, id: Id| folder::climb(below, id).map_err(Fault::of("open the folder above"));
     let from = up(&at.from, Id::of(&above.stat))?;
     let to = up(&at.to, above.id)?;
     path.truncate(above.path);

@@ -11,11 +11,11 @@ use std::io::{BufReader, BufWriter, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use tinyd_engine::{ArchiveSummary, VolumeCreate, VolumeExport};
-use tinyd_fs::archive::{self, Compression, Devices, Pack, Summary, Unpack, Why};
+use tinyd_fs::archive::{self, Compression, Devices, Pack, Summary, Unpack};
 use tinyd_volume::VolumeState;
 
 /// Bytes that are read or written at once.
-const CHUNK: usize = 1 << 20;
+pub(crate) const CHUNK: usize = 1 << 20;
 
 impl Core {
     pub(crate) fn export_volume(
@@ -102,22 +102,7 @@ fn pack(path: &Path, volume: &VolumeState, request: &VolumeExport, to: OwnedFd) 
     Ok(told(&packed))
 }
 
-/// With a remark for each thing that is not as it was, up to some, and how many more there are.
-fn told(summary: &Summary) -> ArchiveSummary {
-    const MOST: usize = 20;
-    let note = |left: &archive::LeftOut| {
-        let path = left.path.display();
-        match &left.why {
-            Why::Socket => format!("{path} is a socket, and was left out"),
-            Why::Changed => format!("{path} was changed while it was read"),
-            Why::Device => format!("{path} is a device, and was left out"),
-            Why::SetId => format!("{path} has lost its set-id bits"),
-            Why::Attribute(name) => format!("{path} has lost its attribute {name}"),
-            _ => format!("{path} is not as it was"),
-        }
-    };
-    let mut notes: Vec<String> = summary.left_out.iter().take(MOST).map(note).collect();
-    let more = summary.left_out_count.saturating_sub(notes.len() as u64);
-    notes.extend((more > 0).then(|| format!("so it is with {more} more")));
-    ArchiveSummary { entries: summary.entries, bytes: summary.bytes, notes }
+/// As callers are told.
+pub(crate) fn told(summary: &Summary) -> ArchiveSummary {
+    ArchiveSummary { entries: summary.entries, bytes: summary.bytes, notes: summary.notes() }
 }

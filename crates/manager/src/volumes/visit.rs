@@ -13,7 +13,7 @@ use tinyd_volume::VolumeState;
 
 impl Core {
     /// Works in a volume. Its user's mark is a locked file that names the volume; where the lock is free the command is dead.
-    pub(super) fn while_mounted<T>(
+    pub(crate) fn while_mounted<T>(
         &self,
         volume: &VolumeState,
         work: impl FnOnce(&Path) -> Result<T>,

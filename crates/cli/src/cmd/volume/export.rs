@@ -1,11 +1,10 @@
 //! `volume export`.
 
+use crate::archive::{self, by_name, compression};
 use crate::cmd::Context;
-use crate::failure::{Failure, Outcome};
-use std::ffi::OsString;
-use std::fs::{self, File};
+use crate::failure::Outcome;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tinyd_engine::{Compression, VolumeExport};
 
 /// Write a volume as a tar archive to a file or to the standard output
@@ -41,56 +40,8 @@ impl Export {
         let request = VolumeExport { compression: self.compress.unwrap_or(by_name), snapshot: self.snapshot };
         let engine = context.engine()?;
         let export = |to: OwnedFd| engine.export_volume(&self.volume, &request, to);
-        let summary = match &self.output {
-            Some(path) => into_file(path, export)?,
-            None if context.console.is_terminal() => {
-                return Err(Failure::Usage(
-                    "an archive is nothing for a terminal: name a file by -o, or a pipe".into(),
-                ));
-            }
-            None => {
-                let to = context.console.stdout.try_clone_to_owned();
-                export(to.map_err(|error| Failure::failed("write the standard output", error))?)?
-            }
-        };
+        let summary = archive::write(context, self.output.as_deref(), export)?;
         context.console.notes(&summary.notes);
         Ok(0)
-    }
-}
-
-/// Into a file beside it, which takes its name in the end.
-fn into_file<T>(
-    path: &Path,
-    write: impl FnOnce(OwnedFd) -> Result<T, tinyd_engine::Error>,
-) -> Result<T, Failure> {
-    let failed = |error: std::io::Error| Failure::failed(format!("write {}", path.display()), error);
-    let mut beside = OsString::from(path);
-    beside.push(format!(".part-{}", std::process::id()));
-    let file = File::create_new(&beside).map_err(failed)?;
-    let done = write(file.into()).map_err(Failure::from).and_then(|done| {
-        fs::rename(&beside, path).map_err(failed)?;
-        Ok(done)
-    });
-    if done.is_err() {
-        // The error that is told is the first.
-        let _ = fs::remove_file(&beside);
-    }
-    done
-}
-
-fn by_name(path: &Path) -> Compression {
-    match path.extension().and_then(|ending| ending.to_str()) {
-        Some("gz" | "tgz") => Compression::Gzip,
-        Some("zst" | "tzst") => Compression::Zstd,
-        _ => Compression::None,
-    }
-}
-
-fn compression(text: &str) -> Result<Compression, String> {
-    match text {
-        "none" => Ok(Compression::None),
-        "gzip" => Ok(Compression::Gzip),
-        "zstd" => Ok(Compression::Zstd),
-        _ => Err("there are none, gzip and zstd".to_owned()),
     }
 }

@@ -232,4 +232,10 @@ fn root_one_thing_may_have_another_name_in_the_archive() {
     unpacked(&bytes, &to, &faithful()).unwrap();
     let names = list(&to).into_keys().collect::<Vec<_>>();
     assert_eq!(names, ["", "other", "other/file", "other/same"].map(PathBuf::from));
+    let (_folder, _, to) = two();
+    let (bytes, _) = packed(&from, &options);
+    unpacked(&bytes, &to, &faithful()).unwrap();
+    let names = list(&to).into_keys().collect::<Vec<_>>();
+    let expected = ["", "other", "other/a", "other/a/b", "other/a/b/file", "other/a/b/same"];
+    assert_eq!(names, expected.map(PathBuf::from));
 }

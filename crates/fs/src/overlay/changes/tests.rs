@@ -102,8 +102,20 @@ fn root_what_was_added_changed_and_removed_is_said() {
         fs::write(root.join("z-file/inside"), "").unwrap();
     });
     let expected = [
-        "C both", "D both/a", "C both/b", "C both/sub", "D both/sub/c", "C etc", "C etc/passwd", "D gone", "D link", "A srv", "A srv/new",
-        "A srv/new/file", "C z-file", "A z-file/inside",
+        "C both",
+        "D both/a",
+        "C both/b",
+        "C both/sub",
+        "D both/sub/c",
+        "C etc",
+        "C etc/passwd",
+        "D gone",
+        "D link",
+        "A srv",
+        "A srv/new",
+        "A srv/new/file",
+        "C z-file",
+        "A z-file/inside",
     ];
     assert_eq!(layers.changes(), expected);
 }

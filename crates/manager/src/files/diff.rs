@@ -1,0 +1,78 @@
+//! `diff`: what a container has changed of its image.
+
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::store::{BUNDLE_FILE, Record};
+use oci_spec::runtime::Spec;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use tinyd_engine::{ChangeKind, FileChange};
+use tinyd_fs::overlay::{self, Change};
+
+impl Core {
+    pub(crate) fn diff(&self, container: &str) -> Result<Vec<FileChange>> {
+        let id = self.resolve(container)?;
+        let record = self.known(&id, container)?;
+        let mut all: Vec<Change> = Vec::new();
+        for tree in &record.rootfs.overlays {
+            let changes = overlay::changes(&tree.lowers, &tree.upper).map_err(|source| Error::Tree {
+                operation: "compare with the image the container's",
+                path: Path::new("/").join(&tree.target),
+                source: Box::new(source),
+            })?;
+            all.extend(changes.into_iter().map(|change| Change {
+                path: Path::new("/").join(&tree.target).join(&change.path),
+                ..change
+            }));
+        }
+        all.sort_by(|a, b| a.path.cmp(&b.path));
+        let made = self.mount_points(&record)?;
+        Ok(told(without(all, &made)))
+    }
+
+    /// Where a start has made folders and files for what is mounted, and those of the trees of the root.
+    fn mount_points(&self, record: &Record) -> Result<BTreeSet<PathBuf>> {
+        let file = self.store.container_file(&record.id, BUNDLE_FILE);
+        let text = std::fs::read(&file).map_err(|error| Error::file("read", &file, error))?;
+        let bundle: Spec =
+            serde_json::from_slice(&text).map_err(|source| Error::Record { path: file, source })?;
+        let mounts = bundle.mounts().clone().unwrap_or_default();
+        let trees = record.rootfs.overlays.iter().map(|tree| Path::new("/").join(&tree.target));
+        let cwd = bundle.process().as_ref().map(|process| process.cwd().clone());
+        Ok(mounts.iter().map(|mount| mount.destination().clone()).chain(trees).chain(cwd).collect())
+    }
+}
+
+/// Leaves away what is there only because something is mounted on it: nobody inside has made it, and nothing can be in it.
+fn without(changes: Vec<Change>, made: &BTreeSet<PathBuf>) -> Vec<Change> {
+    let is_place = |change: &Change| {
+        change.kind == overlay::ChangeKind::Added && change.empty && made.contains(&change.path)
+    };
+    let mut kept: Vec<Change> = Vec::new();
+    // From behind, so that what lies in a folder is known before the folder.
+    let mut emptied: BTreeSet<PathBuf> = BTreeSet::new();
+    for change in changes.into_iter().rev() {
+        let above = change.path.parent().map(Path::to_owned);
+        let holds = kept.last().is_some_and(|below: &Change| below.path.starts_with(&change.path));
+        if is_place(&change) || (!holds && emptied.contains(&change.path)) {
+            emptied.extend(above);
+            continue;
+        }
+        kept.push(change);
+    }
+    kept.reverse();
+    kept
+}
+
+fn told(changes: Vec<Change>) -> Vec<FileChange> {
+    let kind = |kind| match kind {
+        overlay::ChangeKind::Added => ChangeKind::Added,
+        overlay::ChangeKind::Changed => ChangeKind::Changed,
+        overlay::ChangeKind::Deleted => ChangeKind::Deleted,
+    };
+    let told = |change: Change| FileChange {
+        kind: kind(change.kind),
+        path: change.path.to_string_lossy().into_owned(),
+    };
+    changes.into_iter().map(told).collect()
+}

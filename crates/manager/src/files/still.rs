@@ -1,0 +1,176 @@
+//! The root of a container that stands still.
+
+use super::{Owners, Root, Shown, in_thread};
+use crate::core::Core;
+use crate::erase::mounts_below;
+use crate::error::{Error, Result};
+use crate::store::{BUNDLE_FILE, Record, UsedVolume};
+use oci_spec::runtime::{Mount, Spec};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat};
+use rustix::io::Errno;
+use rustix::mount::MountAttrFlags;
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use tinyd_fs::mount::{Changes, DetachedMount, private_namespace};
+use tinyd_fs::overlay::{Overlay, Writable, needs_user_xattrs};
+use tinyd_fs::resolve;
+use tinyd_runtime::OverlayMount;
+
+/// Where volumes are, by where a container has them.
+type Places = BTreeMap<PathBuf, PathBuf>;
+
+/// What is done once they are there.
+type Work<'a, T> = Box<dyn FnOnce(&Places) -> Result<T> + 'a>;
+
+impl Core {
+    /// Works with it, put together as for its next start. Files have the owners that they have inside: no ids are mapped.
+    pub(super) fn with_still_root<T: Send>(
+        &self,
+        record: &Record,
+        action: &'static str,
+        shown: Shown,
+        work: impl FnOnce(&Root) -> Result<T> + Send,
+    ) -> Result<T> {
+        let wrong = |state, hint| Error::WrongState {
+            action,
+            container: record.short().to_owned(),
+            state,
+            hint: Some(hint),
+        };
+        if !mounts_below(&self.store.container_file(&record.id, "merged"))?.is_empty() {
+            return Err(wrong("is mounted", "work in what tinyd mount showed, or tinyd umount it first"));
+        }
+        // The monitor of a run that has just ended may hold the layers still.
+        self.await_monitor(record)?;
+        let assembled = |places: &Places| {
+            in_thread(|| {
+                let fd = self.assemble(record, shown, places)?;
+                let trees = record.rootfs.overlays.iter().map(|tree| tree.target.clone()).collect();
+                let container = record.short().to_owned();
+                work(&Root { fd, owners: Owners::SAME, trees, container })
+            })
+        };
+        match shown {
+            Shown::Layers => assembled(&Places::new()),
+            Shown::Everything => self.with_volumes(&record.volumes, Places::new(), assembled),
+        }
+    }
+
+    /// Has volumes mounted, one after the other, while something is done.
+    fn with_volumes<T>(
+        &self,
+        volumes: &[UsedVolume],
+        mut places: Places,
+        work: impl FnOnce(&Places) -> Result<T>,
+    ) -> Result<T> {
+        let Some((first, others)) = volumes.split_first() else { return work(&places) };
+        // One call for each volume of a container: there are few.
+        let work: Work<'_, T> = Box::new(work);
+        self.while_mounted(&first.state, |path| {
+            places.insert(first.mount.target.clone(), path.to_owned());
+            self.with_volumes(others, places, work)
+        })
+    }
+
+    /// Puts it together in a mount namespace of this thread's own. What is mounted is attached to folders by their
+    /// descriptors, which are resolved below the root: nobody can have it mounted elsewhere (CVE-2026-42306).
+    fn assemble(&self, record: &Record, shown: Shown, places: &Places) -> Result<OwnedFd> {
+        let merged = self.store.container_file(&record.id, "merged");
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |errno: Errno| Error::file("mount", path, errno)
+        };
+        private_namespace().map_err(failed(&merged))?;
+        let mut root: Option<DetachedMount> = None;
+        let mut layers = Vec::new();
+        for tree in &record.rootfs.overlays {
+            let mount = joined(tree)?;
+            match &root {
+                None => {
+                    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                    let place = rustix::fs::openat(CWD, &merged, flags, Mode::empty());
+                    place.and_then(|place| mount.attach(place.as_fd())).map_err(failed(&merged))?;
+                    root = Some(mount);
+                }
+                Some(root) => {
+                    let place = c_path(&tree.target)
+                        .and_then(|target| resolve::ensure_plain_dir(root.as_fd(), &target));
+                    place.and_then(|place| mount.attach(place.as_fd())).map_err(failed(&tree.target))?;
+                    layers.push(mount);
+                }
+            }
+        }
+        let root = root.ok_or_else(|| failed(&merged)(Errno::NOENT))?;
+        if shown == Shown::Everything {
+            for mount in self.mounted_binds(record)? {
+                attach(root.as_fd(), &mount, places)?;
+            }
+        }
+        if record.spec.read_only {
+            for mount in std::iter::once(&root).chain(&layers) {
+                mount.change(&Changes::read_only(false)).map_err(failed(&merged))?;
+            }
+        }
+        Ok(root.into_fd())
+    }
+
+    /// What of the host and of volumes is mounted in a container, in the order of its start.
+    fn mounted_binds(&self, record: &Record) -> Result<Vec<Mount>> {
+        let file = self.store.container_file(&record.id, BUNDLE_FILE);
+        let text = std::fs::read(&file).map_err(|error| Error::file("read", &file, error))?;
+        let bundle: Spec =
+            serde_json::from_slice(&text).map_err(|source| Error::Record { path: file, source })?;
+        let mounts = bundle.mounts().clone().unwrap_or_default();
+        let is_bind = |mount: &Mount| mount.typ().as_deref() == Some("bind");
+        // `/sys` may be one, of the kernel's own.
+        Ok(mounts
+            .into_iter()
+            .filter(|mount| is_bind(mount) && mount.destination() != Path::new("/sys"))
+            .collect())
+    }
+}
+
+fn joined(tree: &OverlayMount) -> Result<DetachedMount> {
+    let overlay = Overlay {
+        lowers: &tree.lowers,
+        writable: Writable { upper: &tree.upper, work: &tree.work, volatile: false },
+        attributes: MountAttrFlags::MOUNT_ATTR_NODEV,
+        idmap: None,
+        user_xattrs: needs_user_xattrs(),
+    };
+    let mounted = overlay.mount(|_, call| call()).map_err(|source| Error::Tree {
+        operation: "join the layers of",
+        path: Path::new("/").join(&tree.target),
+        source: Box::new(source),
+    })?;
+    Ok(mounted.mount)
+}
+
+fn attach(root: BorrowedFd<'_>, mount: &Mount, places: &Places) -> Result<()> {
+    let target = mount.destination();
+    let source = places.get(target).or(mount.source().as_ref());
+    let Some(source) = source else { return Ok(()) };
+    let options = mount.options().clone().unwrap_or_default();
+    let has = |word: &str| options.iter().any(|option| option == word);
+    let attached = || {
+        let bound = DetachedMount::clone_of(CWD, &c_path(source)?, has("rbind"))?;
+        if has("ro") || has("rro") {
+            bound.change(&Changes::read_only(has("rro")))?;
+        }
+        let is_folder = FileType::from_raw_mode(fstat(&bound)?.st_mode) == FileType::Directory;
+        let path = c_path(target)?;
+        let place = match is_folder {
+            true => resolve::ensure_dir(root, &path)?,
+            false => resolve::ensure_file(root, &path)?,
+        };
+        bound.attach(place.as_fd())
+    };
+    attached().map_err(|errno| Error::file("mount what the container has mounted from", source, errno))
+}
+
+fn c_path(path: &Path) -> std::result::Result<CString, Errno> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::INVAL)
+}
