@@ -25,6 +25,11 @@ mod testing;
 
 /// Runs the program with the arguments of the process; gives the exit code.
 pub fn run() -> u8 {
+    #[cfg(feature = "weakened")]
+    if let Err(problem) = tinyd_runtime::weaken() {
+        console::Console::standard().tell(&problem);
+        return 125;
+    }
     let arguments = std::env::args_os().skip(1).collect();
     app::run(arguments, console::Console::standard(), &engine::open)
 }

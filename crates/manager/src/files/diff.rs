@@ -20,10 +20,11 @@ impl Core {
                 path: Path::new("/").join(&tree.target),
                 source: Box::new(source),
             })?;
-            all.extend(changes.into_iter().map(|change| Change {
-                path: Path::new("/").join(&tree.target).join(&change.path),
-                ..change
-            }));
+            let place = Path::new("/").join(&tree.target);
+            if !changes.is_empty() && !tree.target.as_os_str().is_empty() {
+                all.push(Change { kind: overlay::ChangeKind::Changed, path: place.clone(), empty: false });
+            }
+            all.extend(changes.into_iter().map(|change| Change { path: place.join(&change.path), ..change }));
         }
         all.sort_by(|a, b| a.path.cmp(&b.path));
         let made = self.mount_points(&record)?;
