@@ -11,7 +11,8 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Longer than any verb holds it: a kill and its exit take ten seconds at most.
+/// Longer than a verb holds it that changes where a container stands: a kill and its exit take ten seconds at most. Who copies its
+/// files may take longer, and others are told that it is busy.
 const PATIENCE: Duration = Duration::from_secs(25);
 
 /// The right to change a container; ends with its value, or with the process.
