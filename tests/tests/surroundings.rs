@@ -284,6 +284,23 @@ fn a_terminal_is_the_containers_own_console() {
     });
 }
 
+/// As the roots of many systems have it: the link leads to a file that a service would write.
+#[test]
+fn a_link_to_nothing_is_followed_to_where_the_file_would_be() {
+    require!(root);
+    in_both_modes(|mode| {
+        let image = roots::copy_of_busybox(&mode.env);
+        let _ = fs::remove_file(image.join("etc/resolv.conf"));
+        let link = "../run/systemd/resolve/stub-resolv.conf";
+        std::os::unix::fs::symlink(link, image.join("etc/resolv.conf")).unwrap();
+        let script =
+            "cat /etc/resolv.conf; cmp /etc/resolv.conf /run/systemd/resolve/stub-resolv.conf && echo same";
+        let output = mode.run(["--rm", image.to_str().unwrap(), "sh", "-c", script]).ok();
+        assert!(output.stdout().contains("nameserver ") && output.stdout().ends_with("same\n"), "{output}");
+        assert!(!image.join("run/systemd").exists());
+    });
+}
+
 #[test]
 fn names_are_known_by_files_of_the_containers_own() {
     require!(root);

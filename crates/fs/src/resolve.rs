@@ -164,7 +164,8 @@ pub fn ensure_plain_dir(root: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Er
     Resolver::detect().ensure_plain_dir(root, name)
 }
 
-/// *Child-side.* Opens a file as a reference, making an empty one, and the folders on the way, where it is missing.
+/// *Child-side.* Opens a file as a reference, making an empty one, and the folders on the way, where it is missing. Where there is
+/// a link to nothing (`/etc/resolv.conf` of many systems), what it says is made, inside the root.
 pub fn ensure_file(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
     Resolver::detect().ensure_file(root, path)
 }

@@ -1,10 +1,14 @@
 //! Making what is missing on the way.
 
 use super::{PATH_MAX, Resolver};
-use rustix::fs::{Mode, OFlags, mkdirat};
+use rustix::fs::{Mode, OFlags, mkdirat, readlinkat_raw};
 use rustix::io::Errno;
 use std::ffi::CStr;
+use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
+
+/// As many links as the kernel follows (MAXSYMLINKS).
+const MAX_LINKS: u32 = 40;
 
 impl Resolver {
     /// *Child-side.* As the function [`ensure_dir`](super::ensure_dir).
@@ -72,10 +76,49 @@ impl Resolver {
 
     /// *Child-side.* As the function [`ensure_file`](super::ensure_file).
     pub fn ensure_file(self, root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
-        match self.open(root, path) {
-            Err(Errno::NOENT) => {}
-            result => return result,
+        let mut buffer = [0; PATH_MAX];
+        let length = path.to_bytes().len();
+        if length >= PATH_MAX {
+            return Err(Errno::NAMETOOLONG);
         }
+        buffer[..length].copy_from_slice(path.to_bytes());
+        for _ in 0..MAX_LINKS {
+            let path = CStr::from_bytes_until_nul(&buffer).map_err(|_| Errno::INVAL)?;
+            match self.open(root, path) {
+                Err(Errno::NOENT) => {}
+                result => return result,
+            }
+            let mut link = [MaybeUninit::uninit(); PATH_MAX];
+            let Some(target) = self.make_file(root, path, &mut link)? else {
+                let path = CStr::from_bytes_until_nul(&buffer).map_err(|_| Errno::INVAL)?;
+                match self.open(root, path) {
+                    // It went away again, or became a link to nothing.
+                    Err(Errno::NOENT) => continue,
+                    result => return result,
+                }
+            };
+            // A link to nothing: what it says is made, seen from its folder.
+            let bytes = path.to_bytes();
+            let folder = match target.first() {
+                Some(b'/') => 0,
+                _ => bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |n| n + 1),
+            };
+            if folder + target.len() >= PATH_MAX {
+                return Err(Errno::NAMETOOLONG);
+            }
+            buffer[folder..folder + target.len()].copy_from_slice(target);
+            buffer[folder + target.len()] = 0;
+        }
+        Err(Errno::LOOP)
+    }
+
+    /// Makes an empty file, and the folders on the way. Where there is a link, gives what it says.
+    fn make_file<'link>(
+        self,
+        root: BorrowedFd<'_>,
+        path: &CStr,
+        link: &'link mut [MaybeUninit<u8>; PATH_MAX],
+    ) -> Result<Option<&'link [u8]>, Errno> {
         let bytes = path.to_bytes();
         let split = bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |n| n + 1);
         let (folder, name) = bytes.split_at(split);
@@ -91,12 +134,15 @@ impl Resolver {
         // Neither a link nor a file that came in between is taken: O_EXCL refuses both.
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
         match rustix::fs::openat(&folder, name, flags, Mode::from_raw_mode(0o644)) {
-            Ok(_) | Err(Errno::EXIST) => {}
+            Ok(_) => return Ok(None),
+            Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno),
         }
-        match self.open(root, path) {
-            Err(Errno::NOENT) => Err(Errno::LOOP),
-            result => result,
+        match readlinkat_raw(&folder, name, link) {
+            Ok((target, _)) => Ok(Some(target)),
+            // It is no link (any more).
+            Err(Errno::INVAL | Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno),
         }
     }
 }

@@ -31,8 +31,34 @@ fn links_that_point_outside_end_inside() {
         assert_eq!(by.open(root.as_fd(), c"/relative").unwrap_err(), Errno::NOENT);
         assert_eq!(by.open(root.as_fd(), c"/absolute").unwrap_err(), Errno::NOENT);
         assert_eq!(by.ensure_dir(root.as_fd(), c"/relative").unwrap_err(), Errno::LOOP);
-        assert_eq!(by.ensure_file(root.as_fd(), c"/relative").unwrap_err(), Errno::LOOP);
+        // A file is made where a link says, and that is inside.
+        by.ensure_file(root.as_fd(), c"/relative").unwrap();
+        assert!(folder.path().join("root/outside").is_file());
+        by.ensure_file(root.as_fd(), c"/absolute").unwrap();
+        let namesake =
+            folder.path().join("root").join(folder.path().join("outside").strip_prefix("/").unwrap());
+        assert!(namesake.is_file());
         assert_eq!(std::fs::read_dir(folder.path().join("outside")).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn links_to_nothing_are_followed_as_far_as_the_kernel_would() {
+    for by in BOTH {
+        let (folder, root) = root();
+        let at = |name: &str| folder.path().join("root").join(name);
+        symlink("../deep/er/../file", at("there/a")).unwrap();
+        symlink("/there/a", at("b")).unwrap();
+        by.ensure_file(root.as_fd(), c"/b").unwrap();
+        assert!(at("deep/file").is_file() && at("deep/er").is_dir());
+        symlink("again", at("again")).unwrap();
+        symlink("other", at("one")).unwrap();
+        symlink("one", at("other")).unwrap();
+        for name in [c"again", c"/one", c"/there/../other"] {
+            assert_eq!(by.ensure_file(root.as_fd(), name).unwrap_err(), Errno::LOOP, "{name:?}");
+        }
+        symlink("there/folder/", at("folder")).unwrap();
+        assert_eq!(by.ensure_file(root.as_fd(), c"/folder").unwrap_err(), Errno::INVAL);
     }
 }
 
