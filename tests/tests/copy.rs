@@ -4,8 +4,11 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
+use std::time::Duration;
 
-use tinyd_tests::{Env, Mode, in_both_modes, require, roots};
+use rustix::process::Signal;
+
+use tinyd_tests::{Dice, Env, Mode, in_both_modes, require, roots};
 
 fn image() -> String {
     roots::busybox().to_str().unwrap().to_owned()
@@ -341,4 +344,47 @@ fn a_root_of_several_trees_is_copied_and_exported_whole() {
         let listing = env.other(words).env("TINYD_ROOT", env.root()).env("TINYD_RUN_ROOT", env.run_root());
         assert_eq!(listing.output().ok().stdout(), "usr/bin/env\n");
     });
+}
+
+/// kill -9 of who copies from, or into, a container that stands still, with volumes that have to be mounted for it.
+#[test]
+fn who_is_killed_in_the_middle_leaves_nothing_mounted() {
+    require!(root);
+    let env = Env::new();
+    env.tinyd(["volume", "create", "-d", "tmpfs", "--size", "8m", "memory"]).ok();
+    let words = ["create", "--net", "none", "-v", "memory:/m", "-v", "kept:/k", &image(), "true"];
+    let id = env.tinyd(words).ok().text();
+    let many = env.files().join("many");
+    fs::create_dir(&many).unwrap();
+    for number in 0..200 {
+        fs::write(many.join(number.to_string()), vec![b'x'; 8192]).unwrap();
+    }
+    let mut dice = Dice::new();
+    let (mut cut, mut done) = (0, 0);
+    for round in 0..40 {
+        let (inside, here) = (format!("{id}:/k"), many.to_str().unwrap());
+        let back = env.files().join(format!("back-{round}"));
+        let words = match round % 2 {
+            0 => ["cp", here, &inside],
+            _ => ["cp", &inside, back.to_str().unwrap()],
+        };
+        let mut client = env.cmd(words).spawn();
+        std::thread::sleep(Duration::from_micros(dice.below(60_000) as u64));
+        let ended = client.has_ended();
+        if !ended {
+            client.signal(Signal::KILL);
+        }
+        client.wait();
+        if ended {
+            done += 1
+        } else {
+            cut += 1
+        }
+        // The next command finds the container free, and nothing of the copy is left.
+        env.tinyd(["cp", &format!("{id}:/etc/passwd"), "-"]).ok();
+        env.assert_checked();
+    }
+    assert!(cut > 0 && done > 0, "{cut} were cut short, {done} were done");
+    env.tinyd(["start", &id]).ok();
+    env.tinyd(["rm", "-f", &id]).ok();
 }
