@@ -20,7 +20,7 @@ mod users;
 mod visit;
 
 pub(crate) use record::VolumeRecord;
-pub(crate) use transfer::{CHUNK, told};
+pub(crate) use transfer::{CHUNK, compression, told};
 
 use crate::core::Core;
 use crate::error::{Error, Result};

@@ -1,9 +1,9 @@
 //! `diff`: what a container has changed of its image.
 
+use crate::bundle;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::store::{BUNDLE_FILE, Record};
-use oci_spec::runtime::Spec;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tinyd_engine::{ChangeKind, FileChange};
@@ -33,10 +33,7 @@ impl Core {
 
     /// Where a start has made folders and files for what is mounted, and those of the trees of the root.
     fn mount_points(&self, record: &Record) -> Result<BTreeSet<PathBuf>> {
-        let file = self.store.container_file(&record.id, BUNDLE_FILE);
-        let text = std::fs::read(&file).map_err(|error| Error::file("read", &file, error))?;
-        let bundle: Spec =
-            serde_json::from_slice(&text).map_err(|source| Error::Record { path: file, source })?;
+        let bundle = bundle::read(&self.store.container_file(&record.id, BUNDLE_FILE))?;
         let mounts = bundle.mounts().clone().unwrap_or_default();
         let trees = record.rootfs.overlays.iter().map(|tree| Path::new("/").join(&tree.target));
         let cwd = bundle.process().as_ref().map(|process| process.cwd().clone());

@@ -4,10 +4,11 @@ use super::Shown;
 use super::copy::packed;
 use crate::core::Core;
 use crate::error::Result;
+use crate::volumes::compression;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use tinyd_engine::{ArchiveSummary, Compression, ContainerExport};
-use tinyd_fs::archive::{self, Mounts, Pack};
+use tinyd_engine::{ArchiveSummary, ContainerExport};
+use tinyd_fs::archive::{Mounts, Pack};
 use tinyd_fs::copy::Owner;
 
 impl Core {
@@ -17,11 +18,7 @@ impl Core {
         request: &ContainerExport,
         to: OwnedFd,
     ) -> Result<ArchiveSummary> {
-        let compression = match request.compression {
-            Compression::None => archive::Compression::None,
-            Compression::Gzip => archive::Compression::Gzip,
-            Compression::Zstd => archive::Compression::Zstd,
-        };
+        let compression = compression(request.compression);
         self.with_root(container, "export", Shown::Layers, |root| {
             let inside = |owner: Owner| root.owners.inside(owner);
             let trees: Vec<&Path> = root.trees.iter().map(AsRef::as_ref).collect();

@@ -1,11 +1,12 @@
 //! The root of a container that stands still.
 
 use super::{Owners, Root, Shown, in_thread};
+use crate::bundle;
 use crate::core::Core;
 use crate::erase::mounts_below;
 use crate::error::{Error, Result};
 use crate::store::{BUNDLE_FILE, Record, UsedVolume};
-use oci_spec::runtime::{Mount, Spec};
+use oci_spec::runtime::Mount;
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
@@ -119,10 +120,7 @@ impl Core {
 
     /// What of the host and of volumes is mounted in a container, in the order of its start.
     fn mounted_binds(&self, record: &Record) -> Result<Vec<Mount>> {
-        let file = self.store.container_file(&record.id, BUNDLE_FILE);
-        let text = std::fs::read(&file).map_err(|error| Error::file("read", &file, error))?;
-        let bundle: Spec =
-            serde_json::from_slice(&text).map_err(|source| Error::Record { path: file, source })?;
+        let bundle = bundle::read(&self.store.container_file(&record.id, BUNDLE_FILE))?;
         let mounts = bundle.mounts().clone().unwrap_or_default();
         let is_bind = |mount: &Mount| mount.typ().as_deref() == Some("bind");
         // `/sys` may be one, of the kernel's own.

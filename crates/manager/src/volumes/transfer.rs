@@ -86,11 +86,7 @@ impl Core {
 
 fn pack(path: &Path, volume: &VolumeState, request: &VolumeExport, to: OwnedFd) -> Result<ArchiveSummary> {
     let folder = open_folder(path)?;
-    let compression = match request.compression {
-        tinyd_engine::Compression::None => Compression::None,
-        tinyd_engine::Compression::Gzip => Compression::Gzip,
-        tinyd_engine::Compression::Zstd => Compression::Zstd,
-    };
+    let compression = compression(request.compression);
     let options = Pack { compression, ..Pack::default() };
     let mut sink = BufWriter::with_capacity(CHUNK, File::from(to));
     let packed = archive::pack(folder.as_fd(), &[], &mut sink, &options).map_err(|source| Error::Tree {
@@ -100,6 +96,15 @@ fn pack(path: &Path, volume: &VolumeState, request: &VolumeExport, to: OwnedFd) 
     })?;
     sink.flush().map_err(|error| Error::file("write the archive of", path, error))?;
     Ok(told(&packed))
+}
+
+/// How an archive is compressed.
+pub(crate) fn compression(wanted: tinyd_engine::Compression) -> Compression {
+    match wanted {
+        tinyd_engine::Compression::None => Compression::None,
+        tinyd_engine::Compression::Gzip => Compression::Gzip,
+        tinyd_engine::Compression::Zstd => Compression::Zstd,
+    }
 }
 
 /// As callers are told.
