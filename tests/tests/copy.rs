@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use tinyd_tests::remove::remove_tree;
 use tinyd_tests::{Dice, Env, Mode, in_both_modes, require, roots};
 
 fn image() -> String {
@@ -68,7 +69,7 @@ fn a_tree_comes_back_as_it_was_with_everything_that_belongs_to_it() {
                 let back = env.files().join(format!("back-{number}"));
                 env.tinyd(["cp", "-a", &inside, back.to_str().unwrap()]).ok();
                 assert_eq!(tree(env, &back), expected, "{place}");
-                fs::remove_dir_all(&back).unwrap();
+                remove_tree(&back).unwrap();
             }
             if runs {
                 let seen = env.tinyd(["exec", id, "stat", "-c", "%u:%g %a %h", "/srv/deep/file"]).ok();
@@ -314,7 +315,7 @@ fn a_root_is_exported_and_runs_elsewhere() {
             assert!(!into.join("bin/wget").exists());
             let ran = mode.run(["--rm", into.to_str().unwrap(), "cat", "/etc/mine"]).ok();
             assert_eq!(ran.stdout(), "mine\n");
-            fs::remove_dir_all(&into).unwrap();
+            remove_tree(&into).unwrap();
         });
     });
 }

@@ -89,10 +89,10 @@ fn root_what_was_added_changed_and_removed_is_said() {
         fs::write(root.join("etc/passwd"), "other").unwrap();
         fs::create_dir_all(root.join("srv/new")).unwrap();
         fs::write(root.join("srv/new/file"), "").unwrap();
-        fs::remove_dir_all(root.join("gone")).unwrap();
+        crate::remove_tree(&root.join("gone")).unwrap();
         fs::remove_file(root.join("link")).unwrap();
         // Made anew: what was in it is hidden, not removed one by one.
-        fs::remove_dir_all(root.join("both")).unwrap();
+        crate::remove_tree(&root.join("both")).unwrap();
         fs::create_dir(root.join("both")).unwrap();
         fs::write(root.join("both/b"), "mine").unwrap();
         fs::create_dir(root.join("both/sub")).unwrap();
