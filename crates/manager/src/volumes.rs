@@ -7,6 +7,7 @@
 
 mod bind;
 mod create;
+mod docker;
 mod fill;
 mod from;
 mod inspect;
