@@ -15,7 +15,8 @@ use tinyd_engine::{
     ArchiveSummary, CheckReport, ContainerInspect, ContainerSpec, ContainerStats, ContainerSummary, Created,
     Engine, ExecSpec, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin,
     NetworkSummary, PortChange, RemoveRequest, Resources, Result, Session, StartRequest, Started, SystemInfo,
-    VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, Waiter,
+    VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage,
+    Waiter,
 };
 
 /// The engine that runs containers from the calling process: no daemon, and no state but that on disk and in the kernel.
@@ -160,6 +161,10 @@ impl Engine for LocalEngine {
 
     fn inspect_volume(&self, volume: &str) -> Result<VolumeInspect> {
         self.core.inspect_volume(volume).map_err(Error::into)
+    }
+
+    fn volume_usage(&self) -> Result<Vec<VolumeUsage>> {
+        self.core.volume_usage().map_err(Error::into)
     }
 
     fn remove_volume(&self, volume: &str) -> Result<String> {

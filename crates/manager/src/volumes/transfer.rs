@@ -24,13 +24,19 @@ impl Core {
         request: &VolumeExport,
         to: OwnedFd,
     ) -> Result<ArchiveSummary> {
-        let volume = self.known_volume(name)?.state;
+        let record = self.known_volume(name)?;
+        let volume = record.state.clone();
         let work = |path: &Path| pack(path, &volume, request, to);
         if let Some(snapshot) = &request.snapshot {
             return self.while_snapshot_mounted(&volume, snapshot, work);
         }
         let driver = self.driver_of(&volume)?;
-        let Some(snapshots) = driver.snapshots() else { return self.while_mounted(&volume, work) };
+        let Some(snapshots) = driver.snapshots() else {
+            return match request.freeze {
+                true => self.while_mounted(&volume, |path| self.while_frozen(&record, || work(path))),
+                false => self.while_mounted(&volume, work),
+            };
+        };
         // What is written meanwhile is not in it: it is the state of one moment.
         let snapshot = format!("export-{}", ids::short(&ids::new_id()?));
         snapshots.snapshot(&volume, &snapshot).map_err(|source| Error::Volume { source })?;

@@ -1,10 +1,11 @@
 //! `volume export`.
 
+use super::flow::{self, Flowed, Progress};
 use crate::cmd::Context;
 use crate::failure::{Failure, Outcome};
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use tinyd_engine::{Compression, VolumeExport};
 
@@ -13,11 +14,13 @@ use tinyd_engine::{Compression, VolumeExport};
 #[command(
     long_about = "Write a volume as a tar archive to a file or to the standard output, with owners, modes, times, extended \
         attributes, hard links and holes, as GNU tar reads it.\n\n\
-        Of a driver that keeps states (btrfs) it is the state of one moment. Of others it is what is read while others may write.",
+        Of a driver that keeps states (btrfs) it is the state of one moment. Of others it is what is read while others may write, \
+        unless they stand still (--freeze): then the containers that run with the volume are paused until the archive is written.",
     after_help = "\
 Examples:
   tinyd volume export data -o data.tar.zst
   tinyd volume export data | ssh other tinyd volume import data
+  tinyd volume export --freeze data -o data.tar
   tinyd volume export --snapshot before-upgrade data -o data.tar"
 )]
 pub(super) struct Export {
@@ -30,6 +33,12 @@ pub(super) struct Export {
     /// The state that is exported, instead of that of now
     #[arg(long, value_name = "NAME")]
     snapshot: Option<String>,
+    /// Pause the running containers that use it until it is written, where it is not the state of one moment anyway
+    #[arg(long)]
+    freeze: bool,
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
     /// Its name
     #[arg(value_name = "VOLUME")]
     volume: String,
@@ -38,10 +47,18 @@ pub(super) struct Export {
 impl Export {
     pub(super) fn run(self, context: &Context<'_>) -> Outcome {
         let by_name = self.output.as_deref().map(by_name).unwrap_or_default();
-        let request = VolumeExport { compression: self.compress.unwrap_or(by_name), snapshot: self.snapshot };
+        let Self { snapshot, freeze, .. } = self;
+        let request = VolumeExport { compression: self.compress.unwrap_or(by_name), snapshot, freeze };
         let engine = context.engine()?;
-        let export = |to: OwnedFd| engine.export_volume(&self.volume, &request, to);
-        let summary = match &self.output {
+        let progress = |console| Progress::wanted(console, self.quiet, "written", None);
+        // By a pipe where it is watched, or must not end at once by a signal.
+        let export = |to: OwnedFd| match (freeze, progress(context.console)) {
+            (false, None) => Ok(Flowed::Done(engine.export_volume(&self.volume, &request, to)?)),
+            (_, progress) => {
+                flow::out_of(to.as_fd(), progress, |pipe| engine.export_volume(&self.volume, &request, pipe))
+            }
+        };
+        let done = match &self.output {
             Some(path) => into_file(path, export)?,
             None if context.console.is_terminal() => {
                 return Err(Failure::Usage(
@@ -53,7 +70,10 @@ impl Export {
                 export(to.map_err(|error| Failure::failed("write the standard output", error))?)?
             }
         };
-        context.console.notes(&summary.notes);
+        match done {
+            Flowed::Done(summary) => context.console.notes(&summary.notes),
+            Flowed::CutOff(code) => return Ok(code),
+        }
         Ok(0)
     }
 }
@@ -61,17 +81,19 @@ impl Export {
 /// Into a file beside it, which takes its name in the end.
 fn into_file<T>(
     path: &Path,
-    write: impl FnOnce(OwnedFd) -> Result<T, tinyd_engine::Error>,
-) -> Result<T, Failure> {
+    write: impl FnOnce(OwnedFd) -> Result<Flowed<T>, Failure>,
+) -> Result<Flowed<T>, Failure> {
     let failed = |error: std::io::Error| Failure::failed(format!("write {}", path.display()), error);
     let mut beside = OsString::from(path);
     beside.push(format!(".part-{}", std::process::id()));
     let file = File::create_new(&beside).map_err(failed)?;
-    let done = write(file.into()).map_err(Failure::from).and_then(|done| {
-        fs::rename(&beside, path).map_err(failed)?;
+    let done = write(file.into()).and_then(|done| {
+        if matches!(done, Flowed::Done(_)) {
+            fs::rename(&beside, path).map_err(failed)?;
+        }
         Ok(done)
     });
-    if done.is_err() {
+    if !matches!(done, Ok(Flowed::Done(_))) {
         // The error that is told is the first.
         let _ = fs::remove_file(&beside);
     }
