@@ -78,10 +78,11 @@ impl Core {
         }
         self.while_mounted(&volume, |path| {
             let source = open_folder(path)?;
+            let both = format!("{} to {}", volume.label(), wanted.name.as_deref().unwrap_or("a new one"));
             let fill = |folder: std::os::fd::BorrowedFd<'_>| {
                 tinyd_fs::copy::tree(source.as_fd(), folder).map_err(|error| Error::Tree {
                     operation: "copy the volume",
-                    path: path.to_owned(),
+                    path: both.clone().into(),
                     source: Box::new(error),
                 })
             };

@@ -79,11 +79,11 @@ fn write(path: &PathBuf, size: u64, reserve: bool) -> Result<File> {
     Ok(file.into())
 }
 
-/// Refuses a new volume while the disk below the file is nearly full.
+/// Refuses a new volume, or what else is `wanted` of one, while the disk below the file is nearly full.
 ///
 /// # Errors
 /// [`Error::Invalid`], which names the volume.
-pub(super) fn check_room(place: &Path, options: &Options, volume: &str) -> Result<()> {
+pub(super) fn check_room(place: &Path, options: &Options, volume: &str, wanted: &str) -> Result<()> {
     let free = free(place)?;
     match options.reserve || free >= LEFT {
         true => Ok(()),
@@ -91,7 +91,7 @@ pub(super) fn check_room(place: &Path, options: &Options, volume: &str) -> Resul
             what: "volume",
             value: volume.to_owned(),
             problem: format!(
-                "cannot be made while only {} MiB are free at {}, where the pool grows: make room there",
+                "cannot {wanted} while only {} MiB are free at {}, where the pool grows: make room there",
                 free >> 20,
                 place.display()
             )
