@@ -49,6 +49,7 @@ pub mod remove;
 mod rescue;
 pub mod roots;
 mod running;
+pub mod small;
 pub mod tracer;
 mod wait;
 

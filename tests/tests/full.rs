@@ -2,72 +2,15 @@
 //! when there is room again all goes on with nothing started anew.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use tinyd_tests::kill::{kill, let_end, monitor_of};
 use tinyd_tests::remove::remove_tree;
+use tinyd_tests::small::{Lack, Small};
 use tinyd_tests::{Env, require, roots, wait_until};
-
-/// A small file system of its own over a folder, for as long as the value lives.
-struct Small(PathBuf);
-
-impl Small {
-    fn new(folder: PathBuf, options: &str) -> Small {
-        fs::create_dir_all(&folder).unwrap();
-        let options = std::ffi::CString::new(options).unwrap();
-        mount("tmpfs", &folder, "tmpfs", MountFlags::empty(), Some(options.as_c_str())).unwrap();
-        Small(folder)
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        // A test that fails leaves processes there; they are found by the check at its end.
-        let _ = unmount(&self.0, UnmountFlags::DETACH);
-    }
-}
-
-/// What a file system has none of.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Lack {
-    Space,
-    Inodes,
-}
-
-impl Lack {
-    fn options(self) -> &'static str {
-        match self {
-            Lack::Space => "size=8m",
-            Lack::Inodes => "size=64m,nr_inodes=300",
-        }
-    }
-
-    /// Takes all there is, in a folder of that file system; what it gives back takes it away again.
-    fn bring_about(self, place: &Path) -> PathBuf {
-        let folder = place.join("filler");
-        fs::create_dir(&folder).unwrap();
-        match self {
-            Lack::Space => {
-                let mut file = File::create(folder.join("file")).unwrap();
-                for size in [65536, 4096, 1] {
-                    while file.write_all(&vec![b'x'; size]).is_ok() {}
-                }
-            }
-            Lack::Inodes => {
-                let mut number = 0;
-                while File::create(folder.join(format!("{number}"))).is_ok() {
-                    number += 1;
-                }
-            }
-        }
-        folder
-    }
-}
 
 fn image() -> String {
     roots::busybox().to_str().unwrap().to_owned()

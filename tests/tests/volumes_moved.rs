@@ -184,3 +184,44 @@ fn a_volume_of_btrfs_goes_back_to_what_it_was_and_is_held_to_its_size() {
         assert!(!mounts.contains(env.run_root().to_str().unwrap()), "{mounts}");
     });
 }
+
+#[test]
+fn what_takes_long_is_watched_on_a_terminal_and_nowhere_else() {
+    require!(root);
+    let env = Env::new();
+    with_everything(&env, "data");
+    fs::write(env.root().join("volumes/local/data/large"), vec![7; 3 << 20]).unwrap();
+    let whole = env.tinyd(["volume", "export", "data"]).ok().stdout_bytes().to_vec();
+    let pipe = env.files().join("pipe");
+    let name = pipe.to_str().unwrap();
+    env.other(["mkfifo", name]).output().ok();
+    // The second half comes when `now` says so.
+    let feed = |now: &mut dyn FnMut()| {
+        let mut writer = fs::File::options().write(true).open(&pipe).unwrap();
+        std::io::Write::write_all(&mut writer, &whole[..2 << 20]).unwrap();
+        now();
+        std::io::Write::write_all(&mut writer, &whole[2 << 20..]).unwrap();
+    };
+    let mut watched = env.pty(["volume", "import", "new", name], 24, 80);
+    feed(&mut || drop(watched.expect("read 2.00MiB")));
+    let (status, seen) = watched.wait();
+    assert!(status.success() && seen.contains("new"), "{seen:?}");
+    let long = std::time::Duration::from_millis(1500);
+    let quiet = env.pty(["volume", "import", "-q", "quiet", name], 24, 80);
+    feed(&mut || std::thread::sleep(long));
+    let (status, seen) = quiet.wait();
+    assert!(status.success() && !seen.contains("read"), "{seen:?}");
+    let piped = env.cmd(["volume", "import", "piped", name]).spawn();
+    feed(&mut || std::thread::sleep(long));
+    assert_eq!(piped.wait().ok().stderr(), "");
+    // Cut off, it leaves nothing.
+    let mut client = env.pty(["volume", "import", "cut", name], 24, 80);
+    let mut writer = fs::File::options().write(true).open(&pipe).unwrap();
+    std::io::Write::write_all(&mut writer, &whole[..2 << 20]).unwrap();
+    client.expect("read 2.00MiB");
+    client.send([3]);
+    let (status, seen) = client.wait();
+    assert_eq!(status.code(), Some(130), "{seen:?}");
+    assert_eq!(env.tinyd(["volume", "ls", "-q"]).ok().text(), "data\nnew\npiped\nquiet");
+    env.assert_checked();
+}

@@ -28,6 +28,7 @@ pub(crate) mod spawner;
 mod start;
 mod stats;
 mod throughput;
+mod volume;
 
 /// Fewer say little about the 95th percentile.
 const LEAST_ROUNDS: usize = 21;
@@ -46,7 +47,7 @@ enum Kind {
 }
 
 /// The benchmarks by their names.
-const SUITES: [(&str, Kind); 6] = [
+const SUITES: [(&str, Kind); 7] = [
     ("start", Kind::Race(start::suite)),
     ("exec", Kind::Race(exec::suite)),
     ("rm", Kind::Race(remove::suite)),
@@ -54,6 +55,7 @@ const SUITES: [(&str, Kind); 6] = [
     ("ports", Kind::Own(ports::run)),
     // A round of it takes half a minute: it has fewer.
     ("throughput", Kind::Own(|rounds| throughput::run(rounds / 4))),
+    ("volume", Kind::Own(volume::run)),
 ];
 
 /// The one that happens in a network namespace of its own.

@@ -2,6 +2,7 @@
 
 use crate::cmd::Context;
 use crate::failure::Failure;
+use crate::flow::Flowed;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
@@ -12,8 +13,8 @@ use tinyd_engine::Compression;
 pub(crate) fn write<T>(
     context: &Context<'_>,
     file: Option<&Path>,
-    write: impl FnOnce(OwnedFd) -> Result<T, tinyd_engine::Error>,
-) -> Result<T, Failure> {
+    write: impl FnOnce(OwnedFd) -> Result<Flowed<T>, Failure>,
+) -> Result<Flowed<T>, Failure> {
     match file {
         Some(path) => into_file(path, write),
         None if context.console.is_terminal() => {
@@ -21,7 +22,7 @@ pub(crate) fn write<T>(
         }
         None => {
             let to = context.console.stdout.try_clone_to_owned();
-            Ok(write(to.map_err(|error| Failure::failed("write the standard output", error))?)?)
+            write(to.map_err(|error| Failure::failed("write the standard output", error))?)
         }
     }
 }
@@ -29,17 +30,19 @@ pub(crate) fn write<T>(
 /// Into a file beside it, which takes its name in the end.
 fn into_file<T>(
     path: &Path,
-    write: impl FnOnce(OwnedFd) -> Result<T, tinyd_engine::Error>,
-) -> Result<T, Failure> {
+    write: impl FnOnce(OwnedFd) -> Result<Flowed<T>, Failure>,
+) -> Result<Flowed<T>, Failure> {
     let failed = |error: std::io::Error| Failure::failed(format!("write {}", path.display()), error);
     let mut beside = OsString::from(path);
     beside.push(format!(".part-{}", std::process::id()));
     let file = File::create_new(&beside).map_err(failed)?;
-    let done = write(file.into()).map_err(Failure::from).and_then(|done| {
-        fs::rename(&beside, path).map_err(failed)?;
+    let done = write(file.into()).and_then(|done| {
+        if matches!(done, Flowed::Done(_)) {
+            fs::rename(&beside, path).map_err(failed)?;
+        }
         Ok(done)
     });
-    if done.is_err() {
+    if !matches!(done, Ok(Flowed::Done(_))) {
         // The error that is told is the first.
         let _ = fs::remove_file(&beside);
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod escape;
 pub(crate) mod list;
+pub(crate) mod size;
 pub(crate) mod table;
 pub(crate) mod template;
 pub(crate) mod time;

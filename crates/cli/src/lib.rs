@@ -14,6 +14,7 @@ mod cmd;
 mod console;
 mod engine;
 mod failure;
+mod flow;
 mod format;
 #[doc(hidden)]
 pub mod fuzzing;

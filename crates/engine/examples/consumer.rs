@@ -16,7 +16,7 @@ use tinyd_engine::{
     ContainerSummary, CopyIn, CopyOut, Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, FileChange,
     FileStat, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary,
     PortChange, RemoveRequest, Resources, Result, Session, StartRequest, Started, SystemInfo, VersionInfo,
-    VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, Waiter,
+    VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
 };
 
 /// The program: builds a project in a container with limits, shows what went wrong, and leaves nothing.
@@ -196,6 +196,10 @@ impl Engine for Notes {
 
     fn inspect_volume(&self, _: &str) -> Result<VolumeInspect> {
         unsupported("inspect_volume")
+    }
+
+    fn volume_usage(&self) -> Result<Vec<VolumeUsage>> {
+        unsupported("volume_usage")
     }
 
     fn remove_volume(&self, _: &str) -> Result<String> {

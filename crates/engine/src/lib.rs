@@ -61,6 +61,7 @@ pub use stats::ContainerStats;
 pub use version::VersionInfo;
 pub use volume::{
     ArchiveSummary, Compression, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary,
+    VolumeUsage,
 };
 
 /// The id of a container or network, and what its maker should be told.
@@ -215,6 +216,9 @@ pub trait Engine: Send + Sync {
 
     /// All that is known of a volume.
     fn inspect_volume(&self, volume: &str) -> Result<VolumeInspect>;
+
+    /// How much there is of each volume, by name. What a server far away has is looked at for some seconds at most.
+    fn volume_usage(&self) -> Result<Vec<VolumeUsage>>;
 
     /// Removes a volume with its data. Returns its name. One that a container uses, running or not, is refused.
     fn remove_volume(&self, volume: &str) -> Result<String>;

@@ -72,6 +72,21 @@ pub struct VolumeInspect {
     pub containers: BTreeMap<String, String>,
 }
 
+/// How much there is of a volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeUsage {
+    /// Its name.
+    pub name: String,
+    /// The kind of volume.
+    pub driver: String,
+    /// Bytes that it takes where its data lies; `None` where that cannot be found out within seconds.
+    pub used: Option<u64>,
+    /// Bytes that it may hold.
+    pub limit: Option<u64>,
+    /// How many containers use it, in any state.
+    pub containers: usize,
+}
+
 /// How an archive is compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Compression {
@@ -92,6 +107,8 @@ pub struct VolumeExport {
     pub compression: Compression,
     /// The state that is exported; `None` is that of now.
     pub snapshot: Option<String>,
+    /// The containers that use the volume stand still meanwhile, where its driver cannot keep a state of one moment.
+    pub freeze: bool,
 }
 
 /// What was exported or imported.

@@ -16,7 +16,7 @@ use tinyd_engine::{
     ContainerSummary, CopyIn, CopyOut, Created, Engine, ExecSpec, FileChange, FileStat, ListRequest, Logs,
     LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary, PortChange, RemoveRequest,
     Resources, Result, Session, StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport,
-    VolumeInspect, VolumeSnapshot, VolumeSummary, Waiter,
+    VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
 };
 
 /// The engine that runs containers from the calling process: no daemon, and no state but that on disk and in the kernel.
@@ -181,6 +181,10 @@ impl Engine for LocalEngine {
 
     fn inspect_volume(&self, volume: &str) -> Result<VolumeInspect> {
         self.core.inspect_volume(volume).map_err(Error::into)
+    }
+
+    fn volume_usage(&self) -> Result<Vec<VolumeUsage>> {
+        self.core.volume_usage().map_err(Error::into)
     }
 
     fn remove_volume(&self, volume: &str) -> Result<String> {

@@ -27,7 +27,13 @@ impl Core {
         self.running(&record, action, Some(&lock))?;
         let failed = |source| cgroup_error(&record, action, source);
         let group = self.open_cgroup(&id)?.ok_or_else(|| does_not_run(&record, action))?;
-        if group.is_frozen().map_err(failed)? == freeze {
+        let is_frozen = group.is_frozen().map_err(failed)?;
+        // From here on it stands still, or does not, because the user says so.
+        let was_for_export = self.forget_freezes(&id)?;
+        if is_frozen && freeze && was_for_export {
+            return Ok(id);
+        }
+        if is_frozen == freeze {
             return Err(Error::WrongState {
                 action,
                 container: record.short().to_owned(),
@@ -69,7 +75,7 @@ impl Core {
 }
 
 /// A group that went meanwhile has nothing that stands still.
-fn thawed(group: &dyn Cgroup) -> tinyd_cgroup::Result<()> {
+pub(crate) fn thawed(group: &dyn Cgroup) -> tinyd_cgroup::Result<()> {
     crate::cgroups::present(group.thaw()).map(drop)
 }
 
@@ -77,6 +83,6 @@ fn does_not_run(record: &Record, action: &'static str) -> Error {
     Error::WrongState { action, container: record.short().to_owned(), state: "does not run", hint: None }
 }
 
-fn cgroup_error(record: &Record, operation: &'static str, source: tinyd_cgroup::Error) -> Error {
+pub(crate) fn cgroup_error(record: &Record, operation: &'static str, source: tinyd_cgroup::Error) -> Error {
     Error::Cgroup { operation, container: record.short().to_owned(), source }
 }

@@ -24,6 +24,7 @@ impl Core {
             self.recover_one(&id);
         }
         self.unmount_left()?;
+        self.thaw_left()?;
         for id in entries(&self.store.root().join("trash"))?.into_iter().filter(|id| ids::is_id(id)) {
             self.finish_removal(&id);
         }

@@ -128,6 +128,11 @@ impl Store {
         self.run_root.join("unmount").join(id)
     }
 
+    /// The marks of exports for which a container stands still.
+    pub(crate) fn freeze_marks(&self, id: &str) -> PathBuf {
+        self.run_root.join("frozen").join(id)
+    }
+
     /// The ids of all containers, those that are just being made too, in no order.
     pub(crate) fn ids(&self) -> Result<Vec<String>> {
         Ok(entries(&self.containers())?.into_iter().filter(|name| ids::is_id(name)).collect())

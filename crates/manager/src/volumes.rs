@@ -7,7 +7,9 @@
 
 mod bind;
 mod create;
+mod docker;
 mod fill;
+mod freeze;
 mod from;
 mod inspect;
 mod mount;
@@ -16,6 +18,7 @@ mod remove;
 mod snapshots;
 mod sweep;
 mod transfer;
+mod usage;
 mod users;
 mod visit;
 

@@ -51,7 +51,7 @@ pub(crate) fn networks(
 /// The kinds of volumes. Their data lies in the folder `kept`; what is mounted for those who use them, in `run`.
 pub(crate) fn volumes(kept: &Path, run: &Path) -> Vec<Box<dyn VolumeDriver>> {
     vec![
-        Box::new(LocalDriver::new(kept.join("local"))),
+        Box::new(LocalDriver::new(kept.join("local")).with_sizes(run.join("local"))),
         Box::new(BindDriver),
         Box::new(TmpfsDriver::new(run.join("tmpfs"))),
         Box::new(BtrfsDriver::new(kept.join("btrfs"), run.join("btrfs"))),

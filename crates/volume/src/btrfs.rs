@@ -2,12 +2,11 @@
 
 mod backup;
 mod clones;
-mod device;
+pub(crate) mod device;
 mod file;
 mod ioctl;
 mod mounts;
 mod pool;
-mod program;
 mod quota;
 mod scrub;
 mod snapshots;
@@ -18,7 +17,7 @@ mod tests;
 
 use crate::{
     Backup, Clones, Error, Quota, Result, Scrub, Snapshots, Unmounting, Users, VolumeDriver, VolumeInfo,
-    VolumeSpec, VolumeState, check_name,
+    VolumeSpec, VolumeState, check_name, program,
 };
 use mounts::Mounts;
 use pool::{Places, Pool};
@@ -218,7 +217,7 @@ impl VolumeDriver for BtrfsDriver {
         let size = match self.places.place.join(file::NAME).metadata() {
             Ok(data) => data.len(),
             Err(_) => {
-                program::find(program::MKFS)?;
+                program::find(program::MKFS_BTRFS)?;
                 file::size(self.places.existing(), &self.places.options)?
             }
         };

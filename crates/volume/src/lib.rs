@@ -2,7 +2,7 @@
 //!
 //! | driver | what a container sees |
 //! |---|---|
-//! | [`local`](LocalDriver) | a folder of the volume's own |
+//! | [`local`](LocalDriver) | a folder of the volume's own, which may be held to a size |
 //! | [`bind`](BindDriver) | a folder or file of the host, made as a folder where it is missing |
 //! | [a plugin's name](PluginDriver) | what a Docker volume plugin, another program, puts there |
 //! | [`remote`](RemoteDriver) | what an NFS, CIFS, SSH or S3-compatible server has |
@@ -38,7 +38,9 @@ mod mounted;
 mod name;
 mod patience;
 mod plugin;
+mod program;
 mod remote;
+mod size;
 mod slot;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

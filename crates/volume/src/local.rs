@@ -1,7 +1,10 @@
 //! A folder of this machine that is the volume's own.
 
+mod sized;
+
+use crate::slot::Slot;
 use crate::types::{VolumeInfo, VolumeSpec, VolumeState};
-use crate::{Error, Result, VolumeDriver, check_name, mounted};
+use crate::{Error, Result, Unmounting, VolumeDriver, check_name, mounted};
 use rustix::fs::{CWD, Mode, RenameFlags};
 use rustix::io::Errno;
 use std::fs;
@@ -12,9 +15,14 @@ use std::path::{Path, PathBuf};
 ///
 /// What is removed is renamed first, so that a volume is whole or gone; the rest of one whose removal was cut short goes with
 /// the next removal or making of the same name.
+///
+/// One with a size ([`VolumeSpec::size_bytes`], or the option `size`) is an ext4 in a file, `<place>/_disks/<name>`, which is
+/// mounted while somebody uses it; that needs root, and `mkfs.ext4`. The file has the size, of which ext4 needs some for itself,
+/// and takes of the disk below what is in it.
 #[derive(Clone, Debug)]
 pub struct LocalDriver {
     place: PathBuf,
+    run: Option<PathBuf>,
 }
 
 /// The driver's word.
@@ -23,7 +31,14 @@ const NAME: &str = "local";
 impl LocalDriver {
     /// The folders below `place`, an absolute path, which is made with the first of them.
     pub fn new(place: impl Into<PathBuf>) -> Self {
-        Self { place: place.into() }
+        Self { place: place.into(), run: None }
+    }
+
+    /// The same with volumes that have a size, which are mounted below `run`, a folder that need not last longer than the
+    /// machine's run.
+    #[must_use]
+    pub fn with_sizes(self, run: impl Into<PathBuf>) -> Self {
+        Self { run: Some(run.into()), ..self }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -57,8 +72,8 @@ impl VolumeDriver for LocalDriver {
         let refuse = |what, value: String, problem: &'static str| {
             Err(Error::Invalid { what, value, problem: problem.into() })
         };
-        if let Some(option) = wanted.options.keys().next() {
-            return refuse("volume option", option.clone(), "is unknown to the driver local");
+        if let Some(option) = wanted.options.keys().find(|option| *option != sized::OPTION) {
+            return refuse("volume option", option.clone(), "is unknown to the driver local, which has size");
         }
         if let Some(source) = &wanted.source {
             return refuse(
@@ -67,16 +82,21 @@ impl VolumeDriver for LocalDriver {
                 "is nothing that the driver local shows",
             );
         }
-        match wanted.size_bytes {
-            Some(size) => refuse("volume size", size.to_string(), "cannot be held by the driver local"),
-            None => Ok(()),
+        match (sized::size(wanted)?, &self.run) {
+            (Some(_), Some(_)) => self.check_size(wanted),
+            (Some(size), None) => refuse("volume size", size.to_string(), "cannot be held by this driver"),
+            (None, _) => Ok(()),
         }
     }
 
     fn create(&self, wanted: &VolumeSpec) -> Result<VolumeState> {
         self.validate(wanted)?;
         fs::create_dir_all(&self.place).map_err(|error| Error::path("make", &self.place, error))?;
+        if sized::size(wanted)?.is_some() {
+            return self.make_sized(wanted);
+        }
         clear(&self.going(&wanted.name))?;
+        self.only_of_its_name(&wanted.name)?;
         let path = self.path(&wanted.name);
         let mode = Mode::from_raw_mode(0o755);
         rustix::fs::mkdir(&path, mode).map_err(|errno| Error::path("make the volume", &path, errno))?;
@@ -91,6 +111,9 @@ impl VolumeDriver for LocalDriver {
 
     fn inspect(&self, volume: &VolumeState) -> Result<VolumeInfo> {
         volume.expect_driver(NAME)?;
+        if is_sized(volume) {
+            return self.inspect_sized(volume);
+        }
         match volume.path.symlink_metadata() {
             Ok(data) => Ok(VolumeInfo { available: data.is_dir(), is_folder: true }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -113,27 +136,49 @@ impl VolumeDriver for LocalDriver {
             names.extend(check_name("volume name", &name).is_ok().then_some(name));
         }
         names.sort();
-        Ok(names.iter().map(|name| self.state(name)).collect())
+        let mut volumes: Vec<_> = names.iter().map(|name| self.state(name)).collect();
+        volumes.extend(self.sized()?);
+        Ok(volumes)
     }
 
-    fn mount(&self, volume: &VolumeState, _: &str) -> Result<PathBuf> {
+    fn mount(&self, volume: &VolumeState, user: &str) -> Result<PathBuf> {
+        volume.expect_driver(NAME)?;
+        if is_sized(volume) {
+            return self.mount_sized(volume, user);
+        }
         match self.inspect(volume)?.available {
             true => Ok(volume.path.clone()),
             false => Err(Error::path("find the volume", &volume.path, Errno::NOENT)),
         }
     }
 
-    fn unmount(&self, volume: &VolumeState, _: &str) -> Result<()> {
-        volume.expect_driver(NAME)
+    fn unmount(&self, volume: &VolumeState, user: &str) -> Result<()> {
+        volume.expect_driver(NAME)?;
+        match is_sized(volume) {
+            true => Slot::of(volume).unmount(user, mounted::detach),
+            false => Ok(()),
+        }
+    }
+
+    fn users(&self, volume: &VolumeState) -> Result<Vec<String>> {
+        volume.expect_driver(NAME)?;
+        if is_sized(volume) { Slot::of(volume).users() } else { Ok(Vec::new()) }
+    }
+
+    fn unmounting(&self, volume: &VolumeState) -> Option<Unmounting> {
+        is_sized(volume).then(|| Slot::of(volume).unmounting())
     }
 
     fn is_plain(&self, volume: &VolumeState) -> bool {
-        volume.driver == NAME
+        volume.driver == NAME && !is_sized(volume)
     }
 
     fn remove(&self, volume: &VolumeState) -> Result<()> {
         volume.expect_driver(NAME)?;
         check_name("volume name", &volume.name)?;
+        if is_sized(volume) {
+            return self.remove_sized(volume);
+        }
         let going = self.going(&volume.name);
         clear(&going)?;
         match rustix::fs::renameat_with(CWD, &volume.path, CWD, &going, RenameFlags::NOREPLACE) {
@@ -142,6 +187,10 @@ impl VolumeDriver for LocalDriver {
             Err(errno) => Err(Error::path("remove the volume", &volume.path, errno)),
         }
     }
+}
+
+fn is_sized(volume: &VolumeState) -> bool {
+    volume.options.contains_key(sized::OPTION)
 }
 
 /// Removes a tree in which nothing is mounted; one that is gone is no error.

@@ -1,5 +1,6 @@
 //! A volume in memory.
 
+use crate::size::bytes;
 use crate::slot::Slot;
 use crate::{
     Error, Result, Unmounting, VolumeDriver, VolumeInfo, VolumeSpec, VolumeState, check_name, mounted,
@@ -197,22 +198,6 @@ fn id(text: &str) -> Option<u32> {
     text.parse().ok().filter(|id| *id != u32::MAX && !text.starts_with('+'))
 }
 
-fn bytes(text: &str) -> Option<u64> {
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let unit: u64 = match text.get(digits.len()..)?.to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" => 1 << 10,
-        "m" => 1 << 20,
-        "g" => 1 << 30,
-        _ => return None,
-    };
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    // More would be negative in the kernel.
-    digits.parse::<u64>().ok()?.checked_mul(unit).filter(|bytes| *bytes <= i64::MAX as u64)
-}
-
 fn invalid(what: &'static str, value: &str, problem: &'static str) -> Error {
     Error::Invalid { what, value: value.to_owned(), problem: problem.into() }
 }
@@ -326,15 +311,5 @@ mod tests {
         refused(&wanted(&[("inodes", "5"), ("nr_inodes", "6")]), "another number");
         refused(&VolumeSpec { source: Some("/srv".into()), ..wanted(&[]) }, "/srv");
         refused(&VolumeSpec::named("../up"), "../up");
-    }
-
-    #[test]
-    fn pure_sizes_have_units() {
-        for (text, size) in [("0", 0), ("512", 512), ("2k", 2048), ("64M", 64 << 20), ("1g", 1 << 30)] {
-            assert_eq!(bytes(text), Some(size), "{text}");
-        }
-        for text in ["", "k", "+1", "1 k", "1kk", "ä"] {
-            assert_eq!(bytes(text), None, "{text}");
-        }
     }
 }

@@ -3,7 +3,8 @@
 use super::{Context, Verb};
 use crate::archive::{self, by_name, compression};
 use crate::failure::Outcome;
-use std::os::fd::OwnedFd;
+use crate::flow::{self, Flowed, Progress};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use tinyd_engine::{Compression, ContainerExport};
 
@@ -26,6 +27,9 @@ pub(crate) struct Export {
     /// none, gzip or zstd; by default what the file's name says (.gz, .tgz, .zst, .tzst), else none
     #[arg(long, value_name = "HOW", value_parser = compression)]
     compress: Option<Compression>,
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
     /// Id, name or beginning of an id
     #[arg(value_name = "CONTAINER")]
     container: String,
@@ -38,9 +42,14 @@ impl Verb for Export {
         let by_name = self.output.as_deref().map(by_name).unwrap_or_default();
         let request = ContainerExport { compression: self.compress.unwrap_or(by_name) };
         let engine = context.engine()?;
-        let export = |to: OwnedFd| engine.export(&self.container, &request, to);
-        let summary = archive::write(context, self.output.as_deref(), export)?;
-        context.console.notes(&summary.notes);
+        let progress = Progress::wanted(context.console, self.quiet, "written", None);
+        let export = |to: OwnedFd| {
+            flow::out_of(to.as_fd(), progress, |pipe| engine.export(&self.container, &request, pipe))
+        };
+        match archive::write(context, self.output.as_deref(), export)? {
+            Flowed::Done(summary) => context.console.notes(&summary.notes),
+            Flowed::CutOff(code) => return Ok(code),
+        }
         Ok(0)
     }
 }

@@ -2,6 +2,7 @@
 
 mod clone;
 mod create;
+mod df;
 mod export;
 mod import;
 mod inspect;
@@ -40,6 +41,7 @@ enum VolumeVerb {
     #[command(visible_alias = "ls")]
     List(list::List),
     Inspect(inspect::Inspect),
+    Df(df::Df),
     #[command(name = "rm", visible_aliases = ["remove", "delete"])]
     Remove(remove::Remove),
     Prune(prune::Prune),
@@ -58,6 +60,7 @@ impl Verb for Volume {
             VolumeVerb::Create(create) => create.run(context),
             VolumeVerb::List(list) => list.run(context),
             VolumeVerb::Inspect(inspect) => inspect.run(context),
+            VolumeVerb::Df(df) => df.run(context),
             VolumeVerb::Remove(remove) => remove.run(context),
             VolumeVerb::Prune(prune) => prune.run(context),
             VolumeVerb::Export(export) => export.run(context),

@@ -15,7 +15,7 @@ use tinyd_engine::{
     GraphDriver, HostConfig, ListRequest, LogEntry, LogSource, Logs, LogsRequest, NetworkCreate,
     NetworkInspect, NetworkJoin, NetworkSettings, NetworkSummary, PortChange, RemoveRequest, Resources,
     Result, Session, StartRequest, Started, StorageDriver, SystemInfo, VersionInfo, VolumeCreate,
-    VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, Waiter,
+    VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
 };
 
 type Script = Box<dyn FnOnce(Peer) + Send>;
@@ -311,6 +311,10 @@ impl Engine for Shared {
         self.id(volume).map(|_| VolumeInspect { name: volume.to_owned(), ..VolumeInspect::default() })
     }
 
+    fn volume_usage(&self) -> Result<Vec<VolumeUsage>> {
+        Ok(volume::usage())
+    }
+
     fn remove_volume(&self, volume: &str) -> Result<String> {
         self.note(format!("remove_volume {volume}"));
         self.id(volume).map(|_| volume.to_owned())
@@ -322,7 +326,8 @@ impl Engine for Shared {
     }
 
     fn export_volume(&self, volume: &str, request: &VolumeExport, to: OwnedFd) -> Result<ArchiveSummary> {
-        self.note(format!("export_volume {volume} {:?} {:?}", request.compression, request.snapshot));
+        let frozen = if request.freeze { " frozen" } else { "" };
+        self.note(format!("export_volume {volume} {:?} {:?}{frozen}", request.compression, request.snapshot));
         self.id(volume)?;
         std::fs::File::from(to).write_all(b"archive").expect("it can be written");
         Ok(ArchiveSummary { notes: vec!["a remark".to_owned()], ..ArchiveSummary::default() })

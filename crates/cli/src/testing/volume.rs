@@ -1,7 +1,7 @@
 //! The volumes that the noting engine has.
 
 use std::time::{Duration, UNIX_EPOCH};
-use tinyd_engine::{VolumeSnapshot, VolumeSummary};
+use tinyd_engine::{VolumeSnapshot, VolumeSummary, VolumeUsage};
 
 pub(super) fn summaries() -> Vec<VolumeSummary> {
     let data = VolumeSummary {
@@ -21,6 +21,17 @@ pub(super) fn summaries() -> Vec<VolumeSummary> {
         ..data.clone()
     };
     vec![data, idle]
+}
+
+pub(super) fn usage() -> Vec<VolumeUsage> {
+    let one = |name: &str, driver: &str, used, limit| VolumeUsage {
+        name: name.to_owned(),
+        driver: driver.to_owned(),
+        used,
+        limit,
+        containers: 1,
+    };
+    vec![one("data", "local", Some(3 << 20), Some(64 << 20)), one("far", "remote", None, None)]
 }
 
 pub(super) fn snapshots() -> Vec<VolumeSnapshot> {

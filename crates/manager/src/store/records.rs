@@ -6,14 +6,16 @@ use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::fs::OpenOptions;
 use std::marker::PhantomData;
-#[cfg(test)]
-use std::path::Path;
-use std::path::PathBuf;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
 use tinyd_runtime::state;
 
 /// What stands behind the name.
 const ENDING: &str = ".json";
+/// What the smallest file takes on a disk.
+const BLOCK: usize = 4096;
 
 /// A thing of which such a record is kept.
 pub(crate) trait Kept: Serialize + DeserializeOwned {
@@ -110,7 +112,8 @@ impl<T: Kept> Records<T> {
         let path = self.file(record.name());
         // Nobody's own file: no name begins so.
         let beside = self.folder.join(format!(".{}", record.id()));
-        state::store(&beside, record, false).map_err(|source| Error::file("write", &beside, source))?;
+        // What is told is the name that is wanted.
+        state::store(&beside, record, false).map_err(|source| Error::file("write", &path, source))?;
         let renamed = rustix::fs::renameat_with(CWD, &beside, CWD, &path, RenameFlags::NOREPLACE);
         let error = match renamed {
             Ok(()) => return Ok(()),
@@ -121,16 +124,37 @@ impl<T: Kept> Records<T> {
         Err(error)
     }
 
-    /// Writes a record anew; it is on the disk afterwards.
+    /// Writes a record anew; it is on the disk afterwards. Where there is no room for it beside the old one it is written over
+    /// that: what makes room, as a removal does, must not need any.
     pub(crate) fn change(&self, record: &T, _: &RecordsLock<T>) -> Result<()> {
         let path = self.file(record.name());
-        state::store(&path, record, true).map_err(|source| Error::file("write", path, source))
+        let stored = match state::store(&path, record, true) {
+            Err(error) if error.raw_os_error() == Some(Errno::NOSPC.raw_os_error()) => {
+                write_over(&path, record).map_err(|_| error)
+            }
+            stored => stored,
+        };
+        stored.map_err(|source| Error::file("write", path, source))
     }
 
     /// Takes a record away; one that is gone is no error.
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
         unlink(&self.file(name))
     }
+}
+
+/// Writes a record over the old one, in one write of less than a block: whoever reads meanwhile has the one or the other. Blanks
+/// make up for what it is shorter.
+fn write_over(path: &Path, record: &impl Serialize) -> std::io::Result<()> {
+    let file = OpenOptions::new().write(true).open(path)?;
+    let mut json = serde_json::to_vec(record)?;
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    if length.max(json.len()) > BLOCK {
+        return Err(Errno::NOSPC.into());
+    }
+    json.resize(length.max(json.len()), b' ');
+    file.write_all_at(&json, 0)?;
+    file.sync_data()
 }
 
 #[cfg(test)]
@@ -174,6 +198,24 @@ mod tests {
         assert_eq!(store.get("other").unwrap(), None);
         // What was written beside it is gone.
         assert_eq!(entries(store.folder()).unwrap(), ["web.json"]);
+    }
+
+    #[test]
+    fn pure_a_record_that_is_written_over_is_read_again() {
+        let (_place, store) = store();
+        let store = store.records::<NetworkRecord>();
+        make_folder(store.folder(), 0o700).unwrap();
+        let record = NetworkRecord { whole: true, ..record("web") };
+        store.add(&record, &store.shared().unwrap()).unwrap();
+        for whole in [false, true, false] {
+            let record = NetworkRecord { whole, ..record.clone() };
+            write_over(&store.file("web"), &record).unwrap();
+            assert_eq!(store.get("web").unwrap(), Some(record));
+        }
+        let labels = BTreeMap::from([("long".to_owned(), "x".repeat(BLOCK))]);
+        let long = NetworkRecord { labels, ..record };
+        assert!(write_over(&store.file("web"), &long).is_err());
+        assert!(store.get("web").unwrap().is_some_and(|kept| !kept.whole));
     }
 
     #[test]

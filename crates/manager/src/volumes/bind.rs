@@ -8,9 +8,17 @@ use std::sync::Arc;
 use tinyd_engine::BindMount;
 use tinyd_volume::{VolumeDriver, VolumeSpec, VolumeState};
 
+/// The driver of such volumes.
+const NAME: &str = "bind";
+
+/// The volume is what lies at a path of the host: it is somebody else's, and only shown.
+pub(super) fn is_of_host(volume: &VolumeState) -> bool {
+    volume.driver == NAME
+}
+
 impl Core {
     fn binds(&self) -> Result<Arc<dyn VolumeDriver>> {
-        self.volume_driver("bind", &BTreeMap::new())
+        self.volume_driver(NAME, &BTreeMap::new())
     }
 
     /// Checks that a path of the host can be shown, without any effect.

@@ -6,7 +6,7 @@ use crate::intent::{Intent, Verb};
 use crate::prepare::settled;
 use crate::process::until;
 use crate::volumes::fill::open_folder;
-use crate::volumes::{DEFAULT_DRIVER, VolumeRecord};
+use crate::volumes::{DEFAULT_DRIVER, VolumeRecord, docker};
 use crate::{ids, time};
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -40,14 +40,17 @@ pub(crate) struct Wanted {
 impl Wanted {
     fn new(name: Option<&str>, driver: Option<&str>, options: &BTreeMap<String, String>) -> Result<Self> {
         let id = ids::new_id()?;
-        let spec = VolumeSpec {
-            name: name.unwrap_or(&id).to_owned(),
-            options: options.clone(),
-            ..VolumeSpec::default()
+        let asked = driver.unwrap_or(DEFAULT_DRIVER);
+        let meant = if asked == DEFAULT_DRIVER { docker::meant(options)? } else { None };
+        let (driver, source, options) = match meant {
+            Some(meant) => (meant.driver, meant.source, meant.options),
+            None => (asked, None, options.clone()),
         };
+        let spec =
+            VolumeSpec { name: name.unwrap_or(&id).to_owned(), source, options, ..VolumeSpec::default() };
         Ok(Self {
             spec,
-            driver: driver.unwrap_or(DEFAULT_DRIVER).to_owned(),
+            driver: driver.to_owned(),
             labels: BTreeMap::new(),
             anonymous: name.is_none(),
             container: None,
@@ -72,14 +75,15 @@ impl Wanted {
 impl Core {
     /// Makes a volume. One of that name and kind is left as it is.
     pub(crate) fn create_volume(&self, request: &VolumeCreate) -> Result<String> {
-        let (volume, _) = self.get_or_make(|| Wanted::of_request(request), request.driver.as_deref())?;
+        let driver_matters = request.driver.is_some();
+        let (volume, _) = self.get_or_make(|| Wanted::of_request(request), driver_matters)?;
         Ok(volume.state.name)
     }
 
     /// Checks what a mount needs where there is no such volume, and that one that is there is of the kind that is asked for.
     pub(crate) fn check_volume_mount(&self, mount: &VolumeMount) -> Result<()> {
         let wanted = Wanted::of_mount(mount, "")?;
-        match self.volume_there(&wanted, mount.driver.as_deref())? {
+        match self.volume_there(&wanted, mount.driver.is_some())? {
             Some(_) => Ok(()),
             None => self.check_volume(&wanted),
         }
@@ -87,18 +91,18 @@ impl Core {
 
     /// The volume of a mount, and whether it was made for it.
     pub(crate) fn volume_of(&self, mount: &VolumeMount, container: &str) -> Result<(VolumeRecord, bool)> {
-        self.get_or_make(|| Wanted::of_mount(mount, container), mount.driver.as_deref())
+        self.get_or_make(|| Wanted::of_mount(mount, container), mount.driver.is_some())
     }
 
     /// The volume that is there, or that was made, and whether it was.
     fn get_or_make(
         &self,
         wanted: impl Fn() -> Result<Wanted>,
-        driver: Option<&str>,
+        driver_matters: bool,
     ) -> Result<(VolumeRecord, bool)> {
         let found = until(PATIENCE, || {
             let wanted = wanted()?;
-            if let Some(there) = self.volume_there(&wanted, driver)? {
+            if let Some(there) = self.volume_there(&wanted, driver_matters)? {
                 return Ok(Some((there, false)));
             }
             self.check_volume(&wanted)?;
@@ -118,10 +122,10 @@ impl Core {
     }
 
     /// The volume that has the name already; an error where it is of another kind than is asked for.
-    fn volume_there(&self, wanted: &Wanted, driver: Option<&str>) -> Result<Option<VolumeRecord>> {
+    fn volume_there(&self, wanted: &Wanted, driver_matters: bool) -> Result<Option<VolumeRecord>> {
         let there = self.find_volume(&wanted.spec.name)?.filter(|record| record.whole);
         match there {
-            Some(record) if driver.is_some_and(|driver| driver != record.state.driver) => {
+            Some(record) if driver_matters && wanted.driver != record.state.driver => {
                 Err(Error::VolumeTaken { name: record.state.name })
             }
             there => Ok(there),

@@ -4,6 +4,7 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::process::until;
 use crate::store::{Record, UsedVolume, entries, make_folder, remove_tree};
+use crate::volumes::bind::is_of_host;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
@@ -31,7 +32,7 @@ impl Core {
 
     /// Fills a volume that is empty. Whoever was killed at that left one that is not: it is emptied first.
     pub(super) fn fill_volume(&self, record: &Record, used: &UsedVolume) -> Result<()> {
-        if used.mount.no_copy {
+        if used.mount.no_copy || is_of_host(&used.state) {
             return Ok(());
         }
         let Some((tree, rest)) = tree(&record.rootfs.overlays, &used.mount.target) else { return Ok(()) };

@@ -24,13 +24,19 @@ impl Core {
         request: &VolumeExport,
         to: OwnedFd,
     ) -> Result<ArchiveSummary> {
-        let volume = self.known_volume(name)?.state;
+        let record = self.known_volume(name)?;
+        let volume = record.state.clone();
         let work = |path: &Path| pack(path, &volume, request, to);
         if let Some(snapshot) = &request.snapshot {
             return self.while_snapshot_mounted(&volume, snapshot, work);
         }
         let driver = self.driver_of(&volume)?;
-        let Some(snapshots) = driver.snapshots() else { return self.while_mounted(&volume, work) };
+        let Some(snapshots) = driver.snapshots() else {
+            return match request.freeze {
+                true => self.while_mounted(&volume, |path| self.while_frozen(&record, || work(path))),
+                false => self.while_mounted(&volume, work),
+            };
+        };
         // What is written meanwhile is not in it: it is the state of one moment.
         let snapshot = format!("export-{}", ids::short(&ids::new_id()?));
         snapshots.snapshot(&volume, &snapshot).map_err(|source| Error::Volume { source })?;
@@ -72,10 +78,11 @@ impl Core {
         }
         self.while_mounted(&volume, |path| {
             let source = open_folder(path)?;
+            let both = format!("{} to {}", volume.label(), wanted.name.as_deref().unwrap_or("a new one"));
             let fill = |folder: std::os::fd::BorrowedFd<'_>| {
                 tinyd_fs::copy::tree(source.as_fd(), folder).map_err(|error| Error::Tree {
                     operation: "copy the volume",
-                    path: path.to_owned(),
+                    path: both.clone().into(),
                     source: Box::new(error),
                 })
             };

@@ -6,8 +6,8 @@
 use super::pool::lock;
 use super::snapshots::{list, open, snapshot_of, taken};
 use super::store::{Store, entries, path};
-use super::{BtrfsDriver, ioctl, mounts, program, subvolume};
-use crate::{Backup, Error, Result, Snapshot, VolumeState, check_name};
+use super::{BtrfsDriver, ioctl, mounts, subvolume};
+use crate::{Backup, Error, Result, Snapshot, VolumeState, check_name, program};
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;

@@ -25,7 +25,7 @@ impl BtrfsDriver {
         let _users = self.lock(name)?;
         let pool = self.places.open_or_make()?;
         if self.places.is_file()? {
-            super::file::check_room(&self.places.place, &self.places.options, name)?;
+            super::file::check_room(&self.places.place, &self.places.options, name, "be made")?;
         }
         let store = Store::make(&pool, name)?;
         let failed = |operation| move |errno| Error::volume(operation, name, errno);

@@ -19,16 +19,16 @@ const TRIES: usize = 64;
 
 /// A loop device, held until it is dropped; a mount holds it too.
 #[derive(Debug)]
-pub(super) struct Device {
-    pub(super) path: PathBuf,
+pub(crate) struct Device {
+    pub(crate) path: PathBuf,
     /// Nobody had it before.
-    pub(super) is_new: bool,
+    pub(crate) is_new: bool,
     _device: OwnedFd,
 }
 
 impl Device {
     /// The device of a file: the one that it has, or a new one.
-    pub(super) fn of(file: &File, path: &Path) -> Result<Self> {
+    pub(crate) fn of(file: &File, path: &Path) -> Result<Self> {
         match Self::find(file, path)? {
             Some(device) => Ok(device),
             None => Self::attach(file, path),

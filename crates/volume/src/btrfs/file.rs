@@ -5,8 +5,8 @@
 //! own tables it goes read-only until it is mounted anew. [`Options::reserve`](super::Options) takes the whole room at once
 //! instead. Without it no volume is made while the disk is nearly full.
 
-use super::{Options, program};
-use crate::{Error, Result};
+use super::Options;
+use crate::{Error, Result, program};
 use rustix::fs::{FallocateFlags, Mode, OFlags};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ pub(super) fn size(place: &Path, options: &Options) -> Result<u64> {
 /// Makes it and formats it; it is there when all of it is done.
 pub(super) fn make(place: &Path, options: &Options) -> Result<File> {
     let size = size(place, options)?;
-    program::find(program::MKFS)?;
+    program::find(program::MKFS_BTRFS)?;
     let (path, unfinished) = (place.join(NAME), place.join(UNFINISHED));
     let made = write(&unfinished, size, options.reserve).and_then(|file| {
         fs::rename(&unfinished, &path).map_err(|error| Error::path("rename", &unfinished, error))?;
@@ -74,16 +74,16 @@ fn write(path: &PathBuf, size: u64, reserve: bool) -> Result<File> {
     }
     // Without -K the room that was reserved would be given back.
     let operands = ["-q", "-K", "--label", "tinyd-volumes"].map(AsRef::as_ref);
-    program::run(program::MKFS, &[operands.as_slice(), &[path.as_os_str()]].concat(), None)?;
+    program::run(program::MKFS_BTRFS, &[operands.as_slice(), &[path.as_os_str()]].concat(), None)?;
     rustix::fs::fsync(&file).map_err(failed("sync"))?;
     Ok(file.into())
 }
 
-/// Refuses a new volume while the disk below the file is nearly full.
+/// Refuses a new volume, or what else is `wanted` of one, while the disk below the file is nearly full.
 ///
 /// # Errors
 /// [`Error::Invalid`], which names the volume.
-pub(super) fn check_room(place: &Path, options: &Options, volume: &str) -> Result<()> {
+pub(super) fn check_room(place: &Path, options: &Options, volume: &str, wanted: &str) -> Result<()> {
     let free = free(place)?;
     match options.reserve || free >= LEFT {
         true => Ok(()),
@@ -91,7 +91,7 @@ pub(super) fn check_room(place: &Path, options: &Options, volume: &str) -> Resul
             what: "volume",
             value: volume.to_owned(),
             problem: format!(
-                "cannot be made while only {} MiB are free at {}, where the pool grows: make room there",
+                "cannot {wanted} while only {} MiB are free at {}, where the pool grows: make room there",
                 free >> 20,
                 place.display()
             )

@@ -1,7 +1,7 @@
 //! Snapshots are read-only subvolumes, and a volume that is rolled back is a writable one of them.
 
 use super::store::{DATA, SNAPSHOTS, Store, entries, path};
-use super::{BtrfsDriver, ioctl, quota, subvolume};
+use super::{BtrfsDriver, file, ioctl, quota, subvolume};
 use crate::{Error, Result, Snapshot, Snapshots, VolumeState, check_name};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -49,6 +49,15 @@ pub(super) fn taken(name: &str) -> Error {
     Error::Invalid { what: "snapshot name", value: name.to_owned(), problem }
 }
 
+impl BtrfsDriver {
+    /// Why a pool in a file cannot be written to: all that the kernel says of it is that it could not be (EIO).
+    fn lack_of_room(&self, volume: &VolumeState) -> Option<Error> {
+        let places = &self.places;
+        let checked = file::check_room(&places.place, &places.options, &volume.label(), "keep its state");
+        places.is_file().ok().filter(|is_file| *is_file).and_then(|_| checked.err())
+    }
+}
+
 impl Snapshots for BtrfsDriver {
     fn snapshot(&self, volume: &VolumeState, name: &str) -> Result<Snapshot> {
         check_name("snapshot name", name)?;
@@ -56,7 +65,9 @@ impl Snapshots for BtrfsDriver {
         let (folder, data) = (held.store.snapshots()?, held.store.subvolume(DATA)?);
         let failed = |errno| match errno {
             Errno::EXIST => taken(name),
-            errno => Error::volume("take a snapshot of", volume.label(), errno),
+            errno => self
+                .lack_of_room(volume)
+                .unwrap_or_else(|| Error::volume("take a snapshot of", volume.label(), errno)),
         };
         ioctl::snapshot(folder.as_fd(), name, data.as_fd(), true).map_err(failed)?;
         let made = open(&held.store, volume, name)?;

@@ -43,7 +43,7 @@ impl Ground {
         let ground = Self::of_a_file()?;
         let (image, host) = (ground.folder.path().join("host.img"), ground.folder.path().join("place"));
         fs::File::create(&image).unwrap().set_len(POOL).unwrap();
-        program::run(program::MKFS, &["-q".as_ref(), image.as_os_str()], None).unwrap();
+        program::run(program::MKFS_BTRFS, &["-q".as_ref(), image.as_os_str()], None).unwrap();
         fs::create_dir(&host).unwrap();
         let file = fs::OpenOptions::new().read(true).write(true).open(&image).unwrap();
         let device = device::Device::of(&file, &image).unwrap();

@@ -10,9 +10,13 @@ use tinyd_engine::VolumeCreate;
 #[command(after_help = "\
 Examples:
   tinyd volume create data
+  tinyd volume create --size 2g logs
   tinyd volume create -d tmpfs --size 100m cache
   tinyd volume create -d btrfs -o compress=zstd --label stage=test db
-  tinyd volume create -d remote -o type=nfs -o device=server:/export files")]
+  tinyd volume create -d remote -o type=nfs -o device=server:/export files
+  tinyd volume create -o type=none -o o=bind -o device=/srv/www www
+
+With the driver local, Docker's -o type=tmpfs|none|nfs|nfs4|cifs, device and o make a volume of our drivers tmpfs, bind and remote.")]
 pub(super) struct Create {
     #[command(flatten)]
     made: Made,

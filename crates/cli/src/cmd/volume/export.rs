@@ -3,7 +3,8 @@
 use crate::archive::{self, by_name, compression};
 use crate::cmd::Context;
 use crate::failure::Outcome;
-use std::os::fd::OwnedFd;
+use crate::flow::{self, Flowed, Progress};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use tinyd_engine::{Compression, VolumeExport};
 
@@ -12,11 +13,13 @@ use tinyd_engine::{Compression, VolumeExport};
 #[command(
     long_about = "Write a volume as a tar archive to a file or to the standard output, with owners, modes, times, extended \
         attributes, hard links and holes, as GNU tar reads it.\n\n\
-        Of a driver that keeps states (btrfs) it is the state of one moment. Of others it is what is read while others may write.",
+        Of a driver that keeps states (btrfs) it is the state of one moment. Of others it is what is read while others may write, \
+        unless they stand still (--freeze): then the containers that run with the volume are paused until the archive is written.",
     after_help = "\
 Examples:
   tinyd volume export data -o data.tar.zst
   tinyd volume export data | ssh other tinyd volume import data
+  tinyd volume export --freeze data -o data.tar
   tinyd volume export --snapshot before-upgrade data -o data.tar"
 )]
 pub(super) struct Export {
@@ -29,6 +32,12 @@ pub(super) struct Export {
     /// The state that is exported, instead of that of now
     #[arg(long, value_name = "NAME")]
     snapshot: Option<String>,
+    /// Pause the running containers that use it until it is written, where it is not the state of one moment anyway
+    #[arg(long)]
+    freeze: bool,
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
     /// Its name
     #[arg(value_name = "VOLUME")]
     volume: String,
@@ -37,11 +46,21 @@ pub(super) struct Export {
 impl Export {
     pub(super) fn run(self, context: &Context<'_>) -> Outcome {
         let by_name = self.output.as_deref().map(by_name).unwrap_or_default();
-        let request = VolumeExport { compression: self.compress.unwrap_or(by_name), snapshot: self.snapshot };
+        let Self { snapshot, freeze, .. } = self;
+        let request = VolumeExport { compression: self.compress.unwrap_or(by_name), snapshot, freeze };
         let engine = context.engine()?;
-        let export = |to: OwnedFd| engine.export_volume(&self.volume, &request, to);
-        let summary = archive::write(context, self.output.as_deref(), export)?;
-        context.console.notes(&summary.notes);
+        let progress = Progress::wanted(context.console, self.quiet, "written", None);
+        // By a pipe where it is watched, or must not end at once by a signal.
+        let export = |to: OwnedFd| match (freeze, progress) {
+            (false, None) => Ok(Flowed::Done(engine.export_volume(&self.volume, &request, to)?)),
+            (_, progress) => {
+                flow::out_of(to.as_fd(), progress, |pipe| engine.export_volume(&self.volume, &request, pipe))
+            }
+        };
+        match archive::write(context, self.output.as_deref(), export)? {
+            Flowed::Done(summary) => context.console.notes(&summary.notes),
+            Flowed::CutOff(code) => return Ok(code),
+        }
         Ok(0)
     }
 }

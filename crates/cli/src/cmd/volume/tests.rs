@@ -44,6 +44,20 @@ fn a_list_is_for_people_for_programs_and_by_filter() {
 }
 
 #[test]
+fn what_volumes_take_is_for_people_and_in_bytes_for_programs() {
+    let run = |line: &str| Bench::new().run(&format!("volume df {line}")).stdout;
+    let table = run("");
+    let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[1..], [["data", "local", "3.00MiB", "64.0MiB", "1"], ["far", "remote", "-", "-", "1"]]);
+    assert_eq!(run("-q"), "data\nfar\n");
+    assert!(
+        run("--format json").contains(r#""Limit":67108864"#)
+            && run("--format json").contains(r#""Size":null"#)
+    );
+    assert_eq!(run("--format {{.Name}}={{.Size}}").lines().next(), Some("data=3145728"));
+}
+
+#[test]
 fn removing_says_what_was_removed() {
     let bench = Bench::new();
     let done = bench.run("volume rm a none b");
@@ -81,6 +95,13 @@ fn an_archive_goes_to_a_file_that_is_whole_or_not_there() {
     assert_eq!(bench.run(&format!("volume export none -o {}", path("b"))).code, 1);
     assert_eq!(bench.run(&format!("volume export data -o {}", path("no/such"))).code, 1);
     assert_eq!(std::fs::read_dir(place.path()).expect("a folder").count(), 4, "nothing is left beside");
+    let bench = Bench::new();
+    let done = bench.run(&format!("volume export --freeze data -o {}", path("frozen.tar")));
+    assert_eq!(
+        (done.code, bench.engine.calls()),
+        (0, vec!["export_volume data None None frozen".to_owned()])
+    );
+    assert_eq!(std::fs::read_to_string(path("frozen.tar")).expect("a file"), "archive");
     let done = Bench::new().run("volume export --compress gzip --snapshot first data");
     assert_eq!((done.code, done.stdout.as_str()), (0, "archive"));
     assert_eq!(Bench::new().run("volume export --compress lzma data").code, 2);

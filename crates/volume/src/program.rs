@@ -1,4 +1,4 @@
-//! The two programs of btrfs-progs that are needed: what formats, and what reads a stream.
+//! The programs of the host that are needed: what formats, and what reads a stream of btrfs.
 
 use crate::{Error, Result};
 use std::os::fd::OwnedFd;
@@ -7,33 +7,41 @@ use std::process::{Command, Stdio};
 
 /// Where distributions put what only root uses, which a user's PATH may lack.
 const PLACES: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// The package, by the same name with Debian, Fedora, Arch, Alpine; openSUSE calls it btrfsprogs.
-const PACKAGE: &str = "btrfs-progs";
 
 /// Formats files and block devices.
-pub(super) const MKFS: &str = "mkfs.btrfs";
+pub(crate) const MKFS_BTRFS: &str = "mkfs.btrfs";
 /// Receives.
-pub(super) const BTRFS: &str = "btrfs";
+pub(crate) const BTRFS: &str = "btrfs";
+/// Formats files and block devices.
+pub(crate) const MKFS_EXT4: &str = "mkfs.ext4";
+
+/// The package that has it, by the same name with Debian, Fedora, Arch, Alpine; openSUSE calls the other one btrfsprogs.
+fn package(program: &str) -> &'static str {
+    match program {
+        MKFS_EXT4 => "e2fsprogs",
+        _ => "btrfs-progs",
+    }
+}
 
 /// Where a program is.
 ///
 /// # Errors
 /// [`Error::NoProgram`].
-pub(super) fn find(program: &'static str) -> Result<PathBuf> {
+pub(crate) fn find(program: &'static str) -> Result<PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default();
     let mut folders = path.split(':').chain(PLACES.split(':')).filter(|folder| folder.starts_with('/'));
     let found = folders.find_map(|folder| {
         let file = Path::new(folder).join(program);
         file.is_file().then_some(file)
     });
-    found.ok_or(Error::NoProgram { program, package: PACKAGE })
+    found.ok_or(Error::NoProgram { program, package: package(program) })
 }
 
 /// Runs it to its end.
 ///
 /// # Errors
 /// [`Error::NoProgram`], [`Error::Program`] with what it had to say.
-pub(super) fn run(
+pub(crate) fn run(
     program: &'static str,
     operands: &[&std::ffi::OsStr],
     input: Option<OwnedFd>,
@@ -62,6 +70,7 @@ mod tests {
     fn pure_a_program_that_is_missing_is_named_with_its_package() {
         let error = find("mkfs.no-such-file-system").unwrap_err().to_string();
         assert!(error.contains("mkfs.no-such-file-system") && error.contains("btrfs-progs"), "{error}");
+        assert_eq!((package(MKFS_EXT4), package(MKFS_BTRFS)), ("e2fsprogs", "btrfs-progs"));
     }
 
     #[test]
