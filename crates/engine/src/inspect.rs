@@ -224,6 +224,9 @@ pub struct MountPoint {
     pub name: String,
     /// Path on the host.
     pub source: String,
+    /// The part of the volume that is mounted; empty where that is all of it.
+    #[serde(default, rename = "SubPath", skip_serializing_if = "String::is_empty")]
+    pub subpath: String,
     /// Path inside.
     pub destination: String,
     /// The kind of volume.

@@ -54,6 +54,7 @@ pub(crate) fn spec(spec: &ContainerSpec) -> Result<ContainerSpec> {
     normal.binds = spec.binds.iter().map(binds::normal).collect::<Result<Vec<BindMount>>>()?;
     for mount in &mut normal.volumes {
         mount.target = binds::target(&mount.target)?;
+        mount.subpath = mount.subpath.as_deref().map(binds::subpath).transpose()?;
     }
     for mount in &mut normal.tmpfs {
         mount.target = binds::target(&mount.target)?;

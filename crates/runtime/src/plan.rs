@@ -94,6 +94,8 @@ pub(crate) enum Role {
 
 pub(crate) struct BindPlan {
     pub(crate) source: PathBuf,
+    /// What is mounted of the source, looked up beneath it.
+    pub(crate) subpath: Option<PathBuf>,
     pub(crate) recursive: bool,
     pub(crate) attributes: MountAttrFlags,
     /// The attributes hold for the mounts below it too.

@@ -147,7 +147,10 @@ fn bind(bind: &BindPlan, mapping: Option<Mapping<'_>>) -> Result<OwnedFd, Failur
         recursive: bind.recursive,
         ..Changes::NONE
     };
-    let mount = clone_of_plain(&bind.source, bind.recursive, &changes)?;
+    let source = source_of(bind)?;
+    let mount = DetachedMount::clone_of(source.as_fd(), c"", bind.recursive)
+        .map_err(|errno| failed("bind", &bind.source, errno))?;
+    let mount = configure(mount, &bind.source, &changes)?;
     if !bind.attributes_recursive && !bind.attributes.is_empty() {
         let attributes = Changes { set: bind.attributes, ..Changes::NONE };
         mount.change(&attributes).map_err(|errno| failed("bind", &bind.source, errno))?;
@@ -171,20 +174,36 @@ fn configure(mount: DetachedMount, path: &Path, changes: &Changes<'_>) -> Result
     Ok(mount)
 }
 
-/// As [`clone_of`], of a path without links: the engine has resolved it, and what a container has put in its way since is not
-/// what was meant.
-fn clone_of_plain(path: &Path, recursive: bool, changes: &Changes<'_>) -> Result<DetachedMount, Failure> {
+/// Opens what is bound. Its path has no links: the engine has resolved it, and what a container has put in its way since is not
+/// what was meant. What is mounted of a volume is looked up beneath it, for its users may write there what they like.
+fn source_of(bind: &BindPlan) -> Result<OwnedFd, Failure> {
+    let path = &bind.source;
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| failed("bind", path, Errno::INVAL))?;
+    let name = |path: &Path| {
+        CString::new(path.as_os_str().as_bytes()).map_err(|_| failed("bind", path, Errno::INVAL))
+    };
+    let plain = name(path)?;
     let source = openat(CWD, c"/", flags | OFlags::DIRECTORY, Mode::empty())
-        .and_then(|top| resolve::open_plain(top.as_fd(), &name, flags));
+        .and_then(|top| resolve::open_plain(top.as_fd(), &plain, flags));
     let source = source.map_err(|errno| match errno {
         Errno::LOOP => failed("bind", path, errno).with_hint("a part of this path was replaced by a link"),
         errno => failed("bind", path, errno),
     })?;
-    let mount = DetachedMount::clone_of(source.as_fd(), c"", recursive)
-        .map_err(|errno| failed("bind", path, errno))?;
-    configure(mount, path, changes)
+    let Some(subpath) = &bind.subpath else { return Ok(source) };
+    resolve::open_within(source.as_fd(), &name(subpath)?, flags).map_err(|errno| {
+        let what = format!("find {} in {}", subpath.display(), path.display());
+        let failure = Failure::new(FailureKind::Invalid, what).caused_by(&std::io::Error::from(errno));
+        match errno {
+            Errno::NOENT | Errno::NOTDIR => {
+                failure.with_hint("a part of a volume must be there before it is mounted: make it first")
+            }
+            Errno::XDEV | Errno::LOOP => failure.with_hint("a link on this path leads out of the volume"),
+            Errno::AGAIN => {
+                failure.with_hint("somebody keeps changing this path: stop that, and start again")
+            }
+            _ => failure,
+        }
+    })
 }
 
 fn failed(operation: &str, path: &Path, errno: Errno) -> Failure {

@@ -3,6 +3,7 @@
 use super::limits::memory;
 use super::volume::{inside, on_this_machine};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use tinyd_engine::{BindMount, TmpfsMount, VolumeMount};
 
 /// What is mounted.
@@ -90,6 +91,7 @@ pub(super) fn parse(text: &str) -> Result<Mount, String> {
             name: words.value(&["source", "src"])?,
             target,
             read_only: words.flag(&["readonly", "ro"])?,
+            subpath: words.value(&["volume-subpath", "subpath"])?.map(PathBuf::from),
             no_copy: words.flag(&["volume-nocopy"])?,
             driver: words.value(&["volume-driver"])?,
             options: words.pairs("volume-opt")?,
@@ -170,6 +172,10 @@ mod tests {
         };
         let text = r#"type=volume,src=data,dst=/b,readonly=true,volume-nocopy,volume-driver=local,"volume-opt=o=a,b=c""#;
         assert_eq!(parse(text), Ok(Mount::Volume(full)));
+        for word in ["volume-subpath", "subpath"] {
+            let part = VolumeMount { subpath: Some("a/b".into()), ..VolumeMount::named("data", "/b") };
+            assert_eq!(parse(&format!("src=data,dst=/b,{word}=a/b")), Ok(Mount::Volume(part)));
+        }
         let tmpfs =
             TmpfsMount { target: "/t".into(), options: vec!["size=1048576".into(), "mode=700".into()] };
         assert_eq!(parse("type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=700"), Ok(Mount::Tmpfs(tmpfs)));
@@ -188,6 +194,8 @@ mod tests {
             "type=nfs,dst=/b",
             "type=tmpfs,dst=/b,src=/a",
             "type=volume,src=,dst=/b",
+            "type=volume,src=data,dst=/b,subpath=",
+            "type=bind,src=/a,dst=/b,subpath=a",
             "dst=/b,ro=maybe",
             "dst=/b,volume-opt=x",
             "dst=/b,\"x",

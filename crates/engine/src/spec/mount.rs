@@ -43,6 +43,9 @@ pub struct VolumeMount {
     pub target: PathBuf,
     /// Forbids writing.
     pub read_only: bool,
+    /// The part of it that is mounted: a relative path of a folder or file that is there. `None` mounts all of it. A volume of
+    /// which a part is mounted is not filled.
+    pub subpath: Option<PathBuf>,
     /// Leaves it empty. Else one that is empty is filled with what the image has at the target.
     pub no_copy: bool,
     /// The kind of volume where it has to be made; `local` where there is none.

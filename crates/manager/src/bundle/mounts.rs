@@ -1,11 +1,12 @@
 //! What is mounted, in Docker's order, and with its options.
 
 use super::id_map;
-use crate::store::Record;
+use crate::store::{Record, UsedVolume};
 use oci_spec::runtime::{LinuxIdMapping, Mount};
 use std::path::{Path, PathBuf};
 use tinyd_engine::TmpfsMount;
 use tinyd_net::Namespace;
+use tinyd_runtime::annotation;
 
 /// The generated files of a container, and where they are seen.
 const FILES: [(&str, &str); 3] =
@@ -23,9 +24,7 @@ pub(super) fn mounts(record: &Record, folder: &Path) -> Vec<Mount> {
     // What a user mounts somewhere is meant instead of what stands there, and a folder comes before what lies in it.
     let binds = record.spec.binds.iter();
     let binds = binds.map(|one| bind(one.source.clone(), one.target.clone(), one.read_only, map.as_deref()));
-    let volumes = record.volumes.iter().map(|used| {
-        bind(used.state.path.clone(), used.mount.target.clone(), used.mount.read_only, map.as_deref())
-    });
+    let volumes = record.volumes.iter().map(|used| volume(used, map.as_deref()));
     let mut users: Vec<Mount> = binds.chain(volumes).chain(record.spec.tmpfs.iter().map(in_memory)).collect();
     users.sort_by_key(|mount| mount.destination().components().count());
     mounts.retain(|mount| !users.iter().any(|user| user.destination() == mount.destination()));
@@ -83,6 +82,22 @@ fn plain(target: &str, kind: &str, source: &str, options: &[&str]) -> Mount {
         .set_source(Some(PathBuf::from(source)))
         .set_options(Some(options.iter().map(|&option| option.to_owned()).collect()));
     mount
+}
+
+fn volume(used: &UsedVolume, map: Option<&[LinuxIdMapping]>) -> Mount {
+    let source = source_of(used, &used.state.path);
+    let mut mount = bind(source, used.mount.target.clone(), used.mount.read_only, map);
+    if let Some(subpath) = &used.mount.subpath {
+        let mut options = mount.options().clone().unwrap_or_default();
+        options.push(format!("{}={}", annotation::SUBPATH, subpath.display()));
+        mount.set_options(Some(options));
+    }
+    mount
+}
+
+/// What is mounted of a volume whose data lies at a path. What a container has made of it since is the runtime's to see.
+pub(crate) fn source_of(used: &UsedVolume, path: &Path) -> PathBuf {
+    used.mount.subpath.as_ref().map_or_else(|| path.to_owned(), |subpath| path.join(subpath))
 }
 
 fn bind(source: PathBuf, target: PathBuf, read_only: bool, map: Option<&[LinuxIdMapping]>) -> Mount {

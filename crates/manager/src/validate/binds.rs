@@ -38,9 +38,42 @@ pub(super) fn target(path: &Path) -> Result<PathBuf> {
     Ok(target)
 }
 
+/// A part of a volume, in normal form. That no link leads out of the volume is for the moment in which it is mounted.
+pub(super) fn subpath(path: &Path) -> Result<PathBuf> {
+    let refuse =
+        |problem: &'static str| Err(Error::invalid("part of a volume", path.display().to_string(), problem));
+    // It stands in the bundle, which is JSON.
+    if path.to_str().is_none_or(|text| text.contains('\0')) {
+        return refuse("is no text, or holds a NUL byte");
+    }
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => plain.push(name),
+            Component::CurDir => {}
+            Component::ParentDir => return refuse("holds '..', and a part lies inside its volume"),
+            Component::RootDir | Component::Prefix(_) => {
+                return refuse("begins with '/': it is a path inside the volume, such as a/b");
+            }
+        }
+    }
+    match plain.as_os_str().is_empty() {
+        true => refuse("is all of it: leave the word out"),
+        false => Ok(plain),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pure_parts_lie_inside() {
+        assert_eq!(subpath(Path::new("a/./b//c/")).unwrap(), Path::new("a/b/c"));
+        for bad in ["", ".", "/a", "..", "a/..", "a/../b", "sub/../..", "a\0"] {
+            assert!(subpath(Path::new(bad)).is_err(), "{bad:?}");
+        }
+    }
 
     #[test]
     fn pure_bad_paths_are_refused() {

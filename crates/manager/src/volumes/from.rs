@@ -47,6 +47,7 @@ impl Core {
                     name: Some(used.state.name.clone()),
                     target: used.mount.target.clone(),
                     read_only: used.mount.read_only || from.read_only,
+                    subpath: used.mount.subpath.clone(),
                     no_copy: true,
                     ..VolumeMount::default()
                 });

@@ -3,11 +3,11 @@
 use super::cstrings::c_path;
 use super::spec::invalid;
 use super::{BindPlan, MountPlan, MountSource, Role};
-use crate::Failure;
+use crate::{Failure, annotation};
 use oci_spec::runtime::{Mount, Spec};
 use rustix::mount::MountAttrFlags;
 use std::ffi::CString;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use tinyd_ns::Namespaces;
 
 /// The options of a mount, taken apart.
@@ -17,6 +17,8 @@ struct Options {
     recursive_attributes: bool,
     bind: bool,
     recursive: bool,
+    /// See [`annotation::SUBPATH`].
+    subpath: Option<PathBuf>,
     /// What is left is the file system's own business.
     own: Vec<(CString, CString)>,
 }
@@ -78,14 +80,36 @@ fn bind(mount: &Mount, options: &Options, user_namespace: bool) -> Result<BindPl
             format!("{}: unknown options {}", mount.destination().display(), names.join(",")),
         ));
     }
+    let (source, subpath) = match &options.subpath {
+        None => (source, None),
+        Some(subpath) => {
+            (above(&source, subpath).ok_or_else(|| no_subpath(mount, subpath))?, Some(subpath.clone()))
+        }
+    };
     Ok(BindPlan {
         role: if mount.destination() == &PathBuf::from("/sys") { Role::Sys } else { Role::Plain },
         source,
+        subpath,
         recursive: options.recursive,
         attributes: options.set,
         attributes_recursive: options.recursive_attributes,
         idmap: user_namespace && mount.uid_mappings().is_some(),
     })
+}
+
+/// What is left of a source without its end.
+fn above(source: &Path, subpath: &Path) -> Option<PathBuf> {
+    let mut root = source.components();
+    let is_plain = subpath.components().count() > 0
+        && subpath.components().rev().all(|part| {
+            matches!(part, Component::Normal(_)) && root.next_back().is_some_and(|end| end == part)
+        });
+    is_plain.then(|| root.as_path().to_owned())
+}
+
+fn no_subpath(mount: &Mount, subpath: &Path) -> Failure {
+    let (target, subpath) = (mount.destination().display(), subpath.display());
+    invalid("mounts", format!("{target}: {} {subpath} is not the end of its source", annotation::SUBPATH))
 }
 
 fn options(mount: &Mount) -> Result<Options, Failure> {
@@ -94,6 +118,7 @@ fn options(mount: &Mount) -> Result<Options, Failure> {
         recursive_attributes: false,
         bind: false,
         recursive: false,
+        subpath: None,
         own: Vec::new(),
     };
     for option in mount.options().iter().flatten() {
@@ -124,9 +149,35 @@ fn options(mount: &Mount) -> Result<Options, Failure> {
             }
             own => {
                 let (name, value) = own.split_once('=').unwrap_or((own, ""));
+                if name == annotation::SUBPATH {
+                    all.subpath = Some(PathBuf::from(value));
+                    continue;
+                }
                 all.own.push((c_path("mounts", Path::new(name))?, c_path("mounts", Path::new(value))?));
             }
         }
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_source_is_taken_off() {
+        let split = |source: &str, subpath: &str| above(Path::new(source), Path::new(subpath));
+        assert_eq!(split("/v/data/a/b", "a/b"), Some(PathBuf::from("/v/data")));
+        assert_eq!(split("/v/data/a//b/", "a/./b"), Some(PathBuf::from("/v/data")));
+        for (source, subpath) in [
+            ("/v/a/b", "b/a"),
+            ("/v/a", ""),
+            ("/v/a", "/a"),
+            ("/v/..", ".."),
+            ("/v/a/..", "a/.."),
+            ("/a", "v/a"),
+        ] {
+            assert_eq!(split(source, subpath), None, "{source} {subpath}");
+        }
+    }
 }
