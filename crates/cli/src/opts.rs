@@ -65,11 +65,11 @@ pub(crate) struct ContainerOptions {
     #[arg(long)]
     read_only: bool,
     /// Show a volume, or a folder or file of this machine, inside: data:/data, /srv/data:/data:ro; a path inside alone gets a
-    /// volume of its own. May be given again (also --v)
-    #[arg(short, long, alias = "v", value_name = "[SRC:]DST[:ro|:rw]", value_parser = volume::parse)]
+    /// volume of its own. OPTIONS: ro, rw, nocopy, idmap, z, Z, rslave, rshared. May be given again (also --v)
+    #[arg(short, long, alias = "v", value_name = "[SRC:]DST[:OPTIONS]", value_parser = volume::parse)]
     volume: Vec<volume::Mount>,
-    /// The same in many words, where a path of this machine must be there: type=bind|volume|tmpfs,source=…,target=…; may be
-    /// given again
+    /// The same in many words, where a path of this machine must be there: type=bind|volume|tmpfs,source=…,target=…, readonly,
+    /// volume-subpath=…, bind-propagation=…, bind-recursive=…, idmap; may be given again
     #[arg(long, value_name = "WORDS", value_parser = mount::parse)]
     mount: Vec<mount::Mount>,
     /// Show the volumes and folders of another container inside, at the same places; may be given again

@@ -232,12 +232,16 @@ pub struct MountPoint {
     /// The kind of volume.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub driver: String,
-    /// `ro` or empty.
+    /// The words that it was asked for with: `ro`, `z`, `idmap`; may be empty.
     pub mode: String,
     /// It can be written.
     #[serde(rename = "RW")]
     pub writable: bool,
-    /// `rprivate`.
+    /// Its files have the owners inside that they have on the disk, although the container has ids of its own. Without a user
+    /// namespace there is nothing to map.
+    #[serde(default, rename = "IDMapped", skip_serializing_if = "std::ops::Not::not")]
+    pub id_mapped: bool,
+    /// `rprivate`, `rslave`, …: where mounts show that are made below it later.
     pub propagation: String,
 }
 

@@ -5,7 +5,7 @@ mod network;
 mod resources;
 mod security;
 
-pub use mount::{BindMount, TmpfsMount, VolumeMount, VolumesFrom};
+pub use mount::{BindMount, Propagation, Recursive, Relabel, TmpfsMount, VolumeMount, VolumesFrom};
 pub use network::{
     Dns, ExtraHost, HostPort, NetworkJoin, NetworkMode, PortChange, PortMapping, PortProtocol,
 };

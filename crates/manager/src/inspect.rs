@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::life::Life;
 use crate::store::{BUNDLE_FILE, Record, START_ERROR_FILE, StartError, UsedVolume};
 use crate::time::{self, NEVER};
+use crate::volumes::options;
 use crate::{ports, validate};
 use oci_spec::runtime::Spec;
 use std::collections::BTreeMap;
@@ -137,9 +138,10 @@ fn mounts(record: &Record) -> Vec<MountPoint> {
         subpath: String::new(),
         source: bind.source.display().to_string(),
         destination: bind.target.display().to_string(),
-        mode: if bind.read_only { "ro".to_owned() } else { String::new() },
+        mode: options::words_of_bind(bind).join(","),
         writable: !bind.read_only,
-        propagation: "rprivate".to_owned(),
+        id_mapped: record.slot.is_some(),
+        propagation: bind.propagation.word().to_owned(),
     };
     let volume = |used: &UsedVolume| MountPoint {
         kind: "volume".to_owned(),
@@ -148,8 +150,9 @@ fn mounts(record: &Record) -> Vec<MountPoint> {
         destination: used.mount.target.display().to_string(),
         driver: used.state.driver.clone(),
         subpath: used.mount.subpath.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
-        mode: if used.mount.read_only { "ro".to_owned() } else { String::new() },
+        mode: options::words_of_volume(&used.mount).join(","),
         writable: !used.mount.read_only,
+        id_mapped: record.slot.is_some(),
         propagation: "rprivate".to_owned(),
     };
     record.spec.binds.iter().map(point).chain(record.volumes.iter().map(volume)).collect()

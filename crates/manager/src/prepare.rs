@@ -8,7 +8,7 @@ use crate::intent::{Intent, Verb};
 use crate::networks::Joined;
 use crate::store::{Contents, Record, UsedVolume, fill};
 use crate::validate::{self, User};
-use crate::volumes::VolumesLock;
+use crate::volumes::{VolumesLock, options};
 use crate::{ids, names, places, time, userns};
 use tinyd_engine::{ContainerSpec, UserNamespace};
 use tinyd_net::Namespace;
@@ -49,6 +49,7 @@ impl Core {
                 format!("lies outside the {} ids of its user namespace (see --userns host)", ids::RANGE);
             return Err(Error::invalid("user", text, problem));
         }
+        notes.extend(options::check(&spec, wanted.userns)?);
         spec.binds.iter().try_for_each(|bind| self.check_bind(bind))?;
         spec.volumes.iter().try_for_each(|mount| self.check_volume_mount(mount))?;
         let Joined { places, netns, netns_of, held: _held, notes: of_networks } =

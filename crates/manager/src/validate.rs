@@ -63,6 +63,7 @@ pub(crate) fn spec(spec: &ContainerSpec) -> Result<ContainerSpec> {
     let binds = binds.chain(normal.volumes.iter().map(|mount| &mount.target));
     let mut targets: Vec<&PathBuf> = binds.chain(normal.tmpfs.iter().map(|mount| &mount.target)).collect();
     targets.sort();
+    binds::shared(&normal.binds, &targets)?;
     match targets.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(Error::invalid("mount target", pair[0].display().to_string(), "is given twice")),
         None => Ok(normal),

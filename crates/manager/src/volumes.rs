@@ -11,6 +11,7 @@ mod fill;
 mod from;
 mod inspect;
 mod mount;
+pub(crate) mod options;
 mod record;
 mod remove;
 mod snapshots;

@@ -8,6 +8,7 @@ mod filter;
 mod mounts;
 mod process;
 mod resources;
+mod shared;
 mod spec;
 
 pub(crate) use build::{MAX_LAYERS, MAX_PREPARED, build, id_maps_of, namespaces_of};
@@ -20,6 +21,7 @@ use rustix::mount::MountAttrFlags;
 use std::ffi::CString;
 use std::path::PathBuf;
 use tinyd_fs::dev::Node;
+use tinyd_fs::mount::Propagation;
 use tinyd_ns::Namespaces;
 use tinyd_ns::caps::CapSets;
 use tinyd_ns::idmap::IdMaps;
@@ -92,12 +94,20 @@ pub(crate) enum Role {
     Terminals,
 }
 
+impl MountPlan {
+    /// What is mounted on it shows on the host, so that it is the last to be attached.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(&self.source, MountSource::Bind(bind) if bind.propagation == Propagation::Shared)
+    }
+}
+
 pub(crate) struct BindPlan {
     pub(crate) source: PathBuf,
     /// What is mounted of the source, looked up beneath it.
     pub(crate) subpath: Option<PathBuf>,
     pub(crate) recursive: bool,
     pub(crate) attributes: MountAttrFlags,
+    pub(crate) propagation: Propagation,
     /// The attributes hold for the mounts below it too.
     pub(crate) attributes_recursive: bool,
     /// Shown with the ids of the container's user namespace.

@@ -10,7 +10,8 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use tinyd_fs::mount::{Changes, DetachedMount};
+use tinyd_fs::mount::{Changes, DetachedMount, Propagation};
+use tinyd_fs::mountinfo::{self, MountInfo};
 use tinyd_fs::overlay::{self, IdMap, MountedOverlay, Overlay, Writable};
 use tinyd_fs::resolve;
 use tinyd_ns::caps;
@@ -51,7 +52,7 @@ pub(crate) fn rootfs(
     mapping: Option<Mapping<'_>>,
 ) -> Result<Vec<RootMount>, Failure> {
     if rootfs.overlays.is_empty() {
-        let changes = Changes { private: true, recursive: true, ..Changes::NONE };
+        let changes = Changes { propagation: Some(Propagation::Private), recursive: true, ..Changes::NONE };
         return clone_of(folder, true, &changes).map(|mount| vec![RootMount::Folder(mount)]);
     }
     // Device nodes of an image are nobody's way to a device: those there are lie in /dev.
@@ -129,7 +130,8 @@ pub(crate) fn mounts(plan: &Plan, mapping: Option<Mapping<'_>>) -> Result<Vec<Ow
             }
             MountSource::Bind(bind) => all.push(self::bind(bind, mapping)?),
             MountSource::Cgroup { attributes, views } => {
-                let changes = Changes { set: *attributes, private: true, ..Changes::NONE };
+                let changes =
+                    Changes { set: *attributes, propagation: Some(Propagation::Private), ..Changes::NONE };
                 for view in views {
                     all.push(clone_of(&view.source, false, &changes)?.into_fd());
                 }
@@ -142,12 +144,13 @@ pub(crate) fn mounts(plan: &Plan, mapping: Option<Mapping<'_>>) -> Result<Vec<Ow
 fn bind(bind: &BindPlan, mapping: Option<Mapping<'_>>) -> Result<OwnedFd, Failure> {
     let changes = Changes {
         set: if bind.attributes_recursive { bind.attributes } else { MountAttrFlags::empty() },
-        private: true,
+        propagation: Some(bind.propagation),
         user_namespace: mapping.filter(|_| bind.idmap).map(|m| m.user_namespace),
         recursive: bind.recursive,
         ..Changes::NONE
     };
     let source = source_of(bind)?;
+    can_spread(source.as_fd(), bind)?;
     let mount = DetachedMount::clone_of(source.as_fd(), c"", bind.recursive)
         .map_err(|errno| failed("bind", &bind.source, errno))?;
     let mount = configure(mount, &bind.source, &changes)?;
@@ -204,6 +207,28 @@ fn source_of(bind: &BindPlan) -> Result<OwnedFd, Failure> {
             _ => failure,
         }
     })
+}
+
+/// What is mounted on the host later, or inside, can show on the other side only where the source lies on a mount that spreads.
+fn can_spread(source: BorrowedFd<'_>, bind: &BindPlan) -> Result<(), Failure> {
+    let (is_enough, wanted): (fn(&MountInfo) -> bool, _) = match bind.propagation {
+        Propagation::Private | Propagation::Unbindable => return Ok(()),
+        Propagation::Shared => (MountInfo::is_shared, "a shared mount"),
+        Propagation::Slave => (|mount| mount.is_shared() || mount.is_slave(), "a shared or slave mount"),
+    };
+    let path = bind.source.display();
+    let mount = mountinfo::of(source)
+        .map_err(|error| Failure::new(FailureKind::Internal, format!("bind {path}")).caused_by(&error))?;
+    match mount {
+        Some(mount) if is_enough(&mount) => Ok(()),
+        mount => {
+            let point = mount.map_or_else(|| "?".into(), |mount| mount.mount_point);
+            let point = point.display();
+            let problem = format!("path {path} is mounted on {point} but it is not {wanted}");
+            let hint = format!("leave the propagation out, or let {point} spread: mount --make-rshared");
+            Err(Failure::new(FailureKind::Invalid, problem).with_hint(hint))
+        }
+    }
 }
 
 fn failed(operation: &str, path: &Path, errno: Errno) -> Failure {

@@ -4,7 +4,7 @@ use super::id_map;
 use crate::store::{Record, UsedVolume};
 use oci_spec::runtime::{LinuxIdMapping, Mount};
 use std::path::{Path, PathBuf};
-use tinyd_engine::TmpfsMount;
+use tinyd_engine::{BindMount, Recursive, TmpfsMount};
 use tinyd_net::Namespace;
 use tinyd_runtime::annotation;
 
@@ -19,11 +19,11 @@ pub(super) fn mounts(record: &Record, folder: &Path) -> Vec<Mount> {
     let map = id_map(record);
     let mut mounts = standard(record);
     for (file, target) in FILES {
-        mounts.push(bind(folder.join(file), PathBuf::from(target), record.spec.read_only, map.as_deref()));
+        let own = BindMount { read_only: record.spec.read_only, ..BindMount::new(folder.join(file), target) };
+        mounts.push(bind(&own, map.as_deref()));
     }
     // What a user mounts somewhere is meant instead of what stands there, and a folder comes before what lies in it.
-    let binds = record.spec.binds.iter();
-    let binds = binds.map(|one| bind(one.source.clone(), one.target.clone(), one.read_only, map.as_deref()));
+    let binds = record.spec.binds.iter().map(|one| bind(one, map.as_deref()));
     let volumes = record.volumes.iter().map(|used| volume(used, map.as_deref()));
     let mut users: Vec<Mount> = binds.chain(volumes).chain(record.spec.tmpfs.iter().map(in_memory)).collect();
     users.sort_by_key(|mount| mount.destination().components().count());
@@ -86,7 +86,9 @@ fn plain(target: &str, kind: &str, source: &str, options: &[&str]) -> Mount {
 
 fn volume(used: &UsedVolume, map: Option<&[LinuxIdMapping]>) -> Mount {
     let source = source_of(used, &used.state.path);
-    let mut mount = bind(source, used.mount.target.clone(), used.mount.read_only, map);
+    let shown =
+        BindMount { read_only: used.mount.read_only, ..BindMount::new(source, used.mount.target.clone()) };
+    let mut mount = bind(&shown, map);
     if let Some(subpath) = &used.mount.subpath {
         let mut options = mount.options().clone().unwrap_or_default();
         options.push(format!("{}={}", annotation::SUBPATH, subpath.display()));
@@ -100,17 +102,19 @@ pub(crate) fn source_of(used: &UsedVolume, path: &Path) -> PathBuf {
     used.mount.subpath.as_ref().map_or_else(|| path.to_owned(), |subpath| path.join(subpath))
 }
 
-fn bind(source: PathBuf, target: PathBuf, read_only: bool, map: Option<&[LinuxIdMapping]>) -> Mount {
-    let mut options = vec!["rbind".to_owned(), "rprivate".to_owned()];
-    if read_only {
+fn bind(wanted: &BindMount, map: Option<&[LinuxIdMapping]>) -> Mount {
+    let how = if wanted.recursive == Recursive::Disabled { "bind" } else { "rbind" };
+    let mut options = vec![how.to_owned(), wanted.propagation.word().to_owned()];
+    if wanted.read_only {
         // Of everything below it too: "ro" leaves mounts below writable.
-        options.push("rro".to_owned());
+        let below = !matches!(wanted.recursive, Recursive::Writable | Recursive::Disabled);
+        options.push(if below { "rro" } else { "ro" }.to_owned());
     }
     let mut mount = Mount::default();
     mount
-        .set_destination(target)
+        .set_destination(wanted.target.clone())
         .set_typ(Some("bind".to_owned()))
-        .set_source(Some(source))
+        .set_source(Some(wanted.source.clone()))
         .set_options(Some(options))
         .set_uid_mappings(map.map(<[_]>::to_vec))
         .set_gid_mappings(map.map(<[_]>::to_vec));
@@ -121,7 +125,7 @@ fn bind(source: PathBuf, target: PathBuf, read_only: bool, map: Option<&[LinuxId
 mod tests {
     use super::*;
     use crate::testing::{record_with, store};
-    use tinyd_engine::BindMount;
+    use tinyd_engine::Propagation;
 
     #[test]
     fn pure_a_users_bind_stands_instead_of_ours_and_parents_come_first() {
@@ -136,5 +140,19 @@ mod tests {
             .collect();
         assert_eq!(targets[targets.len() - 4..], ["/etc/hostname", "/data", "/etc/hosts", "/data/deep/er"]);
         assert_eq!(targets.iter().filter(|target| *target == "/etc/hosts").count(), 1);
+    }
+
+    #[test]
+    fn pure_the_words_of_a_bind() {
+        let options = |recursive, read_only, propagation| {
+            let wanted = BindMount { recursive, read_only, propagation, ..BindMount::new("/s", "/d") };
+            bind(&wanted, None).options().clone().unwrap().join(",")
+        };
+        let rprivate = Propagation::RPrivate;
+        assert_eq!(options(Recursive::Enabled, false, Propagation::RSlave), "rbind,rslave");
+        assert_eq!(options(Recursive::Enabled, true, rprivate), "rbind,rprivate,rro");
+        assert_eq!(options(Recursive::ReadOnly, true, rprivate), "rbind,rprivate,rro");
+        assert_eq!(options(Recursive::Writable, true, rprivate), "rbind,rprivate,ro");
+        assert_eq!(options(Recursive::Disabled, true, Propagation::Shared), "bind,shared,ro");
     }
 }
