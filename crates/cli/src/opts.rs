@@ -68,7 +68,7 @@ pub(crate) struct ContainerOptions {
     /// volume of its own. OPTIONS: ro, rw, nocopy, idmap, z, Z, rslave, rshared. May be given again (also --v)
     #[arg(short, long, alias = "v", value_name = "[SRC:]DST[:OPTIONS]", value_parser = volume::parse)]
     volume: Vec<volume::Mount>,
-    /// The same in many words, where a path of this machine must be there: type=bind|volume|tmpfs,source=…,target=…, readonly,
+    /// The same in many words, where a path of this machine must be there: type=bind|volume|image|tmpfs,source=…,target=…, readonly,
     /// volume-subpath=…, bind-propagation=…, bind-recursive=…, idmap; may be given again
     #[arg(long, value_name = "WORDS", value_parser = mount::parse)]
     mount: Vec<mount::Mount>,
@@ -187,6 +187,7 @@ impl ContainerOptions {
             init: self.init,
             binds: mounts.binds,
             volumes: mounts.volumes,
+            images: mounts.images,
             volumes_from: self.volumes_from,
             ports: connected.ports,
             exposed: connected.exposed,

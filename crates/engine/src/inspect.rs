@@ -216,15 +216,15 @@ pub struct UlimitConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct MountPoint {
-    /// `bind`, `volume`.
+    /// `bind`, `volume`, `image`.
     #[serde(rename = "Type")]
     pub kind: String,
     /// The volume's name.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
-    /// Path on the host.
+    /// Path on the host, or the image as it was given.
     pub source: String,
-    /// The part of the volume that is mounted; empty where that is all of it.
+    /// The part of the volume or image that is mounted; empty where that is all of it.
     #[serde(default, rename = "SubPath", skip_serializing_if = "String::is_empty")]
     pub subpath: String,
     /// Path inside.

@@ -6,7 +6,7 @@ use crate::bundle;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::life::Life;
-use crate::store::{BUNDLE_FILE, Record, START_ERROR_FILE, StartError, UsedVolume};
+use crate::store::{BUNDLE_FILE, Record, START_ERROR_FILE, StartError, UsedImage, UsedVolume};
 use crate::time::{self, NEVER};
 use crate::volumes::options;
 use crate::{ports, validate};
@@ -155,7 +155,20 @@ fn mounts(record: &Record) -> Vec<MountPoint> {
         id_mapped: record.slot.is_some(),
         propagation: "rprivate".to_owned(),
     };
-    record.spec.binds.iter().map(point).chain(record.volumes.iter().map(volume)).collect()
+    let image = |used: &UsedImage| MountPoint {
+        kind: "image".to_owned(),
+        name: String::new(),
+        driver: String::new(),
+        source: used.mount.image.clone(),
+        subpath: used.mount.subpath.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+        destination: used.mount.target.display().to_string(),
+        mode: if used.mount.writable { "rw" } else { "ro" }.to_owned(),
+        writable: used.mount.writable,
+        id_mapped: record.slot.is_some(),
+        propagation: "rprivate".to_owned(),
+    };
+    let binds = record.spec.binds.iter().map(point);
+    binds.chain(record.volumes.iter().map(volume)).chain(record.images.iter().map(image)).collect()
 }
 
 fn container_config(record: &Record, bundle: &Spec) -> ContainerConfig {

@@ -67,6 +67,7 @@ impl Core {
         let id = ids::new_id()?;
         let hostname = spec.hostname.clone().unwrap_or_else(|| ids::short(&id).to_owned());
         let rootfs = self.rootfs(&id, image);
+        let images = self.shown_images(&spec.images, &self.store.container(&id), rootfs.len() - 1)?;
         let rootfs = Rootfs {
             volatile: spec.remove,
             // Who makes device nodes means to open them, as far as the rules let him.
@@ -83,6 +84,7 @@ impl Core {
             netns,
             netns_of,
             volumes: Vec::new(),
+            images,
             spec,
             id,
         };
@@ -136,7 +138,8 @@ impl Core {
             hostname: &format!("{}\n", record.hostname),
             hosts: &etc::hosts(&record.hostname, record.netns, &[], &extra_hosts(record, None)),
             resolv_conf: &etc::resolv_conf(record.netns, &[], &record.spec.dns),
-            trees: record.rootfs.overlays.len() - 1,
+            trees: record.rootfs.overlays.len() - 1
+                + record.images.iter().map(|image| image.trees.len()).sum::<usize>(),
         };
         fill(&self.store, &record.id, &contents)?;
         // Its record says now that it uses them.

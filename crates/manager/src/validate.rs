@@ -56,11 +56,19 @@ pub(crate) fn spec(spec: &ContainerSpec) -> Result<ContainerSpec> {
         mount.target = binds::target(&mount.target)?;
         mount.subpath = mount.subpath.as_deref().map(binds::subpath).transpose()?;
     }
+    for mount in &mut normal.images {
+        if mount.image.is_empty() {
+            return Err(Error::invalid("image", "", "is empty"));
+        }
+        mount.target = binds::target(&mount.target)?;
+        mount.subpath = mount.subpath.as_deref().map(binds::subpath).transpose()?;
+    }
     for mount in &mut normal.tmpfs {
         mount.target = binds::target(&mount.target)?;
     }
     let binds = normal.binds.iter().map(|bind| &bind.target);
     let binds = binds.chain(normal.volumes.iter().map(|mount| &mount.target));
+    let binds = binds.chain(normal.images.iter().map(|mount| &mount.target));
     let mut targets: Vec<&PathBuf> = binds.chain(normal.tmpfs.iter().map(|mount| &mount.target)).collect();
     targets.sort();
     binds::shared(&normal.binds, &targets)?;

@@ -5,6 +5,7 @@ mod build;
 mod cstrings;
 mod devices;
 mod filter;
+mod layers;
 mod mounts;
 mod process;
 mod resources;
@@ -68,6 +69,8 @@ pub(crate) enum MountSource {
     },
     /// A file or folder of the host.
     Bind(BindPlan),
+    /// Layers of folders of the host.
+    Overlay(LayersPlan),
     /// The container's cgroup in each hierarchy.
     Cgroup {
         attributes: MountAttrFlags,
@@ -114,6 +117,20 @@ pub(crate) struct BindPlan {
     pub(crate) idmap: bool,
     /// It is `/sys` of the host, for a container with the host's network.
     pub(crate) role: Role,
+}
+
+/// Folders of the host, one upon the other.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct LayersPlan {
+    /// Topmost first.
+    pub(crate) lowers: Vec<PathBuf>,
+    pub(crate) upper: PathBuf,
+    pub(crate) work: PathBuf,
+    /// Nothing is synced.
+    pub(crate) volatile: bool,
+    pub(crate) attributes: MountAttrFlags,
+    /// What is mounted of them, looked up beneath.
+    pub(crate) subpath: Option<PathBuf>,
 }
 
 /// A command: a container's own, or a further one.

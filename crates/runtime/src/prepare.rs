@@ -1,7 +1,7 @@
 //! The parent's part of the mounts: what needs the host's rights is made here, as detached mounts, and travels to the
 //! child as descriptors.
 
-use crate::plan::{BindPlan, MountSource, Plan};
+use crate::plan::{BindPlan, LayersPlan, MountSource, Plan};
 use crate::{Failure, FailureKind, Rootfs};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -9,7 +9,7 @@ use rustix::mount::MountAttrFlags;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tinyd_fs::mount::{Changes, DetachedMount, Propagation};
 use tinyd_fs::mountinfo::{self, MountInfo};
 use tinyd_fs::overlay::{self, IdMap, MountedOverlay, Overlay, Writable};
@@ -65,30 +65,31 @@ pub(crate) fn rootfs(
         .overlays
         .iter()
         .map(|overlay| {
-            Overlay {
+            let overlay = Overlay {
                 lowers: &overlay.lowers,
                 writable: Writable { upper: &overlay.upper, work: &overlay.work, volatile: rootfs.volatile },
                 attributes,
                 idmap: mapping.map(|m| IdMap { user_namespace: m.user_namespace, root: m.root }),
                 user_xattrs,
-            }
-            .mount(|root, create| {
-                let _as_root = AsMappedRoot::assume(root);
-                create();
-            })
-            .map(RootMount::Overlay)
-            .map_err(|error| {
-                let failure = Failure::new(FailureKind::Internal, "put the root file system together");
-                let failure = failure.caused_by(&error);
-                match error.io().and_then(std::io::Error::raw_os_error) {
-                    Some(libc::EINVAL) if mapping.is_some() => failure.with_hint(
-                        "a file system of its layers, or this kernel, may not map ids: try --userns host",
-                    ),
-                    _ => failure,
-                }
-            })
+            };
+            put_together(overlay, "put the root file system together").map(RootMount::Overlay)
         })
         .collect()
+}
+
+fn put_together(overlay: Overlay<'_>, operation: &str) -> Result<MountedOverlay, Failure> {
+    let mounted = overlay.mount(|root, create| {
+        let _as_root = AsMappedRoot::assume(root);
+        create();
+    });
+    mounted.map_err(|error| {
+        let failure = Failure::new(FailureKind::Internal, operation).caused_by(&error);
+        match error.io().and_then(std::io::Error::raw_os_error) {
+            Some(libc::EINVAL) if overlay.idmap.is_some() => failure
+                .with_hint("a file system of its layers, or this kernel, may not map ids: try --userns host"),
+            _ => failure,
+        }
+    })
 }
 
 /// File-system ids of the user who is root inside, with the rights that this process has, while this lives: what the kernel
@@ -129,6 +130,7 @@ pub(crate) fn mounts(plan: &Plan, mapping: Option<Mapping<'_>>) -> Result<Vec<Ow
                 all.push(dev.into_fd());
             }
             MountSource::Bind(bind) => all.push(self::bind(bind, mapping)?),
+            MountSource::Overlay(layers) => all.push(self::layers(layers, mapping)?),
             MountSource::Cgroup { attributes, views } => {
                 let changes =
                     Changes { set: *attributes, propagation: Some(Propagation::Private), ..Changes::NONE };
@@ -192,21 +194,51 @@ fn source_of(bind: &BindPlan) -> Result<OwnedFd, Failure> {
         Errno::LOOP => failed("bind", path, errno).with_hint("a part of this path was replaced by a link"),
         errno => failed("bind", path, errno),
     })?;
-    let Some(subpath) = &bind.subpath else { return Ok(source) };
-    resolve::open_within(source.as_fd(), &name(subpath)?, flags).map_err(|errno| {
-        let what = format!("find {} in {}", subpath.display(), path.display());
+    match &bind.subpath {
+        None => Ok(source),
+        Some(subpath) => part_of(source.as_fd(), subpath, path),
+    }
+}
+
+/// A part of what is mounted, which ends below it whatever others have put there.
+fn part_of(whole: BorrowedFd<'_>, subpath: &Path, of: &Path) -> Result<OwnedFd, Failure> {
+    let name = CString::new(subpath.as_os_str().as_bytes());
+    let name = name.map_err(|_| failed("find", subpath, Errno::INVAL))?;
+    resolve::open_within(whole, &name, OFlags::PATH | OFlags::CLOEXEC).map_err(|errno| {
+        let what = format!("find {} in {}", subpath.display(), of.display());
         let failure = Failure::new(FailureKind::Invalid, what).caused_by(&std::io::Error::from(errno));
         match errno {
             Errno::NOENT | Errno::NOTDIR => {
-                failure.with_hint("a part of a volume must be there before it is mounted: make it first")
+                failure.with_hint("a part must be there before it is mounted: make it first")
             }
-            Errno::XDEV | Errno::LOOP => failure.with_hint("a link on this path leads out of the volume"),
+            Errno::XDEV | Errno::LOOP => failure.with_hint("a link on this path leads out of the whole"),
             Errno::AGAIN => {
                 failure.with_hint("somebody keeps changing this path: stop that, and start again")
             }
             _ => failure,
         }
     })
+}
+
+/// Layers as one mount; with their ids mapped, for they are folders of the host.
+fn layers(plan: &LayersPlan, mapping: Option<Mapping<'_>>) -> Result<OwnedFd, Failure> {
+    let overlay = Overlay {
+        lowers: &plan.lowers,
+        writable: Writable { upper: &plan.upper, work: &plan.work, volatile: plan.volatile },
+        attributes: plan.attributes,
+        idmap: mapping.map(|m| IdMap { user_namespace: m.user_namespace, root: m.root }),
+        user_xattrs: overlay::needs_user_xattrs(),
+    };
+    let mount = put_together(overlay, "put the layers of a mount together")?.mount;
+    let Some(subpath) = &plan.subpath else { return Ok(mount.into_fd()) };
+    let whole = plan.lowers.first().map_or(Path::new(""), PathBuf::as_path);
+    let part = part_of(mount.as_fd(), subpath, whole)?;
+    match DetachedMount::clone_of(part.as_fd(), c"", false) {
+        Ok(part) => Ok(part.into_fd()),
+        Err(Errno::INVAL) => Err(failed("bind", subpath, Errno::INVAL)
+            .with_hint("a part of layers that are attached nowhere needs Linux 6.15: mount all of it")),
+        Err(errno) => Err(failed("bind", subpath, errno)),
+    }
 }
 
 /// What is mounted on the host later, or inside, can show on the other side only where the source lies on a mount that spreads.

@@ -4,7 +4,7 @@ use super::limits::memory;
 use super::volume::{inside, on_this_machine};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use tinyd_engine::{BindMount, Propagation, Recursive, TmpfsMount, VolumeMount};
+use tinyd_engine::{BindMount, ImageMount, Propagation, Recursive, TmpfsMount, VolumeMount};
 
 /// What is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub(super) enum Mount {
     Bind(BindMount),
     /// A volume.
     Volume(VolumeMount),
+    /// The files of an image.
+    Image(ImageMount),
     /// A file system in memory.
     Tmpfs(TmpfsMount),
 }
@@ -105,6 +107,15 @@ pub(super) fn parse(text: &str) -> Result<Mount, String> {
             idmap: words.flag(&["idmap"])?,
             relabel: None,
         }),
+        "image" => {
+            let image = words.value(&["source", "src"])?.ok_or_else(|| wrong("an image needs a source"))?;
+            let (writable, read_only) = (words.flag(&["rw", "readwrite"])?, words.flag(&["readonly", "ro"])?);
+            if writable && read_only {
+                return Err(wrong("'rw' and 'readonly' do not agree"));
+            }
+            let subpath = words.value(&["image-subpath", "subpath"])?.map(PathBuf::from);
+            Mount::Image(ImageMount { image, target, subpath, writable })
+        }
         "tmpfs" => {
             let mut options = Vec::new();
             if let Some(size) = words.value(&["tmpfs-size"])? {
@@ -114,7 +125,7 @@ pub(super) fn parse(text: &str) -> Result<Mount, String> {
             options.extend(words.flag(&["readonly", "ro"])?.then(|| "ro".to_owned()));
             Mount::Tmpfs(TmpfsMount { target, options })
         }
-        _ => return Err(wrong(&format!("'{kind}' is none of the types bind, volume and tmpfs"))),
+        _ => return Err(wrong(&format!("'{kind}' is none of the types bind, volume, image and tmpfs"))),
     };
     words.end(&kind)?;
     Ok(mount)
@@ -215,6 +226,13 @@ mod tests {
             let part = VolumeMount { subpath: Some("a/b".into()), ..VolumeMount::named("data", "/b") };
             assert_eq!(parse(&format!("src=data,dst=/b,{word}=a/b")), Ok(Mount::Volume(part)));
         }
+        let image = |subpath: Option<&str>, writable| {
+            let (image, target) = ("/img".to_owned(), "/b".into());
+            Ok(Mount::Image(ImageMount { image, target, subpath: subpath.map(Into::into), writable }))
+        };
+        assert_eq!(parse("type=image,src=/img,dst=/b"), image(None, false));
+        assert_eq!(parse("type=image,src=/img,dst=/b,rw,subpath=a"), image(Some("a"), true));
+        assert_eq!(parse("type=image,src=/img,dst=/b,ro,image-subpath=a"), image(Some("a"), false));
         let tmpfs =
             TmpfsMount { target: "/t".into(), options: vec!["size=1048576".into(), "mode=700".into()] };
         assert_eq!(parse("type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=700"), Ok(Mount::Tmpfs(tmpfs)));
@@ -234,6 +252,8 @@ mod tests {
             "type=bind,src=/a,dst=/b,bind-recursive=enabled,bind-nonrecursive",
             "src=data,dst=/b,bind-propagation=rslave",
             "type=nfs,dst=/b",
+            "type=image,dst=/b",
+            "type=image,src=/img,dst=/b,rw,ro",
             "type=tmpfs,dst=/b,src=/a",
             "type=volume,src=,dst=/b",
             "type=volume,src=data,dst=/b,subpath=",

@@ -167,6 +167,20 @@ pub struct VolumesFrom {
     pub read_only: bool,
 }
 
+/// The files of an image, inside the container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ImageMount {
+    /// Which one, by the words of [`ContainerSpec::image`](crate::ContainerSpec::image).
+    pub image: String,
+    /// Absolute path inside; made when it is missing.
+    pub target: PathBuf,
+    /// The part of it that is mounted: a relative path of a folder or file that is there.
+    pub subpath: Option<PathBuf>,
+    /// What is written there is kept with the container, and goes with it. Else nothing can be written.
+    pub writable: bool,
+}
+
 /// A file system in memory, inside the container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TmpfsMount {

@@ -78,10 +78,11 @@ pub(super) fn shared(binds: &[BindMount], targets: &[&PathBuf]) -> Result<()> {
     Ok(())
 }
 
-/// A part of a volume, in normal form. That no link leads out of the volume is for the moment in which it is mounted.
+/// A part of a volume or image, in normal form. That no link leads out of the whole is for the moment in which it is mounted.
 pub(super) fn subpath(path: &Path) -> Result<PathBuf> {
-    let refuse =
-        |problem: &'static str| Err(Error::invalid("part of a volume", path.display().to_string(), problem));
+    let refuse = |problem: &'static str| {
+        Err(Error::invalid("part of a volume or image", path.display().to_string(), problem))
+    };
     // It stands in the bundle, which is JSON.
     if path.to_str().is_none_or(|text| text.contains('\0')) {
         return refuse("is no text, or holds a NUL byte");
@@ -91,9 +92,9 @@ pub(super) fn subpath(path: &Path) -> Result<PathBuf> {
         match component {
             Component::Normal(name) => plain.push(name),
             Component::CurDir => {}
-            Component::ParentDir => return refuse("holds '..', and a part lies inside its volume"),
+            Component::ParentDir => return refuse("holds '..', and a part lies inside the whole"),
             Component::RootDir | Component::Prefix(_) => {
-                return refuse("begins with '/': it is a path inside the volume, such as a/b");
+                return refuse("begins with '/': it is a path inside the whole, such as a/b");
             }
         }
     }

@@ -20,6 +20,7 @@ impl Core {
         let mut taken: Vec<PathBuf> = Vec::new();
         taken.extend(spec.binds.iter().map(|bind| bind.target.clone()));
         taken.extend(spec.volumes.iter().map(|mount| mount.target.clone()));
+        taken.extend(spec.images.iter().map(|mount| mount.target.clone()));
         taken.extend(spec.tmpfs.iter().map(|mount| mount.target.clone()));
         let mut free = |target: &Path| {
             let is_free = !taken.iter().any(|other| other.as_path() == target);

@@ -123,6 +123,10 @@ fn attach_one(
             }
             Ok(())
         }
+        (MountSource::Overlay(_), _) => {
+            let layers = DetachedMount::from_fd(descriptors.take()?);
+            layers.attach(place_of(root, &mount.target, &layers, Role::Plain)?.as_fd())
+        }
         (MountSource::Cgroup { views, attributes }, _) => {
             attach_cgroups(root, &mount.target, views, *attributes, descriptors)
         }

@@ -1,6 +1,7 @@
 //! The mounts of a configuration: which are made in the child, which by the parent, with which options.
 
 use super::cstrings::c_path;
+use super::layers;
 use super::spec::invalid;
 use super::{BindPlan, MountPlan, MountSource, Role};
 use crate::{Failure, annotation};
@@ -63,6 +64,10 @@ fn one(mount: &Mount, linux: &Linux, namespaces: Namespaces) -> Result<MountPlan
         "devpts" => new(kind, Role::Terminals)?,
         "tmpfs" if target == Path::new("/dev") => {
             MountSource::Dev { options: options.own.clone(), attributes, nodes: Vec::new() }
+        }
+        "overlay" => {
+            let subpath = options.subpath.clone();
+            MountSource::Overlay(layers::plan(target, &options.own, attributes, subpath)?)
         }
         "tmpfs" | "mqueue" => new(kind, Role::Plain)?,
         "cgroup" | "cgroup2" => MountSource::Cgroup { attributes, views: Vec::new() },
