@@ -20,7 +20,7 @@ impl Core {
         wanted
             .iter()
             .map(|mount| {
-                let trees = shown(self.image(&mount.image)?, mount.subpath.as_deref());
+                let trees = shown(&self.image(&mount.image)?, mount.subpath.as_deref());
                 let trees = trees.into_iter().map(|(below, lowers, subpath)| {
                     let own = folder.join(format!("trees/{number}"));
                     number += 1;
@@ -38,7 +38,7 @@ impl Core {
 }
 
 /// What is mounted of an image of which a part is wanted, or all: where below its place, which layers, and what of them.
-fn shown(image: Image, wanted: Option<&Path>) -> Vec<(PathBuf, Vec<PathBuf>, Option<PathBuf>)> {
+fn shown(image: &Image, wanted: Option<&Path>) -> Vec<(PathBuf, Vec<PathBuf>, Option<PathBuf>)> {
     let wanted = wanted.unwrap_or(Path::new(""));
     // The tree that the part lies in; what the others have at that place is hidden by it.
     let holds = |tree: &&Tree| wanted.starts_with(&tree.target);
@@ -68,7 +68,7 @@ mod tests {
         let tree = |target: &str, lower: &str| Tree { target: target.into(), lowers: vec![lower.into()] };
         let image = || Image { trees: vec![tree("", "/root"), tree("usr", "/usr"), tree("usr/local", "/l")] };
         let ask = |wanted: &str| {
-            let all = shown(image(), Some(Path::new(wanted)).filter(|path| !path.as_os_str().is_empty()));
+            let all = shown(&image(), Some(Path::new(wanted)).filter(|path| !path.as_os_str().is_empty()));
             let line = |(below, lowers, rest): (PathBuf, Vec<PathBuf>, Option<PathBuf>)| {
                 format!("{}={}+{}", below.display(), lowers[0].display(), rest.unwrap_or_default().display())
             };
