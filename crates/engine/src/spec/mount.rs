@@ -12,7 +12,7 @@ pub struct BindMount {
     pub source: PathBuf,
     /// Absolute path inside; made when it is missing.
     pub target: PathBuf,
-    /// Forbids writing, in everything mounted below it too.
+    /// Forbids writing, in everything mounted below it too; what comes there later (see `propagation`) is as it is on the host.
     pub read_only: bool,
     /// A source that is missing is an error. Else it is made as a folder, and a note says so.
     pub strict: bool,
