@@ -32,12 +32,14 @@ pub fn mountinfo(data: &[u8]) {
 
 /// A line as the kernel writes it.
 fn written(info: &MountInfo) -> Vec<u8> {
-    let MountInfo { id, parent, root, mount_point, options, fs_type, source, super_options } = info;
+    let MountInfo { id, parent, root, mount_point, options, propagation, fs_type, source, super_options } = info;
     let mut line = format!("{id} {parent} 0:0 ").into_bytes();
     line.extend(escaped(root.as_os_str()));
     line.push(b' ');
     line.extend(escaped(mount_point.as_os_str()));
-    line.extend(format!(" {} - {fs_type} ", options.join(",")).into_bytes());
+    line.extend(format!(" {} ", options.join(",")).into_bytes());
+    propagation.iter().for_each(|field| line.extend(format!("{field} ").into_bytes()));
+    line.extend(format!("- {fs_type} ").into_bytes());
     line.extend(escaped(Path::new(source).as_os_str()));
     line.extend(format!(" {}", super_options.join(",")).into_bytes());
     line

@@ -88,6 +88,60 @@ fn owners_are_right_on_both_sides_and_both_ways() {
     });
 }
 
+/// Row 13 of part 3: said in so many words, and where it cannot be had.
+#[test]
+fn mapped_owners_can_be_asked_for_and_a_file_system_without_them_is_named() {
+    require!(root);
+    in_both_modes(|mode| {
+        let (folder, option) = data(mode);
+        fs::write(folder.join("roots"), "").unwrap();
+        fs::write(folder.join("users"), "").unwrap();
+        chown(folder.join("users"), Some(1000), Some(1000)).unwrap();
+        let long = format!("type=bind,src={},dst=/data,idmap", folder.display());
+        for (number, words) in
+            [["-v", &format!("{option}:idmap")], ["--mount", &long]].into_iter().enumerate()
+        {
+            let made = format!("made-{number}");
+            let script = format!("stat -c %u:%g /data/roots /data/users; touch /data/{made}");
+            let words = words.into_iter().chain(["host", "sh", "-c", &script]);
+            assert_eq!(mode.run(words).ok().text(), "0:0\n1000:1000");
+            assert_eq!(owner(folder.join(made)), (0, 0));
+        }
+        let container = mode.start(["-v", &format!("{option}:ro,idmap"), "host", "sleep", "300"]);
+        let seen = container.inspect();
+        assert_eq!(seen["Mounts"][0]["Mode"], "ro,idmap");
+        assert_eq!(seen["Mounts"][0]["IDMapped"].as_bool().unwrap_or(false), mode.mapped);
+        assert!(seen["HostConfig"]["Binds"][0].as_str().unwrap().ends_with(":/data:ro,idmap"), "{seen}");
+        // sysfs shows no other owners than its own.
+        let words = ["-v", "/sys/kernel:/kernel:idmap", "host", "echo", "ran"];
+        match mode.mapped {
+            true => {
+                let output = mode.run(words).fails(125);
+                assert_eq!(output.stderr().lines().count(), 1, "{output}");
+                let parts = ["map the ids of /sys/kernel", "file system", "--userns host"];
+                parts.iter().for_each(|part| assert!(output.stderr().contains(part), "{part}: {output}"));
+            }
+            false => drop(mode.run(words).ok()),
+        }
+    });
+}
+
+/// Labels of SELinux: words that people have in their scripts. Where it is off, they mean nothing, and nothing is said.
+#[test]
+fn words_for_labels_are_taken_and_shown() {
+    require!(root);
+    in_both_modes(|mode| {
+        let (_, option) = data(mode);
+        for word in ["z", "Z"] {
+            let container = mode.start(["-v", &format!("{option}:{word}"), "host", "sleep", "300"]);
+            assert_eq!(container.inspect()["Mounts"][0]["Mode"], word);
+        }
+        let output = mode.run(["-v", &format!("{option}:z,ro"), "-v", "vol:/vol:Z", "host", "true"]).ok();
+        let is_on = Path::new("/sys/fs/selinux/enforce").exists();
+        assert_eq!(output.stderr().contains("SELinux is on"), is_on, "{output}");
+    });
+}
+
 #[test]
 fn a_read_only_bind_refuses_writes() {
     require!(root);

@@ -65,11 +65,11 @@ pub(crate) struct ContainerOptions {
     #[arg(long)]
     read_only: bool,
     /// Show a volume, or a folder or file of this machine, inside: data:/data, /srv/data:/data:ro; a path inside alone gets a
-    /// volume of its own. May be given again (also --v)
-    #[arg(short, long, alias = "v", value_name = "[SRC:]DST[:ro|:rw]", value_parser = volume::parse)]
+    /// volume of its own. OPTIONS: ro, rw, nocopy, idmap, z, Z, rslave, rshared. May be given again (also --v)
+    #[arg(short, long, alias = "v", value_name = "[SRC:]DST[:OPTIONS]", value_parser = volume::parse)]
     volume: Vec<volume::Mount>,
-    /// The same in many words, where a path of this machine must be there: type=bind|volume|tmpfs,source=…,target=…; may be
-    /// given again
+    /// The same in many words, where a path of this machine must be there: type=bind|volume|image|tmpfs,source=…,target=…, readonly,
+    /// volume-subpath=…, bind-propagation=…, bind-recursive=…, idmap; may be given again
     #[arg(long, value_name = "WORDS", value_parser = mount::parse)]
     mount: Vec<mount::Mount>,
     /// Show the volumes and folders of another container inside, at the same places; may be given again
@@ -187,6 +187,7 @@ impl ContainerOptions {
             init: self.init,
             binds: mounts.binds,
             volumes: mounts.volumes,
+            images: mounts.images,
             volumes_from: self.volumes_from,
             ports: connected.ports,
             exposed: connected.exposed,
@@ -225,8 +226,8 @@ mod tests {
     use crate::testing::Bench;
     use std::path::PathBuf;
     use tinyd_engine::{
-        BindMount, ContainerSpec, Device, HugepageLimit, IoLimit, NetworkMode, PortMapping, PortProtocol,
-        Resources, Security, TmpfsMount, Ulimit, UserNamespace, VolumeMount, VolumesFrom,
+        BindMount, ContainerSpec, Device, HugepageLimit, ImageMount, IoLimit, NetworkMode, PortMapping,
+        PortProtocol, Resources, Security, TmpfsMount, Ulimit, UserNamespace, VolumeMount, VolumesFrom,
     };
 
     fn spec(line: &str) -> ContainerSpec {
@@ -242,7 +243,7 @@ mod tests {
             "--name c1 --hostname h -e A=1 -e A=2 -w /w -u 1:2 --entrypoint /e --rm --read-only --cpu 10000 --mem 500m \
              -cpushare 512 -cpuset 0-1 --cpuset-mems 0 --memory-swap -1 --memory-reservation 100m --pids-limit -1 --userns host --tmpfs /t:size=1m --shm-size 1m --ulimit core=0 --sysctl kernel.shmmax=1 -l a=b \
              --security-opt no-new-privileges --no-32bit --stop-signal INT --stop-timeout 3 --cgroup-parent x/y --device /dev/fuse:rw --init --cap-add NET_ADMIN --cap-drop ALL --privileged --device-read-bps /dev/a:1m \
-             --device-write-iops /dev/a:5 --hugetlb-limit 2MB=4m --net-rate-egress 10mbit --net-rate-ingress 1mbps --net-cls-classid 10:1 -v /a:/b -v /c:/d:ro -v data:/v:nocopy --volume-driver local --mount type=bind,src=/e,dst=/f --mount type=tmpfs,dst=/t2 --volumes-from db:ro --net web --ip 10.9.0.5 --ip6 fd00::5 --mac-address 02:00:00:00:00:05 --network-alias w -P --expose 81-82 --dns 9.9.9.9 --dns-search . --dns-opt ndots:2 --add-host me:host-gateway -p 8080:80 --publish=[::1]:53:53/udp -it host sh -c x",
+             --device-write-iops /dev/a:5 --hugetlb-limit 2MB=4m --net-rate-egress 10mbit --net-rate-ingress 1mbps --net-cls-classid 10:1 -v /a:/b -v /c:/d:ro -v data:/v:nocopy --volume-driver local --mount type=bind,src=/e,dst=/f --mount type=tmpfs,dst=/t2 --mount type=image,src=/img,dst=/i --volumes-from db:ro --net web --ip 10.9.0.5 --ip6 fd00::5 --mac-address 02:00:00:00:00:05 --network-alias w -P --expose 81-82 --dns 9.9.9.9 --dns-search . --dns-opt ndots:2 --add-host me:host-gateway -p 8080:80 --publish=[::1]:53:53/udp -it host sh -c x",
         );
         let expected = ContainerSpec {
             image: "host".into(),
@@ -295,6 +296,7 @@ mod tests {
                 driver: Some("local".into()),
                 ..VolumeMount::named("data", "/v")
             }],
+            images: vec![ImageMount { image: "/img".into(), target: "/i".into(), ..ImageMount::default() }],
             volumes_from: vec![VolumesFrom { container: "db".into(), read_only: true }],
             ports: vec![
                 PortMapping {

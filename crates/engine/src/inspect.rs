@@ -216,25 +216,32 @@ pub struct UlimitConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct MountPoint {
-    /// `bind`, `volume`.
+    /// `bind`, `volume`, `image`.
     #[serde(rename = "Type")]
     pub kind: String,
     /// The volume's name.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
-    /// Path on the host.
+    /// Path on the host, or the image as it was given.
     pub source: String,
+    /// The part of the volume or image that is mounted; empty where that is all of it.
+    #[serde(default, rename = "SubPath", skip_serializing_if = "String::is_empty")]
+    pub subpath: String,
     /// Path inside.
     pub destination: String,
     /// The kind of volume.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub driver: String,
-    /// `ro` or empty.
+    /// The words that it was asked for with: `ro`, `z`, `idmap`; may be empty.
     pub mode: String,
     /// It can be written.
     #[serde(rename = "RW")]
     pub writable: bool,
-    /// `rprivate`.
+    /// Its files have the owners inside that they have on the disk, although the container has ids of its own. Without a user
+    /// namespace there is nothing to map.
+    #[serde(default, rename = "IDMapped", skip_serializing_if = "std::ops::Not::not")]
+    pub id_mapped: bool,
+    /// `rprivate`, `rslave`, …: where mounts show that are made below it later.
     pub propagation: String,
 }
 

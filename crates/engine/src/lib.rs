@@ -53,9 +53,9 @@ pub use network::{
 };
 pub use session::{Collected, Input, Output, Session, Waiter};
 pub use spec::{
-    BindMount, ContainerSpec, Device, Dns, ExtraHost, HostPort, HugepageLimit, IoLimit, NetworkJoin,
-    NetworkMode, PortChange, PortMapping, PortProtocol, Resources, SeccompProfile, Security, TmpfsMount,
-    Ulimit, UserNamespace, VolumeMount, VolumesFrom,
+    BindMount, ContainerSpec, Device, Dns, ExtraHost, HostPort, HugepageLimit, ImageMount, IoLimit,
+    NetworkJoin, NetworkMode, PortChange, PortMapping, PortProtocol, Propagation, Recursive, Relabel,
+    Resources, SeccompProfile, Security, TmpfsMount, Ulimit, UserNamespace, VolumeMount, VolumesFrom,
 };
 pub use stats::ContainerStats;
 pub use version::VersionInfo;

@@ -5,7 +5,9 @@ mod network;
 mod resources;
 mod security;
 
-pub use mount::{BindMount, TmpfsMount, VolumeMount, VolumesFrom};
+pub use mount::{
+    BindMount, ImageMount, Propagation, Recursive, Relabel, TmpfsMount, VolumeMount, VolumesFrom,
+};
 pub use network::{
     Dns, ExtraHost, HostPort, NetworkJoin, NetworkMode, PortChange, PortMapping, PortProtocol,
 };
@@ -57,6 +59,8 @@ pub struct ContainerSpec {
     pub volumes: Vec<VolumeMount>,
     /// Containers whose folders and volumes are to be seen inside, too.
     pub volumes_from: Vec<VolumesFrom>,
+    /// Files of images to be seen inside.
+    pub images: Vec<ImageMount>,
     /// File systems in memory.
     pub tmpfs: Vec<TmpfsMount>,
     /// Size of `/dev/shm` in bytes; 64 MiB by default.

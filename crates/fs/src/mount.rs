@@ -23,6 +23,30 @@ use std::sync::atomic::{AtomicU8, Ordering};
 const ACCESS_TIMES: MountAttrFlags =
     MountAttrFlags::MOUNT_ATTR_NOATIME.union(MountAttrFlags::MOUNT_ATTR_STRICTATIME);
 
+/// Where mounts show that are made below a mount later (mount_namespaces(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Propagation {
+    /// Nowhere else.
+    Private,
+    /// Not elsewhere; but those that are made below the mount that it was copied from show here.
+    Slave,
+    /// In all copies, and those of the copies here.
+    Shared,
+    /// Nowhere else, and it cannot be copied.
+    Unbindable,
+}
+
+impl Propagation {
+    const fn flag(self) -> u64 {
+        match self {
+            Self::Private => libc::MS_PRIVATE,
+            Self::Slave => libc::MS_SLAVE,
+            Self::Shared => libc::MS_SHARED,
+            Self::Unbindable => libc::MS_UNBINDABLE,
+        }
+    }
+}
+
 /// What to change of a mount.
 #[derive(Clone, Copy, Debug)]
 pub struct Changes<'fd> {
@@ -30,8 +54,8 @@ pub struct Changes<'fd> {
     pub set: MountAttrFlags,
     /// Attributes that it loses.
     pub clear: MountAttrFlags,
-    /// Keeps mounts that are made below it, here or in copies of it, from showing in the others.
-    pub private: bool,
+    /// Whether mounts that are made below it show in its copies.
+    pub propagation: Option<Propagation>,
     /// Shows files as if their owners' numbers were those inside this user namespace: an owner 0 on disk is root there.
     /// The file system must allow it: ext4, xfs, btrfs, since Linux 6.3 tmpfs, …
     pub user_namespace: Option<BorrowedFd<'fd>>,
@@ -44,7 +68,7 @@ impl Changes<'_> {
     pub const NONE: Self = Self {
         set: MountAttrFlags::empty(),
         clear: MountAttrFlags::empty(),
-        private: false,
+        propagation: None,
         user_namespace: None,
         recursive: false,
     };
@@ -114,7 +138,7 @@ impl DetachedMount {
             // The times of access are a choice of one: a new one needs the old one taken back.
             attr_clr: u64::from(changes.clear.bits())
                 | if changes.set.intersects(ACCESS_TIMES) { libc::MOUNT_ATTR__ATIME } else { 0 },
-            propagation: if changes.private { libc::MS_PRIVATE } else { 0 },
+            propagation: changes.propagation.map_or(0, Propagation::flag),
             userns_fd: user_namespace.unwrap_or_default(),
         };
         let flags = libc::AT_EMPTY_PATH | if changes.recursive { libc::AT_RECURSIVE } else { 0 };

@@ -1,7 +1,9 @@
 //! What is mounted, by proc_pid_mountinfo(5).
 
+use crate::resolve::mount_id;
 use crate::{Error, Result};
 use std::ffi::OsString;
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
@@ -18,12 +20,32 @@ pub struct MountInfo {
     pub mount_point: PathBuf,
     /// Its own options: `rw`, `nosuid`, …
     pub options: Vec<String>,
+    /// To whom it spreads what is mounted below it, and from whom it gets such mounts: `shared:7`, `master:3`.
+    pub propagation: Vec<String>,
     /// `ext4`, `overlay`, …
     pub fs_type: String,
     /// What is mounted: a device, or whatever name was given.
     pub source: String,
     /// Options of the file system: `lowerdir=…`, …
     pub super_options: Vec<String>,
+}
+
+impl MountInfo {
+    /// What is mounted below it shows in other copies of it too.
+    pub fn is_shared(&self) -> bool {
+        self.propagation.iter().any(|field| field.starts_with("shared:"))
+    }
+
+    /// What is mounted below another mount shows in it.
+    pub fn is_slave(&self) -> bool {
+        self.propagation.iter().any(|field| field.starts_with("master:"))
+    }
+}
+
+/// The mount that an open file or folder lies on; `None` where the calling process does not see it.
+pub fn of(fd: BorrowedFd<'_>) -> Result<Option<MountInfo>> {
+    let id = mount_id(fd).map_err(Error::path("find the mount of", "an open file"))?;
+    Ok(read()?.into_iter().find(|mount| u64::from(mount.id) == id))
 }
 
 /// The mounts that the calling process sees.
@@ -58,11 +80,17 @@ fn parse(line: &[u8]) -> Option<MountInfo> {
     let mount_point = path(fields.next()?);
     let options = list(fields.next()?);
     // Any number of optional fields, ended by a hyphen.
-    fields.find(|field| *field == b"-")?;
+    let mut propagation = Vec::new();
+    loop {
+        match fields.next()? {
+            b"-" => break,
+            field => propagation.push(text(field)),
+        }
+    }
     let fs_type = text(fields.next()?);
     let source = path(fields.next()?).display().to_string();
     let super_options = list(fields.next().unwrap_or_default());
-    Some(MountInfo { id, parent, root, mount_point, options, fs_type, source, super_options })
+    Some(MountInfo { id, parent, root, mount_point, options, propagation, fs_type, source, super_options })
 }
 
 fn text(field: &[u8]) -> String {
@@ -103,6 +131,7 @@ mod tests {
         assert_eq!(info.root, Path::new("/a b"));
         assert_eq!(info.mount_point, Path::new("/mnt\t1"));
         assert_eq!(info.options, ["rw", "nosuid"]);
+        assert_eq!((info.is_shared(), info.is_slave()), (true, true));
         assert_eq!(info.fs_type, "overlay");
         assert_eq!(info.super_options, ["rw", "lowerdir=/x"]);
     }
@@ -113,6 +142,7 @@ mod tests {
         assert_eq!(info.mount_point.as_os_str().as_encoded_bytes(), b"/mnt/\xff\xfe");
         // The file system's name comes after the first hyphen that is a field, wherever another one stands.
         assert_eq!((info.fs_type.as_str(), info.source.as_str()), ("tmpfs", "-"));
+        assert_eq!((info.is_shared(), info.is_slave()), (false, false));
         assert!(parse_line(b"1 0 0:5 / - rw").is_err());
     }
 

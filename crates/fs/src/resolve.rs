@@ -94,6 +94,11 @@ impl Resolver {
         self.look_up(folder, path, flags, Rules { beneath: true, no_links: true, one_mount: true })
     }
 
+    /// *Child-side.* As the function [`open_within`].
+    pub fn open_within(self, folder: BorrowedFd<'_>, path: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> {
+        self.look_up(folder, path, flags, Rules { beneath: true, ..Rules::default() })
+    }
+
     fn look_up(
         self,
         root: BorrowedFd<'_>,
@@ -148,6 +153,16 @@ pub fn open_plain(root: BorrowedFd<'_>, path: &CStr, flags: OFlags) -> Result<Ow
 /// for files of procfs and sysfs that must not have been replaced.
 pub fn open_beneath(folder: BorrowedFd<'_>, path: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> {
     Resolver::detect().open_beneath(folder, path, flags)
+}
+
+/// *Child-side.* Opens a path that must end below a folder that others may write in: links that lead to some place below it are
+/// followed, whatever leads out of it, at any step, is refused. It may lie on other mounts.
+///
+/// # Errors
+/// `EXDEV` for what leads out: `..`, a link to an absolute path; `ELOOP` for magic links, or more than 40 links; `EAGAIN` where
+/// others keep changing the path.
+pub fn open_within(folder: BorrowedFd<'_>, path: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> {
+    Resolver::detect().open_within(folder, path, flags)
 }
 
 /// *Child-side.* Opens a folder as a reference, making it and the folders on the way (mode 0755) where they are missing.

@@ -2,6 +2,7 @@
 
 mod folder;
 mod host;
+mod shown;
 
 pub(crate) use folder::FolderImage;
 pub(crate) use host::HostImage;

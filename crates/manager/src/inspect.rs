@@ -6,8 +6,9 @@ use crate::bundle;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::life::Life;
-use crate::store::{BUNDLE_FILE, Record, START_ERROR_FILE, StartError, UsedVolume};
+use crate::store::{BUNDLE_FILE, Record, START_ERROR_FILE, StartError, UsedImage, UsedVolume};
 use crate::time::{self, NEVER};
+use crate::volumes::options;
 use crate::{ports, validate};
 use oci_spec::runtime::Spec;
 use std::collections::BTreeMap;
@@ -134,11 +135,13 @@ fn mounts(record: &Record) -> Vec<MountPoint> {
         kind: "bind".to_owned(),
         name: String::new(),
         driver: String::new(),
+        subpath: String::new(),
         source: bind.source.display().to_string(),
         destination: bind.target.display().to_string(),
-        mode: if bind.read_only { "ro".to_owned() } else { String::new() },
+        mode: options::words_of_bind(bind).join(","),
         writable: !bind.read_only,
-        propagation: "rprivate".to_owned(),
+        id_mapped: record.slot.is_some(),
+        propagation: bind.propagation.word().to_owned(),
     };
     let volume = |used: &UsedVolume| MountPoint {
         kind: "volume".to_owned(),
@@ -146,11 +149,26 @@ fn mounts(record: &Record) -> Vec<MountPoint> {
         source: used.state.path.display().to_string(),
         destination: used.mount.target.display().to_string(),
         driver: used.state.driver.clone(),
-        mode: if used.mount.read_only { "ro".to_owned() } else { String::new() },
+        subpath: used.mount.subpath.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+        mode: options::words_of_volume(&used.mount).join(","),
         writable: !used.mount.read_only,
+        id_mapped: record.slot.is_some(),
         propagation: "rprivate".to_owned(),
     };
-    record.spec.binds.iter().map(point).chain(record.volumes.iter().map(volume)).collect()
+    let image = |used: &UsedImage| MountPoint {
+        kind: "image".to_owned(),
+        name: String::new(),
+        driver: String::new(),
+        source: used.mount.image.clone(),
+        subpath: used.mount.subpath.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+        destination: used.mount.target.display().to_string(),
+        mode: if used.mount.writable { "rw" } else { "ro" }.to_owned(),
+        writable: used.mount.writable,
+        id_mapped: record.slot.is_some(),
+        propagation: "rprivate".to_owned(),
+    };
+    let binds = record.spec.binds.iter().map(point);
+    binds.chain(record.volumes.iter().map(volume)).chain(record.images.iter().map(image)).collect()
 }
 
 fn container_config(record: &Record, bundle: &Spec) -> ContainerConfig {

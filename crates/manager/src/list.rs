@@ -45,9 +45,11 @@ fn summary(record: Record, life: &Life, frozen: bool, ports: &[PortMapping]) -> 
     let binds = spec.binds.iter().map(|bind| format!("{}:{}", bind.source.display(), bind.target.display()));
     let volumes = record.volumes.iter();
     let volumes = volumes.map(|used| format!("{}:{}", used.state.name, used.mount.target.display()));
+    let images = record.images.iter();
+    let images = images.map(|used| format!("{}:{}", used.mount.image, used.mount.target.display()));
     ContainerSummary {
         command: validate::argv(spec),
-        volumes: binds.chain(volumes).collect(),
+        volumes: binds.chain(volumes).chain(images).collect(),
         networks: record.places.iter().map(|place| place.name().to_owned()).collect(),
         ports: ports.iter().map(ports::text).collect(),
         created: time::from_ns(record.created_ns),

@@ -8,7 +8,7 @@ use crate::intent::{Intent, Verb};
 use crate::networks::Joined;
 use crate::store::{Contents, Record, UsedVolume, fill};
 use crate::validate::{self, User};
-use crate::volumes::VolumesLock;
+use crate::volumes::{VolumesLock, options};
 use crate::{ids, names, places, time, userns};
 use tinyd_engine::{ContainerSpec, UserNamespace};
 use tinyd_net::Namespace;
@@ -49,6 +49,7 @@ impl Core {
                 format!("lies outside the {} ids of its user namespace (see --userns host)", ids::RANGE);
             return Err(Error::invalid("user", text, problem));
         }
+        notes.extend(options::check(&spec, wanted.userns)?);
         spec.binds.iter().try_for_each(|bind| self.check_bind(bind))?;
         spec.volumes.iter().try_for_each(|mount| self.check_volume_mount(mount))?;
         let Joined { places, netns, netns_of, held: _held, notes: of_networks } =
@@ -66,6 +67,7 @@ impl Core {
         let id = ids::new_id()?;
         let hostname = spec.hostname.clone().unwrap_or_else(|| ids::short(&id).to_owned());
         let rootfs = self.rootfs(&id, image);
+        let images = self.shown_images(&spec.images, &self.store.container(&id), rootfs.len() - 1)?;
         let rootfs = Rootfs {
             volatile: spec.remove,
             // Who makes device nodes means to open them, as far as the rules let him.
@@ -82,6 +84,7 @@ impl Core {
             netns,
             netns_of,
             volumes: Vec::new(),
+            images,
             spec,
             id,
         };
@@ -135,7 +138,8 @@ impl Core {
             hostname: &format!("{}\n", record.hostname),
             hosts: &etc::hosts(&record.hostname, record.netns, &[], &extra_hosts(record, None)),
             resolv_conf: &etc::resolv_conf(record.netns, &[], &record.spec.dns),
-            trees: record.rootfs.overlays.len() - 1,
+            trees: record.rootfs.overlays.len() - 1
+                + record.images.iter().map(|image| image.trees.len()).sum::<usize>(),
         };
         fill(&self.store, &record.id, &contents)?;
         // Its record says now that it uses them.

@@ -20,7 +20,7 @@ mod records;
 mod records_lock;
 
 pub(crate) use folder::{Contents, fill, let_pass, make_empty};
-pub(crate) use record::{Place, Record, StartError, UsedVolume};
+pub(crate) use record::{Place, Record, ShownTree, StartError, UsedImage, UsedVolume};
 pub(crate) use records::{Kept, Records};
 pub(crate) use records_lock::RecordsLock;
 

@@ -85,6 +85,7 @@ pub(crate) fn record_with(store: &Store, change: impl FnOnce(&mut Record)) -> Re
         netns: Namespace::Own,
         netns_of: None,
         volumes: Vec::new(),
+        images: Vec::new(),
         spec: ContainerSpec::new("/image", ["true"]),
         id,
     };

@@ -54,14 +54,24 @@ pub(crate) fn spec(spec: &ContainerSpec) -> Result<ContainerSpec> {
     normal.binds = spec.binds.iter().map(binds::normal).collect::<Result<Vec<BindMount>>>()?;
     for mount in &mut normal.volumes {
         mount.target = binds::target(&mount.target)?;
+        mount.subpath = mount.subpath.as_deref().map(binds::subpath).transpose()?;
+    }
+    for mount in &mut normal.images {
+        if mount.image.is_empty() {
+            return Err(Error::invalid("image", "", "is empty"));
+        }
+        mount.target = binds::target(&mount.target)?;
+        mount.subpath = mount.subpath.as_deref().map(binds::subpath).transpose()?;
     }
     for mount in &mut normal.tmpfs {
         mount.target = binds::target(&mount.target)?;
     }
     let binds = normal.binds.iter().map(|bind| &bind.target);
     let binds = binds.chain(normal.volumes.iter().map(|mount| &mount.target));
+    let binds = binds.chain(normal.images.iter().map(|mount| &mount.target));
     let mut targets: Vec<&PathBuf> = binds.chain(normal.tmpfs.iter().map(|mount| &mount.target)).collect();
     targets.sort();
+    binds::shared(&normal.binds, &targets)?;
     match targets.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(Error::invalid("mount target", pair[0].display().to_string(), "is given twice")),
         None => Ok(normal),

@@ -13,6 +13,7 @@ mod freeze;
 mod from;
 mod inspect;
 mod mount;
+pub(crate) mod options;
 mod record;
 mod remove;
 mod snapshots;

@@ -5,9 +5,11 @@ mod build;
 mod cstrings;
 mod devices;
 mod filter;
+mod layers;
 mod mounts;
 mod process;
 mod resources;
+mod shared;
 mod spec;
 
 pub(crate) use build::{MAX_LAYERS, MAX_PREPARED, build, id_maps_of, namespaces_of};
@@ -20,6 +22,7 @@ use rustix::mount::MountAttrFlags;
 use std::ffi::CString;
 use std::path::PathBuf;
 use tinyd_fs::dev::Node;
+use tinyd_fs::mount::Propagation;
 use tinyd_ns::Namespaces;
 use tinyd_ns::caps::CapSets;
 use tinyd_ns::idmap::IdMaps;
@@ -66,6 +69,8 @@ pub(crate) enum MountSource {
     },
     /// A file or folder of the host.
     Bind(BindPlan),
+    /// Layers of folders of the host.
+    Overlay(LayersPlan),
     /// The container's cgroup in each hierarchy.
     Cgroup {
         attributes: MountAttrFlags,
@@ -92,16 +97,40 @@ pub(crate) enum Role {
     Terminals,
 }
 
+impl MountPlan {
+    /// What is mounted on it shows on the host, so that it is the last to be attached.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(&self.source, MountSource::Bind(bind) if bind.propagation == Propagation::Shared)
+    }
+}
+
 pub(crate) struct BindPlan {
     pub(crate) source: PathBuf,
+    /// What is mounted of the source, looked up beneath it.
+    pub(crate) subpath: Option<PathBuf>,
     pub(crate) recursive: bool,
     pub(crate) attributes: MountAttrFlags,
+    pub(crate) propagation: Propagation,
     /// The attributes hold for the mounts below it too.
     pub(crate) attributes_recursive: bool,
     /// Shown with the ids of the container's user namespace.
     pub(crate) idmap: bool,
     /// It is `/sys` of the host, for a container with the host's network.
     pub(crate) role: Role,
+}
+
+/// Folders of the host, one upon the other.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct LayersPlan {
+    /// Topmost first.
+    pub(crate) lowers: Vec<PathBuf>,
+    pub(crate) upper: PathBuf,
+    pub(crate) work: PathBuf,
+    /// Nothing is synced.
+    pub(crate) volatile: bool,
+    pub(crate) attributes: MountAttrFlags,
+    /// What is mounted of them, looked up beneath.
+    pub(crate) subpath: Option<PathBuf>,
 }
 
 /// A command: a container's own, or a further one.

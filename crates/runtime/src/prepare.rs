@@ -1,7 +1,7 @@
 //! The parent's part of the mounts: what needs the host's rights is made here, as detached mounts, and travels to the
 //! child as descriptors.
 
-use crate::plan::{BindPlan, MountSource, Plan};
+use crate::plan::{BindPlan, LayersPlan, MountSource, Plan};
 use crate::{Failure, FailureKind, Rootfs};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -9,8 +9,9 @@ use rustix::mount::MountAttrFlags;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
-use tinyd_fs::mount::{Changes, DetachedMount};
+use std::path::{Path, PathBuf};
+use tinyd_fs::mount::{Changes, DetachedMount, Propagation};
+use tinyd_fs::mountinfo::{self, MountInfo};
 use tinyd_fs::overlay::{self, IdMap, MountedOverlay, Overlay, Writable};
 use tinyd_fs::resolve;
 use tinyd_ns::caps;
@@ -51,7 +52,7 @@ pub(crate) fn rootfs(
     mapping: Option<Mapping<'_>>,
 ) -> Result<Vec<RootMount>, Failure> {
     if rootfs.overlays.is_empty() {
-        let changes = Changes { private: true, recursive: true, ..Changes::NONE };
+        let changes = Changes { propagation: Some(Propagation::Private), recursive: true, ..Changes::NONE };
         return clone_of(folder, true, &changes).map(|mount| vec![RootMount::Folder(mount)]);
     }
     // Device nodes of an image are nobody's way to a device: those there are lie in /dev.
@@ -64,30 +65,31 @@ pub(crate) fn rootfs(
         .overlays
         .iter()
         .map(|overlay| {
-            Overlay {
+            let overlay = Overlay {
                 lowers: &overlay.lowers,
                 writable: Writable { upper: &overlay.upper, work: &overlay.work, volatile: rootfs.volatile },
                 attributes,
                 idmap: mapping.map(|m| IdMap { user_namespace: m.user_namespace, root: m.root }),
                 user_xattrs,
-            }
-            .mount(|root, create| {
-                let _as_root = AsMappedRoot::assume(root);
-                create();
-            })
-            .map(RootMount::Overlay)
-            .map_err(|error| {
-                let failure = Failure::new(FailureKind::Internal, "put the root file system together");
-                let failure = failure.caused_by(&error);
-                match error.io().and_then(std::io::Error::raw_os_error) {
-                    Some(libc::EINVAL) if mapping.is_some() => failure.with_hint(
-                        "a file system of its layers, or this kernel, may not map ids: try --userns host",
-                    ),
-                    _ => failure,
-                }
-            })
+            };
+            put_together(overlay, "put the root file system together").map(RootMount::Overlay)
         })
         .collect()
+}
+
+fn put_together(overlay: Overlay<'_>, operation: &str) -> Result<MountedOverlay, Failure> {
+    let mounted = overlay.mount(|root, create| {
+        let _as_root = AsMappedRoot::assume(root);
+        create();
+    });
+    mounted.map_err(|error| {
+        let failure = Failure::new(FailureKind::Internal, operation).caused_by(&error);
+        match error.io().and_then(std::io::Error::raw_os_error) {
+            Some(libc::EINVAL) if overlay.idmap.is_some() => failure
+                .with_hint("a file system of its layers, or this kernel, may not map ids: try --userns host"),
+            _ => failure,
+        }
+    })
 }
 
 /// File-system ids of the user who is root inside, with the rights that this process has, while this lives: what the kernel
@@ -128,8 +130,10 @@ pub(crate) fn mounts(plan: &Plan, mapping: Option<Mapping<'_>>) -> Result<Vec<Ow
                 all.push(dev.into_fd());
             }
             MountSource::Bind(bind) => all.push(self::bind(bind, mapping)?),
+            MountSource::Overlay(layers) => all.push(self::layers(layers, mapping)?),
             MountSource::Cgroup { attributes, views } => {
-                let changes = Changes { set: *attributes, private: true, ..Changes::NONE };
+                let changes =
+                    Changes { set: *attributes, propagation: Some(Propagation::Private), ..Changes::NONE };
                 for view in views {
                     all.push(clone_of(&view.source, false, &changes)?.into_fd());
                 }
@@ -142,12 +146,16 @@ pub(crate) fn mounts(plan: &Plan, mapping: Option<Mapping<'_>>) -> Result<Vec<Ow
 fn bind(bind: &BindPlan, mapping: Option<Mapping<'_>>) -> Result<OwnedFd, Failure> {
     let changes = Changes {
         set: if bind.attributes_recursive { bind.attributes } else { MountAttrFlags::empty() },
-        private: true,
+        propagation: Some(bind.propagation),
         user_namespace: mapping.filter(|_| bind.idmap).map(|m| m.user_namespace),
         recursive: bind.recursive,
         ..Changes::NONE
     };
-    let mount = clone_of_plain(&bind.source, bind.recursive, &changes)?;
+    let source = source_of(bind)?;
+    can_spread(source.as_fd(), bind)?;
+    let mount = DetachedMount::clone_of(source.as_fd(), c"", bind.recursive)
+        .map_err(|errno| failed("bind", &bind.source, errno))?;
+    let mount = configure(mount, &bind.source, &changes)?;
     if !bind.attributes_recursive && !bind.attributes.is_empty() {
         let attributes = Changes { set: bind.attributes, ..Changes::NONE };
         mount.change(&attributes).map_err(|errno| failed("bind", &bind.source, errno))?;
@@ -171,20 +179,88 @@ fn configure(mount: DetachedMount, path: &Path, changes: &Changes<'_>) -> Result
     Ok(mount)
 }
 
-/// As [`clone_of`], of a path without links: the engine has resolved it, and what a container has put in its way since is not
-/// what was meant.
-fn clone_of_plain(path: &Path, recursive: bool, changes: &Changes<'_>) -> Result<DetachedMount, Failure> {
+/// Opens what is bound. Its path has no links: the engine has resolved it, and what a container has put in its way since is not
+/// what was meant. What is mounted of a volume is looked up beneath it, for its users may write there what they like.
+fn source_of(bind: &BindPlan) -> Result<OwnedFd, Failure> {
+    let path = &bind.source;
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| failed("bind", path, Errno::INVAL))?;
+    let name = |path: &Path| {
+        CString::new(path.as_os_str().as_bytes()).map_err(|_| failed("bind", path, Errno::INVAL))
+    };
+    let plain = name(path)?;
     let source = openat(CWD, c"/", flags | OFlags::DIRECTORY, Mode::empty())
-        .and_then(|top| resolve::open_plain(top.as_fd(), &name, flags));
+        .and_then(|top| resolve::open_plain(top.as_fd(), &plain, flags));
     let source = source.map_err(|errno| match errno {
         Errno::LOOP => failed("bind", path, errno).with_hint("a part of this path was replaced by a link"),
         errno => failed("bind", path, errno),
     })?;
-    let mount = DetachedMount::clone_of(source.as_fd(), c"", recursive)
-        .map_err(|errno| failed("bind", path, errno))?;
-    configure(mount, path, changes)
+    match &bind.subpath {
+        None => Ok(source),
+        Some(subpath) => part_of(source.as_fd(), subpath, path),
+    }
+}
+
+/// A part of what is mounted, which ends below it whatever others have put there.
+fn part_of(whole: BorrowedFd<'_>, subpath: &Path, of: &Path) -> Result<OwnedFd, Failure> {
+    let name = CString::new(subpath.as_os_str().as_bytes());
+    let name = name.map_err(|_| failed("find", subpath, Errno::INVAL))?;
+    resolve::open_within(whole, &name, OFlags::PATH | OFlags::CLOEXEC).map_err(|errno| {
+        let what = format!("find {} in {}", subpath.display(), of.display());
+        let failure = Failure::new(FailureKind::Invalid, what).caused_by(&std::io::Error::from(errno));
+        match errno {
+            Errno::NOENT | Errno::NOTDIR => {
+                failure.with_hint("a part must be there before it is mounted: make it first")
+            }
+            Errno::XDEV | Errno::LOOP => failure.with_hint("a link on this path leads out of the whole"),
+            Errno::AGAIN => {
+                failure.with_hint("somebody keeps changing this path: stop that, and start again")
+            }
+            _ => failure,
+        }
+    })
+}
+
+/// Layers as one mount; with their ids mapped, for they are folders of the host.
+fn layers(plan: &LayersPlan, mapping: Option<Mapping<'_>>) -> Result<OwnedFd, Failure> {
+    let overlay = Overlay {
+        lowers: &plan.lowers,
+        writable: Writable { upper: &plan.upper, work: &plan.work, volatile: plan.volatile },
+        attributes: plan.attributes,
+        idmap: mapping.map(|m| IdMap { user_namespace: m.user_namespace, root: m.root }),
+        user_xattrs: overlay::needs_user_xattrs(),
+    };
+    let mount = put_together(overlay, "put the layers of a mount together")?.mount;
+    let Some(subpath) = &plan.subpath else { return Ok(mount.into_fd()) };
+    let whole = plan.lowers.first().map_or(Path::new(""), PathBuf::as_path);
+    let part = part_of(mount.as_fd(), subpath, whole)?;
+    match DetachedMount::clone_of(part.as_fd(), c"", false) {
+        Ok(part) => Ok(part.into_fd()),
+        Err(Errno::INVAL) => Err(failed("bind", subpath, Errno::INVAL)
+            .with_hint("a part of layers that are attached nowhere needs Linux 6.15: mount all of it")),
+        Err(errno) => Err(failed("bind", subpath, errno)),
+    }
+}
+
+/// What is mounted on the host later, or inside, can show on the other side only where the source lies on a mount that spreads.
+fn can_spread(source: BorrowedFd<'_>, bind: &BindPlan) -> Result<(), Failure> {
+    let (is_enough, wanted): (fn(&MountInfo) -> bool, _) = match bind.propagation {
+        Propagation::Private | Propagation::Unbindable => return Ok(()),
+        Propagation::Shared => (MountInfo::is_shared, "a shared mount"),
+        Propagation::Slave => (|mount| mount.is_shared() || mount.is_slave(), "a shared or slave mount"),
+    };
+    let path = bind.source.display();
+    let mount = mountinfo::of(source)
+        .map_err(|error| Failure::new(FailureKind::Internal, format!("bind {path}")).caused_by(&error))?;
+    match mount {
+        Some(mount) if is_enough(&mount) => Ok(()),
+        mount => {
+            let point = mount.map_or_else(|| "?".into(), |mount| mount.mount_point);
+            let point = point.display();
+            let problem = format!("path {path} is mounted on {point} but it is not {wanted}");
+            let hint = format!("leave the propagation out, or let {point} spread: mount --make-rshared");
+            Err(Failure::new(FailureKind::Invalid, problem).with_hint(hint))
+        }
+    }
 }
 
 fn failed(operation: &str, path: &Path, errno: Errno) -> Failure {

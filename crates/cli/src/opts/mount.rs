@@ -3,7 +3,8 @@
 use super::limits::memory;
 use super::volume::{inside, on_this_machine};
 use std::collections::BTreeMap;
-use tinyd_engine::{BindMount, TmpfsMount, VolumeMount};
+use std::path::PathBuf;
+use tinyd_engine::{BindMount, ImageMount, Propagation, Recursive, TmpfsMount, VolumeMount};
 
 /// What is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub(super) enum Mount {
     Bind(BindMount),
     /// A volume.
     Volume(VolumeMount),
+    /// The files of an image.
+    Image(ImageMount),
     /// A file system in memory.
     Tmpfs(TmpfsMount),
 }
@@ -82,18 +85,37 @@ pub(super) fn parse(text: &str) -> Result<Mount, String> {
     let mount = match kind.as_str() {
         "bind" => {
             let source = words.value(&["source", "src"])?.ok_or_else(|| wrong("a bind needs a source"))?;
-            private(&mut words)?;
-            let (source, read_only) = (on_this_machine(&source)?, words.flag(&["readonly", "ro"])?);
-            Mount::Bind(BindMount { source, target, read_only, strict: true })
+            Mount::Bind(BindMount {
+                source: on_this_machine(&source)?,
+                target,
+                read_only: words.flag(&["readonly", "ro"])?,
+                strict: true,
+                propagation: propagation(&mut words)?,
+                recursive: recursive(&mut words)?,
+                idmap: words.flag(&["idmap"])?,
+                relabel: None,
+            })
         }
         "volume" => Mount::Volume(VolumeMount {
             name: words.value(&["source", "src"])?,
             target,
             read_only: words.flag(&["readonly", "ro"])?,
+            subpath: words.value(&["volume-subpath", "subpath"])?.map(PathBuf::from),
             no_copy: words.flag(&["volume-nocopy"])?,
             driver: words.value(&["volume-driver"])?,
             options: words.pairs("volume-opt")?,
+            idmap: words.flag(&["idmap"])?,
+            relabel: None,
         }),
+        "image" => {
+            let image = words.value(&["source", "src"])?.ok_or_else(|| wrong("an image needs a source"))?;
+            let (writable, read_only) = (words.flag(&["rw", "readwrite"])?, words.flag(&["readonly", "ro"])?);
+            if writable && read_only {
+                return Err(wrong("'rw' and 'readonly' do not agree"));
+            }
+            let subpath = words.value(&["image-subpath", "subpath"])?.map(PathBuf::from);
+            Mount::Image(ImageMount { image, target, subpath, writable })
+        }
         "tmpfs" => {
             let mut options = Vec::new();
             if let Some(size) = words.value(&["tmpfs-size"])? {
@@ -103,19 +125,40 @@ pub(super) fn parse(text: &str) -> Result<Mount, String> {
             options.extend(words.flag(&["readonly", "ro"])?.then(|| "ro".to_owned()));
             Mount::Tmpfs(TmpfsMount { target, options })
         }
-        _ => return Err(wrong(&format!("'{kind}' is none of the types bind, volume and tmpfs"))),
+        _ => return Err(wrong(&format!("'{kind}' is none of the types bind, volume, image and tmpfs"))),
     };
     words.end(&kind)?;
     Ok(mount)
 }
 
-/// Mounts do not spread, whatever else is asked for is refused.
-fn private(words: &mut Words) -> Result<(), String> {
-    match words.value(&["bind-propagation"])?.as_deref() {
-        None | Some("private" | "rprivate") => Ok(()),
-        Some(other) => Err(wrong(&format!(
-            "'bind-propagation={other}' is not possible: mounts do not spread into a container or out of it"
-        ))),
+/// Where mounts show that are made later.
+fn propagation(words: &mut Words) -> Result<Propagation, String> {
+    let Some(word) = words.value(&["bind-propagation"])? else { return Ok(Propagation::default()) };
+    let unknown = || {
+        wrong(&format!(
+            "'bind-propagation={word}' is none of private, rprivate, slave, rslave, shared and rshared"
+        ))
+    };
+    Propagation::of_word(&word).ok_or_else(unknown)
+}
+
+/// What becomes of mounts below the source.
+fn recursive(words: &mut Words) -> Result<Recursive, String> {
+    let alone = words.flag(&["bind-nonrecursive"])?;
+    let recursive = match words.value(&["bind-recursive"])?.as_deref() {
+        None if alone => Recursive::Disabled,
+        None | Some("enabled") => Recursive::Enabled,
+        Some("disabled") => Recursive::Disabled,
+        Some("writable") => Recursive::Writable,
+        Some("readonly") => Recursive::ReadOnly,
+        Some(other) => {
+            let known = "enabled, disabled, writable and readonly";
+            return Err(wrong(&format!("'bind-recursive={other}' is none of {known}")));
+        }
+    };
+    match alone && recursive != Recursive::Disabled {
+        true => Err(wrong("'bind-nonrecursive' and 'bind-recursive' do not agree")),
+        false => Ok(recursive),
     }
 }
 
@@ -170,6 +213,26 @@ mod tests {
         };
         let text = r#"type=volume,src=data,dst=/b,readonly=true,volume-nocopy,volume-driver=local,"volume-opt=o=a,b=c""#;
         assert_eq!(parse(text), Ok(Mount::Volume(full)));
+        let bind = |words: &str| match parse(&format!("type=bind,src=/a,dst=/b,{words}")) {
+            Ok(Mount::Bind(bind)) => (bind.propagation, bind.recursive, bind.idmap),
+            other => panic!("{words}: {other:?}"),
+        };
+        let (enabled, rprivate) = (Recursive::Enabled, Propagation::RPrivate);
+        assert_eq!(bind("bind-propagation=rslave"), (Propagation::RSlave, enabled, false));
+        assert_eq!(bind("ro,bind-recursive=writable"), (rprivate, Recursive::Writable, false));
+        assert_eq!(bind("idmap,bind-nonrecursive"), (rprivate, Recursive::Disabled, true));
+        assert_eq!(bind("bind-recursive=enabled,idmap=false"), (rprivate, enabled, false));
+        for word in ["volume-subpath", "subpath"] {
+            let part = VolumeMount { subpath: Some("a/b".into()), ..VolumeMount::named("data", "/b") };
+            assert_eq!(parse(&format!("src=data,dst=/b,{word}=a/b")), Ok(Mount::Volume(part)));
+        }
+        let image = |subpath: Option<&str>, writable| {
+            let (image, target) = ("/img".to_owned(), "/b".into());
+            Ok(Mount::Image(ImageMount { image, target, subpath: subpath.map(Into::into), writable }))
+        };
+        assert_eq!(parse("type=image,src=/img,dst=/b"), image(None, false));
+        assert_eq!(parse("type=image,src=/img,dst=/b,rw,subpath=a"), image(Some("a"), true));
+        assert_eq!(parse("type=image,src=/img,dst=/b,ro,image-subpath=a"), image(Some("a"), false));
         let tmpfs =
             TmpfsMount { target: "/t".into(), options: vec!["size=1048576".into(), "mode=700".into()] };
         assert_eq!(parse("type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=700"), Ok(Mount::Tmpfs(tmpfs)));
@@ -184,10 +247,17 @@ mod tests {
             "type=bind,src=a,dst=/b",
             "type=bind,src=/a,dst=b",
             "type=bind,src=/a,dst=/b,volume-nocopy",
-            "type=bind,src=/a,dst=/b,bind-propagation=rshared",
+            "type=bind,src=/a,dst=/b,bind-propagation=rshare",
+            "type=bind,src=/a,dst=/b,bind-recursive=sometimes",
+            "type=bind,src=/a,dst=/b,bind-recursive=enabled,bind-nonrecursive",
+            "src=data,dst=/b,bind-propagation=rslave",
             "type=nfs,dst=/b",
+            "type=image,dst=/b",
+            "type=image,src=/img,dst=/b,rw,ro",
             "type=tmpfs,dst=/b,src=/a",
             "type=volume,src=,dst=/b",
+            "type=volume,src=data,dst=/b,subpath=",
+            "type=bind,src=/a,dst=/b,subpath=a",
             "dst=/b,ro=maybe",
             "dst=/b,volume-opt=x",
             "dst=/b,\"x",

@@ -1,13 +1,14 @@
 //! What all options together mount.
 
 use super::{mount, volume};
-use tinyd_engine::{BindMount, TmpfsMount, VolumeMount, VolumesFrom};
+use tinyd_engine::{BindMount, ImageMount, TmpfsMount, VolumeMount, VolumesFrom};
 
 /// Mounts, by kind.
 #[derive(Default)]
 pub(super) struct Mounts {
     pub(super) binds: Vec<BindMount>,
     pub(super) volumes: Vec<VolumeMount>,
+    pub(super) images: Vec<ImageMount>,
     pub(super) tmpfs: Vec<TmpfsMount>,
 }
 
@@ -32,6 +33,7 @@ impl Mounts {
             match one {
                 mount::Mount::Bind(bind) => all.binds.push(bind),
                 mount::Mount::Volume(volume) => all.volumes.push(volume),
+                mount::Mount::Image(image) => all.images.push(image),
                 mount::Mount::Tmpfs(tmpfs) => all.tmpfs.push(tmpfs),
             }
         }

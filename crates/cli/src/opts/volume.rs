@@ -1,7 +1,7 @@
 //! `--volume [SRC:]DST[:OPTIONS]`.
 
 use std::path::{Path, PathBuf};
-use tinyd_engine::{BindMount, VolumeMount};
+use tinyd_engine::{BindMount, Propagation, Relabel, VolumeMount};
 
 /// What is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,19 +29,30 @@ pub(super) fn parse(text: &str) -> Result<Mount, String> {
     match source {
         Some(source) if path(source) => match mode.no_copy {
             true => Err(wrong("'nocopy' is for volumes: a path of this machine is never filled")),
-            false => {
-                let source = on_this_machine(source)?;
-                Ok(Mount::Bind(BindMount { source, target, read_only: mode.read_only, strict: false }))
-            }
+            false => Ok(Mount::Bind(BindMount {
+                source: on_this_machine(source)?,
+                target,
+                read_only: mode.read_only,
+                propagation: mode.propagation,
+                idmap: mode.idmap,
+                relabel: mode.relabel,
+                ..BindMount::default()
+            })),
         },
         Some(name) if name.contains('/') => {
             Err(wrong(&format!("'{name}' is neither a volume's name nor a path that begins with / or ./")))
+        }
+        _ if mode.propagation.spreads() => {
+            let word = mode.propagation.word();
+            Err(wrong(&format!("'{word}' is for paths of this machine: nothing is mounted below a volume")))
         }
         name => Ok(Mount::Volume(VolumeMount {
             name: name.map(str::to_owned),
             target,
             read_only: mode.read_only,
             no_copy: mode.no_copy,
+            idmap: mode.idmap,
+            relabel: mode.relabel,
             ..VolumeMount::default()
         })),
     }
@@ -52,6 +63,9 @@ pub(super) fn parse(text: &str) -> Result<Mount, String> {
 struct Mode {
     read_only: bool,
     no_copy: bool,
+    idmap: bool,
+    relabel: Option<Relabel>,
+    propagation: Propagation,
 }
 
 impl Mode {
@@ -60,14 +74,16 @@ impl Mode {
             "ro" => self.read_only = true,
             "rw" => self.read_only = false,
             "nocopy" => self.no_copy = true,
-            // What is so anyway: labels of SELinux are for machines that have it, and mounts do not spread.
-            "z" | "Z" | "private" | "rprivate" => {}
-            "shared" | "rshared" | "slave" | "rslave" => {
-                return Err(wrong(&format!(
-                    "'{word}' is not possible: mounts do not spread into a container or out of it"
-                )));
-            }
-            _ => return Err(wrong(&format!("'{word}' is neither ro, rw nor nocopy"))),
+            "idmap" => self.idmap = true,
+            "z" => self.relabel = Some(Relabel::Shared),
+            "Z" => self.relabel = Some(Relabel::Private),
+            _ => match Propagation::of_word(word) {
+                Some(propagation) => self.propagation = propagation,
+                None => {
+                    let words = "ro, rw, nocopy, idmap, z, Z, a propagation such as rslave";
+                    return Err(wrong(&format!("'{word}' is none of these: {words}")));
+                }
+            },
         }
         Ok(())
     }
@@ -105,7 +121,18 @@ mod tests {
         let bind = |source: &str, target: &str| Ok(Mount::Bind(BindMount::new(source, target)));
         assert_eq!(parse("/a:/b"), bind("/a", "/b"));
         assert_eq!(parse("/a:/b:rw"), bind("/a", "/b"));
-        assert_eq!(parse("/a:/b:z,rprivate"), bind("/a", "/b"));
+        let with = |change: fn(&mut BindMount)| {
+            let mut bind = BindMount::new("/a", "/b");
+            change(&mut bind);
+            Ok(Mount::Bind(bind))
+        };
+        assert_eq!(parse("/a:/b:z,rprivate"), with(|bind| bind.relabel = Some(Relabel::Shared)));
+        assert_eq!(parse("/a:/b:Z"), with(|bind| bind.relabel = Some(Relabel::Private)));
+        assert_eq!(parse("/a:/b:idmap"), with(|bind| bind.idmap = true));
+        for word in ["private", "rprivate", "slave", "rslave", "shared", "rshared"] {
+            let Ok(Mount::Bind(bind)) = parse(&format!("/a:/b:ro,{word}")) else { panic!("{word}") };
+            assert_eq!((bind.propagation.word(), bind.read_only), (word, true));
+        }
         let read_only = Mount::Bind(BindMount::new("/a b", "/c d").read_only());
         assert_eq!(parse("/a b:/c d:ro"), Ok(read_only.clone()));
         assert_eq!(parse("/a b:/c d:rw,ro"), Ok(read_only));
@@ -141,7 +168,8 @@ mod tests {
             "/a:/b:ro:x",
             "/a:/b:ro,,",
             "/a:/b:nocopy",
-            "/a:/b:rshared",
+            "/a:/b:rshare",
+            "data:/b:rshared",
         ] {
             let message = parse(text).expect_err(text);
             assert!(message.contains("/srv/data:/data:ro"), "{text}: {message}");

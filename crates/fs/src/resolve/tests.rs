@@ -95,6 +95,42 @@ fn beneath_takes_no_link_and_crosses_no_mount() {
 }
 
 #[test]
+fn within_takes_links_that_stay_and_none_that_leave() {
+    for by in BOTH {
+        let (folder, root) = root();
+        let top = folder.path().join("root");
+        std::fs::create_dir_all(top.join("a/b")).unwrap();
+        std::fs::create_dir(folder.path().join("outside")).unwrap();
+        let links = [
+            ("stays", "a/../there"),
+            ("a/up", "../there"),
+            ("leaves", "../outside"),
+            ("returns", "../root/there"),
+            ("a/far", "../../root/there"),
+            ("root-link", "/"),
+        ];
+        links.iter().for_each(|(name, to)| symlink(to, top.join(name)).unwrap());
+        symlink(top.join("there"), top.join("absolute")).unwrap();
+        let there = std::fs::metadata(top.join("there")).unwrap().ino();
+        for path in [c"there", c"stays", c"a/up", c"a/b/../up", c"a/b/../../there/."] {
+            assert_eq!(inode(&by.open_within(root.as_fd(), path, OFlags::PATH).unwrap()), there, "{path:?}");
+        }
+        for path in [c"..", c"a/../..", c"leaves", c"returns", c"a/far", c"absolute", c"root-link", c"/there"]
+        {
+            assert_eq!(
+                by.open_within(root.as_fd(), path, OFlags::PATH).unwrap_err(),
+                Errno::XDEV,
+                "{path:?}"
+            );
+        }
+        assert_eq!(by.open_within(root.as_fd(), c"a/none", OFlags::PATH).unwrap_err(), Errno::NOENT);
+        let slash = File::open("/").unwrap();
+        by.open_within(slash.as_fd(), c"proc/version", OFlags::PATH).unwrap();
+        assert_eq!(by.open_within(slash.as_fd(), c"proc/self/root", OFlags::PATH).unwrap_err(), Errno::LOOP);
+    }
+}
+
+#[test]
 fn a_link_in_place_of_proc_is_refused() {
     for by in BOTH {
         let (folder, root) = root();

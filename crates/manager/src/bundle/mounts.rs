@@ -1,11 +1,12 @@
 //! What is mounted, in Docker's order, and with its options.
 
 use super::id_map;
-use crate::store::Record;
+use crate::store::{Record, ShownTree, UsedVolume};
 use oci_spec::runtime::{LinuxIdMapping, Mount};
 use std::path::{Path, PathBuf};
-use tinyd_engine::TmpfsMount;
+use tinyd_engine::{BindMount, Recursive, TmpfsMount};
 use tinyd_net::Namespace;
+use tinyd_runtime::annotation;
 
 /// The generated files of a container, and where they are seen.
 const FILES: [(&str, &str); 3] =
@@ -18,15 +19,17 @@ pub(super) fn mounts(record: &Record, folder: &Path) -> Vec<Mount> {
     let map = id_map(record);
     let mut mounts = standard(record);
     for (file, target) in FILES {
-        mounts.push(bind(folder.join(file), PathBuf::from(target), record.spec.read_only, map.as_deref()));
+        let own = BindMount { read_only: record.spec.read_only, ..BindMount::new(folder.join(file), target) };
+        mounts.push(bind(&own, map.as_deref()));
     }
     // What a user mounts somewhere is meant instead of what stands there, and a folder comes before what lies in it.
-    let binds = record.spec.binds.iter();
-    let binds = binds.map(|one| bind(one.source.clone(), one.target.clone(), one.read_only, map.as_deref()));
-    let volumes = record.volumes.iter().map(|used| {
-        bind(used.state.path.clone(), used.mount.target.clone(), used.mount.read_only, map.as_deref())
+    let binds = record.spec.binds.iter().map(|one| bind(one, map.as_deref()));
+    let volumes = record.volumes.iter().map(|used| volume(used, map.as_deref()));
+    let images = record.images.iter().flat_map(|used| {
+        used.trees.iter().map(|tree| image(tree, used.mount.writable, record.rootfs.volatile, map.as_deref()))
     });
-    let mut users: Vec<Mount> = binds.chain(volumes).chain(record.spec.tmpfs.iter().map(in_memory)).collect();
+    let mut users: Vec<Mount> =
+        binds.chain(volumes).chain(images).chain(record.spec.tmpfs.iter().map(in_memory)).collect();
     users.sort_by_key(|mount| mount.destination().components().count());
     mounts.retain(|mount| !users.iter().any(|user| user.destination() == mount.destination()));
     mounts.extend(users);
@@ -85,17 +88,75 @@ fn plain(target: &str, kind: &str, source: &str, options: &[&str]) -> Mount {
     mount
 }
 
-fn bind(source: PathBuf, target: PathBuf, read_only: bool, map: Option<&[LinuxIdMapping]>) -> Mount {
-    let mut options = vec!["rbind".to_owned(), "rprivate".to_owned()];
-    if read_only {
+fn volume(used: &UsedVolume, map: Option<&[LinuxIdMapping]>) -> Mount {
+    let source = source_of(used, &used.state.path);
+    let shown =
+        BindMount { read_only: used.mount.read_only, ..BindMount::new(source, used.mount.target.clone()) };
+    let mut mount = bind(&shown, map);
+    add_options(&mut mount, used.mount.subpath.as_deref().map(subpath_option));
+    mount
+}
+
+fn subpath_option(subpath: &Path) -> String {
+    format!("{}={}", annotation::SUBPATH, subpath.display())
+}
+
+fn add_options(mount: &mut Mount, more: impl IntoIterator<Item = String>) {
+    let options = mount.options().iter().flatten().cloned().chain(more).collect();
+    mount.set_options(Some(options));
+}
+
+/// What is mounted of a volume whose data lies at a path. What a container has made of it since is the runtime's to see.
+pub(crate) fn source_of(used: &UsedVolume, path: &Path) -> PathBuf {
+    used.mount.subpath.as_ref().map_or_else(|| path.to_owned(), |subpath| path.join(subpath))
+}
+
+/// A tree of an image. One layer that is only read is shown as it is; more of them, or what is written, are an overlay.
+fn image(tree: &ShownTree, writable: bool, volatile: bool, map: Option<&[LinuxIdMapping]>) -> Mount {
+    let layers = &tree.layers;
+    let mut mount = match &layers.lowers[..] {
+        [layer] if !writable => {
+            let source = tree.subpath.as_ref().map_or_else(|| layer.clone(), |subpath| layer.join(subpath));
+            let recursive = Recursive::Disabled;
+            bind(
+                &BindMount { read_only: true, recursive, ..BindMount::new(source, layers.target.clone()) },
+                map,
+            )
+        }
+        lowers => {
+            let mut mount = plain("", "overlay", "overlay", if writable { &[] } else { &["ro"] });
+            let escaped =
+                |path: &PathBuf| path.display().to_string().replace('\\', "\\\\").replace(':', "\\:");
+            let lowers: Vec<String> = lowers.iter().map(escaped).collect();
+            let folders = [
+                format!("lowerdir={}", lowers.join(":")),
+                format!("upperdir={}", layers.upper.display()),
+                format!("workdir={}", layers.work.display()),
+            ];
+            add_options(&mut mount, folders.into_iter().chain(volatile.then(|| "volatile".to_owned())));
+            mount.set_destination(layers.target.clone());
+            mount
+        }
+    };
+    // As in a container's root: an image's device nodes are nobody's way to a device.
+    add_options(&mut mount, ["nodev".to_owned()]);
+    add_options(&mut mount, tree.subpath.as_deref().map(subpath_option));
+    mount
+}
+
+fn bind(wanted: &BindMount, map: Option<&[LinuxIdMapping]>) -> Mount {
+    let how = if wanted.recursive == Recursive::Disabled { "bind" } else { "rbind" };
+    let mut options = vec![how.to_owned(), wanted.propagation.word().to_owned()];
+    if wanted.read_only {
         // Of everything below it too: "ro" leaves mounts below writable.
-        options.push("rro".to_owned());
+        let below = !matches!(wanted.recursive, Recursive::Writable | Recursive::Disabled);
+        options.push(if below { "rro" } else { "ro" }.to_owned());
     }
     let mut mount = Mount::default();
     mount
-        .set_destination(target)
+        .set_destination(wanted.target.clone())
         .set_typ(Some("bind".to_owned()))
-        .set_source(Some(source))
+        .set_source(Some(wanted.source.clone()))
         .set_options(Some(options))
         .set_uid_mappings(map.map(<[_]>::to_vec))
         .set_gid_mappings(map.map(<[_]>::to_vec));
@@ -106,7 +167,7 @@ fn bind(source: PathBuf, target: PathBuf, read_only: bool, map: Option<&[LinuxId
 mod tests {
     use super::*;
     use crate::testing::{record_with, store};
-    use tinyd_engine::BindMount;
+    use tinyd_engine::Propagation;
 
     #[test]
     fn pure_a_users_bind_stands_instead_of_ours_and_parents_come_first() {
@@ -121,5 +182,45 @@ mod tests {
             .collect();
         assert_eq!(targets[targets.len() - 4..], ["/etc/hostname", "/data", "/etc/hosts", "/data/deep/er"]);
         assert_eq!(targets.iter().filter(|target| *target == "/etc/hosts").count(), 1);
+    }
+
+    #[test]
+    fn pure_an_image_is_a_bind_or_an_overlay() {
+        let tree = |lowers: &[&str], subpath: Option<&str>| ShownTree {
+            layers: tinyd_runtime::OverlayMount {
+                target: "/x".into(),
+                lowers: lowers.iter().map(PathBuf::from).collect(),
+                upper: "/c/upper".into(),
+                work: "/c/work".into(),
+            },
+            subpath: subpath.map(PathBuf::from),
+        };
+        let made = |tree: &ShownTree, writable| {
+            let mount = image(tree, writable, true, None);
+            let source = mount.source().clone().unwrap().display().to_string();
+            (mount.typ().clone().unwrap(), source, mount.options().clone().unwrap().join(","))
+        };
+        let (kind, source, options) = made(&tree(&["/a"], Some("b/c")), false);
+        assert_eq!((kind.as_str(), source.as_str()), ("bind", "/a/b/c"));
+        assert_eq!(options, "bind,rprivate,ro,nodev,X-tinyd.subpath=b/c");
+        let folders = "upperdir=/c/upper,workdir=/c/work,volatile,nodev";
+        let (kind, _, options) = made(&tree(&["/a:1", r"/b\2"], None), false);
+        assert_eq!((kind.as_str(), options), ("overlay", format!(r"ro,lowerdir=/a\:1:/b\\2,{folders}")));
+        let (_, _, options) = made(&tree(&["/a"], Some("b")), true);
+        assert_eq!(options, format!("lowerdir=/a,{folders},X-tinyd.subpath=b"));
+    }
+
+    #[test]
+    fn pure_the_words_of_a_bind() {
+        let options = |recursive, read_only, propagation| {
+            let wanted = BindMount { recursive, read_only, propagation, ..BindMount::new("/s", "/d") };
+            bind(&wanted, None).options().clone().unwrap().join(",")
+        };
+        let rprivate = Propagation::RPrivate;
+        assert_eq!(options(Recursive::Enabled, false, Propagation::RSlave), "rbind,rslave");
+        assert_eq!(options(Recursive::Enabled, true, rprivate), "rbind,rprivate,rro");
+        assert_eq!(options(Recursive::ReadOnly, true, rprivate), "rbind,rprivate,rro");
+        assert_eq!(options(Recursive::Writable, true, rprivate), "rbind,rprivate,ro");
+        assert_eq!(options(Recursive::Disabled, true, Propagation::Shared), "bind,shared,ro");
     }
 }

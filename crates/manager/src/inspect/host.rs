@@ -2,6 +2,7 @@
 
 use crate::bundle::mounts::DEFAULT_SHM;
 use crate::store::Record;
+use crate::volumes::options;
 use crate::{cgroups, ports};
 use oci_spec::runtime::Spec;
 use tinyd_engine::{
@@ -12,12 +13,13 @@ use tinyd_engine::{
 pub(super) fn config(record: &Record, bundle: &Spec) -> HostConfig {
     let spec = &record.spec;
     let binds = spec.binds.iter().map(|bind| {
-        let mode = if bind.read_only { ":ro" } else { "" };
-        format!("{}:{}{mode}", bind.source.display(), bind.target.display())
+        let mut words = options::words_of_bind(bind);
+        words.extend(bind.propagation.spreads().then(|| bind.propagation.word()));
+        format!("{}:{}{}", bind.source.display(), bind.target.display(), mode(&words))
     });
     let volumes = record.volumes.iter().map(|used| {
-        let mode = if used.mount.read_only { ":ro" } else { "" };
-        format!("{}:{}{mode}", used.state.name, used.mount.target.display())
+        let words = options::words_of_volume(&used.mount);
+        format!("{}:{}{}", used.state.name, used.mount.target.display(), mode(&words))
     });
     let linux = bundle.linux().as_ref();
     HostConfig {
@@ -71,6 +73,11 @@ pub(super) fn config(record: &Record, bundle: &Spec) -> HostConfig {
         masked_paths: linux.and_then(|linux| linux.masked_paths().clone()).unwrap_or_default(),
         readonly_paths: linux.and_then(|linux| linux.readonly_paths().clone()).unwrap_or_default(),
     }
+}
+
+/// What stands behind the last colon, with the colon.
+fn mode(words: &[&str]) -> String {
+    if words.is_empty() { String::new() } else { format!(":{}", words.join(",")) }
 }
 
 /// The word by which its first network is asked for.

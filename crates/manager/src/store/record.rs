@@ -2,9 +2,10 @@
 
 use crate::ids;
 use serde::{Deserialize, Serialize};
-use tinyd_engine::{ContainerSpec, NetworkJoin, VolumeMount};
+use std::path::PathBuf;
+use tinyd_engine::{ContainerSpec, ImageMount, NetworkJoin, VolumeMount};
 use tinyd_net::{Namespace, NetworkState};
-use tinyd_runtime::Rootfs;
+use tinyd_runtime::{OverlayMount, Rootfs};
 use tinyd_volume::VolumeState;
 
 /// A container as it was made, with everything that was decided then, so that a later start repeats it exactly.
@@ -33,6 +34,9 @@ pub(crate) struct Record {
     /// Its volumes.
     #[serde(default)]
     pub volumes: Vec<UsedVolume>,
+    /// The images whose files it shows.
+    #[serde(default)]
+    pub images: Vec<UsedImage>,
     /// What was asked for, with sources resolved and defaults that could not be had taken out.
     pub spec: ContainerSpec,
 }
@@ -72,6 +76,24 @@ pub(crate) struct UsedVolume {
     pub state: VolumeState,
     /// How it is mounted.
     pub mount: VolumeMount,
+}
+
+/// An image whose files a container shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UsedImage {
+    /// How it is mounted.
+    pub mount: ImageMount,
+    /// What is mounted of it.
+    pub trees: Vec<ShownTree>,
+}
+
+/// A tree of an image, or a part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ShownTree {
+    /// Its layers, and where it is seen, as an absolute path inside.
+    pub layers: OverlayMount,
+    /// What is seen of it.
+    pub subpath: Option<PathBuf>,
 }
 
 /// Why the last start failed.

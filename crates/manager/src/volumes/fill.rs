@@ -32,7 +32,7 @@ impl Core {
 
     /// Fills a volume that is empty. Whoever was killed at that left one that is not: it is emptied first.
     pub(super) fn fill_volume(&self, record: &Record, used: &UsedVolume) -> Result<()> {
-        if used.mount.no_copy || is_of_host(&used.state) {
+        if used.mount.no_copy || used.mount.subpath.is_some() || is_of_host(&used.state) {
             return Ok(());
         }
         let Some((tree, rest)) = tree(&record.rootfs.overlays, &used.mount.target) else { return Ok(()) };

@@ -20,6 +20,7 @@ impl Core {
         let mut taken: Vec<PathBuf> = Vec::new();
         taken.extend(spec.binds.iter().map(|bind| bind.target.clone()));
         taken.extend(spec.volumes.iter().map(|mount| mount.target.clone()));
+        taken.extend(spec.images.iter().map(|mount| mount.target.clone()));
         taken.extend(spec.tmpfs.iter().map(|mount| mount.target.clone()));
         let mut free = |target: &Path| {
             let is_free = !taken.iter().any(|other| other.as_path() == target);
@@ -47,6 +48,7 @@ impl Core {
                     name: Some(used.state.name.clone()),
                     target: used.mount.target.clone(),
                     read_only: used.mount.read_only || from.read_only,
+                    subpath: used.mount.subpath.clone(),
                     no_copy: true,
                     ..VolumeMount::default()
                 });

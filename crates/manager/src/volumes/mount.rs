@@ -1,5 +1,6 @@
 //! The volumes of a container that runs, which their drivers mount on the host for it.
 
+use crate::bundle::mounts::source_of;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::ids;
@@ -32,7 +33,7 @@ impl Core {
             let driver = self.driver_of(&used.state)?;
             let path = driver.mount(&used.state, &record.id).map_err(|source| Error::Volume { source })?;
             if path != used.state.path {
-                elsewhere.push((used.mount.target.clone(), path));
+                elsewhere.push((used.mount.target.clone(), source_of(used, &path)));
             }
         }
         drop(held);

@@ -57,12 +57,17 @@ pub(super) fn attach(
 
     let mut known = Known::default();
     for (index, (mount, made)) in plan.mounts.iter().zip(made.0).enumerate() {
+        // They come last in the plan too, as their descriptors do.
+        if mount.is_shared() {
+            continue;
+        }
         attach_one(root.as_fd(), mount, made, descriptors, &mut known)
             .map_err(at_operand(Stage::Mount, index))?;
     }
     let terminal = open_terminal(plan, root.as_fd(), &known, channel).map_err(at(Stage::Terminal))?;
     sysctls(plan, &known)?;
     protect(plan, root.as_fd(), &known)?;
+    attach_shared(plan, root.as_fd(), descriptors)?;
 
     resolve::ensure_dir(root.as_fd(), &plan.process.cwd).map_err(at(Stage::MakeWorkingDirectory))?;
     if plan.root_read_only {
@@ -111,21 +116,55 @@ fn attach_one(
         }
         (MountSource::Bind(bind), _) => {
             let source = DetachedMount::from_fd(descriptors.take()?);
-            let folder = FileType::from_raw_mode(fstat(&source)?.st_mode) == FileType::Directory;
-            let target = if folder {
-                target(root, &mount.target, bind.role)?
-            } else {
-                resolve::ensure_file(root, &mount.target)?
-            };
+            let target = place_of(root, &mount.target, &source, bind.role)?;
             source.attach(target.as_fd())?;
             if bind.role == Role::Sys {
                 known.sys = Some(source.into_fd());
             }
             Ok(())
         }
+        (MountSource::Overlay(_), _) => {
+            let layers = DetachedMount::from_fd(descriptors.take()?);
+            layers.attach(place_of(root, &mount.target, &layers, Role::Plain)?.as_fd())
+        }
         (MountSource::Cgroup { views, attributes }, _) => {
             attach_cgroups(root, &mount.target, views, *attributes, descriptors)
         }
+    }
+}
+
+/// Attaches what spreads to the host, when all else is in its place: nothing of the container's own may lie on it, whatever links
+/// lead there. For the same reason the places are looked up before the first of them is taken.
+fn attach_shared(
+    plan: &Plan,
+    root: BorrowedFd<'_>,
+    descriptors: &mut Descriptors,
+) -> Result<(), ChildFailure> {
+    let shared = || plan.mounts.iter().enumerate().filter(|(_, mount)| mount.is_shared());
+    let mut places = [const { None }; crate::plan::MAX_PREPARED];
+    for ((index, mount), place) in shared().zip(&mut places) {
+        let mut prepare = || {
+            let source = DetachedMount::from_fd(descriptors.take()?);
+            let target = place_of(root, &mount.target, &source, Role::Plain)?;
+            Ok((source, target))
+        };
+        *place = Some(prepare().map_err(at_operand(Stage::Mount, index))?);
+    }
+    for ((index, _), place) in shared().zip(places) {
+        let attach = || {
+            let (source, target) = place.ok_or(Errno::PROTO)?;
+            source.attach(target.as_fd())
+        };
+        attach().map_err(at_operand(Stage::Mount, index))?;
+    }
+    Ok(())
+}
+
+/// Where a file or folder of the host is attached.
+fn place_of(root: BorrowedFd<'_>, path: &CStr, source: &DetachedMount, role: Role) -> Result<OwnedFd, Errno> {
+    match FileType::from_raw_mode(fstat(source)?.st_mode) {
+        FileType::Directory => target(root, path, role),
+        _ => resolve::ensure_file(root, path),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::cstrings::c_path;
 use super::spec::{Bundle, invalid};
-use super::{Plan, UserPlan, devices, mounts, process, resources};
+use super::{Plan, UserPlan, devices, mounts, process, resources, shared};
 use crate::{Failure, StartRequest, annotation, defence, sysctl};
 use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, Spec};
 use std::ffi::CString;
@@ -51,15 +51,16 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         .skip(1)
         .map(|overlay| c_path("rootfs", &overlay.target))
         .collect::<Result<_, _>>()?;
-    let mut mounts = mounts::plan(spec, id_maps.is_some(), namespaces)?;
+    let mut mounts = mounts::plan(spec, linux, namespaces)?;
     devices::place(linux.devices().as_deref().unwrap_or_default(), id_maps.as_ref(), &mut mounts)?;
+    shared::last(&mut mounts);
     if mounts.len() + request.rootfs.overlays.len() > MAX_PREPARED {
         return Err(invalid("mounts", format!("there are more than {MAX_PREPARED}")));
     }
     let paths = |property, list: &Option<Vec<String>>| {
         list.iter().flatten().map(|path| c_path(property, Path::new(path))).collect::<Result<Vec<_>, _>>()
     };
-    Ok(defence::plan(Plan {
+    let plan = Plan {
         namespaces: namespaces - Namespaces::CGROUP,
         cgroup_namespace: namespaces.contains(Namespaces::CGROUP),
         id_maps,
@@ -74,7 +75,9 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         process: process::plan(process, bundle.seccomp.as_deref(), &request.id, request.window, init)?,
         user,
         limits: linux.resources().as_ref().map(resources::limits).transpose()?.unwrap_or_default(),
-    }))
+    };
+    shared::check(&plan)?;
+    Ok(defence::plan(plan))
 }
 
 /// What the OCI specification knows and this runtime does not do yet is refused, not ignored.
