@@ -389,3 +389,40 @@ fn who_is_killed_in_the_middle_leaves_nothing_mounted() {
     env.tinyd(["start", &id]).ok();
     env.tinyd(["rm", "-f", &id]).ok();
 }
+
+/// What the words of a mount say holds for a container that stands still, too.
+#[test]
+fn parts_of_volumes_and_images_are_seen_as_the_container_sees_them() {
+    require!(root);
+    in_both_modes(|mode| {
+        let env = &mode.env;
+        let image = image();
+        mode.run(["--rm", "-v", "data:/d", &image, "sh", "-c", "mkdir -p /d/a/b && echo part > /d/a/b/file"])
+            .ok();
+        let other = env.files().join("other");
+        fs::create_dir_all(other.join("in/side")).unwrap();
+        fs::write(other.join("in/side/word"), "of the image").unwrap();
+        let mounts = [
+            "type=volume,src=data,dst=/part,volume-subpath=a/b".to_owned(),
+            format!("type=image,src={},dst=/image", other.display()),
+            format!("type=image,src={},dst=/layer,rw", other.display()),
+        ];
+        let options: Vec<&str> = mounts.iter().flat_map(|mount| ["--mount", mount]).collect();
+        running_and_still(mode, &options, |id, _| {
+            let cp = |path: &str| env.tinyd(["cp", &format!("{id}:{path}"), "-"]).ok().stdout();
+            assert!(cp("/part/file").contains("part"));
+            assert!(cp("/image/in/side/word").contains("of the image"));
+            let new = env.file("new", "new");
+            let new = new.to_str().unwrap();
+            env.tinyd(["cp", new, &format!("{id}:/layer/in/side/")]).ok();
+            assert!(
+                cp("/layer/in/side").contains("of the image") && cp("/layer/in/side/new").contains("new")
+            );
+            let refused = env.tinyd(["cp", new, &format!("{id}:/image/in/")]).fails(1);
+            assert!(refused.stderr().contains("Read-only"), "{refused}");
+            env.tinyd(["cp", new, &format!("{id}:/part/")]).ok();
+            assert!(env.root().join("volumes/local/data/a/b/new").exists());
+            assert_eq!(fs::read_dir(other.join("in/side")).unwrap().count(), 1);
+        });
+    });
+}

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use tinyd_fs::mount::{Changes, DetachedMount, private_namespace};
 use tinyd_fs::overlay::{Overlay, Writable, needs_user_xattrs};
 use tinyd_fs::resolve;
-use tinyd_runtime::OverlayMount;
+use tinyd_runtime::{OverlayMount, annotation};
 
 /// Where volumes are, by where a container has them.
 type Places = BTreeMap<PathBuf, PathBuf>;
@@ -106,8 +106,8 @@ impl Core {
         }
         let root = root.ok_or_else(|| failed(&merged)(Errno::NOENT))?;
         if shown == Shown::Everything {
-            for mount in self.mounted_binds(record)? {
-                attach(root.as_fd(), &mount, places)?;
+            for mount in self.own_mounts(record)? {
+                attach(root.as_fd(), &mount, record, places)?;
             }
         }
         if record.spec.read_only {
@@ -118,16 +118,16 @@ impl Core {
         Ok(root.into_fd())
     }
 
-    /// What of the host and of volumes is mounted in a container, in the order of its start.
-    fn mounted_binds(&self, record: &Record) -> Result<Vec<Mount>> {
+    /// What of the host, of volumes and of images is mounted in a container, in the order of its start.
+    fn own_mounts(&self, record: &Record) -> Result<Vec<Mount>> {
         let bundle = bundle::read(&self.store.container_file(&record.id, BUNDLE_FILE))?;
         let mounts = bundle.mounts().clone().unwrap_or_default();
-        let is_bind = |mount: &Mount| mount.typ().as_deref() == Some("bind");
-        // `/sys` may be one, of the kernel's own.
-        Ok(mounts
-            .into_iter()
-            .filter(|mount| is_bind(mount) && mount.destination() != Path::new("/sys"))
-            .collect())
+        let is_own = |mount: &Mount| {
+            // `/sys` may be a bind of the kernel's own.
+            matches!(mount.typ().as_deref(), Some("bind" | "overlay"))
+                && mount.destination() != Path::new("/sys")
+        };
+        Ok(mounts.into_iter().filter(is_own).collect())
     }
 }
 
@@ -147,26 +147,70 @@ fn joined(tree: &OverlayMount) -> Result<DetachedMount> {
     Ok(mounted.mount)
 }
 
-fn attach(root: BorrowedFd<'_>, mount: &Mount, places: &Places) -> Result<()> {
+fn attach(root: BorrowedFd<'_>, mount: &Mount, record: &Record, places: &Places) -> Result<()> {
     let target = mount.destination();
-    let source = places.get(target).or(mount.source().as_ref());
-    let Some(source) = source else { return Ok(()) };
     let options = mount.options().clone().unwrap_or_default();
     let has = |word: &str| options.iter().any(|option| option == word);
-    let attached = || {
-        let bound = DetachedMount::clone_of(CWD, &c_path(source)?, has("rbind"))?;
-        if has("ro") || has("rro") {
-            bound.change(&Changes::read_only(has("rro")))?;
+    let part = options.iter().find_map(|option| option.strip_prefix(annotation::SUBPATH)?.strip_prefix('='));
+    let made = match mount.typ().as_deref() {
+        Some("overlay") => {
+            let trees = record.images.iter().flat_map(|image| &image.trees);
+            let Some(tree) = trees.into_iter().find(|tree| tree.layers.target == *target) else {
+                return Ok(());
+            };
+            Source::Image(joined(&tree.layers)?)
         }
-        let is_folder = FileType::from_raw_mode(fstat(&bound)?.st_mode) == FileType::Directory;
-        let path = c_path(target)?;
-        let place = match is_folder {
-            true => resolve::ensure_dir(root, &path)?,
-            false => resolve::ensure_file(root, &path)?,
-        };
-        bound.attach(place.as_fd())
+        _ => Source::Folder(match places.get(target) {
+            Some(volume) => volume.clone(),
+            // The runtime is told the whole path of a part.
+            None => without(mount.source().as_deref().unwrap_or(Path::new("/")), part),
+        }),
     };
-    attached().map_err(|errno| Error::file("mount what the container has mounted from", source, errno))
+    let attached = || {
+        let place = |is_folder| match is_folder {
+            true => resolve::ensure_dir(root, &c_path(target)?),
+            false => resolve::ensure_file(root, &c_path(target)?),
+        };
+        let shown = match (&made, part) {
+            (Source::Image(image), None) => {
+                if has("ro") {
+                    image.change(&Changes::read_only(false))?;
+                }
+                return image.attach(place(true)?.as_fd());
+            }
+            (Source::Image(image), Some(part)) => {
+                // Of what is attached nowhere older kernels make no further mount.
+                image.attach(place(true)?.as_fd())?;
+                let part = resolve::open_within(image.as_fd(), &c_path(Path::new(part))?, OFlags::PATH)?;
+                DetachedMount::clone_of(part.as_fd(), c"", false)?
+            }
+            (Source::Folder(folder), None) => DetachedMount::clone_of(CWD, &c_path(folder)?, has("rbind"))?,
+            (Source::Folder(folder), Some(part)) => {
+                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let folder = rustix::fs::openat(CWD, folder, flags, Mode::empty())?;
+                let part = resolve::open_within(folder.as_fd(), &c_path(Path::new(part))?, OFlags::PATH)?;
+                DetachedMount::clone_of(part.as_fd(), c"", has("rbind"))?
+            }
+        };
+        if has("ro") || has("rro") {
+            shown.change(&Changes::read_only(has("rro")))?;
+        }
+        let is_folder = FileType::from_raw_mode(fstat(&shown)?.st_mode) == FileType::Directory;
+        shown.attach(place(is_folder)?.as_fd())
+    };
+    attached().map_err(|errno| Error::file("mount what the container has at", target, errno))
+}
+
+/// What is mounted.
+enum Source {
+    Image(DetachedMount),
+    Folder(PathBuf),
+}
+
+/// The folder that a path is a part of.
+fn without(path: &Path, part: Option<&str>) -> PathBuf {
+    let depth = part.map_or(0, |part| Path::new(part).components().count());
+    path.ancestors().nth(depth).unwrap_or(path).to_owned()
 }
 
 fn c_path(path: &Path) -> std::result::Result<CString, Errno> {
