@@ -14,9 +14,9 @@ use std::os::fd::OwnedFd;
 use tinyd_engine::{
     ArchiveSummary, CheckReport, ContainerInspect, ContainerSpec, ContainerStats, ContainerSummary, Created,
     Engine, Error, ErrorKind, ExecSpec, ExitStatus, ListRequest, Logs, LogsRequest, NetworkCreate,
-    NetworkInspect, NetworkJoin, NetworkSummary, PortChange, RemoveRequest, Resources, Result, Session,
-    StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect,
-    VolumeSnapshot, VolumeSummary, Waiter,
+    NetworkInspect, NetworkJoin, NetworkSummary, PortChange, RemoveRequest, Resources, Result, SecretCreate,
+    SecretInspect, SecretSummary, Session, StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate,
+    VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, Waiter,
 };
 
 /// The program: builds a project in a container with limits, shows what went wrong, and leaves nothing.
@@ -164,6 +164,22 @@ impl Engine for Notes {
 
     fn prune_networks(&self) -> Result<Vec<String>> {
         unsupported("prune_networks")
+    }
+
+    fn create_secret(&self, _: &SecretCreate, _: &[u8]) -> Result<String> {
+        unsupported("create_secret")
+    }
+
+    fn secrets(&self) -> Result<Vec<SecretSummary>> {
+        unsupported("secrets")
+    }
+
+    fn inspect_secret(&self, _: &str) -> Result<SecretInspect> {
+        unsupported("inspect_secret")
+    }
+
+    fn remove_secret(&self, _: &str) -> Result<String> {
+        unsupported("remove_secret")
     }
 
     fn create_volume(&self, _: &VolumeCreate) -> Result<String> {

@@ -5,7 +5,7 @@ mod network;
 mod resources;
 mod security;
 
-pub use mount::{BindMount, TmpfsMount, VolumeMount, VolumesFrom};
+pub use mount::{BindMount, SecretMount, TmpfsMount, VolumeMount, VolumesFrom};
 pub use network::{
     Dns, ExtraHost, HostPort, NetworkJoin, NetworkMode, PortChange, PortMapping, PortProtocol,
 };
@@ -59,6 +59,8 @@ pub struct ContainerSpec {
     pub volumes_from: Vec<VolumesFrom>,
     /// File systems in memory.
     pub tmpfs: Vec<TmpfsMount>,
+    /// Secrets to be read inside.
+    pub secrets: Vec<SecretMount>,
     /// Size of `/dev/shm` in bytes; 64 MiB by default.
     pub shm_size: Option<u64>,
     /// Where its links lead.

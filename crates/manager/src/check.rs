@@ -58,6 +58,7 @@ impl Core {
         self.check_containers(report)?;
         self.check_networks(report)?;
         self.check_volumes(report)?;
+        self.check_secret_files(report)?;
         let known: BTreeSet<String> = self.store.ids()?.into_iter().collect();
         // Whoever has an intent is at work: what it has made so far has an owner.
         let busy: BTreeSet<String> = entries(&self.store.run_root().join("intents"))?.into_iter().collect();
@@ -235,6 +236,31 @@ impl Core {
                     failure: None,
                 });
             }
+        }
+        Ok(())
+    }
+
+    fn check_secret_files(&self, report: &mut Report) -> Result<()> {
+        let records = self.secret_records();
+        if records.names()?.is_empty() && !records.file("x").with_file_name("data").exists() {
+            return Ok(());
+        }
+        // Who makes or removes one is at it: there is nothing to find in what is half done.
+        let Some(_lock) = records.try_exclusive()? else { return Ok(()) };
+        for file in records.torn()?.into_iter().chain(self.lost_secrets()?) {
+            report.find(&file, "is what was left of a secret", || errors(unlink(&file)));
+        }
+        for name in records.names()? {
+            let problem = match self.check_secret(&name) {
+                Ok(()) => continue,
+                Err(error) => format!("{}; tinyd secret rm {name} removes it", error.line()),
+            };
+            report.findings.push(Finding {
+                object: records.file(&name).display().to_string(),
+                problem,
+                repaired: false,
+                failure: None,
+            });
         }
         Ok(())
     }

@@ -191,6 +191,31 @@ pub enum Error {
     /// Another command makes or removes volumes for too long.
     #[error("another command works on the volumes")]
     VolumesBusy,
+    /// No secret has such a name.
+    #[error("there is no secret {name:?}")]
+    NoSuchSecret {
+        /// The name.
+        name: String,
+        /// A name that looks like it.
+        similar: Option<String>,
+    },
+    /// A name that another secret has.
+    #[error("there is a secret {name:?} already")]
+    SecretTaken {
+        /// The name.
+        name: String,
+    },
+    /// A secret that containers use.
+    #[error("cannot remove secret {name:?}: it is used by {}", containers.join(", "))]
+    SecretInUse {
+        /// The secret.
+        name: String,
+        /// What the containers are called.
+        containers: Vec<String>,
+    },
+    /// Another command makes or removes secrets for too long.
+    #[error("another command works on the secrets")]
+    SecretsBusy,
     /// There are as many containers as there may be.
     #[error("the limit of {most} containers is reached")]
     TooMany {
@@ -382,17 +407,21 @@ impl Error {
             Self::NoSuchContainer { .. }
             | Self::NoSuchImage { .. }
             | Self::NoSuchNetwork { .. }
-            | Self::NoSuchVolume { .. } => ErrorKind::NotFound,
+            | Self::NoSuchVolume { .. }
+            | Self::NoSuchSecret { .. } => ErrorKind::NotFound,
             Self::Ambiguous { .. } | Self::AmbiguousNetwork { .. } => ErrorKind::Ambiguous,
             Self::NameTaken { .. }
             | Self::NetworkTaken { .. }
             | Self::VolumeTaken { .. }
+            | Self::SecretTaken { .. }
             | Self::TooMany { .. } => ErrorKind::Conflict,
             Self::WrongState { .. }
             | Self::Busy { .. }
             | Self::NetworksBusy
             | Self::NetworkInUse { .. }
             | Self::VolumesBusy
+            | Self::SecretsBusy
+            | Self::SecretInUse { .. }
             | Self::VolumeInUse { .. }
             | Self::VolumeRuns { .. } => ErrorKind::WrongState,
             Self::NoRuntime { .. } | Self::NoVolumeDriver { .. } | Self::NoNetworkDriver { .. } => {
@@ -442,13 +471,16 @@ impl Error {
                 Some("it is made when a container first needs it".to_owned())
             }
             Self::NoSuchNetwork { .. } => Some("tinyd network ls lists all networks".to_owned()),
-            Self::NoSuchVolume { similar: Some(similar), .. } => Some(format!("did you mean {similar}?")),
+            Self::NoSuchVolume { similar: Some(similar), .. }
+            | Self::NoSuchSecret { similar: Some(similar), .. } => Some(format!("did you mean {similar}?")),
+            Self::NoSuchSecret { .. } => Some("tinyd secret ls lists all secrets".to_owned()),
+            Self::SecretTaken { .. } => Some("remove it first with tinyd secret rm".to_owned()),
             Self::NoSuchVolume { .. } => Some("tinyd volume ls lists all volumes".to_owned()),
             Self::VolumeTaken { .. } => {
                 Some("choose another name, or remove that volume with tinyd volume rm".to_owned())
             }
             Self::VolumeRuns { .. } => Some("stop it first".to_owned()),
-            Self::VolumeInUse { .. } => Some("remove what uses it first".to_owned()),
+            Self::VolumeInUse { .. } | Self::SecretInUse { .. } => Some("remove what uses it first".to_owned()),
             Self::NetworkTaken { .. } => {
                 Some("choose another name, or remove that network with tinyd network rm".to_owned())
             }

@@ -26,6 +26,7 @@ impl Core {
         self.mount_volumes(record)?;
         let mut start = self.start_request(record, request);
         start.connect = self.connects(record)?;
+        start.secrets = self.secret_mounts(&record.spec)?;
         // Kept open until the container lives in it: the path leads through this process.
         let beside = record.netns_of.as_deref().map(|id| self.netns_beside(record, id)).transpose()?;
         start.netns = beside
@@ -103,6 +104,7 @@ impl Core {
             attach: request.attach,
             connect: false,
             netns: None,
+            secrets: Vec::new(),
             interactive: record.spec.interactive,
             window: request.window.map(|size| (size.rows, size.columns)),
             log: Some(LogSpec { path: store.log(id), max_bytes: LOG_BYTES, max_files: LOG_FILES }),

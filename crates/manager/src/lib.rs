@@ -66,6 +66,7 @@ mod recover;
 mod remove;
 mod resolve;
 mod run;
+mod secrets;
 mod selftest;
 mod session;
 mod spare;

@@ -51,6 +51,7 @@ impl Core {
         }
         spec.binds.iter().try_for_each(|bind| self.check_bind(bind))?;
         spec.volumes.iter().try_for_each(|mount| self.check_volume_mount(mount))?;
+        self.check_secrets(&spec)?;
         let Joined { places, netns, netns_of, held: _held, notes: of_networks } =
             self.places(&spec.network)?;
         notes.extend(of_networks);
@@ -124,6 +125,7 @@ impl Core {
             binds.push(volume);
         }
         let held = self.take_volumes(record, volumes)?;
+        let secrets = self.hold_secrets(&record.spec)?;
         let json = bundle::config(record, &self.store.container(&record.id), host)?;
         let text = serde_json::to_vec(record).map_err(|source| Error::Record {
             path: self.store.container_file(&record.id, crate::store::RECORD_FILE),
@@ -139,7 +141,7 @@ impl Core {
         };
         fill(&self.store, &record.id, &contents)?;
         // Its record says now that it uses them.
-        drop(held);
+        drop((held, secrets));
         self.fill_volumes(record)
     }
 

@@ -25,6 +25,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         protect_program: false,
         attach: true,
         connect: false,
+        secrets: Vec::new(),
         netns: None,
         interactive: false,
         window: None,

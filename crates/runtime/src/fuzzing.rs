@@ -57,6 +57,7 @@ fn start() -> StartRequest {
         protect_program: false,
         attach: false,
         connect: false,
+        secrets: Vec::new(),
         netns: None,
         interactive: false,
         window: None,

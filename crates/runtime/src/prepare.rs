@@ -1,6 +1,9 @@
 //! The parent's part of the mounts: what needs the host's rights is made here, as detached mounts, and travels to the
 //! child as descriptors.
 
+mod secrets;
+
+use crate::identity::Identity;
 use crate::plan::{BindPlan, MountSource, Plan};
 use crate::{Failure, FailureKind, Rootfs};
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -111,7 +114,11 @@ impl Drop for AsMappedRoot {
 }
 
 /// The other mounts that the parent makes, in the order in which the child will ask for them.
-pub(crate) fn mounts(plan: &Plan, mapping: Option<Mapping<'_>>) -> Result<Vec<OwnedFd>, Failure> {
+pub(crate) fn mounts(
+    plan: &Plan,
+    identity: &Identity,
+    mapping: Option<Mapping<'_>>,
+) -> Result<Vec<OwnedFd>, Failure> {
     let mut all = Vec::new();
     for mount in &plan.mounts {
         match &mount.source {
@@ -128,6 +135,9 @@ pub(crate) fn mounts(plan: &Plan, mapping: Option<Mapping<'_>>) -> Result<Vec<Ow
                 all.push(dev.into_fd());
             }
             MountSource::Bind(bind) => all.push(self::bind(bind, mapping)?),
+            MountSource::Secrets(secrets) => {
+                all.push(secrets::make(&secrets.files, plan.id_maps.as_ref(), identity)?);
+            }
             MountSource::Cgroup { attributes, views } => {
                 let changes = Changes { set: *attributes, private: true, ..Changes::NONE };
                 for view in views {

@@ -12,7 +12,7 @@ use super::Owner;
 const PERMANENT: [&str; 2] = ["host-root", "spare"];
 
 /// Folders in which the engine keeps a folder for each kind of thing.
-const SHELVES: [&str; 3] = ["volumes", "volumes/plugins", "volumes/btrfs"];
+const SHELVES: [&str; 4] = ["volumes", "volumes/plugins", "volumes/btrfs", "secrets"];
 
 pub(super) fn find(owner: &Owner) -> Vec<String> {
     let mut found = Vec::new();
