@@ -5,7 +5,7 @@ use rustix::process::geteuid;
 use tinyd_tests::packages;
 
 /// A file that proves that a package is there, and the package.
-const NEEDED: [(&[&str], &str); 22] = [
+const NEEDED: [(&[&str], &str); 23] = [
     (&["/var/lib/dpkg/info/busybox-static.list"], "busybox-static"),
     (&["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"], "iproute2"),
     (&["/usr/sbin/nft"], "nftables"),
@@ -29,6 +29,7 @@ const NEEDED: [(&[&str], &str); 22] = [
     (&["/usr/sbin/mount.nfs", "/sbin/mount.nfs"], "nfs-common"),
     (&["/usr/sbin/mount.cifs", "/sbin/mount.cifs"], "cifs-utils"),
     (&["/usr/sbin/mkfs.btrfs", "/sbin/mkfs.btrfs", "/usr/bin/mkfs.btrfs"], "btrfs-progs"),
+    (&["/usr/sbin/mkfs.ext4", "/sbin/mkfs.ext4"], "e2fsprogs"),
 ];
 
 /// Installs what is missing, by one call of apt; as another user than root it only says what is.

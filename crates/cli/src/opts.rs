@@ -110,6 +110,9 @@ pub(crate) struct ContainerOptions {
     /// otherwise. May be given again
     #[arg(long, value_name = "NAME[,OPTION=VALUE]", value_parser = secret::parse)]
     secret: Vec<SecretMount>,
+    /// Let the container write no more than this to its root file system, of which df inside tells; at least 16m
+    #[arg(long, value_name = "SIZE", value_parser = limits::memory)]
+    storage_size: Option<u64>,
     /// Size of /dev/shm; 64m by default
     #[arg(long, value_name = "SIZE", value_parser = limits::memory)]
     shm_size: Option<u64>,
@@ -203,6 +206,7 @@ impl ContainerOptions {
             userns: self.userns,
             tmpfs: mounts.tmpfs,
             secrets: self.secret,
+            storage_size: self.storage_size,
             shm_size: self.shm_size,
             ulimits: self.ulimit,
             sysctls: security::map(self.sysctl),
@@ -250,7 +254,7 @@ mod tests {
             "--name c1 --hostname h -e A=1 -e A=2 -w /w -u 1:2 --entrypoint /e --rm --read-only --cpu 10000 --mem 500m \
              -cpushare 512 -cpuset 0-1 --cpuset-mems 0 --memory-swap -1 --memory-reservation 100m --pids-limit -1 --userns host --tmpfs /t:size=1m --shm-size 1m --ulimit core=0 --sysctl kernel.shmmax=1 -l a=b \
              --security-opt no-new-privileges --no-32bit --stop-signal INT --stop-timeout 3 --cgroup-parent x/y --device /dev/fuse:rw --init --cap-add NET_ADMIN --cap-drop ALL --privileged --device-read-bps /dev/a:1m \
-             --device-write-iops /dev/a:5 --hugetlb-limit 2MB=4m --net-rate-egress 10mbit --net-rate-ingress 1mbps --net-cls-classid 10:1 -v /a:/b -v /c:/d:ro -v data:/v:nocopy --volume-driver local --mount type=bind,src=/e,dst=/f --mount type=tmpfs,dst=/t2 --secret db,mode=440 --volumes-from db:ro --net web --ip 10.9.0.5 --ip6 fd00::5 --mac-address 02:00:00:00:00:05 --network-alias w -P --expose 81-82 --dns 9.9.9.9 --dns-search . --dns-opt ndots:2 --add-host me:host-gateway -p 8080:80 --publish=[::1]:53:53/udp -it host sh -c x",
+             --device-write-iops /dev/a:5 --hugetlb-limit 2MB=4m --net-rate-egress 10mbit --net-rate-ingress 1mbps --net-cls-classid 10:1 -v /a:/b -v /c:/d:ro -v data:/v:nocopy --volume-driver local --mount type=bind,src=/e,dst=/f --mount type=tmpfs,dst=/t2 --secret db,mode=440 --storage-size 1g --volumes-from db:ro --net web --ip 10.9.0.5 --ip6 fd00::5 --mac-address 02:00:00:00:00:05 --network-alias w -P --expose 81-82 --dns 9.9.9.9 --dns-search . --dns-opt ndots:2 --add-host me:host-gateway -p 8080:80 --publish=[::1]:53:53/udp -it host sh -c x",
         );
         let expected = ContainerSpec {
             image: "host".into(),
@@ -303,6 +307,7 @@ mod tests {
                 driver: Some("local".into()),
                 ..VolumeMount::named("data", "/v")
             }],
+            storage_size: Some(1 << 30),
             secrets: vec![SecretMount { mode: Some(0o440), ..SecretMount::named("db") }],
             volumes_from: vec![VolumesFrom { container: "db".into(), read_only: true }],
             ports: vec![

@@ -162,6 +162,8 @@ pub struct HostConfig {
     pub sysctls: BTreeMap<String, String>,
     /// Bytes of `/dev/shm`.
     pub shm_size: u64,
+    /// `size`: how many bytes may be written to the root file system, where that is limited.
+    pub storage_opt: BTreeMap<String, String>,
     /// File systems in memory: path inside and options.
     pub tmpfs: BTreeMap<String, String>,
     /// `no-new-privileges`, `seccomp=unconfined`.

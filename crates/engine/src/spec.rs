@@ -61,6 +61,8 @@ pub struct ContainerSpec {
     pub tmpfs: Vec<TmpfsMount>,
     /// Secrets to be read inside.
     pub secrets: Vec<SecretMount>,
+    /// How many bytes may be written to the root file system; without it, what the disk has.
+    pub storage_size: Option<u64>,
     /// Size of `/dev/shm` in bytes; 64 MiB by default.
     pub shm_size: Option<u64>,
     /// Where its links lead.

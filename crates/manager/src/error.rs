@@ -314,6 +314,13 @@ pub enum Error {
         #[source]
         source: Box<tinyd_fs::Error>,
     },
+    /// What limits what a container writes.
+    #[error("limit what the container may write (--storage-size)")]
+    Storage {
+        /// Why.
+        #[source]
+        source: Box<tinyd_fs::Error>,
+    },
     /// A signal that the kernel did not take.
     #[error("send signal {signal} to container {container}")]
     Signal {
@@ -434,6 +441,9 @@ impl Error {
             },
             Self::Volume { source: tinyd_volume::Error::Invalid { .. } } => ErrorKind::InvalidInput,
             Self::Volume { source: tinyd_volume::Error::NoSnapshot { .. } } => ErrorKind::NotFound,
+            Self::Storage { source } if matches!(**source, tinyd_fs::Error::NoProgram { .. }) => {
+                ErrorKind::Unsupported
+            }
             Self::Limits { source } => match source {
                 tinyd_cgroup::Error::InvalidLimit { .. } => ErrorKind::InvalidInput,
                 _ => ErrorKind::Unsupported,

@@ -11,7 +11,7 @@ use crate::store::Record;
 use std::fs::File;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use tinyd_engine::StartRequest;
-use tinyd_runtime::client::Connect;
+use tinyd_runtime::client::{ClientError, Connect};
 use tinyd_runtime::state::EXIT_FILE;
 use tinyd_runtime::{LogSpec, Release, Request};
 
@@ -43,8 +43,12 @@ impl Core {
         let connect: Option<Connect<'_>> = if start.connect { Some(&mut join) } else { None };
         let start = Request::Start(Box::new(start));
         let launched = self.launcher.launch(&self.runtime()?, &start, Some(intent.as_fd()), connect);
-        // What kept it from its network is why it did not start.
-        joined?;
+        // What kept it from its network is why it did not start, where nothing else did: a start that has failed takes away
+        // what the network's part needs.
+        let failed_before = matches!(&launched, Err(ClientError::Failed(failure)) if !failure.is_of_sender());
+        if !failed_before {
+            joined?;
+        }
         launched.map_err(|source| Error::Launch {
             operation: "start",
             container: record.short().to_owned(),

@@ -73,6 +73,7 @@ mod spare;
 mod start;
 mod stats;
 mod stop;
+mod storage;
 mod store;
 mod takeover;
 #[cfg(test)]

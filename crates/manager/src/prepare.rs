@@ -9,7 +9,7 @@ use crate::networks::Joined;
 use crate::store::{Contents, Record, UsedVolume, fill};
 use crate::validate::{self, User};
 use crate::volumes::VolumesLock;
-use crate::{ids, names, places, time, userns};
+use crate::{ids, names, places, storage, time, userns};
 use tinyd_engine::{ContainerSpec, UserNamespace};
 use tinyd_net::Namespace;
 use tinyd_ns::caps::Capability;
@@ -63,15 +63,18 @@ impl Core {
             self.runtime()?;
         }
         let image = self.image(&spec.image)?;
+        storage::check(&spec)?;
 
         let id = ids::new_id()?;
         let hostname = spec.hostname.clone().unwrap_or_else(|| ids::short(&id).to_owned());
-        let rootfs = self.rootfs(&id, image);
+        let storage = spec.storage_size.map(|_| storage::of(&self.store.container(&id)));
+        let rootfs = self.rootfs(&id, image, storage.as_ref());
         let rootfs = Rootfs {
             volatile: spec.remove,
             // Who makes device nodes means to open them, as far as the rules let him.
             devices: host.capabilities.contains(Capability::Mknod),
             overlays: rootfs,
+            storage,
         };
         let record = Record {
             created_ns: time::now_ns(),
@@ -126,6 +129,7 @@ impl Core {
         }
         let held = self.take_volumes(record, volumes)?;
         let secrets = self.hold_secrets(&record.spec)?;
+        storage::make(record)?;
         let json = bundle::config(record, &self.store.container(&record.id), host)?;
         let text = serde_json::to_vec(record).map_err(|source| Error::Record {
             path: self.store.container_file(&record.id, crate::store::RECORD_FILE),
@@ -138,6 +142,7 @@ impl Core {
             hosts: &etc::hosts(&record.hostname, record.netns, &[], &extra_hosts(record, None)),
             resolv_conf: &etc::resolv_conf(record.netns, &[], &record.spec.dns),
             trees: record.rootfs.overlays.len() - 1,
+            storage: record.rootfs.storage.as_ref().map(|_| storage::FOLDER),
         };
         fill(&self.store, &record.id, &contents)?;
         // Its record says now that it uses them.
@@ -165,8 +170,13 @@ impl Core {
         Ok(Some(held))
     }
 
-    fn rootfs(&self, id: &str, image: crate::image::Image) -> Vec<OverlayMount> {
-        let folder = self.store.container(id);
+    fn rootfs(
+        &self,
+        id: &str,
+        image: crate::image::Image,
+        storage: Option<&tinyd_runtime::Storage>,
+    ) -> Vec<OverlayMount> {
+        let folder = storage.map_or_else(|| self.store.container(id), |storage| storage.folder.clone());
         let overlays = image.trees.into_iter().enumerate().map(|(index, tree)| {
             let own = match index {
                 0 => folder.clone(),

@@ -21,7 +21,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         run_dir: run_dir.clone(),
         cgroup: format!("tinyd/{id}"),
         monitor_cgroup: "tinyd/monitor".to_owned(),
-        rootfs: Rootfs { overlays: Vec::new(), volatile: false, devices: false },
+        rootfs: Rootfs { overlays: Vec::new(), volatile: false, devices: false, storage: None },
         protect_program: false,
         attach: true,
         connect: false,

@@ -53,7 +53,7 @@ fn start() -> StartRequest {
         run_dir: PathBuf::from("/run"),
         cgroup: "/c".to_owned(),
         monitor_cgroup: "/m".to_owned(),
-        rootfs: Rootfs { overlays: Vec::new(), volatile: false, devices: false },
+        rootfs: Rootfs { overlays: Vec::new(), volatile: false, devices: false, storage: None },
         protect_program: false,
         attach: false,
         connect: false,

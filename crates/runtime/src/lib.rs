@@ -70,5 +70,5 @@ pub mod sysctl;
 pub use failure::{Failure, FailureKind};
 pub use request::{
     Companion, Connected, ExecRequest, LogSpec, MountRequest, OverlayMount, Release, Request, Rootfs,
-    SecretFile, SecretMount, StartRequest,
+    SecretFile, SecretMount, StartRequest, Storage,
 };

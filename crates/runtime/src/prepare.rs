@@ -2,6 +2,7 @@
 //! child as descriptors.
 
 mod secrets;
+mod storage;
 
 use crate::identity::Identity;
 use crate::plan::{BindPlan, MountSource, Plan};
@@ -57,6 +58,13 @@ pub(crate) fn rootfs(
         let changes = Changes { private: true, recursive: true, ..Changes::NONE };
         return clone_of(folder, true, &changes).map(|mount| vec![RootMount::Folder(mount)]);
     }
+    match &rootfs.storage {
+        None => overlays(rootfs, mapping),
+        Some(storage) => storage::overlays(storage, rootfs, mapping),
+    }
+}
+
+fn overlays(rootfs: &Rootfs, mapping: Option<Mapping<'_>>) -> Result<Vec<RootMount>, Failure> {
     // Device nodes of an image are nobody's way to a device: those there are lie in /dev.
     let attributes = match rootfs.devices {
         true => MountAttrFlags::empty(),

@@ -168,6 +168,19 @@ pub struct Rootfs {
     /// Device nodes in it can be opened, within the rules of the container's control group.
     #[serde(default)]
     pub devices: bool,
+    /// A file with a file system, which holds all that is written.
+    #[serde(default)]
+    pub storage: Option<Storage>,
+}
+
+/// A file with a file system (`tinyd_fs::loop_file`), in which the written layers of all overlays lie.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storage {
+    /// The file.
+    pub file: PathBuf,
+    /// An empty folder, at which it is mounted where nobody else sees it: the paths of the layers begin so. Their folders are
+    /// made when they are missing.
+    pub folder: PathBuf,
 }
 
 /// One overlay of a root file system.
