@@ -82,6 +82,21 @@ fn a_secret_is_a_file_in_memory_for_the_commands_user_alone() {
     });
 }
 
+#[test]
+fn a_secret_is_read_in_its_folder_and_elsewhere() {
+    require!(root);
+    in_both_modes(|mode| {
+        keep(&mode.env, "db", CONTENT.as_bytes());
+        let options = ["--secret", "db", "--secret", "db,target=/etc/deep/key", "--secret", "db,target=/top"];
+        let script = "cat /run/secrets/db /etc/deep/key /top; ls /run/secrets; \
+                      for f in /run/secrets/db /etc/deep/key /top; do echo x > $f && echo written; done";
+        let seen = mode.run(options.into_iter().chain([&*image(), "sh", "-c", script]));
+        assert!(seen.stdout().starts_with(&format!("{}db\n", CONTENT.repeat(3))), "{seen}");
+        assert!(!seen.stdout().contains("written"), "{seen}");
+        assert_eq!(seen.stderr().matches("Read-only").count(), 3, "{seen}");
+    });
+}
+
 /// W39.
 #[test]
 fn what_a_secret_holds_is_in_its_own_file_and_nowhere_else() {

@@ -8,11 +8,14 @@ use crate::ids::{self, is_id};
 use crate::life::Life;
 use crate::lock::ContainerLock;
 use crate::store::{RECORD_FILE, Record, entries, remove_tree, unlink};
+use crate::volumes::VolumeRecord;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tinyd_cgroup::CgroupPath;
 use tinyd_engine::{CheckReport, Finding};
+use tinyd_volume::VolumeDriver;
 
 /// How long what is under way may look as if it were nobody's: a group that was just made is empty until its first process
 /// joins, and what is removed takes its time.
@@ -227,6 +230,7 @@ impl Core {
                 });
             }
         }
+        self.check_users_of_volumes(report)?;
         for name in records.names()? {
             if let Err(error @ Error::Record { .. }) = records.get(&name) {
                 report.findings.push(Finding {
@@ -234,6 +238,28 @@ impl Core {
                     problem: format!("cannot be understood ({})", error.line()),
                     repaired: false,
                     failure: None,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_users_of_volumes(&self, report: &mut Report) -> Result<()> {
+        // A volume whose driver is not there, or does not answer, is not for this to find.
+        let lost = |volume: &VolumeRecord| self.lost_users(&volume.state).unwrap_or_default();
+        for volume in self.volume_records().all()?.into_iter().filter(|volume| volume.whole) {
+            if lost(&volume).is_empty() {
+                continue;
+            }
+            // Of a container that just ended, or of a command that is just done.
+            std::thread::sleep(SETTLING);
+            for user in lost(&volume) {
+                let problem = format!("is mounted for {user}, which does not run");
+                report.find(format!("volume {}", volume.name()), &problem, || {
+                    let unmount = |driver: Arc<dyn VolumeDriver>| {
+                        driver.unmount(&volume.state, &user).map_err(|source| Error::Volume { source })
+                    };
+                    errors(self.driver_of(&volume.state).and_then(unmount))
                 });
             }
         }
