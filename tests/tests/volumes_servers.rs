@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tinyd_tests::{Env, NO_NETWORK, require, roots, wait_until};
 
 fn image() -> String {
@@ -19,6 +22,19 @@ fn image() -> String {
 fn done(program: &str, words: &[&str]) {
     let output = Command::new(program).args(words).envs([NO_NETWORK]).output().unwrap();
     assert!(output.status.success(), "{program} {words:?}: {output:?}");
+}
+
+const PASSWORD: &str = "pass-5f1d7a";
+
+/// A server with its helpers, which end with the test.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let group = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
+        let _ = group.map(|group| kill_process_group(group, Signal::KILL));
+        let _ = self.0.wait();
+    }
 }
 
 /// What is mounted for an engine's volumes.
@@ -111,17 +127,36 @@ fn a_volume_on_a_cifs_server_holds_what_is_written_and_its_password_is_seen_by_n
     require!(root);
     let env = Env::new();
     let server = exported(&env);
-    let (config, users) = (env.files().join("ksmbd.conf"), env.files().join("users"));
+    let state = env.files().join("samba");
+    fs::create_dir(&state).unwrap();
+    let config = env.files().join("smb.conf");
+    let folders = [
+        "private dir",
+        "lock directory",
+        "state directory",
+        "cache directory",
+        "pid directory",
+        "ncalrpc dir",
+    ];
+    let folders: String = folders.map(|folder| format!("{folder} = {}\n", state.display())).concat();
     let share = format!(
-        "[global]\nnetbios name = far\n[share]\npath = {}\nread only = no\nforce user = root\nforce group = root\n",
+        "[global]\n{folders}interfaces = 127.0.0.1\nbind interfaces only = yes\nsmb ports = 445\ndisable netbios = yes\n\
+         load printers = no\nlog file = {}/log\n[share]\npath = {}\nread only = no\nforce user = root\n",
+        state.display(),
         server.display()
     );
     fs::write(&config, share).unwrap();
-    fs::write(&users, "").unwrap();
-    let (config, users) = (config.to_str().unwrap(), users.to_str().unwrap());
-    done("ksmbd.adduser", &["-a", "guest1", "-p", "pass-5f1d7a", "-i", users]);
-    done("ksmbd.mountd", &["-c", config, "-u", users]);
-    let credentials = env.file("credentials", "username=guest1\npassword=pass-5f1d7a\n");
+    let config = config.to_str().unwrap();
+    // The guest's system is this run's alone: nobody misses a password of root's for this server.
+    let mut adding = Command::new("smbpasswd");
+    adding.args(["-c", config, "-a", "-s", "root"]).envs([NO_NETWORK]).stdin(Stdio::piped());
+    let mut adding = adding.stdout(Stdio::null()).spawn().unwrap();
+    adding.stdin.take().unwrap().write_all(format!("{PASSWORD}\n{PASSWORD}\n").as_bytes()).unwrap();
+    assert!(adding.wait().unwrap().success());
+    let mut smbd = Command::new("smbd");
+    smbd.args(["--foreground", "--no-process-group", "-s", config]).envs([NO_NETWORK]).process_group(0);
+    let _server = Server(smbd.stdin(Stdio::null()).spawn().unwrap());
+    let credentials = env.file("credentials", format!("username=root\npassword={PASSWORD}\n"));
     fs::set_permissions(&credentials, fs::Permissions::from_mode(0o600)).unwrap();
     let credentials = format!("credentials={}", credentials.display());
     env.tinyd([
@@ -141,8 +176,7 @@ fn a_volume_on_a_cifs_server_holds_what_is_written_and_its_password_is_seen_by_n
     wait_until("the server answers", || std::net::TcpStream::connect("127.0.0.1:445").is_ok());
     holds_what_is_written(&env, &server);
     let told = env.tinyd(["volume", "inspect", "far"]).ok().stdout();
-    assert!(!told.contains("pass-5f1d7a"), "{told}");
-    done("ksmbd.control", &["-s"]);
+    assert!(!told.contains(PASSWORD), "{told}");
     env.tinyd(["volume", "rm", "far"]).ok();
     env.assert_checked();
 }
