@@ -322,6 +322,42 @@ fn sample(subjects: &[Subject], fault: Fault, count: usize) {
     lab.report();
 }
 
+/// Two devices with one file system are two writers that know nothing of each other: while one container writes, another one
+/// that cannot look at the loop device fails, and gets no second.
+#[test]
+fn a_volume_in_use_gets_no_second_device_when_the_first_cannot_be_looked_at() {
+    require!(root);
+    require!(program);
+    let lab = Lab::new();
+    let points = lab.points(&RUN);
+    lab.inside("rm -f /d/log");
+    let held =
+        ["run", "-d", "--name", "holder", "--net", "none", "-v", "data:/d", &lab.image, "sleep", "300"];
+    lab.ok(&held);
+    let looks = |point: &Point| {
+        point.role == Role::Client
+            && matches!(tracer::name(point.number), Some("open" | "ioctl" | "getdents64" | "readlink"))
+    };
+    let (mut tried, mut written, mut looked) = (0, 0, 0);
+    for point in points.into_iter().filter(looks) {
+        let traced = tracer::trace(&lab.command(&RUN), Some((point, FAIL)), true);
+        assert!(!traced.hung, "{point}: {}", traced.output);
+        tried += 1;
+        written += usize::from(traced.output.code() == Some(ANSWER));
+        let said = traced.output.stderr();
+        looked += usize::from(said.contains("look at the loop device /dev/loop"));
+        // So btrfs says to a second device while the first is mounted; when that one is on its way out, it says nothing.
+        assert!(!said.contains("File exists"), "{point}: {said}");
+        let devices = lab.mounted().iter().filter(|line| line.contains("pool.btrfs")).count();
+        assert_eq!(devices, 1, "{point}: {}", traced.output);
+        let lines = lab.lines(&["exec", "holder", "sh", "-c", "touch /d/log; cat /d/log"]);
+        assert_eq!(lines.len(), written, "{point}: {}", traced.output);
+    }
+    assert!(tried > 10 && looked > 0, "{tried} points, {written} of them were no matter, {looked} looks");
+    lab.ok(&["rm", "-f", "holder"]);
+    lab.report();
+}
+
 /// A user of a volume that is gone, and whom nobody knows any more.
 #[test]
 fn what_is_mounted_for_nobody_is_found_and_unmounted() {
