@@ -21,7 +21,7 @@ use crate::{paths, remove, rescue};
 
 /// One test's own `--root` and `--run-root`, and the leak check at its end.
 ///
-/// Dropping it removes the containers and volumes that are left, waits for what is removed after the answer, and then
+/// Dropping it removes the containers, volumes and secrets that are left, waits for what is removed after the answer, and then
 /// takes away by hand whatever is still there and fails the test with a list of it.
 #[derive(Debug)]
 pub struct Env {
@@ -210,6 +210,14 @@ impl Env {
             let output = self.tinyd(["volume", "prune", "--all", "--force"]);
             if output.code() != Some(0) {
                 report(&format!("the volumes of {} could not be removed\n{output}", self.tag));
+            }
+        }
+        if self.root().join("secrets").exists() {
+            for secret in self.tinyd(["secret", "ls", "-q"]).stdout().lines() {
+                let output = self.tinyd(["secret", "rm", secret]);
+                if output.code() != Some(0) {
+                    report(&format!("a secret of {} could not be removed\n{output}", self.tag));
+                }
             }
         }
     }

@@ -15,6 +15,7 @@ mod port;
 mod ps;
 mod rm;
 mod run;
+mod secret;
 mod selftest;
 mod start;
 mod stats;
@@ -150,6 +151,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
     Entry::of::<umount::Unmount>(),
     Entry::of::<network::Network>(),
     Entry::of::<volume::Volume>(),
+    Entry::of::<secret::Secret>(),
     Entry::of::<system::System>(),
     Entry::of::<selftest::Test>(),
     Entry::of::<version::Version>(),

@@ -10,6 +10,7 @@ mod publish;
 mod quantity;
 mod rate;
 mod resources;
+mod secret;
 mod security;
 pub(crate) mod signal;
 mod volume;
@@ -23,7 +24,9 @@ pub(crate) use security::{label, map, option_pair as option};
 use crate::argv::image::{self, PROGRAM_FOLDERS};
 use crate::failure::Failure;
 use std::path::PathBuf;
-use tinyd_engine::{ContainerSpec, Device, Security, TmpfsMount, Ulimit, UserNamespace, VolumesFrom};
+use tinyd_engine::{
+    ContainerSpec, Device, SecretMount, Security, TmpfsMount, Ulimit, UserNamespace, VolumesFrom,
+};
 
 /// What a container should be.
 #[derive(clap::Args, Debug)]
@@ -103,6 +106,13 @@ pub(crate) struct ContainerOptions {
     /// Mount a file system in memory: /tmp, /run:size=64m,mode=755; may be given again
     #[arg(long, value_name = "DST[:OPTIONS]", value_parser = security::tmpfs)]
     tmpfs: Vec<TmpfsMount>,
+    /// Show a secret as a file in memory: db is read at /run/secrets/db by the command's user; target=, uid=, gid= and mode= say
+    /// otherwise. May be given again
+    #[arg(long, value_name = "NAME[,OPTION=VALUE]", value_parser = secret::parse)]
+    secret: Vec<SecretMount>,
+    /// Let the container write no more than this to its root file system, of which df inside tells; at least 16m
+    #[arg(long, value_name = "SIZE", value_parser = limits::memory)]
+    storage_size: Option<u64>,
     /// Size of /dev/shm; 64m by default
     #[arg(long, value_name = "SIZE", value_parser = limits::memory)]
     shm_size: Option<u64>,
@@ -196,6 +206,8 @@ impl ContainerOptions {
             dns: connected.dns,
             userns: self.userns,
             tmpfs: mounts.tmpfs,
+            secrets: self.secret,
+            storage_size: self.storage_size,
             shm_size: self.shm_size,
             ulimits: self.ulimit,
             sysctls: security::map(self.sysctl),
@@ -227,7 +239,8 @@ mod tests {
     use std::path::PathBuf;
     use tinyd_engine::{
         BindMount, ContainerSpec, Device, HugepageLimit, ImageMount, IoLimit, NetworkMode, PortMapping,
-        PortProtocol, Resources, Security, TmpfsMount, Ulimit, UserNamespace, VolumeMount, VolumesFrom,
+        PortProtocol, Resources, SecretMount, Security, TmpfsMount, Ulimit, UserNamespace, VolumeMount,
+        VolumesFrom,
     };
 
     fn spec(line: &str) -> ContainerSpec {
@@ -243,7 +256,7 @@ mod tests {
             "--name c1 --hostname h -e A=1 -e A=2 -w /w -u 1:2 --entrypoint /e --rm --read-only --cpu 10000 --mem 500m \
              -cpushare 512 -cpuset 0-1 --cpuset-mems 0 --memory-swap -1 --memory-reservation 100m --pids-limit -1 --userns host --tmpfs /t:size=1m --shm-size 1m --ulimit core=0 --sysctl kernel.shmmax=1 -l a=b \
              --security-opt no-new-privileges --no-32bit --stop-signal INT --stop-timeout 3 --cgroup-parent x/y --device /dev/fuse:rw --init --cap-add NET_ADMIN --cap-drop ALL --privileged --device-read-bps /dev/a:1m \
-             --device-write-iops /dev/a:5 --hugetlb-limit 2MB=4m --net-rate-egress 10mbit --net-rate-ingress 1mbps --net-cls-classid 10:1 -v /a:/b -v /c:/d:ro -v data:/v:nocopy --volume-driver local --mount type=bind,src=/e,dst=/f --mount type=tmpfs,dst=/t2 --mount type=image,src=/img,dst=/i --volumes-from db:ro --net web --ip 10.9.0.5 --ip6 fd00::5 --mac-address 02:00:00:00:00:05 --network-alias w -P --expose 81-82 --dns 9.9.9.9 --dns-search . --dns-opt ndots:2 --add-host me:host-gateway -p 8080:80 --publish=[::1]:53:53/udp -it host sh -c x",
+             --device-write-iops /dev/a:5 --hugetlb-limit 2MB=4m --net-rate-egress 10mbit --net-rate-ingress 1mbps --net-cls-classid 10:1 -v /a:/b -v /c:/d:ro -v data:/v:nocopy --volume-driver local --mount type=bind,src=/e,dst=/f --mount type=tmpfs,dst=/t2 --mount type=image,src=/img,dst=/i --secret db,mode=440 --storage-size 1g --volumes-from db:ro --net web --ip 10.9.0.5 --ip6 fd00::5 --mac-address 02:00:00:00:00:05 --network-alias w -P --expose 81-82 --dns 9.9.9.9 --dns-search . --dns-opt ndots:2 --add-host me:host-gateway -p 8080:80 --publish=[::1]:53:53/udp -it host sh -c x",
         );
         let expected = ContainerSpec {
             image: "host".into(),
@@ -297,6 +310,8 @@ mod tests {
                 ..VolumeMount::named("data", "/v")
             }],
             images: vec![ImageMount { image: "/img".into(), target: "/i".into(), ..ImageMount::default() }],
+            storage_size: Some(1 << 30),
+            secrets: vec![SecretMount { mode: Some(0o440), ..SecretMount::named("db") }],
             volumes_from: vec![VolumesFrom { container: "db".into(), read_only: true }],
             ports: vec![
                 PortMapping {

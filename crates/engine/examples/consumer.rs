@@ -15,8 +15,9 @@ use tinyd_engine::{
     ArchiveSummary, CheckReport, ContainerExport, ContainerInspect, ContainerSpec, ContainerStats,
     ContainerSummary, CopyIn, CopyOut, Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, FileChange,
     FileStat, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary,
-    PortChange, RemoveRequest, Resources, Result, Session, StartRequest, Started, SystemInfo, VersionInfo,
-    VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
+    PortChange, RemoveRequest, Resources, Result, SecretCreate, SecretInspect, SecretSummary, Session,
+    StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect,
+    VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
 };
 
 /// The program: builds a project in a container with limits, shows what went wrong, and leaves nothing.
@@ -184,6 +185,22 @@ impl Engine for Notes {
 
     fn prune_networks(&self) -> Result<Vec<String>> {
         unsupported("prune_networks")
+    }
+
+    fn create_secret(&self, _: &SecretCreate, _: &[u8]) -> Result<String> {
+        unsupported("create_secret")
+    }
+
+    fn secrets(&self) -> Result<Vec<SecretSummary>> {
+        unsupported("secrets")
+    }
+
+    fn inspect_secret(&self, _: &str) -> Result<SecretInspect> {
+        unsupported("inspect_secret")
+    }
+
+    fn remove_secret(&self, _: &str) -> Result<String> {
+        unsupported("remove_secret")
     }
 
     fn create_volume(&self, _: &VolumeCreate) -> Result<String> {

@@ -162,6 +162,8 @@ pub struct HostConfig {
     pub sysctls: BTreeMap<String, String>,
     /// Bytes of `/dev/shm`.
     pub shm_size: u64,
+    /// `size`: how many bytes may be written to the root file system, where that is limited.
+    pub storage_opt: BTreeMap<String, String>,
     /// File systems in memory: path inside and options.
     pub tmpfs: BTreeMap<String, String>,
     /// `no-new-privileges`, `seccomp=unconfined`.
@@ -273,6 +275,26 @@ pub struct ContainerConfig {
     pub stop_signal: String,
     /// Seconds that it then has, `None` for the default.
     pub stop_timeout: Option<u32>,
+    /// Secrets that it reads: never what they hold.
+    pub secrets: Vec<SecretConfig>,
+}
+
+/// A secret of a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SecretConfig {
+    /// Its name.
+    pub name: String,
+    /// Where it is read inside.
+    pub target: String,
+    /// The owner's number inside; `None` for the command's user.
+    #[serde(rename = "UID")]
+    pub uid: Option<u32>,
+    /// The group's number inside; `None` for that of the command's user.
+    #[serde(rename = "GID")]
+    pub gid: Option<u32>,
+    /// The bits of its mode, as a number.
+    pub mode: u32,
 }
 
 /// Networks.

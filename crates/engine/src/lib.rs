@@ -30,6 +30,7 @@ mod inspect;
 mod list;
 mod logs;
 mod network;
+mod secret;
 mod session;
 mod spec;
 mod stats;
@@ -44,18 +45,20 @@ pub use files::{ChangeKind, ContainerExport, CopyIn, CopyOut, FileChange, FileKi
 pub use info::{Plugins, StorageDriver, SystemInfo};
 pub use inspect::{
     ContainerConfig, ContainerInspect, ContainerState, DeviceConfig, EndpointSettings, GraphDriver,
-    HostConfig, MountPoint, NetworkSettings, PortBinding, ThrottleConfig, UlimitConfig,
+    HostConfig, MountPoint, NetworkSettings, PortBinding, SecretConfig, ThrottleConfig, UlimitConfig,
 };
 pub use list::{ContainerSummary, ListRequest};
 pub use logs::{LogEntry, LogSource, Logs, LogsRequest};
 pub use network::{
     Ipam, IpamConfig, NetworkContainer, NetworkCreate, NetworkInspect, NetworkSummary, NoSubnet, Subnet,
 };
+pub use secret::{SecretCreate, SecretDriver, SecretInspect, SecretSpec, SecretSummary};
 pub use session::{Collected, Input, Output, Session, Waiter};
 pub use spec::{
     BindMount, ContainerSpec, Device, Dns, ExtraHost, HostPort, HugepageLimit, ImageMount, IoLimit,
     NetworkJoin, NetworkMode, PortChange, PortMapping, PortProtocol, Propagation, Recursive, Relabel,
-    Resources, SeccompProfile, Security, TmpfsMount, Ulimit, UserNamespace, VolumeMount, VolumesFrom,
+    Resources, SeccompProfile, SecretMount, Security, TmpfsMount, Ulimit, UserNamespace, VolumeMount,
+    VolumesFrom,
 };
 pub use stats::ContainerStats;
 pub use version::VersionInfo;
@@ -252,6 +255,18 @@ pub trait Engine: Send + Sync {
 
     /// Makes a volume be as it was. Returns its name. One that a running container uses is refused.
     fn rollback_volume(&self, volume: &str, name: &str) -> Result<String>;
+
+    /// Keeps a secret: 1 to 512,000 bytes, which no other method gives back. Returns its name. One of that name must not be there.
+    fn create_secret(&self, wanted: &SecretCreate, content: &[u8]) -> Result<String>;
+
+    /// The secrets that there are, by name.
+    fn secrets(&self) -> Result<Vec<SecretSummary>>;
+
+    /// What is told of a secret: all but what it holds.
+    fn inspect_secret(&self, secret: &str) -> Result<SecretInspect>;
+
+    /// Forgets a secret. Returns its name. One that a container uses, running or not, is refused: it could not be started again.
+    fn remove_secret(&self, secret: &str) -> Result<String>;
 
     /// Looks for whatever has no owner (mounts, cgroups, folders, leases), and puts it right when `repair` is set.
     fn check(&self, repair: bool) -> Result<CheckReport>;

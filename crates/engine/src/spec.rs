@@ -6,7 +6,7 @@ mod resources;
 mod security;
 
 pub use mount::{
-    BindMount, ImageMount, Propagation, Recursive, Relabel, TmpfsMount, VolumeMount, VolumesFrom,
+    BindMount, ImageMount, Propagation, Recursive, Relabel, SecretMount, TmpfsMount, VolumeMount, VolumesFrom,
 };
 pub use network::{
     Dns, ExtraHost, HostPort, NetworkJoin, NetworkMode, PortChange, PortMapping, PortProtocol,
@@ -63,6 +63,10 @@ pub struct ContainerSpec {
     pub images: Vec<ImageMount>,
     /// File systems in memory.
     pub tmpfs: Vec<TmpfsMount>,
+    /// Secrets to be read inside.
+    pub secrets: Vec<SecretMount>,
+    /// How many bytes may be written to the root file system; without it, what the disk has.
+    pub storage_size: Option<u64>,
     /// Size of `/dev/shm` in bytes; 64 MiB by default.
     pub shm_size: Option<u64>,
     /// Where its links lead.

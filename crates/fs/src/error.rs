@@ -77,6 +77,22 @@ pub enum Error {
         #[source]
         problem: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A program of another package is not installed.
+    #[error("the program {program} is missing: install {package}")]
+    NoProgram {
+        /// The program.
+        program: &'static str,
+        /// What it comes with.
+        package: &'static str,
+    },
+    /// A program of another package failed.
+    #[error("{program} failed: {said}")]
+    ProgramFailed {
+        /// The program.
+        program: &'static str,
+        /// What it had to say.
+        said: String,
+    },
     /// An archive could not be read or written.
     #[cfg(feature = "archive")]
     #[error("archive, at byte {offset}{}", if entry.as_os_str().is_empty() { String::new() } else { format!(", {}", entry.display()) })]

@@ -12,6 +12,7 @@
 //! | [`pivot`] | making a mount the root of the process |
 //! | [`copy`] | a copy of a tree, with all that belongs to its files |
 //! | `archive` | tar archives of trees, out and in (with the feature `archive`) |
+//! | [`loop_file`] | a file that holds a file system, as a limit for what is written |
 //! | [`mountinfo`] | what is mounted |
 //!
 //! *Invariants:* no function follows a link out of a root, and nothing is mounted by a path below one: mounts are prepared
@@ -44,6 +45,7 @@ pub mod host_root;
 pub mod kernel_files;
 #[cfg(test)]
 mod listing;
+pub mod loop_file;
 pub mod mask;
 pub mod minimal_root;
 pub mod mount;

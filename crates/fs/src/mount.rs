@@ -90,9 +90,19 @@ impl DetachedMount {
         options: impl IntoIterator<Item = (&'a CStr, &'a CStr)>,
         attributes: MountAttrFlags,
     ) -> Result<Self, Errno> {
-        let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
         // Shown as the source in mountinfo.
-        fsconfig_set_string(&context, c"source", kind)?;
+        Self::of_device(kind, kind, options, attributes)
+    }
+
+    /// *Child-side.* The same, of what is on a device.
+    pub(crate) fn of_device<'a>(
+        kind: &CStr,
+        source: &CStr,
+        options: impl IntoIterator<Item = (&'a CStr, &'a CStr)>,
+        attributes: MountAttrFlags,
+    ) -> Result<Self, Errno> {
+        let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_set_string(&context, c"source", source)?;
         for (name, value) in options {
             if value.is_empty() {
                 fsconfig_set_flag(&context, name)?;

@@ -33,6 +33,13 @@ pub fn into_root(root: BorrowedFd<'_>) -> Result<(), Errno> {
     chdir(c"/")
 }
 
+/// *Child-side.* Takes an attached mount from the process's mount namespace, by a descriptor of its root. The working folder is
+/// nowhere afterwards.
+pub fn detach(mount: BorrowedFd<'_>) -> Result<(), Errno> {
+    fchdir(mount)?;
+    unmount(c".", UnmountFlags::DETACH)
+}
+
 /// *Child-side.* As [`into_root`], by way of a folder for the old root: `put_old`, a name in the new root. It is made
 /// where it is missing, and then removed again; the old root is unmounted either way.
 ///

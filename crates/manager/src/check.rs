@@ -8,11 +8,14 @@ use crate::ids::{self, is_id};
 use crate::life::Life;
 use crate::lock::ContainerLock;
 use crate::store::{RECORD_FILE, Record, entries, remove_tree, unlink};
+use crate::volumes::VolumeRecord;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tinyd_cgroup::CgroupPath;
 use tinyd_engine::{CheckReport, Finding};
+use tinyd_volume::VolumeDriver;
 
 /// How long what is under way may look as if it were nobody's: a group that was just made is empty until its first process
 /// joins, and what is removed takes its time.
@@ -58,6 +61,7 @@ impl Core {
         self.check_containers(report)?;
         self.check_networks(report)?;
         self.check_volumes(report)?;
+        self.check_secret_files(report)?;
         let known: BTreeSet<String> = self.store.ids()?.into_iter().collect();
         // Whoever has an intent is at work: what it has made so far has an owner.
         let busy: BTreeSet<String> = entries(&self.store.run_root().join("intents"))?.into_iter().collect();
@@ -226,6 +230,7 @@ impl Core {
                 });
             }
         }
+        self.check_users_of_volumes(report)?;
         for name in records.names()? {
             if let Err(error @ Error::Record { .. }) = records.get(&name) {
                 report.findings.push(Finding {
@@ -235,6 +240,53 @@ impl Core {
                     failure: None,
                 });
             }
+        }
+        Ok(())
+    }
+
+    fn check_users_of_volumes(&self, report: &mut Report) -> Result<()> {
+        // A volume whose driver is not there, or does not answer, is not for this to find.
+        let lost = |volume: &VolumeRecord| self.lost_users(&volume.state).unwrap_or_default();
+        for volume in self.volume_records().all()?.into_iter().filter(|volume| volume.whole) {
+            if lost(&volume).is_empty() {
+                continue;
+            }
+            // Of a container that just ended, or of a command that is just done.
+            std::thread::sleep(SETTLING);
+            for user in lost(&volume) {
+                let problem = format!("is mounted for {user}, which does not run");
+                report.find(format!("volume {}", volume.name()), &problem, || {
+                    let unmount = |driver: Arc<dyn VolumeDriver>| {
+                        driver.unmount(&volume.state, &user).map_err(|source| Error::Volume { source })
+                    };
+                    errors(self.driver_of(&volume.state).and_then(unmount))
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_secret_files(&self, report: &mut Report) -> Result<()> {
+        let records = self.secret_records();
+        if records.names()?.is_empty() && !records.file("x").with_file_name("data").exists() {
+            return Ok(());
+        }
+        // Who makes or removes one is at it: there is nothing to find in what is half done.
+        let Some(_lock) = records.try_exclusive()? else { return Ok(()) };
+        for file in records.torn()?.into_iter().chain(self.lost_secrets()?) {
+            report.find(&file, "is what was left of a secret", || errors(unlink(&file)));
+        }
+        for name in records.names()? {
+            let problem = match self.check_secret(&name) {
+                Ok(()) => continue,
+                Err(error) => format!("{}; tinyd secret rm {name} removes it", error.line()),
+            };
+            report.findings.push(Finding {
+                object: records.file(&name).display().to_string(),
+                problem,
+                repaired: false,
+                failure: None,
+            });
         }
         Ok(())
     }

@@ -15,8 +15,9 @@ use tinyd_engine::{
     ArchiveSummary, CheckReport, ContainerExport, ContainerInspect, ContainerSpec, ContainerStats,
     ContainerSummary, CopyIn, CopyOut, Created, Engine, ExecSpec, FileChange, FileStat, ListRequest, Logs,
     LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary, PortChange, RemoveRequest,
-    Resources, Result, Session, StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport,
-    VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
+    Resources, Result, SecretCreate, SecretInspect, SecretSummary, Session, StartRequest, Started,
+    SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary,
+    VolumeUsage, Waiter,
 };
 
 /// The engine that runs containers from the calling process: no daemon, and no state but that on disk and in the kernel.
@@ -221,6 +222,22 @@ impl Engine for LocalEngine {
 
     fn rollback_volume(&self, volume: &str, name: &str) -> Result<String> {
         self.core.rollback_volume(volume, name).map_err(Error::into)
+    }
+
+    fn create_secret(&self, wanted: &SecretCreate, content: &[u8]) -> Result<String> {
+        self.core.create_secret(wanted, content).map_err(Error::into)
+    }
+
+    fn secrets(&self) -> Result<Vec<SecretSummary>> {
+        self.core.secrets().map_err(Error::into)
+    }
+
+    fn inspect_secret(&self, secret: &str) -> Result<SecretInspect> {
+        self.core.inspect_secret(secret).map_err(Error::into)
+    }
+
+    fn remove_secret(&self, secret: &str) -> Result<String> {
+        self.core.remove_secret(secret).map_err(Error::into)
     }
 
     fn check(&self, repair: bool) -> Result<CheckReport> {

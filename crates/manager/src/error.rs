@@ -199,6 +199,31 @@ pub enum Error {
     /// Another command makes or removes volumes for too long.
     #[error("another command works on the volumes")]
     VolumesBusy,
+    /// No secret has such a name.
+    #[error("there is no secret {name:?}")]
+    NoSuchSecret {
+        /// The name.
+        name: String,
+        /// A name that looks like it.
+        similar: Option<String>,
+    },
+    /// A name that another secret has.
+    #[error("there is a secret {name:?} already")]
+    SecretTaken {
+        /// The name.
+        name: String,
+    },
+    /// A secret that containers use.
+    #[error("cannot remove secret {name:?}: it is used by {}", containers.join(", "))]
+    SecretInUse {
+        /// The secret.
+        name: String,
+        /// What the containers are called.
+        containers: Vec<String>,
+    },
+    /// Another command makes or removes secrets for too long.
+    #[error("another command works on the secrets")]
+    SecretsBusy,
     /// There are as many containers as there may be.
     #[error("the limit of {most} containers is reached")]
     TooMany {
@@ -297,6 +322,13 @@ pub enum Error {
         #[source]
         source: Box<tinyd_fs::Error>,
     },
+    /// What limits what a container writes.
+    #[error("limit what the container may write (--storage-size)")]
+    Storage {
+        /// Why.
+        #[source]
+        source: Box<tinyd_fs::Error>,
+    },
     /// A signal that the kernel did not take.
     #[error("send signal {signal} to container {container}")]
     Signal {
@@ -391,17 +423,21 @@ impl Error {
             | Self::NoSuchImage { .. }
             | Self::NoSuchNetwork { .. }
             | Self::NoSuchVolume { .. }
-            | Self::NoSuchFile { .. } => ErrorKind::NotFound,
+            | Self::NoSuchFile { .. }
+            | Self::NoSuchSecret { .. } => ErrorKind::NotFound,
             Self::Ambiguous { .. } | Self::AmbiguousNetwork { .. } => ErrorKind::Ambiguous,
             Self::NameTaken { .. }
             | Self::NetworkTaken { .. }
             | Self::VolumeTaken { .. }
+            | Self::SecretTaken { .. }
             | Self::TooMany { .. } => ErrorKind::Conflict,
             Self::WrongState { .. }
             | Self::Busy { .. }
             | Self::NetworksBusy
             | Self::NetworkInUse { .. }
             | Self::VolumesBusy
+            | Self::SecretsBusy
+            | Self::SecretInUse { .. }
             | Self::VolumeInUse { .. }
             | Self::VolumeRuns { .. } => ErrorKind::WrongState,
             Self::NoRuntime { .. } | Self::NoVolumeDriver { .. } | Self::NoNetworkDriver { .. } => {
@@ -414,6 +450,9 @@ impl Error {
             },
             Self::Volume { source: tinyd_volume::Error::Invalid { .. } } => ErrorKind::InvalidInput,
             Self::Volume { source: tinyd_volume::Error::NoSnapshot { .. } } => ErrorKind::NotFound,
+            Self::Storage { source } if matches!(**source, tinyd_fs::Error::NoProgram { .. }) => {
+                ErrorKind::Unsupported
+            }
             Self::Limits { source } => match source {
                 tinyd_cgroup::Error::InvalidLimit { .. } => ErrorKind::InvalidInput,
                 _ => ErrorKind::Unsupported,
@@ -451,13 +490,16 @@ impl Error {
                 Some("it is made when a container first needs it".to_owned())
             }
             Self::NoSuchNetwork { .. } => Some("tinyd network ls lists all networks".to_owned()),
-            Self::NoSuchVolume { similar: Some(similar), .. } => Some(format!("did you mean {similar}?")),
+            Self::NoSuchVolume { similar: Some(similar), .. }
+            | Self::NoSuchSecret { similar: Some(similar), .. } => Some(format!("did you mean {similar}?")),
+            Self::NoSuchSecret { .. } => Some("tinyd secret ls lists all secrets".to_owned()),
+            Self::SecretTaken { .. } => Some("remove it first with tinyd secret rm".to_owned()),
             Self::NoSuchVolume { .. } => Some("tinyd volume ls lists all volumes".to_owned()),
             Self::VolumeTaken { .. } => {
                 Some("choose another name, or remove that volume with tinyd volume rm".to_owned())
             }
             Self::VolumeRuns { .. } => Some("stop it first".to_owned()),
-            Self::VolumeInUse { .. } => Some("remove what uses it first".to_owned()),
+            Self::VolumeInUse { .. } | Self::SecretInUse { .. } => Some("remove what uses it first".to_owned()),
             Self::NetworkTaken { .. } => {
                 Some("choose another name, or remove that network with tinyd network rm".to_owned())
             }

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use tinyd_engine::{
     ContainerConfig, ContainerInspect, ContainerState, GraphDriver, MountPoint, NetworkSettings,
+    SecretConfig, SecretMount,
 };
 use tinyd_net::Namespace;
 use tinyd_runtime::state::load;
@@ -187,6 +188,18 @@ fn container_config(record: &Record, bundle: &Spec) -> ContainerConfig {
         labels: spec.labels.clone(),
         stop_signal: spec.stop_signal.unwrap_or(crate::ended::SIGTERM).to_string(),
         stop_timeout: spec.stop_timeout,
+        secrets: spec.secrets.iter().map(secret_config).collect(),
+    }
+}
+
+fn secret_config(secret: &SecretMount) -> SecretConfig {
+    let target = secret.target.as_ref().map(|target| target.display().to_string());
+    SecretConfig {
+        name: secret.name.clone(),
+        target: target.unwrap_or_default(),
+        uid: secret.uid,
+        gid: secret.gid,
+        mode: secret.mode.unwrap_or(0o400),
     }
 }
 

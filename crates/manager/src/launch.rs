@@ -11,7 +11,7 @@ use crate::store::Record;
 use std::fs::File;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use tinyd_engine::StartRequest;
-use tinyd_runtime::client::Connect;
+use tinyd_runtime::client::{ClientError, Connect};
 use tinyd_runtime::state::EXIT_FILE;
 use tinyd_runtime::{LogSpec, Release, Request};
 
@@ -26,6 +26,7 @@ impl Core {
         self.mount_volumes(record)?;
         let mut start = self.start_request(record, request);
         start.connect = self.connects(record)?;
+        start.secrets = self.secret_mounts(&record.spec)?;
         // Kept open until the container lives in it: the path leads through this process.
         let beside = record.netns_of.as_deref().map(|id| self.netns_beside(record, id)).transpose()?;
         start.netns = beside
@@ -42,8 +43,12 @@ impl Core {
         let connect: Option<Connect<'_>> = if start.connect { Some(&mut join) } else { None };
         let start = Request::Start(Box::new(start));
         let launched = self.launcher.launch(&self.runtime()?, &start, Some(intent.as_fd()), connect);
-        // What kept it from its network is why it did not start.
-        joined?;
+        // What kept it from its network is why it did not start, where nothing else did: a start that has failed takes away
+        // what the network's part needs.
+        let failed_before = matches!(&launched, Err(ClientError::Failed(failure)) if !failure.is_of_sender());
+        if !failed_before {
+            joined?;
+        }
         launched.map_err(|source| Error::Launch {
             operation: "start",
             container: record.short().to_owned(),
@@ -103,6 +108,7 @@ impl Core {
             attach: request.attach,
             connect: false,
             netns: None,
+            secrets: Vec::new(),
             interactive: record.spec.interactive,
             window: request.window.map(|size| (size.rows, size.columns)),
             log: Some(LogSpec { path: store.log(id), max_bytes: LOG_BYTES, max_files: LOG_FILES }),

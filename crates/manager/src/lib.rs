@@ -67,12 +67,14 @@ mod recover;
 mod remove;
 mod resolve;
 mod run;
+mod secrets;
 mod selftest;
 mod session;
 mod spare;
 mod start;
 mod stats;
 mod stop;
+mod storage;
 mod store;
 mod takeover;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::networks::Joined;
 use crate::store::{Contents, Record, UsedVolume, fill};
 use crate::validate::{self, User};
 use crate::volumes::{VolumesLock, options};
-use crate::{ids, names, places, time, userns};
+use crate::{ids, names, places, storage, time, userns};
 use tinyd_engine::{ContainerSpec, UserNamespace};
 use tinyd_net::Namespace;
 use tinyd_ns::caps::Capability;
@@ -52,6 +52,7 @@ impl Core {
         notes.extend(options::check(&spec, wanted.userns)?);
         spec.binds.iter().try_for_each(|bind| self.check_bind(bind))?;
         spec.volumes.iter().try_for_each(|mount| self.check_volume_mount(mount))?;
+        self.check_secrets(&spec)?;
         let Joined { places, netns, netns_of, held: _held, notes: of_networks } =
             self.places(&spec.network)?;
         notes.extend(of_networks);
@@ -63,16 +64,19 @@ impl Core {
             self.runtime()?;
         }
         let image = self.image(&spec.image)?;
+        storage::check(&spec)?;
 
         let id = ids::new_id()?;
         let hostname = spec.hostname.clone().unwrap_or_else(|| ids::short(&id).to_owned());
-        let rootfs = self.rootfs(&id, image);
+        let storage = spec.storage_size.map(|_| storage::of(&self.store.container(&id)));
+        let rootfs = self.rootfs(&id, image, storage.as_ref());
         let images = self.shown_images(&spec.images, &self.store.container(&id), rootfs.len() - 1)?;
         let rootfs = Rootfs {
             volatile: spec.remove,
             // Who makes device nodes means to open them, as far as the rules let him.
             devices: host.capabilities.contains(Capability::Mknod),
             overlays: rootfs,
+            storage,
         };
         let record = Record {
             created_ns: time::now_ns(),
@@ -127,6 +131,8 @@ impl Core {
             binds.push(volume);
         }
         let held = self.take_volumes(record, volumes)?;
+        let secrets = self.hold_secrets(&record.spec)?;
+        storage::make(record)?;
         let json = bundle::config(record, &self.store.container(&record.id), host)?;
         let text = serde_json::to_vec(record).map_err(|source| Error::Record {
             path: self.store.container_file(&record.id, crate::store::RECORD_FILE),
@@ -140,10 +146,11 @@ impl Core {
             resolv_conf: &etc::resolv_conf(record.netns, &[], &record.spec.dns),
             trees: record.rootfs.overlays.len() - 1
                 + record.images.iter().map(|image| image.trees.len()).sum::<usize>(),
+            storage: record.rootfs.storage.as_ref().map(|_| storage::FOLDER),
         };
         fill(&self.store, &record.id, &contents)?;
         // Its record says now that it uses them.
-        drop(held);
+        drop((held, secrets));
         self.fill_volumes(record)
     }
 
@@ -167,8 +174,13 @@ impl Core {
         Ok(Some(held))
     }
 
-    fn rootfs(&self, id: &str, image: crate::image::Image) -> Vec<OverlayMount> {
-        let folder = self.store.container(id);
+    fn rootfs(
+        &self,
+        id: &str,
+        image: crate::image::Image,
+        storage: Option<&tinyd_runtime::Storage>,
+    ) -> Vec<OverlayMount> {
+        let folder = storage.map_or_else(|| self.store.container(id), |storage| storage.folder.clone());
         let overlays = image.trees.into_iter().enumerate().map(|(index, tree)| {
             let own = match index {
                 0 => folder.clone(),

@@ -33,6 +33,7 @@ impl Core {
             return refuse("is mounted on the host", Some("unmount it first with tinyd umount"));
         }
         self.runtime()?;
+        self.check_secrets(&record.spec)?;
         self.follow_networks(&mut record)?;
         if before.is_some() {
             // Its exit was told before its monitor had tidied up.

@@ -7,6 +7,7 @@
 //! | `ROOT/networks/<name>.json` | what is kept of a network |
 //! | `ROOT/volumes/<name>.json` | what is kept of a volume |
 //! | `ROOT/volumes/<driver>/` | the data of volumes, as their driver keeps it |
+//! | `ROOT/secrets/<name>.json`, `ROOT/secrets/data/<id>` | what is kept of a secret, and what it holds |
 //! | `ROOT/trash/<id>` | a container that is being removed, or a volume that went with one |
 //! | `ROOT/host-root/` | the prepared part of the `host` image |
 //! | `RUN/containers/<id>/` | what is true while it runs ([`tinyd_runtime::state`]) |

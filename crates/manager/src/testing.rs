@@ -77,7 +77,7 @@ pub(crate) fn record_with(store: &Store, change: impl FnOnce(&mut Record)) -> Re
         launched: false,
         slot: None,
         hostname: "box".to_owned(),
-        rootfs: Rootfs { overlays: vec![root], volatile: false, devices: false },
+        rootfs: Rootfs { overlays: vec![root], volatile: false, devices: false, storage: None },
         places: vec![Place {
             network: FixedDriver::NONE.create(&NetworkSpec::named("none")).unwrap(),
             wanted: NetworkJoin::on("none"),

@@ -4,11 +4,13 @@ mod binds;
 mod network;
 mod options;
 mod ports;
+mod secrets;
 mod user;
 
 pub(crate) use network::join;
 pub(crate) use options::{profile, sysctls};
 pub(crate) use ports::numbers as ports;
+pub(crate) use secrets::SECRETS;
 pub(crate) use user::User;
 
 use crate::error::{Error, Result};
@@ -66,10 +68,14 @@ pub(crate) fn spec(spec: &ContainerSpec) -> Result<ContainerSpec> {
     for mount in &mut normal.tmpfs {
         mount.target = binds::target(&mount.target)?;
     }
+    normal.secrets = spec.secrets.iter().map(secrets::normal).collect::<Result<_>>()?;
     let binds = normal.binds.iter().map(|bind| &bind.target);
     let binds = binds.chain(normal.volumes.iter().map(|mount| &mount.target));
     let binds = binds.chain(normal.images.iter().map(|mount| &mount.target));
-    let mut targets: Vec<&PathBuf> = binds.chain(normal.tmpfs.iter().map(|mount| &mount.target)).collect();
+    let mounts = binds.chain(normal.tmpfs.iter().map(|mount| &mount.target));
+    secrets::check_others(&normal, mounts.clone())?;
+    let secrets = normal.secrets.iter().filter_map(|secret| secret.target.as_ref());
+    let mut targets: Vec<&PathBuf> = mounts.chain(secrets).collect();
     targets.sort();
     binds::shared(&normal.binds, &targets)?;
     match targets.windows(2).find(|pair| pair[0] == pair[1]) {

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+const NOT_CONNECTED: &str = "the container was not connected to its network";
+
 /// What a caller decides by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FailureKind {
@@ -41,6 +43,16 @@ impl Failure {
     /// A failure without causes.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { kind, message: shorten(message.into()), causes: Vec::new(), hint: None }
+    }
+
+    /// The sender of a start did not connect the network namespace: why is for the sender to say.
+    pub(crate) fn not_connected() -> Self {
+        Self::new(FailureKind::Internal, NOT_CONNECTED)
+    }
+
+    /// Whether the sender's part, and nothing before it, is what failed.
+    pub fn is_of_sender(&self) -> bool {
+        self.message == NOT_CONNECTED
     }
 
     /// Adds the chain of an error beneath it.

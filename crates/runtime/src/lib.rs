@@ -80,5 +80,5 @@ pub fn weaken() -> Result<(), String> {
 pub use failure::{Failure, FailureKind};
 pub use request::{
     Companion, Connected, ExecRequest, LogSpec, MountRequest, OverlayMount, Release, Request, Rootfs,
-    StartRequest,
+    SecretFile, SecretMount, StartRequest, Storage,
 };

@@ -9,6 +9,7 @@ mod layers;
 mod mounts;
 mod process;
 mod resources;
+mod secrets;
 mod shared;
 mod spec;
 
@@ -18,6 +19,7 @@ pub(crate) use filter::{Filter, keep as keep_filter};
 pub(crate) use process::for_exec;
 pub(crate) use spec::Bundle;
 
+use crate::SecretFile;
 use rustix::mount::MountAttrFlags;
 use std::ffi::CString;
 use std::path::PathBuf;
@@ -71,12 +73,21 @@ pub(crate) enum MountSource {
     Bind(BindPlan),
     /// Layers of folders of the host.
     Overlay(LayersPlan),
+    /// Secrets: made by the parent, in memory.
+    Secrets(SecretsPlan),
     /// The container's cgroup in each hierarchy.
     Cgroup {
         attributes: MountAttrFlags,
         /// Filled in when the cgroup has been made.
         views: Vec<CgroupView>,
     },
+}
+
+/// Secrets on a file system of their own.
+pub(crate) struct SecretsPlan {
+    pub(crate) files: Vec<SecretFile>,
+    /// The only one is mounted, by this name, in place of the folder.
+    pub(crate) alone: Option<CString>,
 }
 
 /// A hierarchy as the container sees it.

@@ -1,6 +1,10 @@
 //! The parent's part of the mounts: what needs the host's rights is made here, as detached mounts, and travels to the
 //! child as descriptors.
 
+mod secrets;
+mod storage;
+
+use crate::identity::Identity;
 use crate::plan::{BindPlan, LayersPlan, MountSource, Plan};
 use crate::{Failure, FailureKind, Rootfs};
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -55,6 +59,13 @@ pub(crate) fn rootfs(
         let changes = Changes { propagation: Some(Propagation::Private), recursive: true, ..Changes::NONE };
         return clone_of(folder, true, &changes).map(|mount| vec![RootMount::Folder(mount)]);
     }
+    match &rootfs.storage {
+        None => overlays(rootfs, mapping),
+        Some(storage) => storage::overlays(storage, rootfs, mapping),
+    }
+}
+
+fn overlays(rootfs: &Rootfs, mapping: Option<Mapping<'_>>) -> Result<Vec<RootMount>, Failure> {
     // Device nodes of an image are nobody's way to a device: those there are lie in /dev.
     let attributes = match rootfs.devices {
         true => MountAttrFlags::empty(),
@@ -113,7 +124,11 @@ impl Drop for AsMappedRoot {
 }
 
 /// The other mounts that the parent makes, in the order in which the child will ask for them.
-pub(crate) fn mounts(plan: &Plan, mapping: Option<Mapping<'_>>) -> Result<Vec<OwnedFd>, Failure> {
+pub(crate) fn mounts(
+    plan: &Plan,
+    identity: &Identity,
+    mapping: Option<Mapping<'_>>,
+) -> Result<Vec<OwnedFd>, Failure> {
     let mut all = Vec::new();
     for mount in &plan.mounts {
         match &mount.source {
@@ -131,6 +146,9 @@ pub(crate) fn mounts(plan: &Plan, mapping: Option<Mapping<'_>>) -> Result<Vec<Ow
             }
             MountSource::Bind(bind) => all.push(self::bind(bind, mapping)?),
             MountSource::Overlay(layers) => all.push(self::layers(layers, mapping)?),
+            MountSource::Secrets(secrets) => {
+                all.push(secrets::make(&secrets.files, plan.id_maps.as_ref(), identity)?);
+            }
             MountSource::Cgroup { attributes, views } => {
                 let changes =
                     Changes { set: *attributes, propagation: Some(Propagation::Private), ..Changes::NONE };

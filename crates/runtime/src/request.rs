@@ -41,6 +41,9 @@ pub struct StartRequest {
     /// The network namespace to live in, where the bundle has none of its own; the sender's where it is `None`.
     #[serde(default)]
     pub netns: Option<PathBuf>,
+    /// Files that are in the container's memory alone, mounted after everything that the bundle mounts.
+    #[serde(default)]
+    pub secrets: Vec<SecretMount>,
     /// The command's standard input is a pipe that `Stdin` packets fill; otherwise it reads nothing.
     pub interactive: bool,
     /// Rows and columns of the terminal, where the bundle asks for one.
@@ -56,6 +59,43 @@ pub struct StartRequest {
     pub release: Vec<Release>,
     /// Trees that are removed after everyone was told.
     pub trash: Vec<PathBuf>,
+}
+
+/// Secrets inside a container: on a file system in memory, that is not swapped out where the kernel can say so, and that nobody
+/// inside may write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SecretMount {
+    /// A folder of them.
+    Folder {
+        /// Absolute path inside; made when it is missing.
+        target: PathBuf,
+        /// What is in it, by names of their own.
+        files: Vec<SecretFile>,
+    },
+    /// A file by itself.
+    File {
+        /// Absolute path inside; made when it is missing.
+        target: PathBuf,
+        /// What is read there.
+        file: SecretFile,
+    },
+}
+
+/// A secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretFile {
+    /// What it is called, for messages.
+    pub secret: String,
+    /// The file of the host that holds it.
+    pub source: PathBuf,
+    /// The name that it has in its folder.
+    pub name: String,
+    /// The owner's number inside; the command's user where it is `None`.
+    pub uid: Option<u32>,
+    /// The group's number inside; that of the command's user where it is `None`.
+    pub gid: Option<u32>,
+    /// The bits of its mode.
+    pub mode: u32,
 }
 
 /// A step that frees something.
@@ -128,6 +168,19 @@ pub struct Rootfs {
     /// Device nodes in it can be opened, within the rules of the container's control group.
     #[serde(default)]
     pub devices: bool,
+    /// A file with a file system, which holds all that is written.
+    #[serde(default)]
+    pub storage: Option<Storage>,
+}
+
+/// A file with a file system (`tinyd_fs::loop_file`), in which the written layers of all overlays lie.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storage {
+    /// The file.
+    pub file: PathBuf,
+    /// An empty folder, at which it is mounted where nobody else sees it: the paths of the layers begin so. Their folders are
+    /// made when they are missing.
+    pub folder: PathBuf,
 }
 
 /// One overlay of a root file system.

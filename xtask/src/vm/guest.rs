@@ -72,7 +72,9 @@ fn one(binary: &Path, name: &str, variables: &[(&str, &str)], output: &PathBuf) 
     let file = File::create(output).with_context(|| format!("{} cannot be made", output.display()))?;
     let errors = file.try_clone().context("no second descriptor")?;
     let mut command = Command::new(binary);
-    command.args(["--exact", name, "--test-threads=1", "--nocapture"]).envs(variables.iter().copied());
+    command
+        .args(["--exact", name, "--include-ignored", "--test-threads=1", "--nocapture"])
+        .envs(variables.iter().copied());
     command.current_dir("/").process_group(0).stdin(Stdio::null()).stdout(file).stderr(errors);
     let mut child = command.spawn().with_context(|| format!("{} cannot be started", binary.display()))?;
     let end = Instant::now() + LIMIT;

@@ -14,8 +14,9 @@ use tinyd_engine::{
     Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, FileChange, FileKind, FileStat, Finding,
     GraphDriver, HostConfig, ListRequest, LogEntry, LogSource, Logs, LogsRequest, NetworkCreate,
     NetworkInspect, NetworkJoin, NetworkSettings, NetworkSummary, PortChange, RemoveRequest, Resources,
-    Result, Session, StartRequest, Started, StorageDriver, SystemInfo, VersionInfo, VolumeCreate,
-    VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
+    Result, SecretCreate, SecretInspect, SecretSpec, SecretSummary, Session, StartRequest, Started,
+    StorageDriver, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot,
+    VolumeSummary, VolumeUsage, Waiter,
 };
 
 type Script = Box<dyn FnOnce(Peer) + Send>;
@@ -360,6 +361,31 @@ impl Engine for Shared {
     fn rollback_volume(&self, volume: &str, name: &str) -> Result<String> {
         self.note(format!("rollback_volume {volume} {name}"));
         self.id(name).map(|_| volume.to_owned())
+    }
+
+    fn create_secret(&self, wanted: &SecretCreate, content: &[u8]) -> Result<String> {
+        self.note(format!("create_secret {} {:?} {}", wanted.name, wanted.labels, content.len()));
+        self.id(&wanted.name).map(|_| wanted.name.clone())
+    }
+
+    fn secrets(&self) -> Result<Vec<SecretSummary>> {
+        let one = |name: &str, containers| SecretSummary {
+            id: ID.to_owned(),
+            name: name.to_owned(),
+            containers,
+            created: UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+            labels: Default::default(),
+        };
+        Ok(vec![one("db", 1), one("key", 0)])
+    }
+
+    fn inspect_secret(&self, secret: &str) -> Result<SecretInspect> {
+        let spec = SecretSpec { name: secret.to_owned(), ..SecretSpec::default() };
+        self.id(secret).map(|_| SecretInspect { spec, ..SecretInspect::default() })
+    }
+
+    fn remove_secret(&self, secret: &str) -> Result<String> {
+        self.id(secret).map(|_| secret.to_owned())
     }
 
     fn check(&self, repair: bool) -> Result<CheckReport> {

@@ -190,3 +190,26 @@ pub struct TmpfsMount {
     /// `dev` or `exec` is among them.
     pub options: Vec<String>,
 }
+
+/// A secret as a file inside the container, in memory, that nobody can write.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SecretMount {
+    /// Which one.
+    pub name: String,
+    /// Where it is read: a name in `/run/secrets`, or an absolute path; its own name by default.
+    pub target: Option<PathBuf>,
+    /// The owner's number inside; the command's user by default.
+    pub uid: Option<u32>,
+    /// The group's number inside; that of the command's user by default.
+    pub gid: Option<u32>,
+    /// Who may read it, as the bits of a mode; 0400 by default.
+    pub mode: Option<u32>,
+}
+
+impl SecretMount {
+    /// The secret of this name at `/run/secrets/NAME`.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+}

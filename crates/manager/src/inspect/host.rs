@@ -57,6 +57,11 @@ pub(super) fn config(record: &Record, bundle: &Spec) -> HostConfig {
         init: spec.init,
         ulimits: spec.ulimits.iter().map(ulimit).collect(),
         sysctls: spec.sysctls.clone(),
+        storage_opt: spec
+            .storage_size
+            .map(|size| ("size".to_owned(), size.to_string()))
+            .into_iter()
+            .collect(),
         shm_size: spec.shm_size.unwrap_or(DEFAULT_SHM),
         tmpfs: spec
             .tmpfs

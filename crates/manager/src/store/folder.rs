@@ -20,6 +20,8 @@ pub(crate) struct Contents<'a> {
     pub resolv_conf: &'a str,
     /// How many overlays lie below the root's own.
     pub trees: usize,
+    /// All that is written lies in a file, whose folder this is: the layers are made in it when it is first mounted.
+    pub storage: Option<&'a str>,
 }
 
 /// Makes the folder of a container that nobody knows yet: its intent covers it, so nothing is renamed into place.
@@ -32,13 +34,22 @@ pub(crate) fn make_empty(store: &Store, id: &str) -> Result<()> {
 pub(crate) fn fill(store: &Store, id: &str, contents: &Contents<'_>) -> Result<()> {
     let root = Folder::open(store.container(id))?;
     // What the command sees as its root folder is the upper layer's: open to every user inside.
-    root.make("upper", 0o755)?;
-    root.make("work", 0o700)?;
+    let trees = match contents.storage {
+        Some(folder) => {
+            root.make(folder, 0o700)?;
+            0
+        }
+        None => {
+            root.make("upper", 0o755)?;
+            root.make("work", 0o700)?;
+            contents.trees
+        }
+    };
     root.make("merged", 0o755)?;
     root.make("logs", 0o700)?;
-    if contents.trees > 0 {
+    if trees > 0 {
         root.make("trees", 0o700)?;
-        for tree in 0..contents.trees {
+        for tree in 0..trees {
             root.make(&format!("trees/{tree}"), 0o700)?;
             root.make(&format!("trees/{tree}/upper"), 0o755)?;
             root.make(&format!("trees/{tree}/work"), 0o700)?;
@@ -129,6 +140,7 @@ mod tests {
             hostname: "h\n",
             hosts: "hosts\n",
             resolv_conf: "",
+            storage: None,
             trees: 2,
         };
         make_empty(&store, &id).unwrap();

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::ids;
 use crate::life::Life;
 use crate::lock::ContainerLock;
-use crate::store::{BUNDLE_FILE, Record, entries, make_folder};
+use crate::store::{BUNDLE_FILE, Record, UsedVolume, entries, make_folder};
 use oci_spec::runtime::Spec;
 use rustix::io::Errno;
 use std::path::PathBuf;
@@ -74,6 +74,37 @@ impl Core {
             first = first.and(done);
         }
         first.and_then(|()| self.unmark(&record.id))
+    }
+
+    /// Something is mounted for a container still, of what can be unmounted without asking another program.
+    pub(crate) fn has_mounted(&self, record: &Record) -> bool {
+        let noted = |used: &UsedVolume| {
+            let unmounting = self.driver_of(&used.state).ok()?.unmounting(&used.state)?;
+            Some(std::fs::symlink_metadata(unmounting.users.join(&record.id)))
+        };
+        // Who cannot look does not know that it is gone.
+        let is_there = |looked: std::io::Result<_>| {
+            !looked.is_err_and(|error: std::io::Error| error.kind() == std::io::ErrorKind::NotFound)
+        };
+        record.volumes.iter().filter_map(noted).any(is_there)
+    }
+
+    /// Those for whom a volume is mounted and who are gone: containers that do not run, commands that died.
+    pub(crate) fn lost_users(&self, volume: &VolumeState) -> Result<Vec<String>> {
+        let mut users = self.driver_of(volume)?.users(volume).map_err(|source| Error::Volume { source })?;
+        let mut lost = Vec::new();
+        for user in users.drain(..) {
+            let lives = self.store.intent(&user).exists()
+                || self.monitored(&user)
+                || self.store.trash(&user).exists()
+                || self.is_visited_by(&user)?
+                || match ids::is_id(&user).then(|| self.store.record(&user)).transpose()?.flatten() {
+                    Some(record) => self.container_runs(&record)?,
+                    None => false,
+                };
+            lost.extend((!lives).then_some(user));
+        }
+        Ok(lost)
     }
 
     fn unmark(&self, id: &str) -> Result<()> {

@@ -66,7 +66,7 @@ impl Core {
     }
 
     /// A command that lives works in a volume as this user.
-    pub(super) fn is_visited_by(&self, user: &str) -> Result<bool> {
+    pub(crate) fn is_visited_by(&self, user: &str) -> Result<bool> {
         let mark = self.store.unmount_mark(user);
         match rustix::fs::open(&mark, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
             // That of a container is a folder.

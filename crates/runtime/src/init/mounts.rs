@@ -127,6 +127,13 @@ fn attach_one(
             let layers = DetachedMount::from_fd(descriptors.take()?);
             layers.attach(place_of(root, &mount.target, &layers, Role::Plain)?.as_fd())
         }
+        (MountSource::Secrets(secrets), _) => {
+            let folder = DetachedMount::from_fd(descriptors.take()?);
+            match &secrets.alone {
+                None => folder.attach(resolve::ensure_dir(root, &mount.target)?.as_fd()),
+                Some(name) => attach_file_of(&folder, name, root, &mount.target),
+            }
+        }
         (MountSource::Cgroup { views, attributes }, _) => {
             attach_cgroups(root, &mount.target, views, *attributes, descriptors)
         }
@@ -166,6 +173,21 @@ fn place_of(root: BorrowedFd<'_>, path: &CStr, source: &DetachedMount, role: Rol
         FileType::Directory => target(root, path, role),
         _ => resolve::ensure_file(root, path),
     }
+}
+
+/// Attaches a single file of a mount. The kernel copies no part of one that is attached nowhere (before Linux 6.15), so for that
+/// long it lies over the root, where nobody looks.
+fn attach_file_of(
+    folder: &DetachedMount,
+    name: &CStr,
+    root: BorrowedFd<'_>,
+    path: &CStr,
+) -> Result<(), Errno> {
+    let place = resolve::ensure_file(root, path)?;
+    folder.attach(root)?;
+    let file = DetachedMount::clone_of(folder.as_fd(), name, false);
+    pivot::detach(folder.as_fd())?;
+    file?.attach(place.as_fd())
 }
 
 /// `/proc` and `/sys` must be folders of the root itself, not links to some other place.

@@ -30,10 +30,7 @@ pub(super) fn wait(sender: BorrowedFd<'_>) -> Result<Connected, Failure> {
                 told.extend_from_slice(piece);
                 return serde_json::from_slice(&told).map_err(|error| failed(&error));
             }
-            _ => {
-                let what = "the container was not connected to its network";
-                return Err(Failure::new(FailureKind::Internal, what));
-            }
+            _ => return Err(Failure::not_connected()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::cstrings::c_path;
 use super::spec::{Bundle, invalid};
-use super::{Plan, UserPlan, devices, mounts, process, resources, shared};
+use super::{Plan, UserPlan, devices, mounts, process, resources, secrets, shared};
 use crate::{Failure, StartRequest, annotation, defence, sysctl};
 use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, Spec};
 use std::ffi::CString;
@@ -53,6 +53,7 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         .collect::<Result<_, _>>()?;
     let mut mounts = mounts::plan(spec, linux, namespaces)?;
     devices::place(linux.devices().as_deref().unwrap_or_default(), id_maps.as_ref(), &mut mounts)?;
+    mounts.extend(secrets::plan(&request.secrets)?);
     shared::last(&mut mounts);
     if mounts.len() + request.rootfs.overlays.len() > MAX_PREPARED {
         return Err(invalid("mounts", format!("there are more than {MAX_PREPARED}")));

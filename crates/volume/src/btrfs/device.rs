@@ -10,6 +10,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -37,21 +38,32 @@ impl Device {
 
     fn find(file: &File, path: &Path) -> Result<Option<Self>> {
         let wanted = file.metadata().map_err(|error| Error::path("look at", path, error))?;
-        let Ok(devices) = fs::read_dir("/sys/block") else { return Ok(None) };
-        for name in devices.flatten().map(|entry| entry.file_name()) {
-            let is_used = Path::new("/sys/block").join(&name).join("loop/backing_file").exists();
-            if !name.to_string_lossy().starts_with("loop") || !is_used {
+        let failed = |error| Error::path("look into", "/sys/block", error);
+        let devices = match fs::read_dir("/sys/block") {
+            Ok(devices) => devices,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        for entry in devices {
+            let name = entry.map_err(failed)?.file_name();
+            let backing = Path::new("/sys/block").join(&name).join("loop/backing_file");
+            if !name.to_string_lossy().starts_with("loop") || matches!(backing.try_exists(), Ok(false)) {
                 continue;
             }
             let path = Path::new("/dev").join(&name);
             // Opened first and asked then: from here on it stays what it is.
-            let Ok(device) = open(&path) else { continue };
-            match ioctl::loop_info(device.as_fd()) {
-                Ok(info)
+            let opened = open(&path);
+            let asked = opened.and_then(|device| Ok((ioctl::loop_info(device.as_fd())?, device)));
+            match asked {
+                Ok((info, device))
                     if (info.device, info.inode, info.offset) == (wanted.dev(), wanted.ino(), 0)
                         && info.flags & ioctl::LOOP_AUTOCLEAR != 0 =>
                 {
                     return Ok(Some(Self { path, is_new: false, _device: device }));
+                }
+                // It may be the file's: a second one would be a second writer. One that is free by now has no file.
+                Err(errno) if errno != Errno::NXIO && is_behind(&backing, (wanted.dev(), wanted.ino())) => {
+                    return Err(Error::path("look at the loop device", &path, errno));
                 }
                 _ => {}
             }
@@ -82,6 +94,19 @@ impl Device {
             }
         }
         Err(failed(Errno::BUSY))
+    }
+}
+
+/// Whether the file that sysfs names is this one; one that cannot be looked at may be.
+fn is_behind(backing: &Path, wanted: (u64, u64)) -> bool {
+    let name = match fs::read(backing) {
+        Ok(name) => name,
+        Err(error) => return error.kind() != std::io::ErrorKind::NotFound,
+    };
+    let name = name.strip_suffix(b"\n").unwrap_or(&name);
+    match fs::symlink_metadata(Path::new(std::ffi::OsStr::from_bytes(name))) {
+        Ok(file) => (file.dev(), file.ino()) == wanted,
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
     }
 }
 
