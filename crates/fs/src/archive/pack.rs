@@ -143,6 +143,8 @@ impl<W: Write> Packer<'_, W> {
     /// Packs what a name is; gives the folder that it is.
     fn named(&mut self, folder: &OwnedFd, name: &CStr) -> Step<Option<OwnedFd>> {
         let found = match self.options.mounts {
+            #[cfg(feature = "weakened")]
+            _ if super::weakened::follows_links() => openat(folder, name, OFlags::PATH, Mode::empty()),
             Mounts::Enter => resolve::open_plain(folder.as_fd(), name, REFERENCE),
             _ => resolve::open_beneath(folder.as_fd(), name, REFERENCE),
         };
