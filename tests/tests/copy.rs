@@ -426,3 +426,31 @@ fn parts_of_volumes_and_images_are_seen_as_the_container_sees_them() {
         });
     });
 }
+
+#[test]
+fn one_whose_writes_are_limited_is_copied_from_and_compared_alike() {
+    require!(root);
+    require!(command "mkfs.ext4");
+    in_both_modes(|mode| {
+        let env = &mode.env;
+        let new = env.file("new", "new");
+        let new = new.to_str().unwrap();
+        let words = ["create", "--userns", mode.userns(), "--storage-size", "32m", &image(), "sleep", "300"];
+        let id = env.tinyd(words).ok().text();
+        assert_eq!(env.tinyd(["diff", &id]).ok().stdout(), "");
+        env.tinyd(["cp", new, &format!("{id}:/before")]).ok();
+        let mut expected = "A /before\n".to_owned();
+        assert_eq!(env.tinyd(["diff", &id]).ok().stdout(), expected);
+        env.tinyd(["start", &id]).ok();
+        env.tinyd(["cp", new, &format!("{id}:/while")]).ok();
+        expected.push_str("A /while\n");
+        assert_eq!(env.tinyd(["diff", &id]).ok().stdout(), expected);
+        env.tinyd(["stop", "-t", "0", &id]).ok();
+        assert!(env.tinyd(["cp", &format!("{id}:/while"), "-"]).ok().stdout().contains("new"));
+        let large = env.files().join("large");
+        fs::write(&large, vec![b'x'; 40 << 20]).unwrap();
+        let full = env.tinyd(["cp", large.to_str().unwrap(), &format!("{id}:/")]).fails(1);
+        assert!(full.stderr().contains("No space left"), "{full}");
+        env.tinyd(["rm", "-f", &id]).ok();
+    });
+}

@@ -156,7 +156,11 @@ fn pump(
         let [signal, now, gone] = ready.map(|one| !one.revents().is_empty());
         let mut moved = 0;
         let done = match (signal, now, rest.is_empty()) {
-            (true, ..) => return Moved::CutOff(interrupt.exit_code()),
+            (true, ..) => {
+                let code = interrupt.exit_code();
+                interrupt.release();
+                return Moved::CutOff(code);
+            }
             _ if gone && is_pipe => Err(Errno::PIPE),
             (_, false, _) => Ok(()),
             (_, true, true) => match rustix::io::read(from, &mut buffer) {

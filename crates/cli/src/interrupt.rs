@@ -20,6 +20,13 @@ impl Interrupt {
         Ok(Self { source })
     }
 
+    /// From now on they end this program as always: whoever sends a second one does not want to wait.
+    pub(crate) fn release(&self) {
+        let set: SigSet = ENDING.into_iter().collect();
+        // What cannot be taken back stays, and the verb ends by itself.
+        let _ = set.thread_unblock();
+    }
+
     /// Readable when one has come.
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
         self.source.as_fd()

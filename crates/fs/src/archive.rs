@@ -49,9 +49,13 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod unpack;
+#[cfg(feature = "weakened")]
+mod weakened;
 
 pub use options::{Compression, Devices, Existing, LeftOut, Limits, Mounts, Pack, Summary, Unpack, Why};
 pub use problem::Problem;
+#[cfg(feature = "weakened")]
+pub use weakened::follow_links;
 
 use crate::{Error, Result, object};
 use std::io::{Read, Write};

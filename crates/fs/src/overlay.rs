@@ -20,6 +20,7 @@ pub use changes::{Change, ChangeKind, changes};
 
 use crate::mount::{DetachedMount, MountApi};
 use crate::{Error, Result};
+use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -58,6 +59,30 @@ pub struct Writable<'a> {
     pub work: &'a Path,
     /// Syncs nothing (Linux 5.10). The upper cannot be used in a further overlay then, until what is in `work` is removed.
     pub volatile: bool,
+}
+
+impl Writable<'_> {
+    /// Makes its folders where they are missing: the upper one as a root folder is, open to everybody, and what is above them for
+    /// root alone.
+    pub fn make(&self) -> Result<()> {
+        for (folder, mode) in [(self.upper, 0o755), (self.work, 0o700)] {
+            make_folder(folder, mode).map_err(Error::path("make", folder))?;
+        }
+        Ok(())
+    }
+}
+
+fn make_folder(folder: &Path, mode: u32) -> std::result::Result<(), Errno> {
+    let wanted = Mode::from_raw_mode(mode);
+    match rustix::fs::mkdir(folder, wanted) {
+        Ok(()) => rustix::fs::chmod(folder, wanted),
+        Err(Errno::EXIST) => Ok(()),
+        Err(Errno::NOENT) => {
+            folder.parent().map_or(Err(Errno::NOENT), |above| make_folder(above, 0o700))?;
+            make_folder(folder, mode)
+        }
+        Err(errno) => Err(errno),
+    }
 }
 
 /// A user namespace whose ids files are shown in.

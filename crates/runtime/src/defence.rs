@@ -11,7 +11,7 @@ mod switches;
 #[path = "defence/whole.rs"]
 mod switches;
 
-pub(crate) use switches::{choose, command, leak, linger, passed_on, plan};
+pub(crate) use switches::{choose, choose_for_client, command, leak, linger, passed_on, plan};
 
 /// What stands between a container and its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub(crate) enum Defence {
     InRootResolution,
     /// Paths that must be plain lead through no link and no other mount.
     PlainPaths,
+    /// What is packed is what a name means at one moment, and never what a link leads to.
+    ArchiveReferences,
     /// The null device and the console are those that were made for this container.
     OwnDevices,
     /// What only looks like a number is no user.

@@ -15,6 +15,7 @@ pub fn enter(run: impl FnOnce() -> u8) -> c_int {
     open_standard_streams();
     // Whoever writes to a pipe that nobody reads gets an error, and can say so.
     tinyd_ns::process::ignore_signal(libc::SIGPIPE);
+    crate::defence::choose_for_client();
     let code = run();
     // Whoever cared has flushed it and looked at the error.
     let _ = std::io::stdout().flush();

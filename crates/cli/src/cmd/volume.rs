@@ -26,6 +26,7 @@ Examples:
   tinyd volume create data
   tinyd run -v data:/var/lib/data host sh -c 'echo kept > /var/lib/data/file'
   tinyd volume ls
+  tinyd volume df
   tinyd volume export data -o data.tar.zst
   tinyd volume create -d btrfs db && tinyd volume snapshot create db first
   tinyd volume rm data"

@@ -153,7 +153,7 @@ impl<W: Write> Packer<'_, W> {
 
     /// Packs what a name is; gives the folder that it is.
     fn named(&mut self, folder: &OwnedFd, name: &CStr) -> Step<Option<OwnedFd>> {
-        let found = match resolve::open_beneath(folder.as_fd(), name, REFERENCE) {
+        let found = match Self::reference(folder, name) {
             Err(Errno::XDEV) if self.options.mounts != Mounts::Refuse => {
                 let mount = resolve::open_plain(folder.as_fd(), name, REFERENCE);
                 let mount = mount.map_err(Problem::file("open"))?;
@@ -170,6 +170,15 @@ impl<W: Write> Packer<'_, W> {
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(Problem::file("open")(errno)),
         }
+    }
+
+    /// What a name is, whatever it becomes meanwhile; `EXDEV` where something is mounted.
+    fn reference(folder: &OwnedFd, name: &CStr) -> rustix::io::Result<OwnedFd> {
+        #[cfg(feature = "weakened")]
+        if super::weakened::follows_links() {
+            return openat(folder, name, OFlags::PATH, Mode::empty());
+        }
+        resolve::open_beneath(folder.as_fd(), name, REFERENCE)
     }
 
     /// Whether what is mounted here is to be packed.

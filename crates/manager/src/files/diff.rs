@@ -1,5 +1,6 @@
 //! `diff`: what a container has changed of its image.
 
+use super::still::in_file;
 use crate::bundle;
 use crate::core::Core;
 use crate::error::{Error, Result};
@@ -7,25 +8,19 @@ use crate::store::{BUNDLE_FILE, Record};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tinyd_engine::{ChangeKind, FileChange};
+use tinyd_fs::loop_file;
 use tinyd_fs::overlay::{self, Change};
 
 impl Core {
     pub(crate) fn diff(&self, container: &str) -> Result<Vec<FileChange>> {
         let id = self.resolve(container)?;
         let record = self.known(&id, container)?;
-        let mut all: Vec<Change> = Vec::new();
-        for tree in &record.rootfs.overlays {
-            let changes = overlay::changes(&tree.lowers, &tree.upper).map_err(|source| Error::Tree {
-                operation: "compare with the image the container's",
-                path: Path::new("/").join(&tree.target),
-                source: Box::new(source),
-            })?;
-            let place = Path::new("/").join(&tree.target);
-            if !changes.is_empty() && !tree.target.as_os_str().is_empty() {
-                all.push(Change { kind: overlay::ChangeKind::Changed, path: place.clone(), empty: false });
+        let mut all = match &record.rootfs.storage {
+            None => changes(&record)?,
+            Some(storage) => {
+                loop_file::visit(&storage.file, &storage.folder, || changes(&record)).map_err(in_file)??
             }
-            all.extend(changes.into_iter().map(|change| Change { path: place.join(&change.path), ..change }));
-        }
+        };
         all.sort_by(|a, b| a.path.cmp(&b.path));
         let made = self.mount_points(&record)?;
         Ok(told(without(all, &made)))
@@ -39,6 +34,32 @@ impl Core {
         let cwd = bundle.process().as_ref().map(|process| process.cwd().clone());
         Ok(mounts.iter().map(|mount| mount.destination().clone()).chain(trees).chain(cwd).collect())
     }
+}
+
+/// Those of all its trees.
+fn changes(record: &Record) -> Result<Vec<Change>> {
+    let mut all: Vec<Change> = Vec::new();
+    for tree in &record.rootfs.overlays {
+        let place = Path::new("/").join(&tree.target);
+        let changes = match overlay::changes(&tree.lowers, &tree.upper) {
+            // Of a container that was never started there may be nothing in its file.
+            Err(error) if record.rootfs.storage.is_some() && is_missing(&error) => continue,
+            changes => changes.map_err(|source| Error::Tree {
+                operation: "compare with the image the container's",
+                path: place.clone(),
+                source: Box::new(source),
+            })?,
+        };
+        if !changes.is_empty() && !tree.target.as_os_str().is_empty() {
+            all.push(Change { kind: overlay::ChangeKind::Changed, path: place.clone(), empty: false });
+        }
+        all.extend(changes.into_iter().map(|change| Change { path: place.join(&change.path), ..change }));
+    }
+    Ok(all)
+}
+
+fn is_missing(error: &tinyd_fs::Error) -> bool {
+    error.io().is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// Leaves away what is there only because something is mounted on it: nobody inside has made it, and nothing can be in it.

@@ -17,7 +17,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use tinyd_fs::mount::{Changes, DetachedMount, private_namespace};
 use tinyd_fs::overlay::{Overlay, Writable, needs_user_xattrs};
-use tinyd_fs::resolve;
+use tinyd_fs::{loop_file, resolve};
 use tinyd_runtime::{OverlayMount, annotation};
 
 /// Where volumes are, by where a container has them.
@@ -85,33 +85,25 @@ impl Core {
             move |errno: Errno| Error::file("mount", path, errno)
         };
         private_namespace().map_err(failed(&merged))?;
-        let mut root: Option<DetachedMount> = None;
-        let mut layers = Vec::new();
-        for tree in &record.rootfs.overlays {
-            let mount = joined(tree)?;
-            match &root {
-                None => {
-                    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                    let place = rustix::fs::openat(CWD, &merged, flags, Mode::empty());
-                    place.and_then(|place| mount.attach(place.as_fd())).map_err(failed(&merged))?;
-                    root = Some(mount);
-                }
-                Some(root) => {
-                    let place = c_path(&tree.target)
-                        .and_then(|target| resolve::ensure_plain_dir(root.as_fd(), &target));
-                    place.and_then(|place| mount.attach(place.as_fd())).map_err(failed(&tree.target))?;
-                    layers.push(mount);
-                }
-            }
+        let mut mounts = layers(record)?.into_iter().zip(&record.rootfs.overlays);
+        let Some((root, _)) = mounts.next() else { return Err(failed(&merged)(Errno::NOENT)) };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let place = rustix::fs::openat(CWD, &merged, flags, Mode::empty());
+        place.and_then(|place| root.attach(place.as_fd())).map_err(failed(&merged))?;
+        let mut below = Vec::new();
+        for (mount, tree) in mounts {
+            let place =
+                c_path(&tree.target).and_then(|target| resolve::ensure_plain_dir(root.as_fd(), &target));
+            place.and_then(|place| mount.attach(place.as_fd())).map_err(failed(&tree.target))?;
+            below.push(mount);
         }
-        let root = root.ok_or_else(|| failed(&merged)(Errno::NOENT))?;
         if shown == Shown::Everything {
             for mount in self.own_mounts(record)? {
                 attach(root.as_fd(), &mount, record, places)?;
             }
         }
         if record.spec.read_only {
-            for mount in std::iter::once(&root).chain(&layers) {
+            for mount in std::iter::once(&root).chain(&below) {
                 mount.change(&Changes::read_only(false)).map_err(failed(&merged))?;
             }
         }
@@ -131,10 +123,34 @@ impl Core {
     }
 }
 
+/// Its overlays, the root's first, attached nowhere yet.
+fn layers(record: &Record) -> Result<Vec<DetachedMount>> {
+    let join = || record.rootfs.overlays.iter().map(joined).collect();
+    match &record.rootfs.storage {
+        None => join(),
+        // What is written lies in a file, which is mounted for no longer than they are.
+        Some(storage) => {
+            let made = || {
+                record.rootfs.overlays.iter().try_for_each(|tree| writable(tree).make()).map_err(in_file)?;
+                join()
+            };
+            loop_file::visit(&storage.file, &storage.folder, made).map_err(in_file)?
+        }
+    }
+}
+
+pub(super) fn in_file(source: tinyd_fs::Error) -> Error {
+    Error::Storage { source: Box::new(source) }
+}
+
+fn writable(tree: &OverlayMount) -> Writable<'_> {
+    Writable { upper: &tree.upper, work: &tree.work, volatile: false }
+}
+
 fn joined(tree: &OverlayMount) -> Result<DetachedMount> {
     let overlay = Overlay {
         lowers: &tree.lowers,
-        writable: Writable { upper: &tree.upper, work: &tree.work, volatile: false },
+        writable: writable(tree),
         attributes: MountAttrFlags::MOUNT_ATTR_NODEV,
         idmap: None,
         user_xattrs: needs_user_xattrs(),

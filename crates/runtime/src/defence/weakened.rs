@@ -12,7 +12,7 @@ use tinyd_ns::caps::CapSets;
 /// Names, with commas between them. `cargo xtask tidy` looks for this word in released programs.
 const VARIABLE: &str = "TINYD_WEAKEN";
 
-const NAMES: [(&str, Defence); 21] = [
+const NAMES: [(&str, Defence); 22] = [
     ("seccomp", Defence::Seccomp),
     ("capabilities", Defence::Capabilities),
     ("empty-inheritable", Defence::EmptyInheritable),
@@ -27,6 +27,7 @@ const NAMES: [(&str, Defence); 21] = [
     ("keyring", Defence::Keyring),
     ("in-root-resolution", Defence::InRootResolution),
     ("plain-paths", Defence::PlainPaths),
+    ("archive-references", Defence::ArchiveReferences),
     ("own-devices", Defence::OwnDevices),
     ("user-numbers", Defence::UserNumbers),
     ("account-file-limits", Defence::AccountFileLimits),
@@ -55,6 +56,15 @@ pub(crate) fn choose() -> Result<(), String> {
     }
     tinyd_fs::resolve::weaken(off(Defence::InRootResolution), off(Defence::PlainPaths));
     Ok(())
+}
+
+/// The same for a client, whose only defence of its own this is: the others are the runtime's, and stay up here. A name that is
+/// none is told by the runtime.
+pub(crate) fn choose_for_client() {
+    let text = std::env::var(VARIABLE).unwrap_or_default();
+    if text.split(',').any(|name| name == "archive-references") {
+        tinyd_fs::archive::follow_links();
+    }
 }
 
 pub(crate) fn off(defence: Defence) -> bool {

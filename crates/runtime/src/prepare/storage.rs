@@ -3,12 +3,9 @@
 //! of it stays.
 
 use super::{Mapping, RootMount, overlays as mount_overlays};
-use crate::launch::internal;
 use crate::{Failure, FailureKind, Rootfs, Storage};
-use rustix::fs::{Mode, chmod, mkdir};
-use rustix::io::Errno;
-use std::path::Path;
 use tinyd_fs::loop_file;
+use tinyd_fs::overlay::Writable;
 
 pub(super) fn overlays(
     storage: &Storage,
@@ -17,29 +14,14 @@ pub(super) fn overlays(
 ) -> Result<Vec<RootMount>, Failure> {
     let mount = || {
         for overlay in &rootfs.overlays {
-            // What the command sees as its root folder is the upper layer's: open to every user inside.
-            for (folder, mode) in [(&overlay.upper, 0o755), (&overlay.work, 0o700)] {
-                make(folder, mode).map_err(|errno| internal(&format!("make {}", folder.display()), errno))?;
-            }
+            let writable = Writable { upper: &overlay.upper, work: &overlay.work, volatile: rootfs.volatile };
+            writable.make().map_err(|error| failed(&error))?;
         }
         mount_overlays(rootfs, mapping)
     };
-    let mounted = loop_file::visit(&storage.file, &storage.folder, mount);
-    mounted.map_err(|error| {
-        Failure::new(FailureKind::Internal, "mount what holds the container's written layer")
-            .caused_by(&error)
-    })?
+    loop_file::visit(&storage.file, &storage.folder, mount).map_err(|error| failed(&error))?
 }
 
-/// Makes a folder, and those above it for root alone.
-fn make(folder: &Path, mode: u32) -> Result<(), Errno> {
-    match mkdir(folder, Mode::from_raw_mode(mode)) {
-        Ok(()) => chmod(folder, Mode::from_raw_mode(mode)),
-        Err(Errno::EXIST) => Ok(()),
-        Err(Errno::NOENT) => {
-            folder.parent().map_or(Err(Errno::NOENT), |above| make(above, 0o700))?;
-            make(folder, mode)
-        }
-        Err(errno) => Err(errno),
-    }
+fn failed(error: &tinyd_fs::Error) -> Failure {
+    Failure::new(FailureKind::Internal, "mount what holds the container's written layer").caused_by(error)
 }
