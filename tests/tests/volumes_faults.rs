@@ -265,7 +265,7 @@ impl Lab {
         if checked.code() != Some(0) && checked.stdout().contains(self.env.tag()) {
             wrong.push(format!("found: {}", checked.stdout()));
         }
-        if eventually(Duration::from_secs(3), || self.mounted().is_empty().then_some(())).is_none() {
+        if eventually(Duration::from_secs(10), || self.mounted().is_empty().then_some(())).is_none() {
             wrong.push(format!("mounted: {:?}", self.mounted()));
         }
         wrong
