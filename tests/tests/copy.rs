@@ -262,8 +262,10 @@ fn what_was_changed_is_listed() {
         fs::create_dir_all(root.join("old/sub")).unwrap();
         fs::write(root.join("old/sub/file"), "").unwrap();
         fs::write(root.join("gone"), "").unwrap();
-        let container =
-            mode.start(["-v", "v:/vol", "-w", "/made/here", root.to_str().unwrap(), "sleep", "300"]);
+        mode.env.cmd(["secret", "create", "word"]).stdin("text").output().ok();
+        let options =
+            ["-v", "v:/vol", "-w", "/made/here", "--secret", "word", "--secret", "word,target=/etc/word"];
+        let container = mode.start(options.into_iter().chain([root.to_str().unwrap(), "sleep", "300"]));
         let id = &container.id;
         // What the start has made for mounts and the working folder is no change of anybody's.
         assert_eq!(env.tinyd(["diff", id]).ok().stdout(), "");

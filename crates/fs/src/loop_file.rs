@@ -40,7 +40,8 @@ pub fn make(path: &Path, bytes: u64, journal: bool) -> Result<()> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).map_err(Error::path("make", path))?;
     rustix::fs::ftruncate(&file, bytes).map_err(Error::path("set the size of", path))?;
-    // Blocks as large as those of the device (see `configure_loop`). None are kept for root, who is the only one to write; no tables are written that are zeros already.
+    // Blocks as large as those of the device (see `configure_loop`). None are kept for root, who is the only one to write; no
+    // tables are written that are zeros already.
     let mut words =
         ["-q", "-F", "-m", "0", "-b", "4096", "-e", "remount-ro", "-E", "nodiscard,lazy_itable_init=1"]
             .to_vec();
@@ -69,7 +70,7 @@ pub fn mount(path: &Path, attributes: MountAttrFlags) -> Result<DetachedMount> {
 /// nobody else sees. What it opens or mounts there, attached nowhere, stays.
 ///
 /// # Errors
-/// Those of [`mount`], or of the namespace.
+/// Those of [`mount()`], or of the namespace.
 pub fn visit<T: Send>(path: &Path, folder: &Path, look: impl FnOnce() -> T + Send) -> Result<T> {
     let visit = || {
         mount::private_namespace().map_err(Error::path("make a mount namespace to look into", path))?;

@@ -221,7 +221,11 @@ fn root_a_bridge_its_addresses_settings_and_ports_come_back() {
             (format!("ip link set {port} nomaster"), port.as_str()),
             (format!("ip link set {port} down"), port.as_str()),
             (format!("echo 0 > {setting}"), "the settings"),
-            ("echo 0 > /proc/sys/net/ipv4/ip_forward".to_owned(), "the settings"),
+            // A change: where it is what it was, the kernel leaves the links' own settings alone.
+            (
+                "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 0 > /proc/sys/net/ipv4/ip_forward".to_owned(),
+                "the settings",
+            ),
             (format!("ip link del {bridge}"), "the bridge"),
         ];
         for (harm, word) in harms {

@@ -1,7 +1,7 @@
 //! `cp`: files between a container and this machine, or two containers.
 //!
 //! Both sides speak tar: whoever has the files packs them, whoever gets them unpacks them, at the same time. Which file goes
-//! where is decided before ([`plan`]).
+//! where is decided before ([`plan()`]).
 
 mod local;
 mod pipe;

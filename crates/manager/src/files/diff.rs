@@ -5,9 +5,10 @@ use crate::bundle;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::store::{BUNDLE_FILE, Record};
+use crate::validate::SECRETS;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use tinyd_engine::{ChangeKind, FileChange};
+use tinyd_engine::{ChangeKind, FileChange, SecretMount};
 use tinyd_fs::loop_file;
 use tinyd_fs::overlay::{self, Change};
 
@@ -32,7 +33,10 @@ impl Core {
         let mounts = bundle.mounts().clone().unwrap_or_default();
         let trees = record.rootfs.overlays.iter().map(|tree| Path::new("/").join(&tree.target));
         let cwd = bundle.process().as_ref().map(|process| process.cwd().clone());
-        Ok(mounts.iter().map(|mount| mount.destination().clone()).chain(trees).chain(cwd).collect())
+        let of_secrets = |secret: &SecretMount| secret.target.clone().unwrap_or_else(|| SECRETS.into());
+        let secrets = record.spec.secrets.iter().map(of_secrets);
+        let mounts = mounts.iter().map(|mount| mount.destination().clone());
+        Ok(mounts.chain(trees).chain(cwd).chain(secrets).collect())
     }
 }
 
