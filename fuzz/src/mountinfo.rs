@@ -32,7 +32,8 @@ pub fn mountinfo(data: &[u8]) {
 
 /// A line as the kernel writes it.
 fn written(info: &MountInfo) -> Vec<u8> {
-    let MountInfo { id, parent, root, mount_point, options, propagation, fs_type, source, super_options } = info;
+    let MountInfo { id, parent, root, mount_point, options, propagation, fs_type, source, super_options } =
+        info;
     let mut line = format!("{id} {parent} 0:0 ").into_bytes();
     line.extend(escaped(root.as_os_str()));
     line.push(b' ');
