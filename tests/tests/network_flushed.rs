@@ -176,7 +176,10 @@ fn addresses_and_settings_are_found_by_a_check_and_come_back_with_a_reload() {
         let bridge = seen[0]["Links"][0].as_str().unwrap().to_owned();
         let harms = [
             (format!("ip addr flush dev {bridge}"), "the address 10.77.0.1/24"),
-            ("echo 0 > /proc/sys/net/ipv4/ip_forward".to_owned(), "forwarding on the way out"),
+            (
+                "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 0 > /proc/sys/net/ipv4/ip_forward".to_owned(),
+                "forwarding on the way out",
+            ),
             (format!("ip link del {bridge}"), "the bridge"),
         ];
         for (index, (harm, word)) in harms.iter().enumerate() {

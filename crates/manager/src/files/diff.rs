@@ -33,8 +33,11 @@ impl Core {
         let mounts = bundle.mounts().clone().unwrap_or_default();
         let trees = record.rootfs.overlays.iter().map(|tree| Path::new("/").join(&tree.target));
         let cwd = bundle.process().as_ref().map(|process| process.cwd().clone());
-        let of_secrets = |secret: &SecretMount| secret.target.clone().unwrap_or_else(|| SECRETS.into());
-        let secrets = record.spec.secrets.iter().map(of_secrets);
+        let of_secrets = |secret: &SecretMount| {
+            // Those in the folder of secrets are not mounted each by itself.
+            [secret.target.clone().unwrap_or_default(), PathBuf::from(SECRETS)]
+        };
+        let secrets = record.spec.secrets.iter().flat_map(of_secrets);
         let mounts = mounts.iter().map(|mount| mount.destination().clone());
         Ok(mounts.chain(trees).chain(cwd).chain(secrets).collect())
     }
