@@ -1,5 +1,7 @@
 //! Reads and writes in a container through a volume, against the bare folder.
 
+use std::io::{Write as _, stdout};
+
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
@@ -52,7 +54,7 @@ pub(super) fn run(env: &Env, rounds: usize) -> Result<()> {
         let times = race(&lines, rounds).context(title)?;
         table(title, rounds, &["the bare folder", "through a volume"], &times, "");
     }
-    println!("{NOTES}");
+    let _ = writeln!(stdout(), "{NOTES}");
     env.tinyd(["rm", "-f", "bench-io"]).ok();
     env.tinyd(["volume", "rm", "bench-io"]).ok();
     Ok(())
