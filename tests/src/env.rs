@@ -147,6 +147,12 @@ impl Env {
         ids_in(&self.root().join("containers"))
     }
 
+    /// The files of this test that a loop device has at this moment. One that nobody uses any more may be open for a moment
+    /// longer, by whoever looks through all devices for his own.
+    pub fn loop_files(&self) -> Vec<String> {
+        leak::loop_files(&self.scope())
+    }
+
     /// What of this test's is on the machine and was not before it, after the time that clean-up may take.
     pub fn leaks(&self) -> Vec<Item> {
         self.leaks_within(leak::PATIENCE)

@@ -16,12 +16,14 @@ mod cgroups;
 mod descriptors;
 mod files;
 mod links;
+mod loops;
 mod mounts;
 pub(crate) mod processes;
 mod sockets;
 
 pub(crate) use cgroups::groups;
 pub(crate) use files::is_id;
+pub(crate) use loops::find as loop_files;
 
 /// How long what is cleaned up after the answer (by the monitor) may take.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -45,6 +47,8 @@ pub enum Kind {
     Socket,
     /// An open descriptor of this process.
     Descriptor,
+    /// A loop device, with the file behind it.
+    LoopDevice,
     /// A network link.
     Link,
     /// A table of nftables.
@@ -108,6 +112,7 @@ impl Snapshot {
             items.extend(found.into_iter().map(|what| Item { kind, what }));
         };
         add(Kind::Mount, mounts::find(scope));
+        add(Kind::LoopDevice, loops::find(scope));
         add(Kind::Cgroup, cgroups::find(scope));
         add(Kind::Process, processes::find(scope));
         add(Kind::Socket, sockets::find(scope));

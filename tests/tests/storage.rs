@@ -11,15 +11,8 @@ fn image() -> String {
     roots::busybox().to_str().unwrap().to_owned()
 }
 
-/// The loop devices whose file lies below a folder.
-fn devices_below(folder: &Path) -> Vec<String> {
-    let devices = fs::read_dir("/sys/block").unwrap().flatten();
-    let behind = devices.filter_map(|entry| fs::read_to_string(entry.path().join("loop/backing_file")).ok());
-    behind.filter(|file| Path::new(file.trim_end()).starts_with(folder)).collect()
-}
-
 fn nothing_is_left(env: &Env) {
-    wait_until("no loop device has a file of this test", || devices_below(&env.root()).is_empty());
+    wait_until("no loop device has a file of this test", || env.loop_files().is_empty());
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains("storage.ext4") && !mounts.contains("/storage "), "{mounts}");
 }
@@ -73,7 +66,7 @@ fn what_was_written_is_there_at_the_next_start_and_nothing_else_stays() {
         let meta = file.metadata().unwrap();
         assert_eq!(meta.len(), 64 << 20);
         assert!(meta.blocks() * 512 < 32 << 20, "it takes of the disk what is in it: {}", meta.blocks());
-        assert_eq!(devices_below(&env.root()).len(), 1);
+        assert_eq!(env.loop_files().len(), 1);
         // Nobody on the host sees what is in it.
         assert_eq!(fs::read_dir(container.folder().join("storage")).unwrap().count(), 0);
         env.tinyd(["stop", "-t", "0", "c"]).ok();

@@ -276,10 +276,7 @@ impl Lab {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         let mut found: Vec<String> =
             mounts.lines().filter(|line| line.contains(self.env.tag())).map(str::to_owned).collect();
-        for device in fs::read_dir("/sys/block").unwrap().flatten() {
-            let file = fs::read_to_string(device.path().join("loop/backing_file")).unwrap_or_default();
-            found.extend(file.contains(self.env.tag()).then_some(file));
-        }
+        found.extend(self.env.loop_files());
         found
     }
 

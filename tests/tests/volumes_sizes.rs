@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use rustix::process::Signal;
-use tinyd_tests::{Dice, Env, in_both_modes, require, roots};
+use tinyd_tests::{Dice, Env, in_both_modes, require, roots, wait_until};
 
 fn image() -> String {
     roots::busybox().to_str().unwrap().to_owned()
@@ -53,11 +53,7 @@ fn a_local_volume_is_held_to_its_size_and_gone_with_all_of_it() {
         assert_eq!(mode.run(["-v", "copy:/d", &image, "cat", "/d/file"]).ok().stdout(), "kept\n");
         env.tinyd(["volume", "rm", "data", "copy"]).ok();
         assert_eq!(fs::read_dir(env.root().join("volumes/local")).unwrap().count(), 0);
-        let left = fs::read_dir("/sys/block").unwrap().flatten().any(|device| {
-            let file = fs::read_to_string(device.path().join("loop/backing_file")).unwrap_or_default();
-            file.contains(env.tag())
-        });
-        assert!(!left, "a loop device is left");
+        wait_until("no loop device is left", || env.loop_files().is_empty());
         // It is filled with what the image has, as any other one.
         env.tinyd(["volume", "create", "-o", "size=16m", "filled"]).ok();
         mode.run(["-v", "filled:/etc", &image, "grep", "root", "/etc/passwd"]).ok();

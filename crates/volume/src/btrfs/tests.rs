@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A place for volumes whose mounts and loop device go with it, also when the test fails.
@@ -75,6 +77,21 @@ impl Ground {
         let files = files.filter_map(|entry| fs::read(entry.path().join("loop/backing_file")).ok());
         let ours = files.filter(|file| file.starts_with(self.folder.path().as_os_str().as_bytes()));
         ours.map(|file| PathBuf::from(String::from_utf8_lossy(&file).trim())).collect()
+    }
+
+    /// How many loop devices there are once there are no more than these. The kernel frees one when the last process closes it,
+    /// and whoever looks for one of another file has it open for a moment.
+    pub(super) fn devices_at_rest(&self, wanted: usize) -> usize {
+        let since = Instant::now();
+        while self.devices().len() > wanted && since.elapsed() < Duration::from_secs(10) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        self.devices().len()
+    }
+
+    /// Whether nothing is mounted, and no file has a loop device.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.mounts().is_empty() && self.devices_at_rest(0) == 0
     }
 
     pub(super) fn volume(&self, name: &str) -> VolumeState {
