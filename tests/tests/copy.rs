@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use tinyd_tests::remove::remove_tree;
-use tinyd_tests::{Dice, Env, Mode, in_both_modes, require, roots};
+use tinyd_tests::{Dice, Env, Mode, Moments, in_both_modes, require, roots};
 
 fn image() -> String {
     roots::busybox().to_str().unwrap().to_owned()
@@ -364,6 +364,7 @@ fn who_is_killed_in_the_middle_leaves_nothing_mounted() {
     }
     let mut dice = Dice::new();
     let (mut cut, mut done) = (0, 0);
+    let mut moments = [(); 2].map(|()| Moments::of(Duration::from_millis(60)));
     for round in 0..40 {
         let (inside, here) = (format!("{id}:/k"), many.to_str().unwrap());
         let back = env.files().join(format!("back-{round}"));
@@ -372,8 +373,9 @@ fn who_is_killed_in_the_middle_leaves_nothing_mounted() {
             _ => ["cp", &inside, back.to_str().unwrap()],
         };
         let mut client = env.cmd(words).spawn();
-        std::thread::sleep(Duration::from_micros(dice.below(60_000) as u64));
+        std::thread::sleep(moments[round % 2].next(&mut dice));
         let ended = client.has_ended();
+        moments[round % 2].learn(ended);
         if !ended {
             client.signal(Signal::KILL);
         }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tinyd_tests::ground::{self, Ground, HOST, SERVER, fetch, held, say, start};
-use tinyd_tests::{Dice, Env, crowd, eventually, kill, proc, require, wait_until};
+use tinyd_tests::{Dice, Env, Moments, crowd, eventually, kill, proc, require, wait_until};
 
 /// So many start and stop at the same time.
 const AT_A_TIME: usize = 4;
@@ -267,22 +267,22 @@ fn a_connection_that_is_cut_short_is_whole_or_gone_at_the_next_command() {
         let id = start(env, &["--net", "web", "--name", "c"], SERVER);
         let mut dice = Dice::new();
         let mut met = [0, 0];
-        let mut takes = [Duration::ZERO; 2];
         let verbs = ["connect", "disconnect"];
-        for (verb, takes) in verbs.iter().zip(&mut takes) {
+        let mut moments = verbs.map(|verb| {
             let began = Instant::now();
             env.tinyd(["network", verb, "back", "c"]).ok();
-            *takes = began.elapsed();
-        }
+            Moments::of(began.elapsed())
+        });
         for round in 0..80 {
             let kind = round % 2;
             if on_back(ground, env, &id).0 != (kind == 1) {
                 env.tinyd(["network", verbs[1 - kind], "back", "c"]).ok();
             }
             let mut client = env.cmd(["network", verbs[kind], "back", "c"]).spawn();
-            let longest = usize::try_from(takes[kind].as_micros()).unwrap();
-            std::thread::sleep(Duration::from_micros(dice.below(longest) as u64));
-            if !client.has_ended() {
+            std::thread::sleep(moments[kind].next(&mut dice));
+            let had_ended = client.has_ended();
+            moments[kind].learn(had_ended);
+            if !had_ended {
                 client.signal(Signal::KILL);
             }
             met[kind] += usize::from(client.wait().signal().is_some());

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use tinyd_tests::{Container, Dice, Env, kill, require, roots, wait_until};
+use tinyd_tests::{Container, Dice, Env, Moments, kill, require, roots, wait_until};
 
 const ROUNDS: usize = 60;
 /// Making a container whose volume is filled takes about so long, in microseconds.
@@ -78,6 +78,7 @@ fn a_removal_that_is_killed_leaves_the_volume_or_nothing() {
     let env = Env::new();
     let mut dice = Dice::new();
     let (mut whole, mut gone) = (0, 0);
+    let mut moments = Moments::of(Duration::from_millis(8));
     for round in 0..ROUNDS {
         env.tinyd(["volume", "create", "data"]).ok();
         let data = env.root().join("volumes/local/data");
@@ -85,8 +86,10 @@ fn a_removal_that_is_killed_leaves_the_volume_or_nothing() {
             fs::write(data.join(number.to_string()), "x").unwrap();
         }
         let mut client = env.cmd(["volume", "rm", "data"]).spawn();
-        busy(Duration::from_micros(dice.below(8000) as u64));
-        if !client.has_ended() {
+        busy(moments.next(&mut dice));
+        let had_ended = client.has_ended();
+        moments.learn(had_ended);
+        if !had_ended {
             client.signal(Signal::KILL);
         }
         client.wait();

@@ -35,7 +35,7 @@ const MAKING: OFlags = OFlags::CREATE.union(OFlags::TMPFILE.difference(OFlags::D
 /// particular uses the methods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolver {
-    /// By openat2(2), in one call.
+    /// By openat2(2), in one call; by a walk where others keep the kernel from an answer.
     Kernel,
     /// Component by component, by openat(2) with `O_PATH|O_NOFOLLOW`. It never asks the kernel for `..`, so a folder that
     /// is moved out of the root meanwhile leads nowhere.
@@ -114,15 +114,19 @@ impl Resolver {
         if let Some(found) = weakened::open(root, path, flags, rules) {
             return found;
         }
-        for _ in 0..MAX_TRIES {
-            let found = match self {
-                Self::Kernel => kernel::open(root, path, flags, rules),
-                Self::Walk => walk::open(root, path, flags, rules),
-            };
-            match found {
-                // A rename on the way kept it from being sure that the path stays inside: it asks to be asked again.
-                Err(Errno::AGAIN) => {}
-                result => return result,
+        // The kernel is not sure that a path with `..` stays inside where anything on the machine was renamed or mounted
+        // meanwhile, and asks to be asked again: where somebody renames without end, it never is. Who walks is.
+        let ways: &[Self] = if self == Self::Kernel { &[Self::Kernel, Self::Walk] } else { &[Self::Walk] };
+        for way in ways {
+            for _ in 0..MAX_TRIES {
+                let found = match way {
+                    Self::Kernel => kernel::open(root, path, flags, rules),
+                    Self::Walk => walk::open(root, path, flags, rules),
+                };
+                match found {
+                    Err(Errno::AGAIN) => {}
+                    result => return result,
+                }
             }
         }
         Err(Errno::AGAIN)

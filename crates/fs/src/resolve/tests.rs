@@ -259,10 +259,33 @@ fn a_path_that_would_take_for_ever_is_given_up() {
     let winding = format!("{depths}{}", "d/../".repeat((4000 - depths.len()) / 5));
     let path = std::ffi::CString::new(winding).unwrap();
     assert_eq!(Resolver::Walk.open(root.as_fd(), &path).unwrap_err(), Errno::LOOP);
-    // The kernel gives up as well where anything on the machine is renamed meanwhile (openat2(2), EAGAIN), as other tests do.
+    // The kernel gives up as well where anything on the machine is renamed meanwhile (openat2(2), EAGAIN), as other tests do, and
+    // it is walked instead.
     let by_kernel = (0..1000).map(|_| Resolver::Kernel.open(root.as_fd(), &path));
-    let settled = by_kernel.map(Result::err).find(|error| *error != Some(Errno::AGAIN));
+    let settled = by_kernel.map(Result::err).find(|error| *error != Some(Errno::LOOP));
     assert_eq!(settled, Some(None));
+}
+
+#[test]
+fn who_renames_elsewhere_without_end_keeps_nobody_from_an_answer() {
+    let (folder, root) = root();
+    let elsewhere = [folder.path().join("one"), folder.path().join("two")];
+    std::fs::write(&elsewhere[0], "").unwrap();
+    std::fs::write(folder.path().join("root/target"), "").unwrap();
+    let path = std::ffi::CString::new(format!("{}target", "../".repeat(1000))).unwrap();
+    let done = AtomicBool::new(false);
+    let gave_up = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                std::fs::rename(&elsewhere[0], &elsewhere[1]).unwrap();
+                std::fs::rename(&elsewhere[1], &elsewhere[0]).unwrap();
+            }
+        });
+        let found: Vec<_> = (0..1000).map(|_| Resolver::Kernel.open(root.as_fd(), &path)).collect();
+        done.store(true, Ordering::Relaxed);
+        found.into_iter().filter_map(Result::err).collect::<Vec<_>>()
+    });
+    assert_eq!(gave_up, []);
 }
 
 /// Looks while a thread of its own changes the tree: for 300 rounds at least, until there were as many changes and a round has
