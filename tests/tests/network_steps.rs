@@ -32,6 +32,9 @@ const EFFECTS: [&str; 14] = [
     "ftruncate",
 ];
 
+/// The container that comes and goes. Where it is gone, its name must not be the beginning of the other one's id.
+const NEW: &str = "guest";
+
 /// Two networks, and a container `db` on the first, to which port 8090 leads.
 struct Lab<'a> {
     ground: &'a Ground,
@@ -56,14 +59,17 @@ impl<'a> Lab<'a> {
 
     fn start(&self) -> Cmd {
         let image = ground::image();
-        let words = ["run", "-d", "--name", "c", "--net", "web", "--net", "back", "-p", "8080:80", &image];
+        let words = ["run", "-d", "--name", NEW, "--net", "web", "--net", "back", "-p", "8080:80", &image];
         self.env.cmd(words.iter().copied().chain(["sh", "-c", SERVER]))
     }
 
-    /// How `c` stands, where there is such a container.
+    /// How [`NEW`] stands, where there is such a container.
     fn state(&self) -> Option<String> {
         let listed = self.env.tinyd(["ps", "-a", "--format", "{{.Names}} {{.State}}"]).ok().stdout();
-        listed.lines().find_map(|line| line.strip_prefix("c ").map(str::to_owned))
+        let of_new = |line: &str| {
+            line.split_once(' ').filter(|(name, _)| *name == NEW).map(|(_, state)| state.to_owned())
+        };
+        listed.lines().find_map(of_new)
     }
 
     /// What the next command finds, and leaves.
@@ -76,13 +82,13 @@ impl<'a> Lab<'a> {
             reached || state.as_deref() != Some("running")
         });
         if state.as_deref() == Some("running") {
-            let asked = ["exec", "c", "timeout", "5", "wget", "-qO-", "http://db/"];
+            let asked = ["exec", NEW, "timeout", "5", "wget", "-qO-", "http://db/"];
             let said = self.env.tinyd(asked);
             assert!(said.text() == "hello" || self.state().as_deref() != Some("running"), "{point}: {said}");
         }
         // Its monitor may be at it already, for whoever began it is dead.
         wait_until(&format!("{point}: it is removed"), || {
-            self.env.tinyd(["rm", "-f", "c"]);
+            self.env.tinyd(["rm", "-f", NEW]);
             self.state().is_none()
         });
         let free = || (held(self.env) == self.alone.0).then_some(());
@@ -122,7 +128,7 @@ fn killed_while_it_comes(most: usize) {
     Ground::stand(|ground, env| {
         let lab = Lab::new(ground, env);
         let traced = tracer::trace(&lab.start(), None, false);
-        env.tinyd(["rm", "-f", "c"]).ok();
+        env.tinyd(["rm", "-f", NEW]).ok();
         let mut met = BTreeMap::<_, usize>::new();
         for point in chosen(traced.points, &[Role::Client, Role::Launcher, Role::Monitor], most) {
             let traced = tracer::trace(&lab.start(), Some((point, Fault::Kill)), false);
@@ -144,10 +150,10 @@ fn killed_while_it_goes(most: usize) {
         let lab = Lab::new(ground, env);
         let begin = || {
             lab.start().output().ok();
-            kill::monitor_of(env, "c")
+            kill::monitor_of(env, NEW)
         };
         let mut met = 0;
-        for words in [&["kill", "c"][..], &["rm", "-f", "c"]] {
+        for words in [&["kill", NEW][..], &["rm", "-f", NEW]] {
             let command = env.cmd(words.iter().copied());
             let traced = tracer::trace_with_monitor(&command, begin(), None);
             lab.look(&traced.points[0]);
