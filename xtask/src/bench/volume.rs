@@ -1,7 +1,6 @@
 //! What volumes cost, beside the same work without them. Only ratios are printed: what is compared happens in the same rounds.
 
 use std::io::{Write as _, stdout};
-
 use std::thread::sleep;
 use std::time::Duration;
 

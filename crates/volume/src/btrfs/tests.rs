@@ -79,19 +79,20 @@ impl Ground {
         ours.map(|file| PathBuf::from(String::from_utf8_lossy(&file).trim())).collect()
     }
 
-    /// How many loop devices there are once there are no more than these. The kernel frees one when the last process closes it,
+    /// The loop devices, as soon as there are no more than so many of them. The kernel frees one when the last process closes it,
     /// and whoever looks for one of another file has it open for a moment.
-    pub(super) fn devices_at_rest(&self, wanted: usize) -> usize {
+    pub(super) fn devices_at_rest(&self, wanted: usize) -> BTreeSet<PathBuf> {
         let since = Instant::now();
         while self.devices().len() > wanted && since.elapsed() < Duration::from_secs(10) {
             thread::sleep(Duration::from_millis(10));
         }
-        self.devices().len()
+        self.devices()
     }
 
-    /// Whether nothing is mounted, and no file has a loop device.
-    pub(super) fn is_at_rest(&self) -> bool {
-        self.mounts().is_empty() && self.devices_at_rest(0) == 0
+    /// Requires that nothing is mounted, and that no file has a loop device.
+    #[track_caller]
+    pub(super) fn assert_at_rest(&self) {
+        assert_eq!((self.mounts(), self.devices_at_rest(0)), Default::default());
     }
 
     pub(super) fn volume(&self, name: &str) -> VolumeState {

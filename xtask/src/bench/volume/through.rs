@@ -1,8 +1,7 @@
 //! Reads and writes in a container through a volume, against the bare folder.
 
-use std::io::{Write as _, stdout};
-
 use std::ffi::OsString;
+use std::io::{Write as _, stdout};
 use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
