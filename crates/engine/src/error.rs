@@ -66,6 +66,11 @@ impl Error {
         error
     }
 
+    /// As [`new`](Error::new), with the texts of errors beneath it, outermost first: one that was told elsewhere.
+    pub fn with_causes(kind: ErrorKind, message: impl Into<String>, causes: Vec<String>) -> Self {
+        Self { causes, ..Self::new(kind, message) }
+    }
+
     /// Adds what the user can do about it: one sentence without a full stop.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

@@ -1,0 +1,100 @@
+//! Connecting.
+
+use super::{Client, Name, failed};
+use crate::address::Address;
+use std::error::Error as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tinyd_engine::{Error, ErrorKind, Result};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+
+/// How long a daemon has to answer at first.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What proves each side to the other.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    folder: PathBuf,
+}
+
+impl Tls {
+    /// The folder with `ca.pem`, `cert.pem` and `key.pem`.
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    fn read(&self) -> Result<ClientTlsConfig> {
+        let file = |name: &str| {
+            let path = self.folder.join(name);
+            fs::read(&path).map_err(|error| {
+                failed(&format!("read {}", path.display()), error)
+                    .with_hint("TINYD_CERT_PATH names the folder with ca.pem, cert.pem and key.pem")
+            })
+        };
+        let identity = Identity::from_pem(file("cert.pem")?, file("key.pem")?);
+        Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(file("ca.pem")?)).identity(identity))
+    }
+}
+
+impl Client {
+    /// Connects to a daemon. One at the other end of a network is asked for its certificate, and shown one: `tls` is needed
+    /// for that, and for that alone.
+    pub fn connect(address: &Address, tls: Option<&Tls>) -> Result<Self> {
+        let endpoint = match address {
+            Address::Unix(path) => unix(path)?,
+            Address::Tcp { host, port } => tcp(host, *port, tls)?,
+        };
+        // One thread carries what goes on in the background: the streams of sessions and logs.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(|error| failed("make a client", error))?;
+        let channel = runtime.block_on(endpoint.connect()).map_err(|error| refused(address, &error))?;
+        Ok(Self { runtime, channel: InterceptedService::new(channel, Name) })
+    }
+}
+
+fn unix(path: &Path) -> Result<Endpoint> {
+    let text = path.to_str().ok_or_else(|| {
+        Error::new(ErrorKind::InvalidInput, format!("the daemon's socket {} is not UTF-8", path.display()))
+    })?;
+    Ok(endpoint(format!("unix://{text}"))?.connect_timeout(PATIENCE))
+}
+
+fn tcp(host: &str, port: u16, tls: Option<&Tls>) -> Result<Endpoint> {
+    let tls = tls.ok_or_else(|| {
+        Error::new(ErrorKind::InvalidInput, "a daemon on a network is reached by mutual TLS alone")
+            .with_hint("TINYD_CERT_PATH names the folder with ca.pem, cert.pem and key.pem that 'tinyd daemon cert' made")
+    })?;
+    endpoint(format!("https://{}", Address::authority(host, port)))?
+        .connect_timeout(PATIENCE)
+        // A machine that is gone without a word is found out, while nothing else is said too.
+        .http2_keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_while_idle(true)
+        .tls_config(tls.read()?)
+        .map_err(|error| failed("use the certificates", error))
+}
+
+fn endpoint(uri: String) -> Result<Endpoint> {
+    Channel::from_shared(uri).map_err(|error| failed("read the daemon's address", error))
+}
+
+/// The innermost cause says what the kernel, or TLS, had against it.
+fn refused(address: &Address, error: &tonic::transport::Error) -> Error {
+    let mut cause: Option<&dyn std::error::Error> = error.source();
+    let mut texts: Vec<String> = Vec::new();
+    while let Some(one) = cause {
+        let text = one.to_string();
+        if texts.last() != Some(&text) {
+            texts.push(text);
+        }
+        cause = one.source();
+    }
+    // Each layer says what the one beneath it says, or that it failed.
+    let innermost = texts.split_off(texts.len().saturating_sub(1));
+    Error::with_causes(ErrorKind::Internal, format!("connect to the daemon at {address}"), innermost)
+        .with_hint("is it running? 'tinyd daemon' starts one")
+}
