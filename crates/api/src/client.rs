@@ -17,6 +17,7 @@ use crate::status;
 use crate::version::{self, VERSION, VERSION_KEY};
 use crate::wire::Wire;
 use std::future::Future;
+use std::sync::Arc;
 use tinyd_engine::{Error, ErrorKind, Result};
 use tokio::runtime::Runtime;
 use tonic::metadata::MetadataValue;
@@ -29,7 +30,7 @@ use tonic::{Request, Response, Status};
 ///
 /// Its methods block, as those of any engine do: they must not be called from within an asynchronous task.
 pub struct Client {
-    runtime: Runtime,
+    runtime: Arc<Runtime>,
     channel: Named,
 }
 

@@ -176,6 +176,12 @@ pub(crate) fn root() -> Command {
         .arg_required_else_help(true)
         .arg(place("root", "TINYD_ROOT", " [default: /var/lib/tinyd]", "Where containers are kept"))
         .arg(place("run-root", "TINYD_RUN_ROOT", " [default: /run/tinyd]", "Where their run-time state is"))
+        .arg(
+            clap::Arg::new("host").short('H').long("host").value_name("ADDRESS").help(
+                "The daemon that is asked: unix:///PATH, tcp://HOST:PORT by the certificates in $TINYD_CERT_PATH, or local for \
+                 none [$TINYD_HOST] [default: the one that listens in --run-root, if any]",
+            ),
+        )
         .arg(place("runtime", "TINYD_RUNTIME", "", "The program that starts them, tinyd-runtime"))
         .arg(
             clap::Arg::new("max-containers")

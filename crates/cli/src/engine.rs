@@ -1,16 +1,50 @@
-//! The only place that names a concrete engine.
+//! The only place that names a concrete engine: that of a daemon, or that of this process.
 
 use crate::globals::Globals;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use tinyd_api::{Address, Client, Tls};
 use tinyd_engine::{Engine, Error, ErrorKind};
 use tinyd_manager::{AddressPool, LocalEngine};
 
-/// Opens the engine that runs containers in this process.
+/// The word for the engine of this process, though a daemon listens.
+const LOCAL: &str = "local";
+
+/// Opens the engine that was asked for. Where none was: that of the daemon that listens in these folders, and without one that
+/// of this process. Both see the same containers.
 pub(crate) fn open(globals: &Globals) -> tinyd_engine::Result<Box<dyn Engine>> {
+    let address = match globals.host.as_deref() {
+        Some(LOCAL) => None,
+        Some(host) => Some(host.parse::<Address>()?),
+        None => listening(globals).map(Address::Unix),
+    };
+    match address {
+        Some(address) => {
+            let tls = globals.cert_path.as_ref().map(Tls::in_folder);
+            Ok(Box::new(Client::connect(&address, tls.as_ref())?))
+        }
+        None => Ok(Box::new(local(globals)?)),
+    }
+}
+
+/// Where the daemon of these folders listens.
+pub(crate) fn socket(globals: &Globals) -> PathBuf {
+    globals.run_root.join("tinyd.sock")
+}
+
+/// That socket, where somebody listens on it: one that was killed left his there.
+fn listening(globals: &Globals) -> Option<PathBuf> {
+    let socket = socket(globals);
+    UnixStream::connect(&socket).is_ok().then_some(socket)
+}
+
+/// Opens the engine that runs containers in this process.
+pub(crate) fn local(globals: &Globals) -> tinyd_engine::Result<LocalEngine> {
     let most = globals.max_containers.as_deref().map(places).transpose()?.flatten();
     let wanted = LocalEngine::builder().root(&globals.root).run_root(&globals.run_root);
     let pools = globals.address_pools.as_deref().map(pools).transpose()?;
     let wanted = wanted.address_pools(pools);
-    Ok(Box::new(wanted.runtime(globals.runtime.clone()).max_containers(most).open()?))
+    wanted.runtime(globals.runtime.clone()).max_containers(most).open()
 }
 
 /// How many containers there may be; what is not above zero is the engine's default.

@@ -10,6 +10,10 @@ pub(crate) struct Globals {
     pub(crate) root: PathBuf,
     /// What a reboot ends.
     pub(crate) run_root: PathBuf,
+    /// The daemon that is asked, as it was written; where nothing was, the one that listens here, or the engine of this process.
+    pub(crate) host: Option<String>,
+    /// Where what proves this client to a daemon on a network lies.
+    pub(crate) cert_path: Option<PathBuf>,
     /// The program that starts containers; the engine looks for it when there is none.
     pub(crate) runtime: Option<PathBuf>,
     /// How many containers there may be, as it was written; the engine's default when nothing was.
@@ -32,6 +36,7 @@ pub(crate) fn split(arguments: &[String], variable: &dyn Fn(&str) -> Option<Path
     let mut root = None;
     let mut run_root = None;
     let mut runtime = None;
+    let mut host = None;
     let mut most = None;
     let mut rest = arguments.iter();
     while let Some(word) = rest.next() {
@@ -39,6 +44,8 @@ pub(crate) fn split(arguments: &[String], variable: &dyn Fn(&str) -> Option<Path
             let globals = Globals {
                 root: place(root, variable("TINYD_ROOT"), "/var/lib/tinyd"),
                 run_root: place(run_root, variable("TINYD_RUN_ROOT"), "/run/tinyd"),
+                host: written(host.or_else(|| variable("TINYD_HOST"))),
+                cert_path: variable("TINYD_CERT_PATH").filter(|path| !path.as_os_str().is_empty()),
                 runtime: runtime.or_else(|| variable("TINYD_RUNTIME")),
                 address_pools: written(variable("TINYD_ADDRESS_POOLS")),
                 max_containers: most.or_else(|| written(variable("TINYD_MAX_CONTAINERS"))),
@@ -60,6 +67,7 @@ pub(crate) fn split(arguments: &[String], variable: &dyn Fn(&str) -> Option<Path
             "--root" => &mut root,
             "--run-root" => &mut run_root,
             "--runtime" => &mut runtime,
+            "-H" | "--host" => &mut host,
             _ => return Split::Unclear,
         };
         let value = inline.or_else(|| rest.next().map(String::as_str)).filter(|value| !value.is_empty());
@@ -122,6 +130,24 @@ mod tests {
             panic!("no verb")
         };
         assert!(globals.root.is_absolute() && globals.root.ends_with("rel"));
+    }
+
+    #[test]
+    fn the_daemon_is_an_option_or_a_variable() {
+        let environment = |name: &str| match name {
+            "TINYD_HOST" => Some("unix:///env".into()),
+            "TINYD_CERT_PATH" => Some("/certs".into()),
+            _ => None,
+        };
+        for (line, host) in
+            [("-H tcp://a:1 ps", "tcp://a:1"), ("--host=local ps", "local"), ("ps", "unix:///env")]
+        {
+            let Split::Verb(globals, ..) = split(&words(line), &environment) else { panic!("no verb") };
+            assert_eq!(globals.host.as_deref(), Some(host), "{line}");
+            assert_eq!(globals.cert_path, Some("/certs".into()));
+        }
+        let Split::Verb(globals, ..) = split(&words("ps"), &nothing) else { panic!("no verb") };
+        assert_eq!((globals.host, globals.cert_path), (None, None));
     }
 
     #[test]

@@ -1,2 +1,8 @@
 //! The daemon.
-#![forbid(unsafe_code)]
+
+mod certificates;
+mod grpc;
+mod log;
+mod socket;
+
+pub use certificates::make_certificates;

@@ -5,10 +5,11 @@ use crate::address::Address;
 use std::error::Error as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tinyd_engine::{Error, ErrorKind, Result};
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
 /// How long a daemon has to answer at first.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -53,7 +54,7 @@ impl Client {
             .build()
             .map_err(|error| failed("make a client", error))?;
         let channel = runtime.block_on(endpoint.connect()).map_err(|error| refused(address, &error))?;
-        Ok(Self { runtime, channel: InterceptedService::new(channel, Name) })
+        Ok(Self { runtime: Arc::new(runtime), channel: InterceptedService::new(channel, Name) })
     }
 }
 
@@ -79,7 +80,7 @@ fn tcp(host: &str, port: u16, tls: Option<&Tls>) -> Result<Endpoint> {
 }
 
 fn endpoint(uri: String) -> Result<Endpoint> {
-    Channel::from_shared(uri).map_err(|error| failed("read the daemon's address", error))
+    Endpoint::try_from(uri).map_err(|error| failed("read the daemon's address", error))
 }
 
 /// The innermost cause says what the kernel, or TLS, had against it.

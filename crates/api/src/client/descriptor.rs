@@ -12,9 +12,10 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use tinyd_engine::{Error, ErrorKind, Result};
 use tokio::net::UnixDatagram;
-use tokio::runtime::Handle;
+use tokio::runtime::Runtime;
 use tonic::{Status, Streaming};
 
 /// More than any message of a stream is long.
@@ -32,12 +33,14 @@ pub(super) struct TaskEnd(UnixDatagram);
 /// The end that its owner reads and writes.
 pub(super) struct OwnEnd<M> {
     socket: OwnedFd,
+    /// What the task at the other end runs on: this may outlive its client.
+    _runtime: Arc<Runtime>,
     buffer: Vec<u8>,
     message: PhantomData<M>,
 }
 
 /// A pair of them.
-pub(super) fn pair<M>(runtime: &Handle) -> Result<(OwnEnd<M>, TaskEnd)> {
+pub(super) fn pair<M>(runtime: &Arc<Runtime>) -> Result<(OwnEnd<M>, TaskEnd)> {
     let made = || -> io::Result<_> {
         let (own, theirs) =
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
@@ -51,13 +54,18 @@ pub(super) fn pair<M>(runtime: &Handle) -> Result<(OwnEnd<M>, TaskEnd)> {
         Ok((own, UnixDatagram::from_std(theirs.into())?))
     };
     let (socket, theirs) = made().map_err(|error| failed("make a pair of sockets", error))?;
-    let own = OwnEnd { socket, buffer: Vec::with_capacity(MOST_BYTES), message: PhantomData };
+    let own = OwnEnd {
+        socket,
+        _runtime: Arc::clone(runtime),
+        buffer: Vec::with_capacity(MOST_BYTES),
+        message: PhantomData,
+    };
     Ok((own, TaskEnd(theirs)))
 }
 
 /// The messages of a stream, by descriptor.
 pub(super) fn of_stream<M: Message + Default + 'static>(
-    runtime: &Handle,
+    runtime: &Arc<Runtime>,
     stream: Streaming<M>,
 ) -> Result<OwnEnd<M>> {
     let (own, task) = pair(runtime)?;

@@ -111,12 +111,12 @@ impl Engine for Client {
             request: request.clone().into_wire(),
         };
         let entries = self.ask(self.containers().logs(request))?;
-        Ok(Box::new(RemoteLogs(descriptor::of_stream(self.runtime.handle(), entries)?)))
+        Ok(Box::new(RemoteLogs(descriptor::of_stream(&self.runtime, entries)?)))
     }
 
     fn wait(&self, name: &str) -> Result<Box<dyn Waiter>> {
         let exits = self.ask(self.containers().wait(container(name)))?;
-        let exits = descriptor::of_stream(self.runtime.handle(), exits)?;
+        let exits = descriptor::of_stream(&self.runtime, exits)?;
         Ok(Box::new(RemoteWaiter { exits, ended: None }))
     }
 

@@ -27,8 +27,7 @@ pub(super) struct RemoteSession {
 impl Client {
     /// Opens a session, and gives the container's id with remarks.
     pub(super) fn open_session(&self, open: In) -> Result<(Created, RemoteSession)> {
-        let runtime = self.runtime.handle();
-        let (own, task) = descriptor::pair(runtime)?;
+        let (own, task) = descriptor::pair(&self.runtime)?;
         let (input, requests) = mpsc::channel(UNDER_WAY);
         let opened = self.runtime.block_on(async {
             // The first message is under way before anything is answered; there is room for it.
@@ -41,7 +40,7 @@ impl Client {
             }
         });
         let (created, outputs) = opened?;
-        runtime.spawn(carry(task, outputs, input));
+        self.runtime.spawn(carry(task, outputs, input));
         Ok((created, RemoteSession { socket: own, last: None }))
     }
 }
@@ -55,6 +54,7 @@ async fn carry(
     let task = &task;
     let inputs = async move {
         // A place first: what cannot be sent on yet stays in the socket, whose sender then sees that it is full.
+        let mut buffer = Vec::new();
         loop {
             let Ok(place) = input.reserve().await else {
                 // The daemon listens no more; what it has to say is the other half's.

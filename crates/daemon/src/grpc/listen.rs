@@ -1,0 +1,109 @@
+//! Where clients reach the services, opened before anything is served.
+
+use super::serve;
+use crate::socket::Socket;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener as Blocking, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tinyd_api::Address;
+use tinyd_engine::{Engine, Error, ErrorKind, Result};
+use tokio::net::{TcpListener, UnixListener};
+use tokio_rustls::TlsAcceptor;
+
+/// A place where clients reach the services.
+pub(crate) enum Listener {
+    /// On this machine, whoever may open the socket.
+    Unix(Socket, UnixListener),
+    /// Over a network, whoever shows a certificate.
+    Tcp(TcpListener, TlsAcceptor),
+}
+
+impl Listener {
+    /// Opens it. `proof` is the folder with `ca.pem`, `cert.pem` and `key.pem` for those on a network. There is nothing that
+    /// switches them off: a port without them is root for whoever finds it.
+    pub(crate) fn open(address: &Address, proof: Option<&Path>) -> Result<Self> {
+        match address {
+            Address::Unix(path) => {
+                Socket::listen(path).map(|(socket, listener)| Self::Unix(socket, listener))
+            }
+            Address::Tcp { host, port } => {
+                let proof = proof.ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::InvalidInput,
+                        format!("{address} is served by mutual TLS alone, and there are no certificates"),
+                    )
+                    .with_hint("make some with 'tinyd daemon cert', and name their folder with --cert-path")
+                })?;
+                let tls = accept_by(proof)?;
+                Ok(Self::Tcp(bind(address, host, *port)?, tls))
+            }
+        }
+    }
+
+    /// Where it is, as it turned out to be.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Unix(..) => None,
+            Self::Tcp(listener, _) => listener.local_addr().ok(),
+        }
+    }
+
+    /// Serves until `stop`.
+    pub(crate) async fn serve(self, engine: Arc<dyn Engine>, stop: impl Future<Output = ()>) -> Result<()> {
+        let served = match self {
+            Self::Unix(socket, listener) => {
+                let served = serve::unix(&engine, listener, stop).await;
+                drop(socket);
+                served
+            }
+            Self::Tcp(listener, tls) => serve::tcp(&engine, listener, tls, stop).await,
+        };
+        served.map_err(|error| Error::with_source(ErrorKind::Internal, "serve clients", &error))
+    }
+}
+
+fn bind(address: &Address, host: &str, port: u16) -> Result<TcpListener> {
+    let bound = || -> std::io::Result<TcpListener> {
+        let places: Vec<_> = (host, port).to_socket_addrs()?.collect();
+        let listener = Blocking::bind(places.as_slice())?;
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    };
+    bound().map_err(|error| Error::with_source(ErrorKind::Internal, format!("listen on {address}"), &error))
+}
+
+/// Accepts whoever shows a certificate of the folder's authority.
+fn accept_by(folder: &Path) -> Result<TlsAcceptor> {
+    let failed = |path: PathBuf, error: &(dyn std::error::Error + 'static)| {
+        Error::with_source(ErrorKind::InvalidInput, format!("use {}", path.display()), error)
+            .with_hint("'tinyd daemon cert' makes ca.pem, cert.pem and key.pem")
+    };
+    let certificates = |name: &str| {
+        let path = folder.join(name);
+        let read = CertificateDer::pem_file_iter(&path)
+            .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>);
+        read.map_err(|error| failed(path, &error))
+    };
+    let mut roots = RootCertStore::empty();
+    for root in certificates("ca.pem")? {
+        roots.add(root).map_err(|error| failed(folder.join("ca.pem"), &error))?;
+    }
+    let own = certificates("cert.pem")?;
+    let key = folder.join("key.pem");
+    let key = PrivateKeyDer::from_pem_file(&key).map_err(|error| failed(key, &error))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+        .build()
+        .map_err(|error| failed(folder.join("ca.pem"), &error))?;
+    let made = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|config| config.with_client_cert_verifier(verifier).with_single_cert(own, key));
+    let mut config = made.map_err(|error| failed(folder.join("cert.pem"), &error))?;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
