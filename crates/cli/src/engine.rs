@@ -6,11 +6,16 @@ use tinyd_manager::{AddressPool, LocalEngine};
 
 /// Opens the engine that runs containers in this process.
 pub(crate) fn open(globals: &Globals) -> tinyd_engine::Result<Box<dyn Engine>> {
+    Ok(Box::new(open_local(globals)?))
+}
+
+/// The same, for who serves it to others.
+pub(crate) fn open_local(globals: &Globals) -> tinyd_engine::Result<LocalEngine> {
     let most = globals.max_containers.as_deref().map(places).transpose()?.flatten();
     let wanted = LocalEngine::builder().root(&globals.root).run_root(&globals.run_root);
     let pools = globals.address_pools.as_deref().map(pools).transpose()?;
     let wanted = wanted.address_pools(pools);
-    Ok(Box::new(wanted.runtime(globals.runtime.clone()).max_containers(most).open()?))
+    wanted.runtime(globals.runtime.clone()).max_containers(most).open()
 }
 
 /// How many containers there may be; what is not above zero is the engine's default.

@@ -1,0 +1,74 @@
+//! `daemon`: the engine for others, with the web page.
+
+use super::{Context, Verb};
+use crate::failure::{Failure, Outcome};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tinyd_daemon::{Daemon, Options, WebOptions};
+
+/// Serve the web page, its JSON and metrics, until SIGINT or SIGTERM; then stop all containers
+#[derive(clap::Parser, Debug)]
+#[command(after_help = "\
+A second signal skips the wait for containers that are slow to end.
+
+Examples:
+  tinyd daemon
+  tinyd daemon --web 127.0.0.1:8080 --web-control
+  tinyd daemon --no-web --live-restore")]
+pub(crate) struct Serve {
+    /// Where the web page is; a loopback address
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:808")]
+    web: SocketAddr,
+    /// No web page
+    #[arg(long, conflicts_with_all = ["web", "web_control"])]
+    no_web: bool,
+    /// Let who can read the file web-control in the run root start, stop and remove containers from the page
+    #[arg(long)]
+    web_control: bool,
+    /// Leave the containers running at the end
+    #[arg(long)]
+    live_restore: bool,
+}
+
+impl Verb for Serve {
+    const NAME: &'static str = "daemon";
+
+    fn run(self, context: &Context<'_>) -> Outcome {
+        tinyd_runtime::startup::keep_from_programs(3)
+            .map_err(|error| Failure::failed("keep descriptors from containers", error))?;
+        let globals = context.globals;
+        let engine = Arc::new(crate::engine::open_local(globals)?);
+        let control = self.web_control.then(|| globals.run_root.join("web-control"));
+        let said = control
+            .as_ref()
+            .map(|file| format!("who may change something opens the address in {}", file.display()));
+        let web = WebOptions { address: self.web, control };
+        let options = Options {
+            lock: Some(globals.root.join("daemon.lock")),
+            web: (!self.no_web).then_some(web),
+            live_restore: self.live_restore,
+        };
+        let daemon = Daemon::open(engine, options).map_err(failure)?;
+        if let Some(address) = daemon.web_address() {
+            context.console.tell(&format!("the web page is at http://{address}/"));
+        }
+        if let Some(said) = said {
+            context.console.tell(&said);
+        }
+        daemon.run().map_err(failure)?;
+        Ok(0)
+    }
+}
+
+fn failure(error: tinyd_daemon::Error) -> Failure {
+    let mut line = error.to_string();
+    let mut below = std::error::Error::source(&error);
+    while let Some(cause) = below {
+        line.push_str(&format!(": {cause}"));
+        below = cause.source();
+    }
+    if let Some(hint) = error.hint() {
+        line.push_str(&format!(" ({hint})"));
+    }
+    Failure::Failed(line)
+}

@@ -1,0 +1,124 @@
+//! From options to the end: what is opened, in which order, and how it is closed.
+
+use crate::activation::Passed;
+use crate::asker::Asker;
+use crate::error::Error;
+use crate::listeners::Listeners;
+use crate::lock::Lock;
+use crate::{ending, notify, web};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tinyd_engine::{Engine, Retire};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How long verbs that are under way may take to come to their end, when the daemon does.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// How a daemon is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// A file whose lock makes it the only one; its folder is there.
+    pub lock: Option<PathBuf>,
+    /// The web page; `None` for none.
+    pub web: Option<WebOptions>,
+    /// Leaves the containers running when the daemon ends.
+    pub live_restore: bool,
+}
+
+/// How the web page is wanted.
+#[derive(Clone, Debug)]
+pub struct WebOptions {
+    /// Where: a loopback address. A socket named `web` that a service manager passed on comes before it.
+    pub address: SocketAddr,
+    /// Lets who knows the token start, stop and remove containers; the token is written to this file, for its owner alone.
+    pub control: Option<PathBuf>,
+}
+
+/// A daemon that has everything it needs and serves nobody yet.
+pub struct Daemon {
+    engine: Arc<dyn Retire>,
+    live_restore: bool,
+    web: Option<web::Bound>,
+    _lock: Option<Lock>,
+}
+
+impl Daemon {
+    /// Takes the lock and opens the sockets: after this nothing is missing.
+    pub fn open(engine: Arc<dyn Retire>, options: Options) -> Result<Self, Error> {
+        let lock = options.lock.as_deref().map(Lock::take).transpose()?;
+        let mut passed = Passed::take()?;
+        let web = options.web.map(|wanted| web::Bound::new(wanted, passed.named("web"))).transpose()?;
+        Ok(Self { engine, live_restore: options.live_restore, web, _lock: lock })
+    }
+
+    /// Where the web page is.
+    pub fn web_address(&self) -> Option<SocketAddr> {
+        self.web.as_ref().map(web::Bound::address)
+    }
+
+    /// Serves until SIGINT or SIGTERM, ends the containers, closes the listeners. A second signal skips the waiting.
+    pub fn run(self) -> Result<(), Error> {
+        let failed = |operation| move |source| Error::System { operation, source };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(failed("start threads"))?;
+        let ended = runtime.block_on(self.serve());
+        // A question that hangs must not keep the process.
+        runtime.shutdown_timeout(Duration::from_millis(100));
+        ended
+    }
+
+    async fn serve(self) -> Result<(), Error> {
+        let failed = |source| Error::System { operation: "catch signals", source };
+        let mut signals = Signals::catch().map_err(failed)?;
+        let engine: Arc<dyn Engine> = self.engine.clone();
+        let asker = Asker::new(engine);
+        let mut listeners = Listeners::new();
+        if let Some(web) = self.web {
+            let web = web.prepare(asker.clone())?;
+            listeners.start(|stopping| web.serve(stopping));
+        }
+        notify::ready();
+        let broken = tokio::select! {
+            () = signals.next() => None,
+            error = listeners.failed() => Some(error),
+        };
+        let ended = match self.live_restore || broken.is_some() {
+            true => {
+                notify::stopping("the containers run on");
+                Ok(())
+            }
+            false => {
+                notify::stopping("waiting for containers to end");
+                ending::end_all(self.engine, signals.next()).await
+            }
+        };
+        listeners.stop().await;
+        asker.quiet(QUIET).await;
+        broken.map_or(ended, Err)
+    }
+}
+
+/// The signals that end a daemon.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Returns when the next one comes.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
