@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tinyd_engine::{Engine, Retire};
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How long verbs that are under way may take to come to their end, when the daemon does.
@@ -41,16 +42,26 @@ pub struct Daemon {
     engine: Arc<dyn Retire>,
     live_restore: bool,
     web: Option<web::Bound>,
+    runtime: Runtime,
+    signals: Signals,
     _lock: Option<Lock>,
 }
 
 impl Daemon {
-    /// Takes the lock and opens the sockets: after this nothing is missing.
+    /// Takes the lock, opens the sockets and catches the signals: after this nothing is missing.
     pub fn open(engine: Arc<dyn Retire>, options: Options) -> Result<Self, Error> {
         let lock = options.lock.as_deref().map(Lock::take).transpose()?;
         let mut passed = Passed::take()?;
         let web = options.web.map(|wanted| web::Bound::new(wanted, passed.named("web"))).transpose()?;
-        Ok(Self { engine, live_restore: options.live_restore, web, _lock: lock })
+        let failed = |operation| move |source| Error::System { operation, source };
+        let mut builder = Builder::new_multi_thread();
+        let runtime = builder.worker_threads(2).enable_all().build().map_err(failed("start threads"))?;
+        let signals = {
+            let _within = runtime.enter();
+            Signals::catch().map_err(failed("catch signals"))?
+        };
+        let live_restore = options.live_restore;
+        Ok(Self { engine, live_restore, web, runtime, signals, _lock: lock })
     }
 
     /// Where the web page is.
@@ -60,47 +71,45 @@ impl Daemon {
 
     /// Serves until SIGINT or SIGTERM, ends the containers, closes the listeners. A second signal skips the waiting.
     pub fn run(self) -> Result<(), Error> {
-        let failed = |operation| move |source| Error::System { operation, source };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .map_err(failed("start threads"))?;
-        let ended = runtime.block_on(self.serve());
+        let Self { engine, live_restore, web, runtime, signals, _lock } = self;
+        let ended = runtime.block_on(serve(engine, live_restore, web, signals));
         // A question that hangs must not keep the process.
         runtime.shutdown_timeout(Duration::from_millis(100));
         ended
     }
+}
 
-    async fn serve(self) -> Result<(), Error> {
-        let failed = |source| Error::System { operation: "catch signals", source };
-        let mut signals = Signals::catch().map_err(failed)?;
-        let engine: Arc<dyn Engine> = self.engine.clone();
-        let asker = Asker::new(engine);
-        let mut listeners = Listeners::new();
-        if let Some(web) = self.web {
-            let web = web.prepare(asker.clone())?;
-            listeners.start(|stopping| web.serve(stopping));
-        }
-        notify::ready();
-        let broken = tokio::select! {
-            () = signals.next() => None,
-            error = listeners.failed() => Some(error),
-        };
-        let ended = match self.live_restore || broken.is_some() {
-            true => {
-                notify::stopping("the containers run on");
-                Ok(())
-            }
-            false => {
-                notify::stopping("waiting for containers to end");
-                ending::end_all(self.engine, signals.next()).await
-            }
-        };
-        listeners.stop().await;
-        asker.quiet(QUIET).await;
-        broken.map_or(ended, Err)
+async fn serve(
+    engine: Arc<dyn Retire>,
+    live_restore: bool,
+    web: Option<web::Bound>,
+    mut signals: Signals,
+) -> Result<(), Error> {
+    let asked: Arc<dyn Engine> = engine.clone();
+    let asker = Asker::new(asked);
+    let mut listeners = Listeners::new();
+    if let Some(web) = web {
+        let web = web.prepare(asker.clone())?;
+        listeners.start(|stopping| web.serve(stopping));
     }
+    notify::ready();
+    let broken = tokio::select! {
+        () = signals.next() => None,
+        error = listeners.failed() => Some(error),
+    };
+    let ended = match live_restore || broken.is_some() {
+        true => {
+            notify::stopping("the containers run on");
+            Ok(())
+        }
+        false => {
+            notify::stopping("waiting for containers to end");
+            ending::end_all(engine, signals.next()).await
+        }
+    };
+    listeners.stop().await;
+    asker.quiet(QUIET).await;
+    broken.map_or(ended, Err)
 }
 
 /// The signals that end a daemon.

@@ -28,7 +28,6 @@ use control::Control;
 use guard::Places;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// So many viewers get samples as they are taken; others are told to ask again.
@@ -38,7 +37,7 @@ const MOST_STREAMS: usize = 200;
 pub(crate) struct Bound {
     socket: TcpListener,
     address: SocketAddr,
-    control: Option<PathBuf>,
+    control: Option<Control>,
 }
 
 /// What all routes share.
@@ -72,7 +71,8 @@ impl Bound {
             return Err(Error::NotLoopback { address });
         }
         socket.set_nonblocking(true).map_err(listen)?;
-        Ok(Self { socket, address, control: wanted.control })
+        let control = wanted.control.map(|file| Control::new(address, file)).transpose()?;
+        Ok(Self { socket, address, control })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -84,12 +84,11 @@ impl Bound {
         let address = self.address;
         let listener = tokio::net::TcpListener::from_std(self.socket)
             .map_err(|source| Error::Listen { address, source })?;
-        let control = self.control.map(|file| Control::new(address, file)).transpose()?;
         let web = Web {
             sampler: Arc::new(Sampler::new(asker.clone())),
             asker,
             places: Arc::new(Places::of(address)),
-            control: control.map(Arc::new),
+            control: self.control.map(Arc::new),
             streams: Arc::new(tokio::sync::Semaphore::new(MOST_STREAMS)),
         };
         Ok(Prepared { listener, web })

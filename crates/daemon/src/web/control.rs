@@ -16,13 +16,9 @@ use rustix::fs::{Mode, OFlags};
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 use tinyd_engine::{Engine, ErrorKind, RemoveRequest, Result as Answer, StartRequest};
 
 const DEED: HeaderName = HeaderName::from_static("x-tinyd-control");
-
-/// Shorter than a question to the engine may take.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// The token of this start, and the name of its cookie: cookies are not told apart by port.
 pub(crate) struct Control {
@@ -116,7 +112,7 @@ fn start(engine: &dyn Engine, id: &str) -> Answer<String> {
 }
 
 fn stop(engine: &dyn Engine, id: &str) -> Answer<String> {
-    engine.stop(id, Some(GRACE))
+    engine.stop(id, None)
 }
 
 /// Also one that stands still already.

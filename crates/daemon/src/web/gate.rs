@@ -2,7 +2,7 @@
 //! costs little, and of very many that say nothing the oldest goes.
 
 use super::answer::ALWAYS;
-use super::head::{self, MOST_BYTES, Refused};
+use super::head::{self, MOST_BYTES, Refused, TOO_LONG};
 use super::io::Connection;
 use axum::serve::Listener;
 use std::collections::VecDeque;
@@ -135,7 +135,7 @@ async fn receive(stream: &mut TcpStream) -> io::Result<Option<Result<Vec<u8>, Re
             return Ok(Some(head::check(whole).map(|()| received)));
         }
         if received.len() > MOST_BYTES {
-            return Ok(Some(Err((431, "the head is too long"))));
+            return Ok(Some(Err(TOO_LONG)));
         }
     }
 }

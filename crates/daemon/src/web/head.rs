@@ -9,6 +9,9 @@ const LONGEST_TARGET: usize = 8 * 1024;
 /// A status and its reason.
 pub(crate) type Refused = (u16, &'static str);
 
+/// The head is longer than [`MOST_BYTES`].
+pub(crate) const TOO_LONG: Refused = (431, "the head is too long");
+
 /// Where the head ends, as far as it has been received; an empty line ends it. It does not within the first `seen` bytes.
 pub(crate) fn end(received: &[u8], seen: usize) -> Option<usize> {
     let from = seen.saturating_sub(3);
@@ -19,6 +22,9 @@ pub(crate) fn end(received: &[u8], seen: usize) -> Option<usize> {
 /// Looks at a whole head, with the empty line at its end.
 pub(crate) fn check(head: &[u8]) -> Result<(), Refused> {
     let bad = |why| (400, why);
+    if head.len() > MOST_BYTES {
+        return Err(TOO_LONG);
+    }
     let text = std::str::from_utf8(head).map_err(|_| bad("the head holds other bytes than text"))?;
     let text = text.strip_suffix("\r\n\r\n").ok_or(bad("the head has no end"))?;
     if text.replace("\r\n", "").contains(['\r', '\n', '\0']) {
