@@ -53,6 +53,7 @@ mod running;
 pub mod small;
 pub mod tracer;
 mod wait;
+pub mod web;
 
 pub use command::{Cmd, NO_NETWORK};
 pub use crowd::crowd;

@@ -38,7 +38,7 @@ fn execute(entry: &Entry, rest: Vec<String>, globals: &Globals, console: Console
     let parsed = command.try_get_matches_from_mut(words);
     let open = || open(globals);
     let outcome = match parsed {
-        Ok(mut matches) => (entry.run)(&mut matches, &Context { console, open: &open }),
+        Ok(mut matches) => (entry.run)(&mut matches, &Context { console, globals, open: &open }),
         Err(error) => return answer(&error, entry.name, entry.codes, console),
     };
     match outcome {

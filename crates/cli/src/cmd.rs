@@ -2,6 +2,7 @@
 
 mod cp;
 mod create;
+mod daemon;
 mod diff;
 mod exec;
 mod export;
@@ -31,6 +32,7 @@ mod wait;
 use crate::argv::Form;
 use crate::console::Console;
 use crate::failure::{Codes, Failure, Outcome, line_of};
+use crate::globals::Globals;
 use clap::{ArgMatches, Command};
 use tinyd_engine::Engine;
 
@@ -38,6 +40,8 @@ use tinyd_engine::Engine;
 pub(crate) struct Context<'a> {
     /// The client's streams.
     pub(crate) console: Console<'a>,
+    /// Where the engine lives.
+    pub(crate) globals: &'a Globals,
     /// Opens the engine: not before the command line has been understood.
     pub(crate) open: &'a dyn Fn() -> tinyd_engine::Result<Box<dyn Engine>>,
 }
@@ -152,6 +156,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
     Entry::of::<network::Network>(),
     Entry::of::<volume::Volume>(),
     Entry::of::<secret::Secret>(),
+    Entry::of::<daemon::Serve>(),
     Entry::of::<system::System>(),
     Entry::of::<selftest::Test>(),
     Entry::of::<version::Version>(),

@@ -23,7 +23,7 @@ pub(crate) fn open(globals: &Globals) -> tinyd_engine::Result<Box<dyn Engine>> {
             let tls = globals.cert_path.as_ref().map(Tls::in_folder);
             Ok(Box::new(Client::connect(&address, tls.as_ref())?))
         }
-        None => Ok(Box::new(local(globals)?)),
+        None => Ok(Box::new(open_local(globals)?)),
     }
 }
 
@@ -39,7 +39,7 @@ fn listening(globals: &Globals) -> Option<PathBuf> {
 }
 
 /// Opens the engine that runs containers in this process.
-pub(crate) fn local(globals: &Globals) -> tinyd_engine::Result<LocalEngine> {
+pub(crate) fn open_local(globals: &Globals) -> tinyd_engine::Result<LocalEngine> {
     let most = globals.max_containers.as_deref().map(places).transpose()?.flatten();
     let wanted = LocalEngine::builder().root(&globals.root).run_root(&globals.run_root);
     let pools = globals.address_pools.as_deref().map(pools).transpose()?;

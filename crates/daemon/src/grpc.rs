@@ -17,7 +17,7 @@ mod wait;
 
 pub(crate) use listen::Listener;
 
-use std::sync::Arc;
+use crate::asker::Asker;
 use tinyd_api::proto::containers_server::ContainersServer;
 use tinyd_api::proto::networks_server::NetworksServer;
 use tinyd_api::proto::secrets_server::SecretsServer;
@@ -33,8 +33,8 @@ use tonic::{Response, Status};
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 
 /// The services of an engine.
-pub(crate) fn routes(engine: &Arc<dyn Engine>) -> Routes {
-    let service = Service { engine: Arc::clone(engine) };
+pub(crate) fn routes(engine: &Asker) -> Routes {
+    let service = Service { engine: engine.clone() };
     let routes = Routes::default()
         .add_service(ContainersServer::new(service.clone()).max_decoding_message_size(MOST_BYTES))
         .add_service(NetworksServer::new(service.clone()).max_decoding_message_size(MOST_BYTES))
@@ -48,7 +48,7 @@ pub(crate) fn routes(engine: &Arc<dyn Engine>) -> Routes {
 /// An engine as the services see it.
 #[derive(Clone)]
 pub(crate) struct Service {
-    engine: Arc<dyn Engine>,
+    engine: Asker,
 }
 
 impl Service {
@@ -57,9 +57,7 @@ impl Service {
         &self,
         verb: impl FnOnce(&dyn Engine) -> Result<T> + Send + 'static,
     ) -> std::result::Result<T, Status> {
-        let engine = Arc::clone(&self.engine);
-        let done = tokio::task::spawn_blocking(move || verb(engine.as_ref())).await;
-        done.map_err(|error| broken(&error))?.map_err(|error| status::of_error(&error))
+        self.engine.does(verb).await.map_err(|error| status::of_error(&error))
     }
 }
 

@@ -30,6 +30,7 @@ mod inspect;
 mod list;
 mod logs;
 mod network;
+mod retire;
 mod secret;
 mod session;
 mod spec;
@@ -52,6 +53,7 @@ pub use logs::{LogEntry, LogSource, Logs, LogsRequest};
 pub use network::{
     Ipam, IpamConfig, NetworkContainer, NetworkCreate, NetworkInspect, NetworkSummary, NoSubnet, Subnet,
 };
+pub use retire::Retire;
 pub use secret::{SecretCreate, SecretDriver, SecretInspect, SecretSpec, SecretSummary};
 pub use session::{Collected, Input, Output, Session, Waiter};
 pub use spec::{

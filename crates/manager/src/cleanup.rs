@@ -4,18 +4,20 @@ use crate::cgroups::{MONITORS, PARENT};
 use crate::core::Core;
 use crate::erase::unmount_below;
 use crate::error::{Error, Result};
-use crate::life::Life;
+use crate::life::{Ended, Life};
 use crate::process::until;
 use crate::store::let_pass;
+use crate::time;
 use std::time::Duration;
 use tinyd_cgroup::CgroupPath;
 use tinyd_engine::ListRequest;
+use tinyd_runtime::state::{EXIT_FILE, ExitRecord, store};
 
 /// How long the monitors of those that have ended may take to tidy up.
 const TIDY: Duration = Duration::from_secs(5);
 
-/// So many containers are stopped at the same time.
-const AT_ONCE: usize = 32;
+/// So many containers are stopped at the same time, a thread each that mostly waits.
+const AT_ONCE: usize = 256;
 
 impl Core {
     /// Stops all containers, unmounts the roots that were mounted for other tools, and removes the control groups. Goes on
@@ -36,6 +38,36 @@ impl Core {
             None => Ok(stopped),
             Some(error) => Err(error),
         }
+    }
+
+    /// As [`cleanup`](Self::cleanup); and what was never started has stopped from then on.
+    pub(crate) fn retire(&self, grace: Option<Duration>) -> Result<Vec<String>> {
+        let stopped = self.cleanup(grace);
+        let mut errors = Vec::new();
+        for id in self.store.ids()? {
+            errors.extend(self.never_to_start(&id).err());
+        }
+        match errors.into_iter().next() {
+            None => stopped,
+            Some(error) => stopped.and(Err(error)),
+        }
+    }
+
+    /// Writes the end of a container that has had no beginning.
+    fn never_to_start(&self, id: &str) -> Result<()> {
+        let lock = match self.guard(id) {
+            Ok(lock) => lock,
+            Err(Error::NoSuchContainer { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let Ok(Some(record)) = self.store.record(id) else { return Ok(()) };
+        // One that removes itself has no end that could be looked at later.
+        if record.spec.remove || !matches!(self.life(&record, Some(&lock))?, Life::Created) {
+            return Ok(());
+        }
+        let end = ExitRecord { code: 0, oom_killed: false, started_ns: 0, finished_ns: time::now_ns() };
+        let path = self.store.container_file(id, EXIT_FILE);
+        store(&path, &Ended::from(end), true).map_err(|source| Error::file("write", path, source))
     }
 
     /// The ids of those that were stopped.
@@ -106,5 +138,20 @@ mod tests {
             assert_eq!(core.cleanup(None).unwrap(), Vec::<String>::new());
             assert_eq!(core.inspect(&id).unwrap(), before);
         }
+    }
+
+    #[test]
+    fn root_what_was_never_started_has_stopped_and_can_be_started() {
+        if !testing::root() {
+            return;
+        }
+        let (place, core) = testing::core(FakeLauncher::succeeding());
+        let id = core.create(&spec(place.path(), Some("web"))).unwrap().id;
+        for _ in 0..2 {
+            assert_eq!(core.retire(None).unwrap(), Vec::<String>::new());
+            let state = core.inspect(&id).unwrap().state;
+            assert_eq!((state.status.as_str(), state.exit_code, state.exit_unknown), ("exited", 0, false));
+        }
+        core.start(&id, &tinyd_engine::StartRequest::detached()).unwrap();
     }
 }

@@ -15,7 +15,7 @@ use tinyd_engine::{
     ArchiveSummary, CheckReport, ContainerExport, ContainerInspect, ContainerSpec, ContainerStats,
     ContainerSummary, CopyIn, CopyOut, Created, Engine, ExecSpec, FileChange, FileStat, ListRequest, Logs,
     LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary, PortChange, RemoveRequest,
-    Resources, Result, SecretCreate, SecretInspect, SecretSummary, Session, StartRequest, Started,
+    Resources, Result, Retire, SecretCreate, SecretInspect, SecretSummary, Session, StartRequest, Started,
     SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary,
     VolumeUsage, Waiter,
 };
@@ -254,5 +254,11 @@ impl Engine for LocalEngine {
 
     fn version(&self) -> Result<VersionInfo> {
         self.core.version().map_err(Error::into)
+    }
+}
+
+impl Retire for LocalEngine {
+    fn retire(&self, grace: Option<Duration>) -> Result<Vec<String>> {
+        self.core.retire(grace).map_err(Error::into)
     }
 }

@@ -22,6 +22,11 @@ pub fn enter(run: impl FnOnce() -> u8) -> c_int {
     c_int::from(code)
 }
 
+/// Keeps descriptors that this process was started with, from `first` on, from the programs that it starts.
+pub fn keep_from_programs(first: std::os::fd::RawFd) -> std::io::Result<()> {
+    Ok(tinyd_ns::process::cloexec_from(first)?)
+}
+
 /// A file that is opened must not get the number of a standard stream: what is written to that one would end up in it.
 fn open_standard_streams() {
     let (stdin, stdout, stderr) = (stdin(), stdout(), stderr());

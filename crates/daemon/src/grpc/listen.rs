@@ -1,6 +1,7 @@
 //! Where clients reach the services, opened before anything is served.
 
 use super::serve;
+use crate::asker::Asker;
 use crate::socket::Socket;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -8,17 +9,18 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener as Blocking, ToSocketAddrs as _};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tinyd_api::Address;
-use tinyd_engine::{Engine, Error, ErrorKind, Result};
+use tinyd_engine::{Error, ErrorKind, Result};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_rustls::TlsAcceptor;
 
 /// A place where clients reach the services.
 pub(crate) enum Listener {
     /// On this machine, whoever may open the socket.
-    Unix(Socket, UnixListener),
+    Unix(Option<Socket>, UnixListener),
     /// Over a network, whoever shows a certificate.
     Tcp(TcpListener, TlsAcceptor),
 }
@@ -29,7 +31,7 @@ impl Listener {
     pub(crate) fn open(address: &Address, proof: Option<&Path>) -> Result<Self> {
         match address {
             Address::Unix(path) => {
-                Socket::listen(path).map(|(socket, listener)| Self::Unix(socket, listener))
+                Socket::listen(path).map(|(socket, listener)| Self::Unix(Some(socket), listener))
             }
             Address::Tcp { host, port } => {
                 let proof = proof.ok_or_else(|| {
@@ -45,6 +47,18 @@ impl Listener {
         }
     }
 
+    /// One that a service manager opened, and whose file is his.
+    pub(crate) fn passed_on(socket: OwnedFd) -> Result<Self> {
+        let made = || -> std::io::Result<_> {
+            let socket = std::os::unix::net::UnixListener::from(socket);
+            socket.set_nonblocking(true)?;
+            UnixListener::from_std(socket)
+        };
+        let made = made();
+        let failed = |error| Error::with_source(ErrorKind::Internal, "take the socket grpc over", &error);
+        made.map(|listener| Self::Unix(None, listener)).map_err(failed)
+    }
+
     /// Where it is, as it turned out to be.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         match self {
@@ -54,7 +68,7 @@ impl Listener {
     }
 
     /// Serves until `stop`.
-    pub(crate) async fn serve(self, engine: Arc<dyn Engine>, stop: impl Future<Output = ()>) -> Result<()> {
+    pub(crate) async fn serve(self, engine: Asker, stop: impl Future<Output = ()>) -> Result<()> {
         let served = match self {
             Self::Unix(socket, listener) => {
                 let served = serve::unix(&engine, listener, stop).await;

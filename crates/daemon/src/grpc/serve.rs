@@ -2,10 +2,9 @@
 
 use super::guarded::{Guarded, Places};
 use super::routes;
+use crate::asker::Asker;
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
-use tinyd_engine::Engine;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
@@ -28,7 +27,7 @@ const ALIVE_WITHIN: Duration = Duration::from_secs(20);
 
 /// Serves on a socket of this machine until `stop`.
 pub(super) async fn unix(
-    engine: &Arc<dyn Engine>,
+    engine: &Asker,
     listener: UnixListener,
     stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
@@ -56,7 +55,7 @@ pub(super) async fn unix(
 
 /// Serves on a port, whoever shows a certificate, until `stop`.
 pub(super) async fn tcp(
-    engine: &Arc<dyn Engine>,
+    engine: &Asker,
     listener: TcpListener,
     tls: TlsAcceptor,
     stop: impl Future<Output = ()>,
@@ -83,7 +82,7 @@ pub(super) async fn tcp(
 }
 
 async fn serve<T>(
-    engine: &Arc<dyn Engine>,
+    engine: &Asker,
     connections: mpsc::Receiver<Guarded<T>>,
     accept: impl Future<Output = ()>,
     stop: impl Future<Output = ()>,

@@ -1,0 +1,171 @@
+//! From options to the end: what is opened, in which order, and how it is closed.
+
+use crate::activation::Passed;
+use crate::asker::Asker;
+use crate::error::Error;
+use crate::listeners::Listeners;
+use crate::lock::Lock;
+use crate::{ending, grpc, notify, web};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tinyd_api::Address;
+use tinyd_engine::{Engine, Retire};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How long verbs that are under way may take to come to their end, when the daemon does.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// How a daemon is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// A file whose lock makes it the only one; its folder is there.
+    pub lock: Option<PathBuf>,
+    /// The web page; `None` for none.
+    pub web: Option<WebOptions>,
+    /// Where clients reach the services of the contract. A socket named `grpc` that a service manager passed on comes before
+    /// all that are of this machine.
+    pub listen: Vec<Address>,
+    /// The folder with `ca.pem`, `cert.pem` and `key.pem`, for clients on a network.
+    pub certificates: Option<PathBuf>,
+    /// Leaves the containers running when the daemon ends.
+    pub live_restore: bool,
+}
+
+/// How the web page is wanted.
+#[derive(Clone, Debug)]
+pub struct WebOptions {
+    /// Where: a loopback address. A socket named `web` that a service manager passed on comes before it.
+    pub address: SocketAddr,
+    /// Lets who knows the token start, stop and remove containers; the token is written to this file, for its owner alone.
+    pub control: Option<PathBuf>,
+}
+
+/// A daemon that has everything it needs and serves nobody yet.
+pub struct Daemon {
+    engine: Arc<dyn Retire>,
+    live_restore: bool,
+    web: Option<web::Bound>,
+    clients: Vec<grpc::Listener>,
+    runtime: Runtime,
+    signals: Signals,
+    _lock: Option<Lock>,
+}
+
+impl Daemon {
+    /// Takes the lock, opens the sockets and catches the signals: after this nothing is missing.
+    pub fn open(engine: Arc<dyn Retire>, options: Options) -> Result<Self, Error> {
+        let lock = options.lock.as_deref().map(Lock::take).transpose()?;
+        let mut passed = Passed::take()?;
+        let web = options.web.map(|wanted| web::Bound::new(wanted, passed.named("web"))).transpose()?;
+        let failed = |operation| move |source| Error::System { operation, source };
+        let mut builder = Builder::new_multi_thread();
+        let runtime = builder.worker_threads(2).enable_all().build().map_err(failed("start threads"))?;
+        let signals = {
+            let _within = runtime.enter();
+            Signals::catch().map_err(failed("catch signals"))?
+        };
+        let clients = {
+            let _within = runtime.enter();
+            listeners_of(options.listen, options.certificates.as_deref(), passed.named("grpc"))?
+        };
+        let live_restore = options.live_restore;
+        Ok(Self { engine, live_restore, web, clients, runtime, signals, _lock: lock })
+    }
+
+    /// Where the web page is.
+    pub fn web_address(&self) -> Option<SocketAddr> {
+        self.web.as_ref().map(web::Bound::address)
+    }
+
+    /// The ports that clients reach it by.
+    pub fn ports(&self) -> Vec<SocketAddr> {
+        self.clients.iter().filter_map(grpc::Listener::address).collect()
+    }
+
+    /// Serves until SIGINT or SIGTERM, ends the containers, closes the listeners. A second signal skips the waiting.
+    pub fn run(self) -> Result<(), Error> {
+        let Self { engine, live_restore, web, clients, runtime, signals, _lock } = self;
+        let ended = runtime.block_on(serve(engine, live_restore, web, clients, signals));
+        // A question that hangs must not keep the process.
+        runtime.shutdown_timeout(Duration::from_millis(100));
+        ended
+    }
+}
+
+fn listeners_of(
+    wanted: Vec<Address>,
+    certificates: Option<&Path>,
+    passed: Option<OwnedFd>,
+) -> Result<Vec<grpc::Listener>, Error> {
+    let failed = |source| Error::Clients { source: Box::new(source) };
+    let given = passed.is_some();
+    let taken = passed.into_iter().map(grpc::Listener::passed_on);
+    let opened = wanted.into_iter().filter(|address| !(given && matches!(address, Address::Unix(_))));
+    let opened = opened.map(|address| grpc::Listener::open(&address, certificates));
+    taken.chain(opened).collect::<tinyd_engine::Result<_>>().map_err(failed)
+}
+
+async fn serve(
+    engine: Arc<dyn Retire>,
+    live_restore: bool,
+    web: Option<web::Bound>,
+    clients: Vec<grpc::Listener>,
+    mut signals: Signals,
+) -> Result<(), Error> {
+    let asked: Arc<dyn Engine> = engine.clone();
+    let asker = Asker::new(asked);
+    let mut listeners = Listeners::new();
+    if let Some(web) = web {
+        let web = web.prepare(asker.clone())?;
+        listeners.start(|stopping| web.serve(stopping));
+    }
+    for listener in clients {
+        let asker = asker.clone();
+        listeners.start(|mut stopping| async move {
+            let served = listener.serve(asker, async move { stopping.wait().await }).await;
+            served.map_err(|source| Error::Clients { source: Box::new(source) })
+        });
+    }
+    notify::ready();
+    let broken = tokio::select! {
+        () = signals.next() => None,
+        error = listeners.failed() => Some(error),
+    };
+    let ended = match live_restore || broken.is_some() {
+        true => {
+            notify::stopping("the containers run on");
+            Ok(())
+        }
+        false => {
+            notify::stopping("waiting for containers to end");
+            ending::end_all(engine, signals.next()).await
+        }
+    };
+    listeners.stop().await;
+    asker.quiet(QUIET).await;
+    broken.map_or(ended, Err)
+}
+
+/// The signals that end a daemon.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Returns when the next one comes.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The end of all containers: asked first, killed later; whoever asks for a second time does not want to wait.
+
+use crate::Error;
+use rustix::process::Signal as Number;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tinyd_engine::{Engine, ListRequest, Retire};
+
+/// Ends all that run, within their own time or ten seconds; at once when `hurry` returns meanwhile.
+pub(crate) async fn end_all(engine: Arc<dyn Retire>, hurry: impl Future<Output = ()>) -> Result<(), Error> {
+    let failed = |error: tokio::task::JoinError| Error::System {
+        operation: "end the containers",
+        source: std::io::Error::other(error),
+    };
+    let retiring = Arc::clone(&engine);
+    let mut ending = tokio::task::spawn_blocking(move || retiring.retire(None));
+    let ended = tokio::select! {
+        ended = &mut ending => ended,
+        () = hurry => {
+            let killing = tokio::task::spawn_blocking(move || kill_all(engine.as_ref()));
+            killing.await.map_err(failed)?;
+            ending.await
+        }
+    };
+    ended.map_err(failed)?.map(drop).map_err(|source| Error::Ending { source: Box::new(source) })
+}
+
+/// What is under way sees that they have ended. One that ends by itself meanwhile is no failure, and one that cannot be
+/// killed is found by who waits for it.
+fn kill_all(engine: &dyn Engine) {
+    let running = engine.list(&ListRequest { all: false }).unwrap_or_default();
+    for container in running {
+        let _ = engine
+            .stop(&container.id, Some(Duration::ZERO))
+            .map(drop)
+            .or_else(|_| engine.kill(&container.id, Number::KILL.as_raw()).map(drop));
+    }
+}

@@ -1,0 +1,12 @@
+//! The end of an engine's work, for who runs it for others.
+
+use crate::{Engine, Result};
+use std::time::Duration;
+
+/// An engine whose containers can be laid to rest for good, as a daemon does that is told to end. An ability of its own, for
+/// an engine that is reached over a wire is not its client's to end.
+pub trait Retire: Engine {
+    /// As [`Engine::cleanup`]; and what was made and never started counts as stopped from then on, with the code 0 and the
+    /// moment of this call as its end. It can be started as before.
+    fn retire(&self, grace: Option<Duration>) -> Result<Vec<String>>;
+}

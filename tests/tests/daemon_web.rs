@@ -1,0 +1,316 @@
+//! What the web page of the daemon refuses: other hosts' names, other pages' wishes, long and slow and unclear requests.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
+
+use tinyd_tests::web::{Answer, Daemon};
+use tinyd_tests::{Container, Env, require, wait_until};
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+    frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+fn assert_dressed(what: &str, answer: &Answer) {
+    for (name, value) in [
+        ("content-security-policy", POLICY),
+        ("x-content-type-options", "nosniff"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("referrer-policy", "no-referrer"),
+        ("cache-control", "no-store"),
+    ] {
+        assert_eq!(answer.header(name), value, "{what}: {name} in {answer:?}");
+    }
+    let allowing = answer.headers.keys().find(|name| name.starts_with("access-control-"));
+    assert_eq!(allowing, None, "{what}");
+}
+
+#[test]
+fn every_answer_forbids_what_a_page_does_not_need() {
+    require!(root);
+    let env = Env::new();
+    let daemon = Daemon::start(&env, &[]);
+    for path in ["/", "/api/containers", "/metrics", "/assets/main.js", "/nothing"] {
+        assert_dressed(path, &daemon.ask("GET", path, "Origin: http://evil.example\r\n", ""));
+    }
+    assert_dressed("405", &daemon.ask("POST", "/", "", ""));
+    assert_dressed("421", &daemon.raw("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n"));
+    assert_dressed("400", &daemon.raw("nonsense\r\n\r\n"));
+    let page = daemon.get("/").body;
+    for inline in ["<script>", "<style", " style=", "onclick", "javascript:", "http://", "https://"] {
+        assert!(!page.contains(inline), "the page holds {inline:?}");
+    }
+}
+
+#[test]
+fn only_names_of_this_machine_are_answered() {
+    require!(root);
+    let env = Env::new();
+    let daemon = Daemon::start(&env, &[]);
+    let port = daemon.address().port();
+    let asked = |host: &str| daemon.raw(format!("GET /api/system HTTP/1.1\r\nHost: {host}\r\n\r\n")).status;
+    for name in ["127.0.0.1", "localhost", "LocalHost", "[::1]"] {
+        assert_eq!(asked(&format!("{name}:{port}")), 200, "{name}");
+    }
+    let near = format!("localhost.evil.example:{port}");
+    for host in ["evil.example", "localhost:1", "127.0.0.1", &near, "localhost@evil.example", "0.0.0.0"] {
+        assert_eq!(asked(host), 421, "{host}");
+    }
+    assert_eq!(daemon.raw("GET / HTTP/1.1\r\n\r\n").status, 400);
+    // A name in the first line, or twice, is one more way to say two things at once.
+    let twice = format!("GET http://evil.example/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n");
+    assert_eq!(daemon.raw(twice).status, 400);
+    let twice = format!("GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nHost: evil.example\r\n\r\n");
+    assert_eq!(daemon.raw(twice).status, 400);
+}
+
+#[test]
+fn requests_that_can_be_read_in_two_ways_are_refused_and_none_hides_behind_another() {
+    require!(root);
+    let env = Env::new();
+    let daemon = Daemon::start(&env, &[]);
+    let host = format!("Host: {}\r\n", daemon.address());
+    let hidden = format!("GET /metrics HTTP/1.1\r\n{host}\r\n");
+    for (status, request) in [
+        (400, format!("POST / HTTP/1.1\r\n{host}Content-Length: 1\r\nContent-Length: 50\r\n\r\nx{hidden}")),
+        (
+            411,
+            format!(
+                "POST / HTTP/1.1\r\n{host}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"
+            ),
+        ),
+        (411, format!("POST / HTTP/1.1\r\n{host}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")),
+        (400, format!("GET / HTTP/1.1\r\n{host}X: a\r\n folded\r\n\r\n")),
+        (400, format!("GET / HTTP/1.1\n{host}X: a\r\n\r\n")),
+        (400, format!("GET / HTTP/1.1\r\n{host}X : a\r\n\r\n")),
+        (400, format!("GET / HTTP/1.1\r\n{host}X: \0\r\n\r\n")),
+        (400, format!("GET / HTTP/1.1\r\n{host}Upgrade: h2c\r\nConnection: Upgrade\r\n\r\n")),
+        (400, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned()),
+        (505, format!("GET / HTTP/3.0\r\n{host}\r\n")),
+    ] {
+        assert_eq!(daemon.raw(&request).status, status, "{request:?}");
+    }
+    // What follows a request on the same connection is never read.
+    let answer = daemon.raw(format!("GET /api/system HTTP/1.1\r\n{host}\r\n{hidden}"));
+    assert_eq!((answer.status, answer.header("connection")), (200, "close"));
+    assert!(!answer.body.contains("HTTP/1.1") && !answer.body.contains("container_"), "{answer:?}");
+}
+
+#[test]
+fn long_heads_and_bodies_and_compressed_ones_are_refused() {
+    require!(root);
+    let env = Env::new();
+    let daemon = Daemon::start(&env, &["--web-control"]);
+    let host = format!("Host: {}\r\n", daemon.address());
+    let long = "x".repeat(33_000);
+    assert_eq!(daemon.raw(format!("GET / HTTP/1.1\r\n{host}X: {long}\r\n\r\n")).status, 431);
+    assert_eq!(daemon.raw(format!("GET / HTTP/1.1\r\n{host}{}\r\n", "X: y\r\n".repeat(101))).status, 431);
+    assert_eq!(daemon.raw(format!("GET /{} HTTP/1.1\r\n{host}\r\n", "x".repeat(9000))).status, 414);
+    let json = "Content-Type: application/json\r\n";
+    let asked = |headers: &str, body: &str| daemon.ask("POST", "/api/session", headers, body).status;
+    assert_eq!(asked(json, &"x".repeat(65_537)), 413);
+    assert_eq!(asked(json, &format!("{{\"token\": \"{}\"}}", "x".repeat(60_000))), 403);
+    assert_eq!(asked(&format!("{json}Content-Encoding: gzip\r\n"), "{}"), 415);
+    assert_eq!(asked("Content-Type: application/x-www-form-urlencoded\r\n", "token=1"), 415);
+    assert_eq!(asked("Content-Type: text/plain\r\n", "{\"token\": \"1\"}"), 415);
+    assert_eq!(asked("", "{\"token\": \"1\"}"), 415);
+    assert_eq!(asked(json, "{"), 400);
+    // Deep enough to end a reader that calls itself.
+    assert_eq!(asked(json, &"[".repeat(60_000)), 400);
+    daemon.stop().ok();
+}
+
+#[test]
+fn a_head_has_ten_seconds_and_thousands_that_say_nothing_keep_nobody_out() {
+    require!(root);
+    let env = Env::new();
+    let daemon = Daemon::start(&env, &[]);
+    let before = Instant::now();
+    let mut slow = daemon.connect().unwrap();
+    slow.write_all(b"GET / HTTP/1.1\r\nHost: ").unwrap();
+    let mut half: Vec<TcpStream> = Vec::new();
+    let mut slowest = Duration::ZERO;
+    for count in 0..2000 {
+        let mut one = daemon.connect().unwrap();
+        let _ = one.write_all(b"GET / HTTP/1.1\r\nX");
+        half.push(one);
+        if count % 100 == 0 {
+            let asked = Instant::now();
+            assert_eq!(daemon.get("/api/system").status, 200, "after {count}");
+            slowest = slowest.max(asked.elapsed());
+        }
+    }
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    let open = fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap().count();
+    assert!(open < 600, "{open} descriptors");
+    // The first has gone long ago, for it was the oldest; the last is told when its time is over.
+    let mut last = half.pop().unwrap();
+    let mut said = String::new();
+    last.read_to_string(&mut said).unwrap();
+    assert!(said.starts_with("HTTP/1.1 408 "), "{said}");
+    assert!(before.elapsed() >= Duration::from_secs(10));
+}
+
+#[test]
+fn more_viewers_than_there_is_room_for_are_told_and_the_rest_goes_on() {
+    require!(root);
+    let env = Env::new();
+    let daemon = Daemon::start(&env, &[]);
+    let host = daemon.address();
+    let view = || {
+        let mut stream = daemon.connect().unwrap();
+        write!(stream, "GET /api/stream HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).unwrap();
+        (stream, String::from_utf8_lossy(&first).into_owned())
+    };
+    let mut viewers: Vec<TcpStream> = Vec::new();
+    for count in 0..200 {
+        let (stream, first) = view();
+        assert_eq!(first, "HTTP/1.1 200", "viewer {count}");
+        viewers.push(stream);
+    }
+    assert_eq!(view().1, "HTTP/1.1 503");
+    assert_eq!(daemon.get("/api/system").status, 200);
+    let mut text = [0; 16_384];
+    let heard = viewers.last_mut().unwrap().read(&mut text).unwrap();
+    assert!(String::from_utf8_lossy(&text[..heard]).contains("nosniff"));
+    drop(viewers);
+    wait_until("there is room again", || view().1 == "HTTP/1.1 200");
+    // They do not keep the daemon from its end.
+    let _viewer = view();
+    let before = Instant::now();
+    daemon.stop().ok();
+    assert!(before.elapsed() < Duration::from_secs(8), "after {:?}", before.elapsed());
+}
+
+#[test]
+fn the_page_changes_nothing_unless_it_was_asked_for() {
+    require!(root);
+    let env = Env::new();
+    let container = Container::start(&env, ["run", "-d", "host", "sleep", "300"]);
+    let daemon = Daemon::start(&env, &[]);
+    let id = &container.id;
+    for verb in ["start", "stop", "restart", "remove"] {
+        let path = format!("/api/containers/{id}/{verb}");
+        for method in ["POST", "GET"] {
+            assert_eq!(
+                daemon.ask(method, &path, "X-Tinyd-Control: 1\r\n", "").status,
+                404,
+                "{method} {path}"
+            );
+        }
+    }
+    assert_eq!(daemon.json("/api/overview")["control"], false);
+    assert_eq!(container.inspect()["State"]["Status"], "running");
+}
+
+#[test]
+fn what_changes_something_needs_the_token_of_this_start_and_our_own_page() {
+    require!(root);
+    let env = Env::new();
+    let container =
+        Container::start(&env, ["run", "-d", "--name", "web", "--stop-timeout", "1", "host", "sleep", "300"]);
+    let daemon = Daemon::start(&env, &["--web-control"]);
+    let file = env.run_root().join("web-control");
+    let meta = fs::metadata(&file).unwrap();
+    assert_eq!((meta.mode() & 0o777, meta.uid()), (0o600, 0));
+    let address = fs::read_to_string(&file).unwrap();
+    let token = address.trim().split("#token=").nth(1).unwrap().to_owned();
+    assert_eq!(token.len(), 64);
+    // Who only looks at the page is given no right.
+    let page = daemon.get("/");
+    assert!(page.header("set-cookie").is_empty() && !page.body.contains(&token));
+
+    let json = "Content-Type: application/json\r\n";
+    let log_in = |headers: &str, token: &str| {
+        daemon.ask(
+            "POST",
+            "/api/session",
+            &format!("{json}{headers}"),
+            &format!("{{\"token\": \"{token}\"}}"),
+        )
+    };
+    assert_eq!(log_in("", &"0".repeat(64)).status, 403);
+    assert_eq!(log_in("Origin: http://evil.example\r\n", &token).status, 403);
+    assert_eq!(log_in("Sec-Fetch-Site: cross-site\r\n", &token).status, 403);
+    let given = log_in("", &token);
+    let cookie = given.header("set-cookie");
+    assert_eq!(given.status, 204);
+    assert!(cookie.contains("; HttpOnly") && cookie.contains("; SameSite=Strict"), "{cookie}");
+    let cookie = format!("Cookie: a=b; {}\r\n", cookie.split(';').next().unwrap());
+
+    let own = "X-Tinyd-Control: 1\r\n";
+    let act = |verb: &str, headers: &str| {
+        daemon.ask("POST", &format!("/api/containers/web/{verb}"), headers, "").status
+    };
+    let wrong = cookie.replace(&token[..8], "00000000");
+    for (headers, status) in [
+        (own.to_owned(), 403),
+        (cookie.clone(), 403),
+        (format!("{wrong}{own}"), 403),
+        (format!("{cookie}{own}Origin: http://evil.example\r\n"), 403),
+        (format!("{cookie}{own}Origin: null\r\n"), 403),
+        (format!("{cookie}{own}Sec-Fetch-Site: same-site\r\n"), 403),
+    ] {
+        assert_eq!(act("stop", &headers), status, "{headers}");
+    }
+    assert_eq!(daemon.ask("GET", "/api/containers/web/stop", &format!("{cookie}{own}"), "").status, 405);
+    assert_eq!(container.inspect()["State"]["Status"], "running");
+
+    let both = format!("{cookie}{own}Origin: http://{}\r\nSec-Fetch-Site: same-origin\r\n", daemon.address());
+    let state = || container.inspect()["State"]["Status"].as_str().unwrap().to_owned();
+    assert_eq!((act("remove", &both), state().as_str()), (409, "running"));
+    env.tinyd(["update", "--pids-limit", "100", "web"]).ok();
+    assert_eq!((act("restart", &both), state().as_str()), (200, "running"));
+    assert_ne!(container.inspect()["State"]["Pid"].as_i64(), Some(container.pid.into()));
+    assert_eq!((act("stop", &both), state().as_str()), (200, "exited"));
+    assert_eq!(act("stop", &both), 409);
+    assert_eq!((act("start", &both), state().as_str()), (200, "running"));
+    assert_eq!(act("explode", &both), 404);
+    assert_eq!((act("stop", &both), act("remove", &both)), (200, 200));
+    assert!(env.containers().is_empty());
+    daemon.stop().ok();
+    assert!(!file.exists());
+    // The next start has another token.
+    let next = Daemon::start(&env, &["--web-control"]);
+    assert!(!fs::read_to_string(&file).unwrap().contains(&token));
+    next.stop().ok();
+}
+
+#[test]
+fn values_of_the_environment_are_not_told() {
+    require!(root);
+    let env = Env::new();
+    let words =
+        ["run", "-d", "-e", "PASSWORD=hunter2hunter2", "--label", "kind=test", "host", "sleep", "300"];
+    let container = Container::start(&env, words);
+    let daemon = Daemon::start(&env, &[]);
+    let details = daemon.json(&format!("/api/containers/{}", container.id));
+    assert!(details["environment"].as_array().unwrap().contains(&"PASSWORD".into()), "{details}");
+    assert_eq!(details["labels"]["kind"], "test");
+    for path in [&format!("/api/containers/{}", container.id), "/api/overview", "/api/containers", "/metrics"]
+    {
+        assert!(!daemon.get(path).body.contains("hunter2"), "{path}");
+    }
+}
+
+#[test]
+fn logs_are_told_up_to_a_bound() {
+    require!(root);
+    let env = Env::new();
+    let script = "for i in $(seq 1500); do echo line $i; done; printf 'bad \\377\\n' >&2; sleep 300";
+    let container = Container::start(&env, ["run", "-d", "host", "sh", "-c", script]);
+    let daemon = Daemon::start(&env, &[]);
+    let path = format!("/api/containers/{}/logs", container.id);
+    let lines = |query: &str| daemon.json(&format!("{path}{query}"))["lines"].as_array().unwrap().clone();
+    wait_until("all is written", || {
+        lines("?tail=3").iter().any(|line| line["stream"] == "stderr" && line["text"] == "bad \u{fffd}")
+    });
+    assert_eq!(lines("").len(), 200);
+    assert_eq!(lines("?tail=100000").len(), 1000);
+    assert_eq!(daemon.get(&format!("{path}?tail=many")).status, 400);
+}
