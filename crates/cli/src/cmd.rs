@@ -1,5 +1,6 @@
 //! The verbs, one file each, and the table that names them.
 
+mod attach;
 mod cp;
 mod create;
 mod diff;
@@ -137,6 +138,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
     Entry::of::<unpause::Unpause>(),
     Entry::of::<update::Update>(),
     Entry::of::<rm::Remove>(),
+    Entry::of::<attach::Attach>(),
     Entry::of::<exec::Exec>(),
     Entry::of::<logs::Logs>(),
     Entry::of::<cp::Copy>(),

@@ -12,6 +12,7 @@ mod rate;
 mod resources;
 mod secret;
 mod security;
+mod session;
 pub(crate) mod signal;
 mod volume;
 
@@ -20,6 +21,7 @@ pub(crate) use network::{Mac, mac};
 pub(crate) use publish::{Published, host_port, inner_port, parse as published, settle as settled_ports};
 pub(crate) use resources::ResourceOptions;
 pub(crate) use security::{label, map, option_pair as option};
+pub(crate) use session::{KeyOptions, SessionOptions};
 
 use crate::argv::image::{self, PROGRAM_FOLDERS};
 use crate::failure::Failure;

@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use std::os::fd::OwnedFd;
 use tinyd_engine::{
-    ArchiveSummary, CheckReport, ContainerExport, ContainerInspect, ContainerSpec, ContainerStats,
-    ContainerSummary, CopyIn, CopyOut, Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, FileChange,
-    FileStat, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary,
-    PortChange, RemoveRequest, Resources, Result, SecretCreate, SecretInspect, SecretSummary, Session,
-    StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect,
-    VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
+    ArchiveSummary, AttachRequest, CheckReport, ContainerExport, ContainerInspect, ContainerSpec,
+    ContainerStats, ContainerSummary, CopyIn, CopyOut, Created, Engine, Error, ErrorKind, ExecSpec,
+    ExitStatus, FileChange, FileStat, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect,
+    NetworkJoin, NetworkSummary, PortChange, RemoveRequest, Resources, Result, SecretCreate, SecretInspect,
+    SecretSummary, Session, StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport,
+    VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
 };
 
 /// The program: builds a project in a container with limits, shows what went wrong, and leaves nothing.
@@ -113,6 +113,10 @@ impl Engine for Notes {
 
     fn kill(&self, _: &str, _: i32) -> Result<String> {
         unsupported("kill")
+    }
+
+    fn attach(&self, _: &str, _: &AttachRequest) -> Result<Box<dyn Session>> {
+        unsupported("attach")
     }
 
     fn exec(&self, _: &str, _: &ExecSpec) -> Result<Option<Box<dyn Session>>> {

@@ -20,6 +20,7 @@
 //! other container. Times are [`std::time::SystemTime`], sizes are bytes, CPU time is microseconds of a period.
 #![forbid(unsafe_code)]
 
+mod attach;
 mod check;
 mod container;
 mod error;
@@ -37,6 +38,7 @@ mod stats;
 mod version;
 mod volume;
 
+pub use attach::AttachRequest;
 pub use check::{CheckReport, Finding};
 pub use container::{ContainerStatus, ExitStatus, RemoveRequest, StartRequest, WindowSize};
 pub use error::{Error, ErrorKind, Result};
@@ -126,6 +128,9 @@ pub trait Engine: Send + Sync {
 
     /// Removes a container with everything that is its own. Returns the full id.
     fn remove(&self, container: &str, request: &RemoveRequest) -> Result<String>;
+
+    /// Attaches to a running container's own command.
+    fn attach(&self, container: &str, request: &AttachRequest) -> Result<Box<dyn Session>>;
 
     /// Runs a further command in a running container. `None` for a detached one.
     fn exec(&self, container: &str, spec: &ExecSpec) -> Result<Option<Box<dyn Session>>>;

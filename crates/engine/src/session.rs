@@ -18,6 +18,9 @@ pub enum Input<'a> {
     Resize(WindowSize),
     /// A signal, by number, for the command.
     Signal(i32),
+    /// This side leaves, and the command goes on: one that would end with its session does so no more, and an input that others
+    /// may still give does not end. The last message.
+    Detach,
 }
 
 /// A message from the command.
@@ -27,13 +30,17 @@ pub enum Output<'a> {
     Stdout(&'a [u8]),
     /// Bytes of its standard error.
     Stderr(&'a [u8]),
+    /// So many bytes of output are missing here: who attaches to a command and does not take its output in time loses some of
+    /// it, and holds up nobody.
+    Lost(u64),
     /// It has ended, and everything that it wrote has been received. The last message.
     Exited(ExitStatus),
 }
 
 /// A conversation with a running command.
 ///
-/// Dropping it detaches: the command goes on. An `exec` with a session ends when its session does.
+/// Dropping it leaves the command running, but for one of `exec`, which ends with its session unless [`Input::Detach`] was sent.
+/// Input that nobody else gives ends with it.
 pub trait Session: Send {
     /// Readable when [`receive`](Session::receive) has something to give; for poll(2) only.
     fn as_fd(&self) -> BorrowedFd<'_>;

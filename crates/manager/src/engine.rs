@@ -12,12 +12,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tinyd_engine::{
-    ArchiveSummary, CheckReport, ContainerExport, ContainerInspect, ContainerSpec, ContainerStats,
-    ContainerSummary, CopyIn, CopyOut, Created, Engine, ExecSpec, FileChange, FileStat, ListRequest, Logs,
-    LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary, PortChange, RemoveRequest,
-    Resources, Result, SecretCreate, SecretInspect, SecretSummary, Session, StartRequest, Started,
-    SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary,
-    VolumeUsage, Waiter,
+    ArchiveSummary, AttachRequest, CheckReport, ContainerExport, ContainerInspect, ContainerSpec,
+    ContainerStats, ContainerSummary, CopyIn, CopyOut, Created, Engine, ExecSpec, FileChange, FileStat,
+    ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary, PortChange,
+    RemoveRequest, Resources, Result, SecretCreate, SecretInspect, SecretSummary, Session, StartRequest,
+    Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot,
+    VolumeSummary, VolumeUsage, Waiter,
 };
 
 /// The engine that runs containers from the calling process: no daemon, and no state but that on disk and in the kernel.
@@ -90,6 +90,10 @@ impl Engine for LocalEngine {
 
     fn remove(&self, container: &str, request: &RemoveRequest) -> Result<String> {
         self.core.remove(container, request).map_err(Error::into)
+    }
+
+    fn attach(&self, container: &str, request: &AttachRequest) -> Result<Box<dyn Session>> {
+        self.core.attach(container, request).map_err(Error::into)
     }
 
     fn exec(&self, container: &str, spec: &ExecSpec) -> Result<Option<Box<dyn Session>>> {

@@ -22,6 +22,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod attach;
 mod builder;
 mod bundle;
 mod capabilities;

@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tinyd_engine::{
-    ArchiveSummary, ChangeKind, CheckReport, ContainerConfig, ContainerExport, ContainerInspect,
-    ContainerSpec, ContainerState, ContainerStats, ContainerStatus, ContainerSummary, CopyIn, CopyOut,
-    Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, FileChange, FileKind, FileStat, Finding,
-    GraphDriver, HostConfig, ListRequest, LogEntry, LogSource, Logs, LogsRequest, NetworkCreate,
+    ArchiveSummary, AttachRequest, ChangeKind, CheckReport, ContainerConfig, ContainerExport,
+    ContainerInspect, ContainerSpec, ContainerState, ContainerStats, ContainerStatus, ContainerSummary,
+    CopyIn, CopyOut, Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, FileChange, FileKind, FileStat,
+    Finding, GraphDriver, HostConfig, ListRequest, LogEntry, LogSource, Logs, LogsRequest, NetworkCreate,
     NetworkInspect, NetworkJoin, NetworkSettings, NetworkSummary, PortChange, RemoveRequest, Resources,
     Result, SecretCreate, SecretInspect, SecretSpec, SecretSummary, Session, StartRequest, Started,
     StorageDriver, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot,
@@ -178,6 +178,12 @@ impl Engine for Shared {
     fn remove(&self, container: &str, request: &RemoveRequest) -> Result<String> {
         self.note(format!("remove {container} {} {}", request.force, request.volumes));
         self.id(container)
+    }
+
+    fn attach(&self, container: &str, request: &AttachRequest) -> Result<Box<dyn Session>> {
+        self.note(format!("attach {container} {} {:?}", request.stdin, request.window));
+        self.id(container)?;
+        Ok(self.session())
     }
 
     fn exec(&self, container: &str, spec: &ExecSpec) -> Result<Option<Box<dyn Session>>> {
