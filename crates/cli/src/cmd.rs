@@ -14,6 +14,8 @@ mod network;
 mod pause;
 mod port;
 mod ps;
+mod rename;
+mod restart;
 mod rm;
 mod run;
 mod secret;
@@ -133,10 +135,12 @@ pub(crate) const ENTRIES: &[Entry] = &[
     Entry::of::<create::Create>(),
     Entry::of::<start::Start>(),
     Entry::of::<stop::Stop>(),
+    Entry::of::<restart::Restart>(),
     Entry::of::<kill::Kill>(),
     Entry::of::<pause::Pause>(),
     Entry::of::<unpause::Unpause>(),
     Entry::of::<update::Update>(),
+    Entry::of::<rename::Rename>(),
     Entry::of::<rm::Remove>(),
     Entry::of::<attach::Attach>(),
     Entry::of::<exec::Exec>(),

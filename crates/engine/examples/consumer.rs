@@ -82,6 +82,10 @@ impl Engine for Notes {
         unsupported("unpause")
     }
 
+    fn rename(&self, _: &str, _: &str) -> Result<String> {
+        unsupported("rename")
+    }
+
     fn update(&self, _: &str, _: &Resources) -> Result<String> {
         unsupported("update")
     }
@@ -109,6 +113,10 @@ impl Engine for Notes {
 
     fn stop(&self, _: &str, _: Option<Duration>) -> Result<String> {
         unsupported("stop")
+    }
+
+    fn restart(&self, _: &str, _: Option<Duration>) -> Result<String> {
+        unsupported("restart")
     }
 
     fn kill(&self, _: &str, _: i32) -> Result<String> {

@@ -107,6 +107,10 @@ pub trait Engine: Send + Sync {
     /// Returns the full id. One that does not run is an error.
     fn stop(&self, container: &str, grace: Option<std::time::Duration>) -> Result<String>;
 
+    /// Starts a container's command anew: stops it first where it runs, as [`stop`](Engine::stop) does. Everything but the process
+    /// stays. Returns the full id.
+    fn restart(&self, container: &str, grace: Option<std::time::Duration>) -> Result<String>;
+
     /// Sends a signal, by number, to the container's first process. Returns the full id.
     fn kill(&self, container: &str, signal: i32) -> Result<String>;
 
@@ -115,6 +119,9 @@ pub trait Engine: Send + Sync {
 
     /// Lets the processes of a frozen container go on. Returns the full id.
     fn unpause(&self, container: &str) -> Result<String>;
+
+    /// Gives a container another name, running or not; the old one is free at once. Returns the full id.
+    fn rename(&self, container: &str, name: &str) -> Result<String>;
 
     /// Changes the limits that are `Some`, at once where it runs, and for its later starts. Returns the full id.
     fn update(&self, container: &str, limits: &Resources) -> Result<String>;

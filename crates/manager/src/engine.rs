@@ -64,6 +64,10 @@ impl Engine for LocalEngine {
         self.core.stop(container, grace).map_err(Error::into)
     }
 
+    fn restart(&self, container: &str, grace: Option<Duration>) -> Result<String> {
+        self.core.restart(container, grace).map_err(Error::into)
+    }
+
     fn kill(&self, container: &str, signal: i32) -> Result<String> {
         self.core.kill(container, signal).map_err(Error::into)
     }
@@ -74,6 +78,10 @@ impl Engine for LocalEngine {
 
     fn unpause(&self, container: &str) -> Result<String> {
         self.core.unpause(container).map_err(Error::into)
+    }
+
+    fn rename(&self, container: &str, name: &str) -> Result<String> {
+        self.core.rename(container, name).map_err(Error::into)
     }
 
     fn update(&self, container: &str, limits: &Resources) -> Result<String> {

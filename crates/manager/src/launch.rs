@@ -1,6 +1,7 @@
 //! Handing a container to `tinyd-runtime`.
 
 use crate::cgroups::{self, MONITORS, PARENT};
+use crate::connection::RENAMED_FILE;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::ids;
@@ -82,7 +83,12 @@ impl Core {
         // Freed before anyone is told that the command has ended: its name can be taken again at once.
         let (mut release, mut trash) = (self.release_volumes(record), Vec::new());
         if remove {
-            release.extend(record.spec.name.as_deref().map(|name| Release::Unlink(store.name_link(name))));
+            release.extend(record.spec.name.as_deref().map(|name| Release::Name {
+                names: store.names_folder(),
+                name: name.to_owned(),
+                id: id.clone(),
+                renamed: store.run_dir(id).join(RENAMED_FILE),
+            }));
             release.extend(record.slot.map(|slot| Release::Unlink(store.slot_link(slot))));
             release.push(Release::Rename(folder.clone(), store.trash(id)));
             let (volumes, all) = self.release_own_volumes(record);
@@ -141,7 +147,12 @@ mod tests {
         assert_eq!(
             request.release,
             [
-                Release::Unlink(store.name_link("web")),
+                Release::Name {
+                    names: store.names_folder(),
+                    name: "web".to_owned(),
+                    id: id.clone(),
+                    renamed: store.run_dir(id).join(RENAMED_FILE),
+                },
                 Release::Unlink(store.slot_link(3)),
                 Release::Rename(store.container(id), store.trash(id)),
                 Release::Unlink(store.lock(id)),

@@ -129,6 +129,11 @@ impl Engine for Shared {
         self.id(container)
     }
 
+    fn restart(&self, container: &str, grace: Option<Duration>) -> Result<String> {
+        self.note(format!("restart {container} {grace:?}"));
+        self.id(container)
+    }
+
     fn kill(&self, container: &str, signal: i32) -> Result<String> {
         self.note(format!("kill {container} {signal}"));
         self.id(container)
@@ -141,6 +146,11 @@ impl Engine for Shared {
 
     fn unpause(&self, container: &str) -> Result<String> {
         self.note(format!("unpause {container}"));
+        self.id(container)
+    }
+
+    fn rename(&self, container: &str, name: &str) -> Result<String> {
+        self.note(format!("rename {container} {name}"));
         self.id(container)
     }
 
