@@ -24,6 +24,7 @@ mod start;
 mod stats;
 mod stop;
 mod system;
+mod top;
 mod umount;
 mod unpause;
 mod update;
@@ -149,6 +150,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
     Entry::of::<diff::Diff>(),
     Entry::of::<export::Export>(),
     Entry::of::<ps::List>(),
+    Entry::of::<top::Top>(),
     Entry::of::<stats::Stats>(),
     Entry::of::<inspect::Inspect>(),
     Entry::of::<port::Port>(),

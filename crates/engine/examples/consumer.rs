@@ -15,9 +15,9 @@ use tinyd_engine::{
     ArchiveSummary, AttachRequest, CheckReport, ContainerExport, ContainerInspect, ContainerSpec,
     ContainerStats, ContainerSummary, CopyIn, CopyOut, Created, Engine, Error, ErrorKind, ExecSpec,
     ExitStatus, FileChange, FileStat, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect,
-    NetworkJoin, NetworkSummary, PortChange, RemoveRequest, Resources, Result, SecretCreate, SecretInspect,
-    SecretSummary, Session, StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport,
-    VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
+    NetworkJoin, NetworkSummary, PortChange, Process, RemoveRequest, Resources, Result, SecretCreate,
+    SecretInspect, SecretSummary, Session, StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate,
+    VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
 };
 
 /// The program: builds a project in a container with limits, shows what went wrong, and leaves nothing.
@@ -96,6 +96,10 @@ impl Engine for Notes {
 
     fn stats(&self, _: &str) -> Result<ContainerStats> {
         unsupported("stats")
+    }
+
+    fn top(&self, _: &str) -> Result<Vec<Process>> {
+        unsupported("top")
     }
 
     fn remove(&self, container: &str, _: &RemoveRequest) -> Result<String> {

@@ -31,6 +31,7 @@ mod inspect;
 mod list;
 mod logs;
 mod network;
+mod process;
 mod secret;
 mod session;
 mod spec;
@@ -54,6 +55,7 @@ pub use logs::{LogEntry, LogSource, Logs, LogsRequest};
 pub use network::{
     Ipam, IpamConfig, NetworkContainer, NetworkCreate, NetworkInspect, NetworkSummary, NoSubnet, Subnet,
 };
+pub use process::Process;
 pub use secret::{SecretCreate, SecretDriver, SecretInspect, SecretSpec, SecretSummary};
 pub use session::{Collected, Input, Output, Session, Waiter};
 pub use spec::{
@@ -132,6 +134,9 @@ pub trait Engine: Send + Sync {
 
     /// What a container that runs uses.
     fn stats(&self, container: &str) -> Result<ContainerStats>;
+
+    /// The processes of a container that runs, by their numbers inside.
+    fn top(&self, container: &str) -> Result<Vec<Process>>;
 
     /// Removes a container with everything that is its own. Returns the full id.
     fn remove(&self, container: &str, request: &RemoveRequest) -> Result<String>;

@@ -15,9 +15,9 @@ use tinyd_engine::{
     ArchiveSummary, AttachRequest, CheckReport, ContainerExport, ContainerInspect, ContainerSpec,
     ContainerStats, ContainerSummary, CopyIn, CopyOut, Created, Engine, ExecSpec, FileChange, FileStat,
     ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary, PortChange,
-    RemoveRequest, Resources, Result, SecretCreate, SecretInspect, SecretSummary, Session, StartRequest,
-    Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot,
-    VolumeSummary, VolumeUsage, Waiter,
+    Process, RemoveRequest, Resources, Result, SecretCreate, SecretInspect, SecretSummary, Session,
+    StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect,
+    VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
 };
 
 /// The engine that runs containers from the calling process: no daemon, and no state but that on disk and in the kernel.
@@ -94,6 +94,10 @@ impl Engine for LocalEngine {
 
     fn stats(&self, container: &str) -> Result<ContainerStats> {
         self.core.stats(container).map_err(Error::into)
+    }
+
+    fn top(&self, container: &str) -> Result<Vec<Process>> {
+        self.core.top(container).map_err(Error::into)
     }
 
     fn remove(&self, container: &str, request: &RemoveRequest) -> Result<String> {

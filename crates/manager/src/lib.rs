@@ -83,6 +83,7 @@ mod takeover;
 #[cfg(test)]
 mod testing;
 mod time;
+mod top;
 mod update;
 mod userns;
 mod validate;

@@ -13,10 +13,10 @@ use tinyd_engine::{
     ContainerInspect, ContainerSpec, ContainerState, ContainerStats, ContainerStatus, ContainerSummary,
     CopyIn, CopyOut, Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, FileChange, FileKind, FileStat,
     Finding, GraphDriver, HostConfig, ListRequest, LogEntry, LogSource, Logs, LogsRequest, NetworkCreate,
-    NetworkInspect, NetworkJoin, NetworkSettings, NetworkSummary, PortChange, RemoveRequest, Resources,
-    Result, SecretCreate, SecretInspect, SecretSpec, SecretSummary, Session, StartRequest, Started,
-    StorageDriver, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot,
-    VolumeSummary, VolumeUsage, Waiter,
+    NetworkInspect, NetworkJoin, NetworkSettings, NetworkSummary, PortChange, Process, RemoveRequest,
+    Resources, Result, SecretCreate, SecretInspect, SecretSpec, SecretSummary, Session, StartRequest,
+    Started, StorageDriver, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect,
+    VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
 };
 
 type Script = Box<dyn FnOnce(Peer) + Send>;
@@ -183,6 +183,11 @@ impl Engine for Shared {
             pids: Some(3),
             ..ContainerStats::default()
         })
+    }
+
+    fn top(&self, container: &str) -> Result<Vec<Process>> {
+        self.note(format!("top {container}"));
+        self.id(container).map(|_| Vec::new())
     }
 
     fn remove(&self, container: &str, request: &RemoveRequest) -> Result<String> {
