@@ -81,7 +81,9 @@ fn b8_nothing_of_the_image_is_executed() {
     assert!(traced.output.stdout().contains("sleep 1000"), "{}", traced.output);
     let calls: Vec<_> = traced.points.iter().filter_map(|point| tracer::name(point.number)).collect();
     assert!(calls.contains(&"openat"), "{calls:?}");
-    for entering in ["execve", "execveat", "setns", "unshare", "chroot", "pivot_root", "fork", "vfork", "ptrace"] {
+    for entering in
+        ["execve", "execveat", "setns", "unshare", "chroot", "pivot_root", "fork", "vfork", "ptrace"]
+    {
         // The first one is its own.
         let own = usize::from(entering == "execve");
         let made = calls.iter().filter(|call| **call == entering).count();
@@ -110,7 +112,9 @@ fn b8_names_of_processes_are_shown_and_not_obeyed() {
         String::from_utf8_lossy(&top(&["c1", "-o", "comm"])).contains("line\\nfeed")
     });
     let by_template = ["--format", "{{.pid}} {{.comm}} {{.args}}", "c1"];
-    for (options, lines) in [(&["c1"][..], 9), (&["c1", "aux"], 9), (&["c1", "-o", "comm,args"], 9), (&by_template, 8)] {
+    for (options, lines) in
+        [(&["c1"][..], 9), (&["c1", "aux"], 9), (&["c1", "-o", "comm,args"], 9), (&by_template, 8)]
+    {
         let bytes = top(options);
         let text = String::from_utf8(bytes).expect("what is no text is replaced");
         assert_eq!(text.lines().count(), lines, "{text}");

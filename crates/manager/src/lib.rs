@@ -22,6 +22,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod anew;
 mod attach;
 mod builder;
 mod bundle;
@@ -68,7 +69,7 @@ mod recover;
 mod remove;
 mod rename;
 mod resolve;
-mod restart;
+
 mod run;
 mod secrets;
 mod selftest;
