@@ -17,7 +17,7 @@ use tinyd_engine::{
     ExitStatus, FileChange, FileStat, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect,
     NetworkJoin, NetworkSummary, PortChange, Process, RemoveRequest, Resources, Result, SecretCreate,
     SecretInspect, SecretSummary, Session, StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate,
-    VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
+    VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage, WaitCondition, Waiter,
 };
 
 /// The program: builds a project in a container with limits, shows what went wrong, and leaves nothing.
@@ -137,6 +137,10 @@ impl Engine for Notes {
 
     fn logs(&self, _: &str, _: &LogsRequest) -> Result<Box<dyn Logs>> {
         unsupported("logs")
+    }
+
+    fn wait_for(&self, _: &str, _: WaitCondition) -> Result<Box<dyn Waiter>> {
+        Ok(Box::new(Ended))
     }
 
     fn list(&self, _: &ListRequest) -> Result<Vec<ContainerSummary>> {

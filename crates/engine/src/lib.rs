@@ -57,7 +57,7 @@ pub use network::{
 };
 pub use process::Process;
 pub use secret::{SecretCreate, SecretDriver, SecretInspect, SecretSpec, SecretSummary};
-pub use session::{Collected, Input, Output, Session, Waiter};
+pub use session::{Collected, Input, Output, Session, WaitCondition, Waiter};
 pub use spec::{
     BindMount, ContainerSpec, Device, Dns, ExtraHost, HostPort, HugepageLimit, ImageMount, IoLimit,
     NetworkJoin, NetworkMode, PortChange, PortMapping, PortProtocol, Propagation, Recursive, Relabel,
@@ -152,6 +152,9 @@ pub trait Engine: Send + Sync {
 
     /// Waits for a container's exit.
     fn wait(&self, container: &str) -> Result<Box<dyn Waiter>>;
+
+    /// Waits until this is so of a container.
+    fn wait_for(&self, container: &str, condition: WaitCondition) -> Result<Box<dyn Waiter>>;
 
     /// The containers that there are, newest first.
     fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>>;

@@ -5,6 +5,7 @@ mod collect;
 pub use collect::Collected;
 
 use crate::{ExitStatus, Result, WindowSize};
+use serde::{Deserialize, Serialize};
 use std::os::fd::BorrowedFd;
 
 /// A message to the command.
@@ -57,11 +58,26 @@ pub trait Session: Send {
     fn max_input(&self) -> usize;
 }
 
-/// Waits for a container's exit.
+/// What of a container is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WaitCondition {
+    /// It does not run. One that was never started does not.
+    NotRunning,
+    /// The end of the run that is under way, or else of the next one.
+    NextExit,
+    /// It runs.
+    Running,
+    /// It is there no more.
+    Removed,
+}
+
+/// Waits for a container's exit, or for something else that becomes of it.
 pub trait Waiter: Send {
-    /// Readable when the container has ended; for poll(2) only. `None` when it had ended already.
+    /// Readable when the container has ended, or may have come to what is waited for; for poll(2) only. `None` when that has come
+    /// already.
     fn as_fd(&self) -> Option<BorrowedFd<'_>>;
 
-    /// How it ended, waiting for that.
+    /// How it ended, waiting for that. Of what is no end, and of one that never ran, the code is 0.
     fn wait(&mut self) -> Result<ExitStatus>;
 }

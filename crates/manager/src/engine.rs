@@ -6,7 +6,7 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::parts::Parts;
 use crate::store::Store;
-use crate::wait::LocalWaiter;
+use crate::wait::{ConditionWaiter, LocalWaiter};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tinyd_engine::{
     ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary, PortChange,
     Process, RemoveRequest, Resources, Result, SecretCreate, SecretInspect, SecretSummary, Session,
     StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect,
-    VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
+    VolumeSnapshot, VolumeSummary, VolumeUsage, WaitCondition, Waiter,
 };
 
 /// The engine that runs containers from the calling process: no daemon, and no state but that on disk and in the kernel.
@@ -118,6 +118,10 @@ impl Engine for LocalEngine {
 
     fn wait(&self, container: &str) -> Result<Box<dyn Waiter>> {
         Ok(Box::new(LocalWaiter::new(&self.core, container)?))
+    }
+
+    fn wait_for(&self, container: &str, condition: WaitCondition) -> Result<Box<dyn Waiter>> {
+        Ok(Box::new(ConditionWaiter::new(&self.core, container, condition)?))
     }
 
     fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>> {

@@ -16,7 +16,7 @@ use tinyd_engine::{
     NetworkInspect, NetworkJoin, NetworkSettings, NetworkSummary, PortChange, Process, RemoveRequest,
     Resources, Result, SecretCreate, SecretInspect, SecretSpec, SecretSummary, Session, StartRequest,
     Started, StorageDriver, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect,
-    VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
+    VolumeSnapshot, VolumeSummary, VolumeUsage, WaitCondition, Waiter,
 };
 
 type Script = Box<dyn FnOnce(Peer) + Send>;
@@ -215,6 +215,12 @@ impl Engine for Shared {
 
     fn wait(&self, container: &str) -> Result<Box<dyn Waiter>> {
         self.note(format!("wait {container}"));
+        self.id(container)?;
+        Ok(Box::new(FakeWaiter))
+    }
+
+    fn wait_for(&self, container: &str, condition: WaitCondition) -> Result<Box<dyn Waiter>> {
+        self.note(format!("wait {container} {condition:?}"));
         self.id(container)?;
         Ok(Box::new(FakeWaiter))
     }
