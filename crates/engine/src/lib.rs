@@ -48,7 +48,8 @@ pub use files::{ChangeKind, ContainerExport, CopyIn, CopyOut, FileChange, FileKi
 pub use info::{Plugins, StorageDriver, SystemInfo};
 pub use inspect::{
     ContainerConfig, ContainerInspect, ContainerState, DeviceConfig, EndpointSettings, GraphDriver,
-    HostConfig, MountPoint, NetworkSettings, PortBinding, SecretConfig, ThrottleConfig, UlimitConfig,
+    HostConfig, LogConfig, MountPoint, NetworkSettings, PortBinding, SecretConfig, ThrottleConfig,
+    UlimitConfig,
 };
 pub use list::{ContainerSummary, ListRequest};
 pub use logs::{LogEntry, LogSource, Logs, LogsRequest};
@@ -60,9 +61,9 @@ pub use secret::{SecretCreate, SecretDriver, SecretInspect, SecretSpec, SecretSu
 pub use session::{Collected, Input, Output, Session, WaitCondition, Waiter};
 pub use spec::{
     BindMount, ContainerSpec, Device, Dns, ExtraHost, HostPort, HugepageLimit, ImageMount, IoLimit,
-    NetworkJoin, NetworkMode, PortChange, PortMapping, PortProtocol, Propagation, Recursive, Relabel,
-    Resources, SeccompProfile, SecretMount, Security, TmpfsMount, Ulimit, UserNamespace, VolumeMount,
-    VolumesFrom,
+    LogDriver, LogOptions, NetworkJoin, NetworkMode, PortChange, PortMapping, PortProtocol, Propagation,
+    Recursive, Relabel, Resources, SeccompProfile, SecretMount, Security, TmpfsMount, Ulimit, UserNamespace,
+    VolumeMount, VolumesFrom,
 };
 pub use stats::ContainerStats;
 pub use version::VersionInfo;

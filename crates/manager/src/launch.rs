@@ -8,18 +8,14 @@ use crate::ids;
 use crate::intent::Intent;
 use crate::launcher::Launch;
 use crate::life::Life;
+use crate::logs::options;
 use crate::store::Record;
 use std::fs::File;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use tinyd_engine::StartRequest;
 use tinyd_runtime::client::{ClientError, Connect};
 use tinyd_runtime::state::EXIT_FILE;
-use tinyd_runtime::{LogSpec, Release, Request};
-
-/// A log file that would grow beyond this is put away.
-const LOG_BYTES: u64 = 10 << 20;
-/// How many log files are kept, the one being written among them.
-const LOG_FILES: u32 = 3;
+use tinyd_runtime::{Release, Request};
 
 impl Core {
     /// Starts a container that is made and stands still. The monitor holds the intent until the command runs.
@@ -117,7 +113,7 @@ impl Core {
             secrets: Vec::new(),
             interactive: record.spec.interactive,
             window: request.window.map(|size| (size.rows, size.columns)),
-            log: Some(LogSpec { path: store.log(id), max_bytes: LOG_BYTES, max_files: LOG_FILES }),
+            log: options::spec(&record.spec.log, store.log(id)),
             exit_copy: (!remove).then(|| folder.join(EXIT_FILE)),
             sync: (!remove).then_some(folder),
             release,

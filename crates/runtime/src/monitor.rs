@@ -74,7 +74,7 @@ pub(crate) fn run(
     } else {
         drop(client);
     }
-    let log = request.log.as_ref().map(log::LogWriter::new);
+    let log = request.log.as_ref().map(|spec| log::LogWriter::new(spec, &request.run_dir));
     let connected = &started.running.connected;
     let mut unclosed = release::Unclosed::default();
     let (clients, exit) = WaitLoop::new(&started.running.child.pidfd, started.streams, clients, log)

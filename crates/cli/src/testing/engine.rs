@@ -528,6 +528,7 @@ fn inspected(id: String, tty: bool) -> ContainerInspect {
             exit_unknown: false,
             error: String::new(),
             started_at: String::new(),
+            log_lost_bytes: 0,
             finished_at: String::new(),
         },
         image: "host".into(),

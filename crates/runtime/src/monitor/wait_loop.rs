@@ -132,6 +132,9 @@ impl<'a> WaitLoop<'a> {
                 }
             }
         }
+        if let Some(log) = &mut self.log {
+            log.finish();
+        }
         let record = exit.map(exited);
         // It was recorded: the zombie may go. (Another's is its parent's.)
         if !self.is_other {
