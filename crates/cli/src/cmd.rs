@@ -1,5 +1,6 @@
 //! The verbs, one file each, and the table that names them.
 
+mod attach;
 mod cp;
 mod create;
 mod daemon;
@@ -14,6 +15,8 @@ mod network;
 mod pause;
 mod port;
 mod ps;
+mod rename;
+mod restart;
 mod rm;
 mod run;
 mod secret;
@@ -22,6 +25,7 @@ mod start;
 mod stats;
 mod stop;
 mod system;
+mod top;
 mod umount;
 mod unpause;
 mod update;
@@ -136,17 +140,21 @@ pub(crate) const ENTRIES: &[Entry] = &[
     Entry::of::<create::Create>(),
     Entry::of::<start::Start>(),
     Entry::of::<stop::Stop>(),
+    Entry::of::<restart::Restart>(),
     Entry::of::<kill::Kill>(),
     Entry::of::<pause::Pause>(),
     Entry::of::<unpause::Unpause>(),
     Entry::of::<update::Update>(),
+    Entry::of::<rename::Rename>(),
     Entry::of::<rm::Remove>(),
+    Entry::of::<attach::Attach>(),
     Entry::of::<exec::Exec>(),
     Entry::of::<logs::Logs>(),
     Entry::of::<cp::Copy>(),
     Entry::of::<diff::Diff>(),
     Entry::of::<export::Export>(),
     Entry::of::<ps::List>(),
+    Entry::of::<top::Top>(),
     Entry::of::<stats::Stats>(),
     Entry::of::<inspect::Inspect>(),
     Entry::of::<port::Port>(),

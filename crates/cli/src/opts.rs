@@ -3,6 +3,7 @@
 mod devices;
 pub(crate) mod env;
 mod limits;
+mod log;
 mod mount;
 mod mounts;
 mod network;
@@ -12,6 +13,7 @@ mod rate;
 mod resources;
 mod secret;
 mod security;
+mod session;
 pub(crate) mod signal;
 mod volume;
 
@@ -20,6 +22,7 @@ pub(crate) use network::{Mac, mac};
 pub(crate) use publish::{Published, host_port, inner_port, parse as published, settle as settled_ports};
 pub(crate) use resources::ResourceOptions;
 pub(crate) use security::{label, map, option_pair as option};
+pub(crate) use session::{KeyOptions, SessionOptions};
 
 use crate::argv::image::{self, PROGRAM_FOLDERS};
 use crate::failure::Failure;
@@ -131,6 +134,8 @@ pub(crate) struct ContainerOptions {
     /// Note something about the container; may be given again
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = security::label)]
     label: Vec<(String, String)>,
+    #[command(flatten)]
+    log: log::LogOptions,
     /// The signal that asks the command to end; TERM by default
     #[arg(long, value_name = "SIGNAL", value_parser = signal::parse)]
     stop_signal: Option<i32>,
@@ -218,6 +223,7 @@ impl ContainerOptions {
                 ..security
             },
             labels: security::map(self.label),
+            log: self.log.collect()?,
             stop_signal: self.stop_signal,
             stop_timeout: self.stop_timeout,
         };
@@ -238,9 +244,9 @@ mod tests {
     use crate::testing::Bench;
     use std::path::PathBuf;
     use tinyd_engine::{
-        BindMount, ContainerSpec, Device, HugepageLimit, ImageMount, IoLimit, NetworkMode, PortMapping,
-        PortProtocol, Resources, SecretMount, Security, TmpfsMount, Ulimit, UserNamespace, VolumeMount,
-        VolumesFrom,
+        BindMount, ContainerSpec, Device, HugepageLimit, ImageMount, IoLimit, LogDriver, LogOptions,
+        NetworkMode, PortMapping, PortProtocol, Resources, SecretMount, Security, TmpfsMount, Ulimit,
+        UserNamespace, VolumeMount, VolumesFrom,
     };
 
     fn spec(line: &str) -> ContainerSpec {
@@ -255,7 +261,7 @@ mod tests {
         let spec = spec(
             "--name c1 --hostname h -e A=1 -e A=2 -w /w -u 1:2 --entrypoint /e --rm --read-only --cpu 10000 --mem 500m \
              -cpushare 512 -cpuset 0-1 --cpuset-mems 0 --memory-swap -1 --memory-reservation 100m --pids-limit -1 --userns host --tmpfs /t:size=1m --shm-size 1m --ulimit core=0 --sysctl kernel.shmmax=1 -l a=b \
-             --security-opt no-new-privileges --no-32bit --stop-signal INT --stop-timeout 3 --cgroup-parent x/y --device /dev/fuse:rw --init --cap-add NET_ADMIN --cap-drop ALL --privileged --device-read-bps /dev/a:1m \
+             --security-opt no-new-privileges --no-32bit --stop-signal INT --log-driver json-file --log-opt max-size=1m --log-opt max-file=5 --stop-timeout 3 --cgroup-parent x/y --device /dev/fuse:rw --init --cap-add NET_ADMIN --cap-drop ALL --privileged --device-read-bps /dev/a:1m \
              --device-write-iops /dev/a:5 --hugetlb-limit 2MB=4m --net-rate-egress 10mbit --net-rate-ingress 1mbps --net-cls-classid 10:1 -v /a:/b -v /c:/d:ro -v data:/v:nocopy --volume-driver local --mount type=bind,src=/e,dst=/f --mount type=tmpfs,dst=/t2 --mount type=image,src=/img,dst=/i --secret db,mode=440 --storage-size 1g --volumes-from db:ro --net web --ip 10.9.0.5 --ip6 fd00::5 --mac-address 02:00:00:00:00:05 --network-alias w -P --expose 81-82 --dns 9.9.9.9 --dns-search . --dns-opt ndots:2 --add-host me:host-gateway -p 8080:80 --publish=[::1]:53:53/udp -it host sh -c x",
         );
         let expected = ContainerSpec {
@@ -358,6 +364,7 @@ mod tests {
                 ..Security::default()
             },
             labels: [("a".to_owned(), "b".to_owned())].into(),
+            log: LogOptions { driver: LogDriver::Files, max_size: Some(1 << 20), max_file: Some(5) },
             stop_signal: Some(2),
             stop_timeout: Some(3),
         };

@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use std::os::fd::OwnedFd;
 use tinyd_engine::{
-    ArchiveSummary, CheckReport, ContainerExport, ContainerInspect, ContainerSpec, ContainerStats,
-    ContainerSummary, CopyIn, CopyOut, Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, FileChange,
-    FileStat, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary,
-    PortChange, RemoveRequest, Resources, Result, SecretCreate, SecretInspect, SecretSummary, Session,
-    StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect,
-    VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
+    ArchiveSummary, AttachRequest, CheckReport, ContainerExport, ContainerInspect, ContainerSpec,
+    ContainerStats, ContainerSummary, CopyIn, CopyOut, Created, Engine, Error, ErrorKind, ExecSpec,
+    ExitStatus, FileChange, FileStat, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect,
+    NetworkJoin, NetworkSummary, PortChange, Process, RemoveRequest, Resources, Result, SecretCreate,
+    SecretInspect, SecretSummary, Session, StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate,
+    VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage, WaitCondition, Waiter,
 };
 
 /// The program: builds a project in a container with limits, shows what went wrong, and leaves nothing.
@@ -82,6 +82,10 @@ impl Engine for Notes {
         unsupported("unpause")
     }
 
+    fn rename(&self, _: &str, _: &str) -> Result<String> {
+        unsupported("rename")
+    }
+
     fn update(&self, _: &str, _: &Resources) -> Result<String> {
         unsupported("update")
     }
@@ -92,6 +96,10 @@ impl Engine for Notes {
 
     fn stats(&self, _: &str) -> Result<ContainerStats> {
         unsupported("stats")
+    }
+
+    fn top(&self, _: &str) -> Result<Vec<Process>> {
+        unsupported("top")
     }
 
     fn remove(&self, container: &str, _: &RemoveRequest) -> Result<String> {
@@ -111,8 +119,16 @@ impl Engine for Notes {
         unsupported("stop")
     }
 
+    fn restart(&self, _: &str, _: Option<Duration>) -> Result<String> {
+        unsupported("restart")
+    }
+
     fn kill(&self, _: &str, _: i32) -> Result<String> {
         unsupported("kill")
+    }
+
+    fn attach(&self, _: &str, _: &AttachRequest) -> Result<Box<dyn Session>> {
+        unsupported("attach")
     }
 
     fn exec(&self, _: &str, _: &ExecSpec) -> Result<Option<Box<dyn Session>>> {
@@ -121,6 +137,10 @@ impl Engine for Notes {
 
     fn logs(&self, _: &str, _: &LogsRequest) -> Result<Box<dyn Logs>> {
         unsupported("logs")
+    }
+
+    fn wait_for(&self, _: &str, _: WaitCondition) -> Result<Box<dyn Waiter>> {
+        Ok(Box::new(Ended))
     }
 
     fn list(&self, _: &ListRequest) -> Result<Vec<ContainerSummary>> {

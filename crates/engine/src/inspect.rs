@@ -81,6 +81,19 @@ pub struct ContainerState {
     pub started_at: String,
     /// When its command last ended.
     pub finished_at: String,
+    /// Bytes that it wrote in its last run and that are in no log, because there was no room for them.
+    pub log_lost_bytes: u64,
+}
+
+/// What is kept of the output, as Docker has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct LogConfig {
+    /// `json-file`, whatever the files' format is, or `none`.
+    #[serde(rename = "Type")]
+    pub kind: String,
+    /// `max-size` in bytes, and `max-file`.
+    pub config: BTreeMap<String, String>,
 }
 
 /// Where the root file system comes from.
@@ -103,6 +116,8 @@ pub struct HostConfig {
     pub network_mode: String,
     /// Ports as they were asked for: `80/tcp` and the host's; its port is empty where any free one will do.
     pub port_bindings: BTreeMap<String, Vec<PortBinding>>,
+    /// What is kept of its output.
+    pub log_config: LogConfig,
     /// The container goes when its command ends.
     pub auto_remove: bool,
     /// The root file system cannot be written.

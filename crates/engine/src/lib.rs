@@ -20,6 +20,7 @@
 //! other container. Times are [`std::time::SystemTime`], sizes are bytes, CPU time is microseconds of a period.
 #![forbid(unsafe_code)]
 
+mod attach;
 mod check;
 mod container;
 mod error;
@@ -31,6 +32,7 @@ mod list;
 mod logs;
 mod network;
 mod retire;
+mod process;
 mod secret;
 mod session;
 mod spec;
@@ -38,6 +40,7 @@ mod stats;
 mod version;
 mod volume;
 
+pub use attach::AttachRequest;
 pub use check::{CheckReport, Finding};
 pub use container::{ContainerStatus, ExitStatus, RemoveRequest, StartRequest, WindowSize};
 pub use error::{Error, ErrorKind, Result};
@@ -46,7 +49,8 @@ pub use files::{ChangeKind, ContainerExport, CopyIn, CopyOut, FileChange, FileKi
 pub use info::{Plugins, StorageDriver, SystemInfo};
 pub use inspect::{
     ContainerConfig, ContainerInspect, ContainerState, DeviceConfig, EndpointSettings, GraphDriver,
-    HostConfig, MountPoint, NetworkSettings, PortBinding, SecretConfig, ThrottleConfig, UlimitConfig,
+    HostConfig, LogConfig, MountPoint, NetworkSettings, PortBinding, SecretConfig, ThrottleConfig,
+    UlimitConfig,
 };
 pub use list::{ContainerSummary, ListRequest};
 pub use logs::{LogEntry, LogSource, Logs, LogsRequest};
@@ -54,13 +58,14 @@ pub use network::{
     Ipam, IpamConfig, NetworkContainer, NetworkCreate, NetworkInspect, NetworkSummary, NoSubnet, Subnet,
 };
 pub use retire::Retire;
+pub use process::Process;
 pub use secret::{SecretCreate, SecretDriver, SecretInspect, SecretSpec, SecretSummary};
-pub use session::{Collected, Input, Output, Session, Waiter};
+pub use session::{Collected, Input, Output, Session, WaitCondition, Waiter};
 pub use spec::{
     BindMount, ContainerSpec, Device, Dns, ExtraHost, HostPort, HugepageLimit, ImageMount, IoLimit,
-    NetworkJoin, NetworkMode, PortChange, PortMapping, PortProtocol, Propagation, Recursive, Relabel,
-    Resources, SeccompProfile, SecretMount, Security, TmpfsMount, Ulimit, UserNamespace, VolumeMount,
-    VolumesFrom,
+    LogDriver, LogOptions, NetworkJoin, NetworkMode, PortChange, PortMapping, PortProtocol, Propagation,
+    Recursive, Relabel, Resources, SeccompProfile, SecretMount, Security, TmpfsMount, Ulimit, UserNamespace,
+    VolumeMount, VolumesFrom,
 };
 pub use stats::ContainerStats;
 pub use version::VersionInfo;
@@ -107,6 +112,10 @@ pub trait Engine: Send + Sync {
     /// Returns the full id. One that does not run is an error.
     fn stop(&self, container: &str, grace: Option<std::time::Duration>) -> Result<String>;
 
+    /// Starts a container's command anew: stops it first where it runs, as [`stop`](Engine::stop) does. Everything but the process
+    /// stays. Returns the full id.
+    fn restart(&self, container: &str, grace: Option<std::time::Duration>) -> Result<String>;
+
     /// Sends a signal, by number, to the container's first process. Returns the full id.
     fn kill(&self, container: &str, signal: i32) -> Result<String>;
 
@@ -115,6 +124,9 @@ pub trait Engine: Send + Sync {
 
     /// Lets the processes of a frozen container go on. Returns the full id.
     fn unpause(&self, container: &str) -> Result<String>;
+
+    /// Gives a container another name, running or not; the old one is free at once. Returns the full id.
+    fn rename(&self, container: &str, name: &str) -> Result<String>;
 
     /// Changes the limits that are `Some`, at once where it runs, and for its later starts. Returns the full id.
     fn update(&self, container: &str, limits: &Resources) -> Result<String>;
@@ -126,8 +138,14 @@ pub trait Engine: Send + Sync {
     /// What a container that runs uses.
     fn stats(&self, container: &str) -> Result<ContainerStats>;
 
+    /// The processes of a container that runs, by their numbers inside.
+    fn top(&self, container: &str) -> Result<Vec<Process>>;
+
     /// Removes a container with everything that is its own. Returns the full id.
     fn remove(&self, container: &str, request: &RemoveRequest) -> Result<String>;
+
+    /// Attaches to a running container's own command.
+    fn attach(&self, container: &str, request: &AttachRequest) -> Result<Box<dyn Session>>;
 
     /// Runs a further command in a running container. `None` for a detached one.
     fn exec(&self, container: &str, spec: &ExecSpec) -> Result<Option<Box<dyn Session>>>;
@@ -137,6 +155,9 @@ pub trait Engine: Send + Sync {
 
     /// Waits for a container's exit.
     fn wait(&self, container: &str) -> Result<Box<dyn Waiter>>;
+
+    /// Waits until this is so of a container.
+    fn wait_for(&self, container: &str, condition: WaitCondition) -> Result<Box<dyn Waiter>>;
 
     /// The containers that there are, newest first.
     fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>>;

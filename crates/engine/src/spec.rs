@@ -1,10 +1,12 @@
 //! What a container should be.
 
+mod log;
 mod mount;
 mod network;
 mod resources;
 mod security;
 
+pub use log::{LogDriver, LogOptions};
 pub use mount::{
     BindMount, ImageMount, Propagation, Recursive, Relabel, SecretMount, TmpfsMount, VolumeMount, VolumesFrom,
 };
@@ -89,6 +91,8 @@ pub struct ContainerSpec {
     pub sysctls: BTreeMap<String, String>,
     /// What its maker wants to remember of it.
     pub labels: BTreeMap<String, String>,
+    /// What is kept of its output.
+    pub log: LogOptions,
     /// The signal, by number, that asks the command to end; SIGTERM by default.
     pub stop_signal: Option<i32>,
     /// Seconds that the command has to end after it was asked; ten by default.

@@ -16,6 +16,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         match output {
             Output::Stdout(bytes) => std::io::stdout().write_all(bytes)?,
             Output::Stderr(bytes) => std::io::stderr().write_all(bytes)?,
+            Output::Lost(_) => {}
             Output::Exited(exit) => return Ok(ExitCode::from(exit.code)),
         }
     }

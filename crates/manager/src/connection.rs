@@ -5,6 +5,7 @@
 
 mod files;
 mod live;
+mod named;
 mod ports;
 mod rates;
 mod seen;
@@ -24,6 +25,9 @@ use tinyd_runtime::{Companion, Connected, Release};
 
 /// Name of what is known of a container's connections, in its folder of run-time state.
 pub(crate) const ENDPOINTS_FILE: &str = "endpoints.json";
+
+/// Name of the file, in that folder, with the name that a container was given while it ran.
+pub(crate) const RENAMED_FILE: &str = "renamed.json";
 
 /// A connection that was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,18 +6,13 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::parts::Parts;
 use crate::store::Store;
-use crate::wait::LocalWaiter;
+use crate::wait::{ConditionWaiter, LocalWaiter};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tinyd_engine::{
-    ArchiveSummary, CheckReport, ContainerExport, ContainerInspect, ContainerSpec, ContainerStats,
-    ContainerSummary, CopyIn, CopyOut, Created, Engine, ExecSpec, FileChange, FileStat, ListRequest, Logs,
-    LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary, PortChange, RemoveRequest,
-    Resources, Result, Retire, SecretCreate, SecretInspect, SecretSummary, Session, StartRequest, Started,
-    SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary,
-    VolumeUsage, Waiter,
+    ArchiveSummary, AttachRequest, CheckReport, ContainerExport, ContainerInspect, ContainerSpec, ContainerStats, ContainerSummary, CopyIn, CopyOut, Created, Engine, ExecSpec, FileChange, FileStat, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary, PortChange, Process, RemoveRequest, Resources, Result, Retire, SecretCreate, SecretInspect, SecretSummary, Session, StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage, WaitCondition, Waiter,
 };
 
 /// The engine that runs containers from the calling process: no daemon, and no state but that on disk and in the kernel.
@@ -64,6 +59,10 @@ impl Engine for LocalEngine {
         self.core.stop(container, grace).map_err(Error::into)
     }
 
+    fn restart(&self, container: &str, grace: Option<Duration>) -> Result<String> {
+        self.core.restart(container, grace).map_err(Error::into)
+    }
+
     fn kill(&self, container: &str, signal: i32) -> Result<String> {
         self.core.kill(container, signal).map_err(Error::into)
     }
@@ -74,6 +73,10 @@ impl Engine for LocalEngine {
 
     fn unpause(&self, container: &str) -> Result<String> {
         self.core.unpause(container).map_err(Error::into)
+    }
+
+    fn rename(&self, container: &str, name: &str) -> Result<String> {
+        self.core.rename(container, name).map_err(Error::into)
     }
 
     fn update(&self, container: &str, limits: &Resources) -> Result<String> {
@@ -88,8 +91,16 @@ impl Engine for LocalEngine {
         self.core.stats(container).map_err(Error::into)
     }
 
+    fn top(&self, container: &str) -> Result<Vec<Process>> {
+        self.core.top(container).map_err(Error::into)
+    }
+
     fn remove(&self, container: &str, request: &RemoveRequest) -> Result<String> {
         self.core.remove(container, request).map_err(Error::into)
+    }
+
+    fn attach(&self, container: &str, request: &AttachRequest) -> Result<Box<dyn Session>> {
+        self.core.attach(container, request).map_err(Error::into)
     }
 
     fn exec(&self, container: &str, spec: &ExecSpec) -> Result<Option<Box<dyn Session>>> {
@@ -102,6 +113,10 @@ impl Engine for LocalEngine {
 
     fn wait(&self, container: &str) -> Result<Box<dyn Waiter>> {
         Ok(Box::new(LocalWaiter::new(&self.core, container)?))
+    }
+
+    fn wait_for(&self, container: &str, condition: WaitCondition) -> Result<Box<dyn Waiter>> {
+        Ok(Box::new(ConditionWaiter::new(&self.core, container, condition)?))
     }
 
     fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>> {

@@ -86,6 +86,7 @@ impl Core {
             error: String::new(),
             started_at: NEVER.to_owned(),
             finished_at: NEVER.to_owned(),
+            log_lost_bytes: self.lost_of_log(&record.id),
         };
         match life {
             Life::Created => {}

@@ -34,6 +34,8 @@ pub(crate) enum Verb {
     Remove,
     /// A container gets other limits: its records and the kernel come to say the same.
     Update,
+    /// A container gets this name, or keeps the one that it had: the other is freed.
+    Rename,
     /// Other ports of the host lead to a container: what its record says comes to hold.
     Ports,
     /// A network, of which this is the id, is made or removed: what is not whole goes.

@@ -1,24 +1,21 @@
 //! Handing a container to `tinyd-runtime`.
 
 use crate::cgroups::{self, MONITORS, PARENT};
+use crate::connection::RENAMED_FILE;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::intent::Intent;
 use crate::launcher::Launch;
 use crate::life::Life;
+use crate::logs::options;
 use crate::store::Record;
 use std::fs::File;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use tinyd_engine::StartRequest;
 use tinyd_runtime::client::{ClientError, Connect};
 use tinyd_runtime::state::EXIT_FILE;
-use tinyd_runtime::{LogSpec, Release, Request};
-
-/// A log file that would grow beyond this is put away.
-const LOG_BYTES: u64 = 10 << 20;
-/// How many log files are kept, the one being written among them.
-const LOG_FILES: u32 = 3;
+use tinyd_runtime::{Release, Request};
 
 impl Core {
     /// Starts a container that is made and stands still. The monitor holds the intent until the command runs.
@@ -82,7 +79,12 @@ impl Core {
         // Freed before anyone is told that the command has ended: its name can be taken again at once.
         let (mut release, mut trash) = (self.release_volumes(record), Vec::new());
         if remove {
-            release.extend(record.spec.name.as_deref().map(|name| Release::Unlink(store.name_link(name))));
+            release.extend(record.spec.name.as_deref().map(|name| Release::Name {
+                names: store.names_folder(),
+                name: name.to_owned(),
+                id: id.clone(),
+                renamed: store.run_dir(id).join(RENAMED_FILE),
+            }));
             release.extend(record.slot.map(|slot| Release::Unlink(store.slot_link(slot))));
             release.push(Release::Rename(folder.clone(), store.trash(id)));
             let (volumes, all) = self.release_own_volumes(record);
@@ -111,7 +113,7 @@ impl Core {
             secrets: Vec::new(),
             interactive: record.spec.interactive,
             window: request.window.map(|size| (size.rows, size.columns)),
-            log: Some(LogSpec { path: store.log(id), max_bytes: LOG_BYTES, max_files: LOG_FILES }),
+            log: options::spec(&record.spec.log, store.log(id)),
             exit_copy: (!remove).then(|| folder.join(EXIT_FILE)),
             sync: (!remove).then_some(folder),
             release,
@@ -141,7 +143,12 @@ mod tests {
         assert_eq!(
             request.release,
             [
-                Release::Unlink(store.name_link("web")),
+                Release::Name {
+                    names: store.names_folder(),
+                    name: "web".to_owned(),
+                    id: id.clone(),
+                    renamed: store.run_dir(id).join(RENAMED_FILE),
+                },
                 Release::Unlink(store.slot_link(3)),
                 Release::Rename(store.container(id), store.trash(id)),
                 Release::Unlink(store.lock(id)),

@@ -48,6 +48,14 @@ pub trait Link: Send {
     /// [`ClientError::Talk`].
     fn send(&self, kind: Kind, payload: &[u8]) -> Result<(), ClientError>;
 
+    /// Leaves, and what the conversation is about goes on.
+    ///
+    /// # Errors
+    /// [`ClientError::Talk`].
+    fn detach(&mut self) -> Result<(), ClientError> {
+        self.send(Kind::Detach, &[])
+    }
+
     /// The next packet, waiting for it; `None` when the other side went away.
     ///
     /// # Errors
@@ -82,6 +90,10 @@ impl Link for Connection {
 
     fn send(&self, kind: Kind, payload: &[u8]) -> Result<(), ClientError> {
         Connection::send(self, kind, payload)
+    }
+
+    fn detach(&mut self) -> Result<(), ClientError> {
+        Connection::detach(self)
     }
 
     fn receive(&mut self) -> Result<Option<Message<'_>>, ClientError> {

@@ -22,6 +22,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod anew;
+mod attach;
 mod builder;
 mod bundle;
 mod capabilities;
@@ -65,7 +67,9 @@ mod prepare;
 mod process;
 mod recover;
 mod remove;
+mod rename;
 mod resolve;
+
 mod run;
 mod secrets;
 mod selftest;
@@ -80,6 +84,7 @@ mod takeover;
 #[cfg(test)]
 mod testing;
 mod time;
+mod top;
 mod update;
 mod userns;
 mod validate;

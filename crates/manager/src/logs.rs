@@ -2,6 +2,7 @@
 
 mod files;
 mod follow;
+pub(crate) mod options;
 mod record;
 mod tail;
 
@@ -16,7 +17,8 @@ use record::Piece;
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::time::SystemTime;
-use tinyd_engine::{LogEntry, Logs, LogsRequest};
+use tinyd_engine::{LogDriver, LogEntry, Logs, LogsRequest};
+use tinyd_runtime::state::{LOG_LOST_FILE, LostOutput, load};
 
 /// A log that is being read.
 pub(crate) struct LocalLogs {
@@ -36,6 +38,14 @@ impl Core {
     pub(crate) fn logs(&self, word: &str, request: &LogsRequest) -> Result<Box<dyn Logs>> {
         let id = self.resolve(word)?;
         let record = self.known(&id, word)?;
+        if record.spec.log.driver == LogDriver::None {
+            return Err(Error::WrongState {
+                action: "read the log of",
+                container: record.short().to_owned(),
+                state: "keeps none (--log-driver none)",
+                hint: Some("tinyd attach shows what it writes from now on"),
+            });
+        }
         let path = self.store.log(&id);
         let bound = |time: Option<SystemTime>| time.map(|time| time::rfc3339(time::to_ns(time)));
         let follow = match request.follow.then(|| self.life(&record, None)).transpose()? {
@@ -63,6 +73,14 @@ impl Core {
         // What is there already makes the descriptor readable.
         logs.look_ahead()?;
         Ok(Box::new(logs))
+    }
+}
+
+impl Core {
+    /// How many bytes of a container's output could not be logged in its last run.
+    pub(crate) fn lost_of_log(&self, id: &str) -> u64 {
+        let path = self.store.run_dir(id).join(LOG_LOST_FILE);
+        load::<LostOutput>(&path).ok().flatten().map_or(0, |lost| lost.bytes)
     }
 }
 
@@ -130,6 +148,10 @@ impl Logs for LocalLogs {
 
     fn next(&mut self) -> tinyd_engine::Result<Option<LogEntry>> {
         self.next_entry().map_err(Error::into)
+    }
+
+    fn missed(&self) -> u64 {
+        self.reader.missed()
     }
 }
 

@@ -84,6 +84,7 @@ impl Core {
             Some(Plan { verb: Verb::Update, id, limits, .. }) => {
                 self.settle_update(&id, limits.map(|limits| *limits))
             }
+            Some(Plan { verb: Verb::Rename, id, .. }) => self.settle_rename(&id),
             Some(Plan { verb: Verb::Ports, id, .. }) => self.settle_ports(&id),
             Some(Plan { verb: Verb::Network, .. }) => self.sweep_networks(),
             Some(Plan { verb: Verb::Volume, name, .. }) => self.settle_volume(&name.unwrap_or_default()),

@@ -17,9 +17,14 @@ pub(crate) struct LocalSession {
 }
 
 impl LocalSession {
+    /// The session.
+    pub(crate) fn of(id: &str, link: Box<dyn Link>) -> Box<dyn Session> {
+        Box::new(Self { container: ids::short(id).to_owned(), link })
+    }
+
     /// The session, where one is wanted; else the conversation ends here, and the command goes on.
     pub(crate) fn wanted(wanted: bool, id: &str, link: Box<dyn Link>) -> Option<Box<dyn Session>> {
-        wanted.then(|| Box::new(Self { container: ids::short(id).to_owned(), link }) as Box<dyn Session>)
+        wanted.then(|| Self::of(id, link))
     }
 }
 
@@ -41,6 +46,7 @@ impl Session for LocalSession {
             Input::Stdin(bytes) => self.link.send(Kind::Stdin, bytes),
             Input::StdinClosed => self.link.send(Kind::StdinClosed, &[]),
             Input::Resize(size) => self.link.send(Kind::Resize, &frame::resize(size.rows, size.columns)),
+            Input::Detach => self.link.detach(),
             Input::Signal(number) => self.link.send(Kind::Signal, &number.to_le_bytes()),
         };
         sent.map_err(|source| broken(&self.container, source))
@@ -50,6 +56,12 @@ impl Session for LocalSession {
         Ok(match self.link.receive().map_err(|source| broken(&self.container, source))? {
             Some(Message::Stdout(bytes)) => Some(Output::Stdout(bytes)),
             Some(Message::Stderr(bytes)) => Some(Output::Stderr(bytes)),
+            Some(Message::Lost(count)) => Some(Output::Lost(count)),
+            // Said once, before a session begins.
+            Some(Message::Attached) => {
+                let source = std::io::ErrorKind::InvalidData.into();
+                return Err(broken(&self.container, ClientError::Talk { operation: "receive from", source }));
+            }
             Some(Message::Exited(exit)) => Some(Output::Exited(Ended::from(exit).status())),
             None => None,
         })

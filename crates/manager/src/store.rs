@@ -101,8 +101,12 @@ impl Store {
         self.container(id).join("logs/output.log")
     }
 
+    pub(crate) fn names_folder(&self) -> PathBuf {
+        self.root.join("names")
+    }
+
     pub(crate) fn name_link(&self, name: &str) -> PathBuf {
-        self.root.join("names").join(name)
+        self.names_folder().join(name)
     }
 
     pub(crate) fn slot_link(&self, slot: u32) -> PathBuf {

@@ -48,6 +48,7 @@ pub(crate) fn spec(spec: &ContainerSpec) -> Result<ContainerSpec> {
     }
     resources(&spec.resources)?;
     options::check(spec)?;
+    crate::logs::options::check(&spec.log)?;
     let mut normal = spec.clone();
     ports::publish_exposed(&mut normal);
     ports::check(&normal)?;

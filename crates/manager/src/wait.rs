@@ -1,5 +1,9 @@
 //! `wait`: a container's exit.
 
+mod condition;
+
+pub(crate) use condition::ConditionWaiter;
+
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::launcher::Link;

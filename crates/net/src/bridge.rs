@@ -235,6 +235,11 @@ impl NetworkDriver for BridgeDriver {
         true
     }
 
+    fn rename(&self, network: &NetworkState, endpoint: &EndpointState, names: &[String]) -> Result<()> {
+        network.owned_by(NAME)?;
+        self::names::rename(self, &network.spec, endpoint, names)
+    }
+
     fn limiter(&self) -> Option<&dyn TrafficLimiter> {
         Some(self)
     }

@@ -53,6 +53,16 @@ pub trait NetworkDriver: Send + Sync {
         true
     }
 
+    /// The others on a network are to find a container by these names from now on. A driver of whose containers nobody knows names
+    /// has nothing to do.
+    ///
+    /// # Errors
+    /// [`crate::Error::Foreign`]; whatever keeps it from telling them.
+    fn rename(&self, network: &NetworkState, endpoint: &EndpointState, names: &[String]) -> Result<()> {
+        let _ = (network, endpoint, names);
+        Ok(())
+    }
+
     /// What holds a container's traffic to rates, where the driver can do that: nobody asks a driver for rates that has none.
     fn limiter(&self) -> Option<&dyn TrafficLimiter> {
         None

@@ -42,6 +42,8 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         match message {
             Message::Stdout(bytes) => std::io::stdout().write_all(bytes)?,
             Message::Stderr(bytes) => std::io::stderr().write_all(bytes)?,
+            // Said to those only who come later.
+            Message::Attached | Message::Lost(_) => {}
             Message::Exited(exit) => return Ok(ExitCode::from(exit.code)),
         }
     }

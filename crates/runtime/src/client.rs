@@ -61,6 +61,10 @@ pub enum Message<'a> {
     Stdout(&'a [u8]),
     /// Bytes that it wrote to its standard error.
     Stderr(&'a [u8]),
+    /// Output comes from here on; the first message to whoever asked for it.
+    Attached,
+    /// So many bytes of output were left out here, because they were not taken in time.
+    Lost(u64),
     /// It has ended; the last message.
     Exited(ExitRecord),
 }
@@ -330,6 +334,14 @@ impl Connection {
         self.send_packet(&packet)
     }
 
+    /// Leaves, and what the conversation is about goes on, also where it would end with it.
+    pub fn detach(&mut self) -> Result<(), ClientError> {
+        self.send(Kind::Detach, &[])?;
+        // A program that was ours to wait for goes on without us.
+        self.ended = true;
+        Ok(())
+    }
+
     fn send_packet(&self, packet: &[u8]) -> Result<(), ClientError> {
         rustix::io::retry_on_intr(|| net::send(&self.socket, packet, SendFlags::NOSIGNAL))
             .map(drop)
@@ -345,6 +357,11 @@ impl Connection {
         match frame::parse(&self.buffer) {
             Some((Kind::Stdout, bytes)) => Ok(Some(Message::Stdout(bytes))),
             Some((Kind::Stderr, bytes)) => Ok(Some(Message::Stderr(bytes))),
+            Some((Kind::Attached, _)) => Ok(Some(Message::Attached)),
+            Some((Kind::Lost, count)) if count.len() == 8 => {
+                let count = count.iter().rev().fold(0, |count, byte| count << 8 | u64::from(*byte));
+                Ok(Some(Message::Lost(count)))
+            }
             Some((Kind::Exited, json)) => {
                 self.ended = true;
                 Ok(Some(Message::Exited(serde_json::from_slice(json).map_err(|error| talk(error.into()))?)))

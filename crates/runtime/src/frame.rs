@@ -11,12 +11,16 @@
 //! | `StdinClosed` | client | – |
 //! | `Resize` | client | rows, columns: two little-endian `u16` |
 //! | `Signal` | client | number: little-endian `i32` |
+//! | `Attach` | client | a byte, 1 where it gives input too; then, where there is a terminal at its end, the size as in `Resize` |
+//! | `Detach` | client | – (it leaves, and what it is attached to goes on) |
 //! | `ConnectedPart` | client | a piece of the JSON of `Connected`, more follows |
 //! | `Connected` | client | the last piece of what undoes the connection and what serves it: [`Connected`](crate::Connected) |
 //! | `Namespace` | monitor | – (the network namespace's descriptor) |
 //! | `Started` | monitor | pid: little-endian `u32` |
 //! | `Failed` | monitor | [`Failure`](crate::Failure) |
 //! | `Stdout`, `Stderr` | monitor | bytes of the command |
+//! | `Attached` | monitor | – (from here on comes what the command writes) |
+//! | `Lost` | monitor | how many bytes were left out here, for a client that was too slow: little-endian `u64` |
 //! | `Exited` | monitor | [`ExitRecord`](crate::state::ExitRecord) |
 
 /// The most bytes that a packet carries after its kind. Small enough for every kernel's default socket buffer.
@@ -48,6 +52,10 @@ pub enum Kind {
     Connected = 7,
     /// A piece of what is told of that, more follows.
     ConnectedPart = 8,
+    /// Wants the output of a command that runs already, and may give input.
+    Attach = 9,
+    /// Leaves, and the command goes on.
+    Detach = 10,
     /// The command runs.
     Started = 16,
     /// It could not be started; nothing is left of it.
@@ -60,6 +68,10 @@ pub enum Kind {
     Exited = 20,
     /// The network namespace to be connected; comes before `Started`.
     Namespace = 21,
+    /// Attached: the output comes from here on.
+    Attached = 22,
+    /// Output that was left out for a client that was too slow.
+    Lost = 23,
 }
 
 impl Kind {
@@ -74,12 +86,16 @@ impl Kind {
             6 => Self::Signal,
             7 => Self::Connected,
             8 => Self::ConnectedPart,
+            9 => Self::Attach,
+            10 => Self::Detach,
             16 => Self::Started,
             17 => Self::Failed,
             18 => Self::Stdout,
             19 => Self::Stderr,
             20 => Self::Exited,
             21 => Self::Namespace,
+            22 => Self::Attached,
+            23 => Self::Lost,
             _ => return None,
         })
     }
@@ -103,6 +119,21 @@ pub fn resize(rows: u16, columns: u16) -> [u8; 4] {
     [a, b, c, d]
 }
 
+/// Writes the payload of `Attach`: whether there will be input, and the size of the terminal.
+pub fn attach(input: bool, window: Option<(u16, u16)>) -> Vec<u8> {
+    let size = window.map(|(rows, columns)| resize(rows, columns));
+    [&[u8::from(input)][..], size.as_ref().map_or(&[][..], |size| &size[..])].concat()
+}
+
+/// Reads the payload of `Attach`.
+pub fn parse_attach(payload: &[u8]) -> Option<(bool, Option<(u16, u16)>)> {
+    match payload.split_first()? {
+        (input @ (0 | 1), []) => Some((*input == 1, None)),
+        (input @ (0 | 1), size) => Some((*input == 1, Some(parse_resize(size)?))),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,5 +154,15 @@ mod tests {
     fn a_window_size_survives() {
         assert_eq!(parse_resize(&resize(50, 132)), Some((50, 132)));
         assert_eq!(parse_resize(&[1, 2, 3]), None);
+    }
+
+    #[test]
+    fn what_an_attaching_client_says_survives() {
+        for said in [(true, Some((50, 132))), (false, Some((0, 0))), (true, None), (false, None)] {
+            assert_eq!(parse_attach(&attach(said.0, said.1)), Some(said));
+        }
+        for bad in [&[][..], &[2], &[1, 2, 3], &[1, 0, 0, 0, 0, 0]] {
+            assert_eq!(parse_attach(bad), None, "{bad:?}");
+        }
     }
 }

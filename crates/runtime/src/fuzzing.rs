@@ -108,6 +108,8 @@ pub fn identity(packet: &[u8]) -> Option<Vec<u8>> {
 /// Reads what a client asks of a running command; the text says what.
 pub fn wish(packet: &[u8]) -> Option<String> {
     Some(match Wish::parse(packet)? {
+        Wish::Attach { input, window } => format!("attach {input} {window:?}"),
+        Wish::Detach => "detach".to_owned(),
         Wish::Stdin(bytes) => format!("stdin {}", bytes.len()),
         Wish::StdinClosed => "end".to_owned(),
         Wish::Resize(rows, columns) => format!("resize {rows} {columns}"),

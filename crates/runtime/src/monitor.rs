@@ -2,6 +2,7 @@
 //! and cleans up. It has one thread (but for a short one that syncs files), and outlives whoever started it.
 
 mod cleanup;
+mod client;
 mod clients;
 mod clock;
 mod companions;
@@ -24,7 +25,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use tinyd_cgroup::{CgroupDriver, Host, JoinHandle};
 
-pub(crate) use clients::{Client, Clients, Wish};
+pub(crate) use client::{Client, Wish};
+pub(crate) use clients::Clients;
 pub(crate) use clock::now_ns;
 pub(crate) use companions::Companions;
 pub(crate) use streams::Streams;
@@ -72,7 +74,7 @@ pub(crate) fn run(
     } else {
         drop(client);
     }
-    let log = request.log.as_ref().map(log::LogWriter::new);
+    let log = request.log.as_ref().map(|spec| log::LogWriter::new(spec, &request.run_dir));
     let connected = &started.running.connected;
     let mut unclosed = release::Unclosed::default();
     let (clients, exit) = WaitLoop::new(&started.running.child.pidfd, started.streams, clients, log)

@@ -103,6 +103,17 @@ pub struct SecretFile {
 pub enum Release {
     /// Remove a file or link; one that is not there is no error.
     Unlink(PathBuf),
+    /// Free a name: a link of a folder that holds an id, if it is that container's own. It may have got another one since.
+    Name {
+        /// The folder of names.
+        names: PathBuf,
+        /// The name that it had when it was started.
+        name: String,
+        /// Whose it is.
+        id: String,
+        /// A file, where it was given another name: that one, as JSON.
+        renamed: PathBuf,
+    },
     /// Move a file or folder.
     Rename(PathBuf, PathBuf),
     /// Send whole netlink messages to the kernel as one packet. What they take away may be gone already.

@@ -7,6 +7,7 @@
 //! | `exit.json.new` | when the command runs | room for the exit, so that it can be written when the file system is full |
 //! | `release.json` | when connections came or went | a list of [`Release`](crate::Release), in place of what was told at the start |
 //! | `companions.json` | with it | a list of [`Companion`](crate::Companion), likewise |
+//! | `log-lost.json` | when output could not be logged | [`LostOutput`] |
 //! | `monitor.sock` | before the start | the monitor's socket: `wait` and `attach` connect to it |
 //! | `stdin`, `stdout`, `stderr` | before the start | FIFOs: the command's streams, where it has no terminal |
 //!
@@ -97,6 +98,15 @@ pub struct ExitRecord {
     pub finished_ns: i64,
 }
 
+/// Output that is in no log, because it could not be written: the disk was full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostOutput {
+    /// Bytes of the command.
+    pub bytes: u64,
+}
+
+/// Name of the file that holds a [`LostOutput`], where something was lost.
+pub const LOG_LOST_FILE: &str = "log-lost.json";
 /// Name of the file that holds a [`RunState`].
 pub const STATE_FILE: &str = "state.json";
 /// Name of the file that holds an [`ExitRecord`].

@@ -37,6 +37,8 @@ impl<'a> Options<'a> {
 
     fn find(&self, wanted: impl Fn(&clap::Arg) -> bool) -> Option<Known<'a>> {
         let option = self.command.get_arguments().find(|option| wanted(option))?;
-        Some(Known { long: option.get_long()?, takes_value: option.get_action().takes_values() })
+        // A value that may be left away stands behind an equals sign, never in the next word.
+        let takes_value = option.get_action().takes_values() && !option.is_require_equals_set();
+        Some(Known { long: option.get_long()?, takes_value })
     }
 }

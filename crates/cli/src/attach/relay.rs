@@ -4,6 +4,7 @@
 //! that does not read holds back the input; neither holds back the other, nor the signals.
 
 use super::Mode;
+use super::keys::{Keys, Watch, Watched};
 use super::outlet::Outlet;
 use super::signals::{Event, Impatience, Signals};
 use crate::console::Console;
@@ -19,8 +20,21 @@ use tinyd_engine::{ExitStatus, Input, Output, Result, Session, WindowSize};
 pub(super) enum End {
     /// The command ended.
     Exited(ExitStatus),
+    /// The user left it, and the command goes on.
+    Detached,
+    /// A signal that is not passed on ended it, and the command goes on.
+    Left(i32),
     /// The other side went away without saying how.
     Lost,
+}
+
+/// What of the output was not written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Missing {
+    /// Bytes that never came: they were not taken in time.
+    pub(super) lost: u64,
+    /// Why more was lost on this side.
+    pub(super) unwritten: Option<Errno>,
 }
 
 /// A small message that waits for its turn.
@@ -60,6 +74,12 @@ pub(super) struct Relay<'a> {
     /// A way for signals round a session that takes nothing at the moment.
     kill: Option<&'a dyn Fn(i32)>,
     impatience: Impatience,
+    watch: Watch,
+    /// Signals are passed on.
+    sig_proxy: bool,
+    /// The session is to be left so, once the input before is sent.
+    leaving: Option<End>,
+    lost: u64,
     control: VecDeque<Control>,
     typed: Typed,
     /// More input may come.
@@ -87,6 +107,10 @@ impl<'a> Relay<'a> {
             signals,
             kill,
             impatience: Impatience::default(),
+            watch: Watch::new(Keys::default()),
+            sig_proxy: true,
+            leaving: None,
+            lost: 0,
             control: VecDeque::new(),
             typed: Typed::Nothing,
             reading: mode.interactive,
@@ -97,15 +121,43 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Relays until the command has ended and all it wrote is written. Beside the end it returns why output was lost, if
-    /// it was.
-    pub(super) fn run(mut self) -> Result<(End, Option<Errno>)> {
+    /// Watches the input for the keys that leave the session; without `sig_proxy` signals leave it as well.
+    pub(super) fn watch(&mut self, watch: Watch, sig_proxy: bool) {
+        self.watch = watch;
+        self.sig_proxy = sig_proxy;
+    }
+
+    /// Relays until the command has ended and all it wrote is written, or until the session is left. Beside the end it returns
+    /// what output was lost.
+    pub(super) fn run(mut self) -> Result<(End, Missing)> {
         let end = loop {
             if let Some(end) = self.turn()? {
                 break end;
             }
+            if self.is_to_leave() {
+                break self.leave();
+            }
         };
-        Ok((end, self.stdout.failure().or(self.stderr.failure())))
+        let unwritten = self.stdout.failure().or(self.stderr.failure());
+        Ok((end, Missing { lost: self.lost, unwritten }))
+    }
+
+    /// What was typed before the keys is sent first; a signal waits for nothing.
+    fn is_to_leave(&self) -> bool {
+        match self.leaving {
+            Some(End::Left(_)) => true,
+            Some(_) => self.typed == Typed::Nothing || !self.sending,
+            None => false,
+        }
+    }
+
+    /// Says so, where that can be said. A session that takes nothing at this moment is left without a word: its command goes
+    /// on all the same, unless it is one that ends with it.
+    fn leave(&mut self) -> End {
+        if takes_within(self.session.as_fd(), PATIENCE) {
+            let _ = self.session.send(Input::Detach);
+        }
+        self.leaving.take().unwrap_or(End::Detached)
     }
 
     /// Waits once, and serves whoever is ready.
@@ -176,6 +228,7 @@ impl<'a> Relay<'a> {
         match self.session.receive()? {
             Some(Output::Stdout(bytes)) => self.stdout.push(bytes),
             Some(Output::Stderr(bytes)) => self.stderr.push(bytes),
+            Some(Output::Lost(bytes)) => self.lost = self.lost.saturating_add(bytes),
             Some(Output::Exited(status)) => return Ok(Some(End::Exited(status))),
             None => return Ok(Some(End::Lost)),
         }
@@ -186,10 +239,22 @@ impl<'a> Relay<'a> {
     fn read_input(&mut self) {
         match rustix::io::read(self.console.stdin, &mut self.buffer[..]) {
             Ok(0) => {
-                self.typed = Typed::End;
-                self.reading = false;
+                let rest = self.watch.rest();
+                // The next look finds the end again.
+                self.reading = !rest.is_empty();
+                self.typed = if rest.is_empty() { Typed::End } else { Typed::Bytes(rest) };
             }
-            Ok(length) => self.typed = Typed::Bytes(self.buffer[..length].to_vec()),
+            Ok(length) => {
+                let (bytes, keys) = match self.watch.take(&self.buffer[..length]) {
+                    Watched::Bytes(bytes) => (bytes, false),
+                    Watched::Keys(bytes) => (bytes, true),
+                };
+                if keys {
+                    self.leaving = Some(End::Detached);
+                    self.reading = false;
+                }
+                self.typed = if bytes.is_empty() { Typed::Nothing } else { Typed::Bytes(bytes) };
+            }
             Err(Errno::INTR | Errno::AGAIN) => {}
             Err(_) => {
                 self.typed = Typed::End;
@@ -221,6 +286,7 @@ impl<'a> Relay<'a> {
                 Event::Resized => {
                     self.control.extend(self.console.window().map(Control::Resize));
                 }
+                Event::Signal(signal) if !self.sig_proxy => self.leaving = Some(End::Left(signal)),
                 Event::Signal(signal) => {
                     // In raw mode Ctrl-C is a byte: a signal comes from elsewhere, and says what it means.
                     let signal = match self.mode.tty && self.mode.interactive {
@@ -245,7 +311,14 @@ impl<'a> Relay<'a> {
 
 /// Whether the stream can be written to without waiting.
 fn takes_now(stream: BorrowedFd<'_>) -> bool {
+    takes_within(stream, Timespec { tv_sec: 0, tv_nsec: 0 })
+}
+
+/// How long a session has to take the word that it is left.
+const PATIENCE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+
+fn takes_within(stream: BorrowedFd<'_>, limit: Timespec) -> bool {
     let mut asked = [PollFd::from_borrowed_fd(stream, PollFlags::OUT)];
-    let ready = poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    let ready = poll(&mut asked, Some(&limit));
     ready.is_ok() && asked[0].revents().contains(PollFlags::OUT)
 }

@@ -199,3 +199,98 @@ fn a_monitor_that_went_away_is_not_the_end() {
     assert_eq!(done.code, 125);
     assert!(done.stderr.contains("monitor went away"), "{}", done.stderr);
 }
+
+/// Types on a terminal while a command line runs; returns what the command got.
+fn typing(line: &str, typed: &'static [&'static [u8]], tty: bool) -> (crate::testing::Done, Vec<Message>) {
+    let (main, slave) = terminal();
+    let (sender, received) = channel();
+    let bench = Bench::new().with_stdin(slave).with_command(move |command| {
+        for bytes in typed {
+            rustix::io::write(&main, bytes).expect("type");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let mut seen = Vec::new();
+        while let Some(message) = command.receive() {
+            let last = message == Message::Detached;
+            seen.push(message);
+            if last {
+                break;
+            }
+        }
+        sender.send((seen, main)).expect("send");
+    });
+    *bench.engine.tty.lock().expect("lock") = tty;
+    let done = bench.run(line);
+    let (seen, _main) = received.recv().expect("seen");
+    (done, seen)
+}
+
+#[test]
+fn keys_leave_a_session_and_the_command_goes_on() {
+    for line in ["attach c1", "run -it host sh", "start -ai c1"] {
+        let (done, seen) = typing(line, &[b"ls\x1dnever"], true);
+        assert_eq!((done.code, done.stdout.as_str()), (0, ""), "{line}: {}", done.stderr);
+        assert!(
+            done.stderr.contains("tinyd: detached; the container runs on (tinyd attach "),
+            "{}",
+            done.stderr
+        );
+        assert_eq!(seen, [Message::Stdin(b"ls".to_vec()), Message::Detached], "{line}");
+    }
+    let (done, seen) = typing("exec -it --detach-keys ctrl-p,ctrl-q c1 sh", &[b"\x1d\x10", b"\x11"], true);
+    assert_eq!((done.code, seen), (0, vec![Message::Stdin(b"\x1d".to_vec()), Message::Detached]));
+    assert_eq!(done.stderr, "tinyd: detached; the command runs on, and what it writes goes nowhere\n");
+}
+
+#[test]
+fn a_file_is_not_watched_for_keys() {
+    let (sender, received) = channel();
+    let bench = Bench::new().with_input(b"a\x1db").with_command(move |command| {
+        sender.send(command.input()).expect("send");
+        command.exit(0);
+    });
+    assert_eq!(bench.run("exec -i c1 cat").code, 0);
+    assert_eq!(received.recv().expect("input"), b"a\x1db");
+}
+
+#[test]
+fn attaching_says_the_size_and_what_was_missed() {
+    let (_main, slave) = terminal();
+    let bench = Bench::new().with_stdin(slave).with_command(|command| {
+        command.stdout(b"a");
+        command.lose(1_000);
+        command.stdout(b"b");
+        command.lose(24);
+        command.exit(9);
+    });
+    *bench.engine.tty.lock().expect("lock") = true;
+    let done = bench.run("attach c1");
+    assert_eq!((done.code, done.stdout.as_str()), (9, "ab"));
+    assert!(
+        done.stderr.starts_with("tinyd: note: 1024 bytes of the command's output are missing: "),
+        "{}",
+        done.stderr
+    );
+    let window = "Some(WindowSize { rows: 40, columns: 120 })";
+    assert_eq!(bench.engine.calls(), ["inspect c1".to_owned(), format!("attach c1 true {window}")]);
+    let bench = Bench::new().with_command(|command| command.exit(0));
+    assert_eq!(bench.run("attach --no-stdin c1").code, 0);
+    assert_eq!(bench.engine.calls(), ["inspect c1", "attach c1 false None"]);
+    assert_eq!(Bench::new().run("attach nobody").code, 125);
+}
+
+#[test]
+fn a_signal_that_is_not_passed_on_ends_the_session_alone() {
+    let (sender, received) = channel();
+    let bench = Bench::new().with_command(move |command| {
+        sender.send(command.receive()).expect("send");
+    });
+    let done = bench.run_raising("attach --no-stdin --sig-proxy=false c1", Signal::SIGTERM);
+    assert_eq!((done.code, received.recv().expect("left")), (143, Some(Message::Detached)));
+    assert!(bench.engine.calls().iter().all(|call| !call.starts_with("kill")), "{:?}", bench.engine.calls());
+    for bad in ["--sig-proxy=maybe", "--detach-keys=ctrl-1", "--detach-keys=ab"] {
+        assert_eq!(Bench::new().run(&format!("attach {bad} c1")).code, 125, "{bad}");
+    }
+    let bench = Bench::new().with_command(|command| command.exit(3));
+    assert_eq!(bench.run("run --sig-proxy host true").code, 3, "a value is no word of the command");
+}

@@ -5,7 +5,7 @@ use crate::argv::Form;
 use crate::argv::image::MISSING_COMMAND;
 use crate::attach::{Foreground, Mode};
 use crate::failure::{Codes, Failure, Outcome};
-use crate::opts::env;
+use crate::opts::{KeyOptions, env};
 use std::path::PathBuf;
 use tinyd_engine::ExecSpec;
 
@@ -42,6 +42,8 @@ pub(crate) struct Exec {
     /// First folder of the command
     #[arg(short, long, value_name = "PATH")]
     workdir: Option<String>,
+    #[command(flatten)]
+    keys: KeyOptions,
     /// Id, name or beginning of an id, and the command
     #[arg(value_name = "CONTAINER COMMAND", hide = true)]
     words: Vec<String>,
@@ -75,7 +77,7 @@ impl Verb for Exec {
         }
         let engine = context.engine()?;
         let mode = Mode { tty: self.tty, interactive: self.interactive };
-        let foreground = Foreground::prepare(context.console, mode)?;
+        let foreground = Foreground::prepare(context.console, mode, self.keys.into())?;
         spec.window = foreground.window();
         let session = engine.exec(&container, &spec)?;
         foreground.exec(session.ok_or_else(|| Failure::Failed("the engine gave no session".to_owned()))?)

@@ -58,7 +58,17 @@ impl Verb for Logs {
             until: self.until,
             follow: self.follow,
         };
-        let mut logs = context.engine()?.logs(&self.container, &request)?;
+        let engine = context.engine()?;
+        let mut logs = engine.logs(&self.container, &request)?;
+        // What is missing everywhere is said first: what comes may not end.
+        if let Ok(lost) = engine.inspect(&self.container).map(|seen| seen.state.log_lost_bytes)
+            && lost > 0
+        {
+            context
+                .console
+                .tell(&format!("note: {lost} bytes could not be logged and are missing: there was no room"));
+        }
+        let mut missed = 0;
         let mut printer = Printer::new(context.console, self.timestamps);
         loop {
             if let Some(stream) = logs.as_fd().filter(|_| self.follow)
@@ -66,7 +76,15 @@ impl Verb for Logs {
             {
                 return Ok(0);
             }
-            let Some(entry) = logs.next()? else { return Ok(0) };
+            let entry = logs.next()?;
+            if logs.missed() > missed {
+                let bytes = logs.missed() - missed;
+                context.console.tell(&format!(
+                    "note: {bytes} bytes of the log are missing here: they were dropped before they were read (see --log-opt)"
+                ));
+                missed = logs.missed();
+            }
+            let Some(entry) = entry else { return Ok(0) };
             match printer.print(&entry) {
                 Ok(()) => {}
                 Err(Errno::PIPE) => return Ok(0),

@@ -4,7 +4,7 @@ use super::{Context, Verb};
 use crate::argv::Form;
 use crate::attach::{Foreground, Mode};
 use crate::failure::{Codes, Failure, Outcome};
-use crate::opts::ContainerOptions;
+use crate::opts::{ContainerOptions, SessionOptions};
 use tinyd_engine::{ContainerSpec, StartRequest};
 
 /// Run a command in a new container
@@ -21,6 +21,7 @@ use tinyd_engine::{ContainerSpec, StartRequest};
 Examples:
   tinyd run --rm host sh -c 'echo Hello World'
   tinyd run -it --rm host bash
+  tinyd run -dit --name shell host bash
   tinyd run -d --name web -v /srv/www:/www:ro /srv/nginx nginx
   tinyd run -i /srv/redis --cpu 10000 --mem 500m --name c1 /bin/sleep 3000
   tinyd run --rm -m 100m --cpus 1.5 host make"
@@ -32,6 +33,8 @@ pub(crate) struct Run {
     /// Print a banner where an interactive session begins
     #[arg(long)]
     banner: bool,
+    #[command(flatten)]
+    session: SessionOptions,
     #[command(flatten)]
     container: ContainerOptions,
 }
@@ -51,7 +54,7 @@ impl Verb for Run {
         }
         let mode = Mode { tty: spec.tty, interactive: spec.interactive };
         let engine = context.engine()?;
-        let foreground = Foreground::prepare(context.console, mode)?;
+        let foreground = Foreground::prepare(context.console, mode, self.session.into())?;
         let started = engine.run(&spec, &foreground.request())?;
         context.console.notes(&wanted.notes);
         if self.banner && mode.interactive {

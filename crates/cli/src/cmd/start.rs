@@ -3,6 +3,7 @@
 use super::{Context, Verb};
 use crate::attach::{Foreground, Mode};
 use crate::failure::{Codes, Failure, Outcome};
+use crate::opts::SessionOptions;
 use tinyd_engine::StartRequest;
 
 /// Start containers that were created or have stopped
@@ -19,6 +20,8 @@ pub(crate) struct Start {
     /// Connect the standard input as well
     #[arg(short, long)]
     interactive: bool,
+    #[command(flatten)]
+    session: SessionOptions,
     /// Ids, names or beginnings of ids
     #[arg(value_name = "CONTAINER", required = true)]
     containers: Vec<String>,
@@ -42,7 +45,7 @@ impl Verb for Start {
         let engine = context.engine()?;
         let config = engine.inspect(container)?.config;
         let mode = Mode { tty: config.tty, interactive: self.interactive && config.open_stdin };
-        let foreground = Foreground::prepare(context.console, mode)?;
+        let foreground = Foreground::prepare(context.console, mode, self.session.into())?;
         let started = engine.start(container, &foreground.request())?;
         foreground.container(engine.as_ref(), started)
     }

@@ -2,17 +2,33 @@
 
 use super::{Context, Verb};
 use crate::failure::{Failure, Outcome, line_of};
+use tinyd_engine::WaitCondition;
 
 /// Wait until containers have ended, and print their exit codes
 #[derive(clap::Parser, Debug)]
 #[command(after_help = "\
 Examples:
   tinyd wait c1
-  tinyd wait c1 c2")]
+  tinyd wait c1 c2
+  tinyd wait --condition removed c1")]
 pub(crate) struct Wait {
+    /// Wait for something else: not-running (or stopped), next-exit, removed, or running, of which no code is printed
+    #[arg(long, value_name = "CONDITION", value_parser = condition)]
+    condition: Option<WaitCondition>,
     /// Ids, names or beginnings of ids
     #[arg(value_name = "CONTAINER", required = true)]
     containers: Vec<String>,
+}
+
+/// Docker's words, and Podman's for the same.
+fn condition(text: &str) -> Result<WaitCondition, String> {
+    match text {
+        "not-running" | "stopped" | "exited" => Ok(WaitCondition::NotRunning),
+        "next-exit" => Ok(WaitCondition::NextExit),
+        "running" => Ok(WaitCondition::Running),
+        "removed" => Ok(WaitCondition::Removed),
+        _ => Err("there are not-running, stopped, next-exit, running and removed".to_owned()),
+    }
 }
 
 impl Verb for Wait {
@@ -22,8 +38,12 @@ impl Verb for Wait {
         let engine = context.engine()?;
         let mut failed = false;
         // All are asked for before any is waited for: a wrong name is told at once.
+        let waiter = |container: &String| match self.condition {
+            Some(condition) => engine.wait_for(container, condition),
+            None => engine.wait(container),
+        };
         let waiters: Vec<_> =
-            self.containers.iter().map(|container| (container, engine.wait(container))).collect();
+            self.containers.iter().map(|container| (container, waiter(container))).collect();
         let mut good = Vec::with_capacity(waiters.len());
         for (container, waiter) in waiters {
             match waiter {
@@ -42,6 +62,7 @@ impl Verb for Wait {
                         .tell(&format!("container {container} has ended, its exit code is not known"));
                     failed = true;
                 }
+                Ok(_) if self.condition == Some(WaitCondition::Running) => {}
                 Ok(status) => context.console.line(&status.code.to_string())?,
                 Err(error) => {
                     context.console.tell(&line_of(&error));

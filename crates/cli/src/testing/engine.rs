@@ -9,14 +9,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tinyd_engine::{
-    ArchiveSummary, ChangeKind, CheckReport, ContainerConfig, ContainerExport, ContainerInspect,
-    ContainerSpec, ContainerState, ContainerStats, ContainerStatus, ContainerSummary, CopyIn, CopyOut,
-    Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, FileChange, FileKind, FileStat, Finding,
-    GraphDriver, HostConfig, ListRequest, LogEntry, LogSource, Logs, LogsRequest, NetworkCreate,
-    NetworkInspect, NetworkJoin, NetworkSettings, NetworkSummary, PortChange, RemoveRequest, Resources,
-    Result, SecretCreate, SecretInspect, SecretSpec, SecretSummary, Session, StartRequest, Started,
-    StorageDriver, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot,
-    VolumeSummary, VolumeUsage, Waiter,
+    ArchiveSummary, AttachRequest, ChangeKind, CheckReport, ContainerConfig, ContainerExport,
+    ContainerInspect, ContainerSpec, ContainerState, ContainerStats, ContainerStatus, ContainerSummary,
+    CopyIn, CopyOut, Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, FileChange, FileKind, FileStat,
+    Finding, GraphDriver, HostConfig, ListRequest, LogEntry, LogSource, Logs, LogsRequest, NetworkCreate,
+    NetworkInspect, NetworkJoin, NetworkSettings, NetworkSummary, PortChange, Process, RemoveRequest,
+    Resources, Result, SecretCreate, SecretInspect, SecretSpec, SecretSummary, Session, StartRequest,
+    Started, StorageDriver, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect,
+    VolumeSnapshot, VolumeSummary, VolumeUsage, WaitCondition, Waiter,
 };
 
 type Script = Box<dyn FnOnce(Peer) + Send>;
@@ -129,6 +129,11 @@ impl Engine for Shared {
         self.id(container)
     }
 
+    fn restart(&self, container: &str, grace: Option<Duration>) -> Result<String> {
+        self.note(format!("restart {container} {grace:?}"));
+        self.id(container)
+    }
+
     fn kill(&self, container: &str, signal: i32) -> Result<String> {
         self.note(format!("kill {container} {signal}"));
         self.id(container)
@@ -141,6 +146,11 @@ impl Engine for Shared {
 
     fn unpause(&self, container: &str) -> Result<String> {
         self.note(format!("unpause {container}"));
+        self.id(container)
+    }
+
+    fn rename(&self, container: &str, name: &str) -> Result<String> {
+        self.note(format!("rename {container} {name}"));
         self.id(container)
     }
 
@@ -175,9 +185,20 @@ impl Engine for Shared {
         })
     }
 
+    fn top(&self, container: &str) -> Result<Vec<Process>> {
+        self.note(format!("top {container}"));
+        self.id(container).map(|_| Vec::new())
+    }
+
     fn remove(&self, container: &str, request: &RemoveRequest) -> Result<String> {
         self.note(format!("remove {container} {} {}", request.force, request.volumes));
         self.id(container)
+    }
+
+    fn attach(&self, container: &str, request: &AttachRequest) -> Result<Box<dyn Session>> {
+        self.note(format!("attach {container} {} {:?}", request.stdin, request.window));
+        self.id(container)?;
+        Ok(self.session())
     }
 
     fn exec(&self, container: &str, spec: &ExecSpec) -> Result<Option<Box<dyn Session>>> {
@@ -194,6 +215,12 @@ impl Engine for Shared {
 
     fn wait(&self, container: &str) -> Result<Box<dyn Waiter>> {
         self.note(format!("wait {container}"));
+        self.id(container)?;
+        Ok(Box::new(FakeWaiter))
+    }
+
+    fn wait_for(&self, container: &str, condition: WaitCondition) -> Result<Box<dyn Waiter>> {
+        self.note(format!("wait {container} {condition:?}"));
         self.id(container)?;
         Ok(Box::new(FakeWaiter))
     }
@@ -501,6 +528,7 @@ fn inspected(id: String, tty: bool) -> ContainerInspect {
             exit_unknown: false,
             error: String::new(),
             started_at: String::new(),
+            log_lost_bytes: 0,
             finished_at: String::new(),
         },
         image: "host".into(),

@@ -15,6 +15,7 @@ pub(crate) enum Message {
     Closed,
     Resize(u16, u16),
     Signal(i32),
+    Detached,
 }
 
 /// The command's end.
@@ -31,6 +32,11 @@ impl Peer {
         bytes.chunks(PIECE).for_each(|piece| self.send(b'e', piece));
     }
 
+    /// Leaves out so many bytes.
+    pub(crate) fn lose(&self, bytes: u64) {
+        self.send(b'l', &bytes.to_le_bytes());
+    }
+
     pub(crate) fn exit(&self, code: u8) {
         self.send(b'x', &[code]);
     }
@@ -44,6 +50,7 @@ impl Peer {
         Some(match tag {
             b'i' => Message::Stdin(bytes.to_vec()),
             b'c' => Message::Closed,
+            b'd' => Message::Detached,
             b'r' => Message::Resize(number(0), number(2)),
             _ => Message::Signal(bytes[0].into()),
         })
@@ -92,6 +99,7 @@ impl Session for FakeSession {
                 [b"i", bytes].concat()
             }
             Input::StdinClosed => vec![b'c'],
+            Input::Detach => vec![b'd'],
             Input::Resize(WindowSize { rows, columns }) => {
                 [&b"r"[..], &rows.to_le_bytes(), &columns.to_le_bytes()].concat()
             }
@@ -115,6 +123,7 @@ impl Session for FakeSession {
         Ok(Some(match tag {
             b'o' => Output::Stdout(bytes),
             b'e' => Output::Stderr(bytes),
+            b'l' => Output::Lost(u64::from_le_bytes(bytes.try_into().expect("a count"))),
             _ => Output::Exited(ExitStatus { code: bytes[0], oom_killed: false, unknown: false }),
         }))
     }

@@ -3,7 +3,7 @@
 use super::{Output, Session};
 use crate::{Error, ErrorKind, ExitStatus, Result, Started};
 
-/// All that a command wrote, and how it ended.
+/// All that a command wrote, and how it ended. (All that came, where one attached to it later and was too slow.)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collected {
     /// Its standard output; with a terminal, all that it wrote.
@@ -27,6 +27,7 @@ impl Collected {
             match output {
                 Output::Stdout(bytes) => stdout.extend_from_slice(bytes),
                 Output::Stderr(bytes) => stderr.extend_from_slice(bytes),
+                Output::Lost(_) => {}
                 Output::Exited(status) => exit = Some(status),
             }
         }

@@ -26,6 +26,7 @@ pub(super) fn config(record: &Record, bundle: &Spec) -> HostConfig {
         binds: binds.chain(volumes).collect(),
         network_mode: network_mode(record),
         port_bindings: ports::wanted(record),
+        log_config: crate::logs::options::shown(&spec.log),
         auto_remove: spec.remove,
         readonly_rootfs: spec.read_only,
         memory: spec.resources.memory.unwrap_or(0),

@@ -8,8 +8,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// More files than any container keeps.
-const MOST: u32 = 16;
+/// As many files as any container keeps, and one that is on its way.
+const MOST: u32 = super::options::MOST_FILES + 1;
 
 const BUFFER: usize = 64 * 1024;
 
@@ -17,6 +17,8 @@ const BUFFER: usize = 64 * 1024;
 pub(super) struct Reader {
     path: PathBuf,
     open: Option<Open>,
+    /// Bytes that were dropped before they could be read.
+    missed: u64,
 }
 
 struct Open {
@@ -30,7 +32,7 @@ struct Open {
 impl Reader {
     /// From the beginning, but for files that were last written before a moment.
     pub(super) fn all(path: &Path, since: Option<SystemTime>) -> Result<Self> {
-        let mut reader = Self { path: path.to_owned(), open: None };
+        let mut reader = Self { path: path.to_owned(), open: None, missed: 0 };
         let wanted = |meta: &Metadata| {
             since.is_none_or(|since| meta.modified().is_ok_and(|modified| modified >= since))
         };
@@ -63,7 +65,12 @@ impl Reader {
             }
             None => None,
         };
-        Ok(Self { path: path.to_owned(), open })
+        Ok(Self { path: path.to_owned(), open, missed: 0 })
+    }
+
+    /// How much was dropped before it could be read, at least a byte where that is not known.
+    pub(super) fn missed(&self) -> u64 {
+        self.missed
     }
 
     /// The next line, without its line feed; `None` when there is no whole one now.
@@ -79,20 +86,24 @@ impl Reader {
             // It was put away when another has its name. What was written before that is read first.
             let Some(open_file) = &self.open else { return Ok(None) };
             let all = files(&self.path)?;
-            let newer = match all.iter().position(|(_, inode)| *inode == open_file.inode) {
+            let (newer, gone) = match all.iter().position(|(_, inode)| *inode == open_file.inode) {
                 Some(0) => return Ok(None),
-                Some(index) => all.into_iter().nth(index - 1),
-                None => all.into_iter().next_back(),
+                Some(index) => (all.into_iter().nth(index - 1), false),
+                None => (all.into_iter().next_back(), true),
             };
             if self.read()? {
                 break;
             }
-            let Some((path, _)) = newer else { return Ok(None) };
-            match open(&path, 0)? {
-                Some(next) => self.open = Some(next),
+            let Some((path, inode)) = newer else { return Ok(None) };
+            let next = match open(&path, 0)? {
+                Some(next) if next.inode == inode => next,
                 // It has moved on again: the next look finds it.
-                None => return Ok(None),
+                _ => continue,
+            };
+            if gone && let Some(last) = &self.open {
+                self.missed = self.missed.saturating_add(between(last, &next));
             }
+            self.open = Some(next);
         }
         Ok(self.open.as_ref().map(|open| &open.line[..open.line.len() - 1]))
     }
@@ -108,6 +119,25 @@ impl Reader {
             .map_err(|source| Error::file("read", &self.path, source))?;
         open.given = open.line.ends_with(b"\n");
         Ok(open.given)
+    }
+}
+
+/// How many bytes were written after one file and before another, which says that as the monitor does; 1 where neither is known.
+fn between(last: &Open, next: &Open) -> u64 {
+    let end = before(last).and_then(|before| Some(before + last.file.get_ref().metadata().ok()?.len()));
+    match (end, before(next)) {
+        (Some(end), Some(begin)) => begin.saturating_sub(end),
+        _ => 1,
+    }
+}
+
+/// What the monitor notes of a file: how much was written before it. The very first has no such note.
+fn before(open: &Open) -> Option<u64> {
+    let mut text = [0; 32];
+    match rustix::fs::fgetxattr(open.file.get_ref(), "user.tinyd.before", &mut text) {
+        Ok(length) => std::str::from_utf8(text.get(..length)?).ok()?.parse().ok(),
+        Err(rustix::io::Errno::NODATA) => Some(0),
+        Err(_) => None,
     }
 }
 

@@ -98,6 +98,7 @@ impl Cell {
             match self.session.receive().map_err(|error| about(self.kind, "hear", &error))? {
                 Some(Output::Stdout(bytes)) => self.said.extend_from_slice(bytes),
                 Some(Output::Stderr(bytes)) => self.complaints.extend_from_slice(bytes),
+                Some(Output::Lost(_)) => {}
                 Some(Output::Exited(exit)) => {
                     let complaints = String::from_utf8_lossy(&self.complaints).trim().to_owned();
                     let why = match (exit.oom_killed, complaints.as_str()) {

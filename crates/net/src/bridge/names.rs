@@ -8,7 +8,7 @@ use super::BridgeDriver;
 use crate::error::kernel;
 use crate::firewall::Publication;
 use crate::names::Entry;
-use crate::{Companion, EndpointSpec, NetworkSpec, Prefix, Protocol, PublishedPort, Result};
+use crate::{Companion, EndpointSpec, EndpointState, NetworkSpec, Prefix, Protocol, PublishedPort, Result};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -48,6 +48,26 @@ pub(super) fn name(
         entry: Some(file),
         companions: served.companion.into_iter().collect(),
     })
+}
+
+/// Makes a container known by other names.
+pub(super) fn rename(
+    driver: &BridgeDriver,
+    network: &NetworkSpec,
+    endpoint: &EndpointState,
+    names: &[String],
+) -> Result<()> {
+    if driver.name_service.is_none() {
+        return Ok(());
+    }
+    let addresses = endpoint.interfaces.iter().flat_map(|link| &link.addresses);
+    let entry =
+        Entry { addresses: addresses.map(|address| address.address).collect(), names: names.to_vec() };
+    entry.write(&driver.name_server(network).folder, &endpoint.container).map(drop).map_err(kernel(
+        &network.name,
+        "write",
+        "the names of its containers",
+    ))
 }
 
 /// The same once more, where somebody may have taken away what led there.

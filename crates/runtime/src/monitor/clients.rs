@@ -1,98 +1,13 @@
-//! Those who are connected to the monitor: one may be attached from the start, others wait for the exit.
+//! Those who are connected to the monitor: who started the command, who attached to it later, and who waits for the exit.
 
+use super::client::Client;
 use crate::defence::{self, Defence};
-use crate::frame::{self, Kind, MAX_PAYLOAD};
+use crate::frame::{Kind, MAX_PAYLOAD};
 use crate::state::ExitRecord;
-use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, SocketFlags};
-use serde::Serialize;
-use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-/// Packets that may wait for a client before no more output is read for its sake.
-const MAX_WAITING: usize = 4;
-
-/// A connection.
-pub(crate) struct Client {
-    socket: OwnedFd,
-    /// Gets the output; otherwise only the exit.
-    attached: bool,
-    waiting: VecDeque<Vec<u8>>,
-    gone: bool,
-}
-
-impl Client {
-    pub(crate) fn new(socket: OwnedFd, attached: bool) -> Self {
-        Self { socket, attached, waiting: VecDeque::new(), gone: false }
-    }
-
-    /// Sends a packet, waiting if need be. False when the client is gone.
-    pub(crate) fn send_now(&self, kind: Kind, payload: &[u8]) -> bool {
-        rustix::io::retry_on_intr(|| {
-            rustix::net::send(&self.socket, &packet(kind, payload), SendFlags::NOSIGNAL)
-        })
-        .is_ok()
-    }
-
-    /// Sends a record as JSON, waiting if need be. A client that is gone cannot be told.
-    pub(crate) fn send_record(&self, kind: Kind, record: &impl Serialize) {
-        let json = serde_json::to_vec(record).unwrap_or_default();
-        self.send_now(kind, &json);
-    }
-
-    /// Sends what waits, as far as the client takes it.
-    pub(crate) fn flush(&mut self) {
-        while let Some(packet) = self.waiting.front() {
-            let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-            match rustix::io::retry_on_intr(|| rustix::net::send(&self.socket, packet, flags)) {
-                Ok(_) => drop(self.waiting.pop_front()),
-                Err(Errno::AGAIN | Errno::NOBUFS) => return,
-                Err(_) => {
-                    self.gone = true;
-                    return;
-                }
-            }
-        }
-    }
-
-    pub(crate) fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty() && !self.gone
-    }
-
-    /// Sends a record as JSON, or keeps it until the client can take it.
-    fn queue(&mut self, kind: Kind, record: &impl Serialize) {
-        let json = serde_json::to_vec(record).unwrap_or_default();
-        self.waiting.push_back(packet(kind, &json));
-        self.flush();
-    }
-
-    pub(crate) fn is_attached(&self) -> bool {
-        self.attached
-    }
-
-    /// The next packet; `None` when there is none now, or never will be.
-    pub(crate) fn receive<'buffer>(&mut self, buffer: &'buffer mut Vec<u8>) -> Option<&'buffer [u8]> {
-        buffer.clear();
-        let received = rustix::io::retry_on_intr(|| {
-            rustix::net::recv(&self.socket, spare_capacity(buffer), RecvFlags::DONTWAIT)
-        });
-        match received {
-            Ok(_) if !buffer.is_empty() => Some(buffer),
-            Err(Errno::AGAIN) => None,
-            _ => {
-                self.gone = true;
-                None
-            }
-        }
-    }
-}
-
-impl AsFd for Client {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
+use rustix::net::SocketFlags;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 /// All connections, and the socket at which new ones come in.
 pub(crate) struct Clients {
@@ -100,6 +15,15 @@ pub(crate) struct Clients {
     pub(crate) all: Vec<Client>,
     /// No more can be accepted until someone leaves.
     crowded: bool,
+}
+
+/// What it means that clients have left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Left {
+    /// One of them was lost, and nobody is attached any more.
+    pub(super) session: bool,
+    /// One of them was lost that gave input, and nobody else does.
+    pub(super) input: bool,
 }
 
 impl Clients {
@@ -116,7 +40,7 @@ impl Clients {
         self.all.push(client);
     }
 
-    pub(crate) fn accept(&mut self) {
+    pub(super) fn accept(&mut self) {
         let Some(listener) = &self.listener else { return };
         loop {
             match rustix::net::accept_with(listener, SocketFlags::CLOEXEC) {
@@ -135,27 +59,33 @@ impl Clients {
     }
 
     /// Where new ones come in, if there is room for them.
-    pub(crate) fn open_listener(&self) -> Option<&OwnedFd> {
+    pub(super) fn open_listener(&self) -> Option<&OwnedFd> {
         self.listener.as_ref().filter(|_| !self.crowded)
     }
 
-    /// Forgets those who have left. True when the last one who was attached is among them.
-    pub(crate) fn drop_gone(&mut self) -> bool {
+    /// Forgets those who have left.
+    pub(super) fn drop_gone(&mut self) -> Left {
+        let lost = self.all.iter().any(Client::is_lost);
+        let lost_input = self.all.iter().any(|client| client.is_lost() && client.gives_input());
         let before = self.all.len();
-        let had_session = self.has_session();
-        self.all.retain(|client| !client.gone);
+        self.all.retain(|client| !client.is_gone());
         if self.all.len() < before {
             self.crowded = false;
         }
-        had_session && !self.has_session()
+        Left { session: lost && !self.has_session(), input: lost_input && !self.give_input() }
     }
 
-    pub(crate) fn has_session(&self) -> bool {
-        self.all.iter().any(|client| client.attached)
+    fn has_session(&self) -> bool {
+        self.all.iter().any(Client::is_attached)
+    }
+
+    /// Input may still come of somebody.
+    pub(super) fn give_input(&self) -> bool {
+        self.all.iter().any(Client::gives_input)
     }
 
     /// Tells the exit, behind what was written; those who have taken everything are let go.
-    pub(crate) fn tell(&mut self, exit: &ExitRecord) {
+    pub(super) fn tell(&mut self, exit: &ExitRecord) {
         // Whoever has just connected, too; nobody after that.
         self.accept();
         self.listener = None;
@@ -167,33 +97,34 @@ impl Clients {
 
     /// Sends everything that waits, however long that takes.
     pub(crate) fn deliver(self) {
-        for client in self.all {
-            for packet in &client.waiting {
-                if rustix::io::retry_on_intr(|| {
-                    rustix::net::send(&client.socket, packet, SendFlags::NOSIGNAL)
-                })
-                .is_err()
-                {
-                    break;
-                }
-            }
-        }
+        self.all.into_iter().for_each(Client::deliver);
     }
 
     /// Passes output on.
-    pub(crate) fn output(&mut self, kind: Kind, bytes: &[u8]) {
+    pub(super) fn output(&mut self, kind: Kind, bytes: &[u8]) {
         for piece in bytes.chunks(MAX_PAYLOAD) {
-            for client in self.all.iter_mut().filter(|client| client.attached) {
-                client.waiting.push_back(packet(kind, piece));
-                client.flush();
-            }
+            self.all.iter_mut().for_each(|client| client.output(kind, piece));
         }
     }
 
-    /// Someone who is attached does not take what the command writes: nothing more is read until it does, so that the
-    /// command waits too.
-    pub(crate) fn are_full(&self) -> bool {
-        self.all.iter().any(|client| !client.gone && client.waiting.len() >= MAX_WAITING)
+    /// Someone for whom the command waits does not take what it writes: nothing more is read until it does.
+    pub(super) fn are_full(&self) -> bool {
+        self.all.iter().any(Client::holds_up)
+    }
+
+    /// How long such a client may still be waited for; `None` where nobody waits with the command.
+    pub(super) fn patience_left(&self) -> Option<Duration> {
+        let others = self.all.iter().filter(|client| client.is_attached()).count() > 1;
+        let holding = self.all.iter().filter(|client| others && client.holds_up());
+        holding.map(Client::patience_left).min()
+    }
+
+    /// Waits no longer for those whose time is up.
+    pub(super) fn lose_patience(&mut self) {
+        if self.patience_left().is_some_and(|left| left.is_zero()) {
+            let late = |client: &&mut Client| client.holds_up() && client.patience_left().is_zero();
+            self.all.iter_mut().filter(late).for_each(Client::no_longer_holds);
+        }
     }
 }
 
@@ -201,33 +132,4 @@ impl Clients {
 fn is_own(socket: &OwnedFd) -> bool {
     let peer = rustix::net::sockopt::socket_peercred(socket);
     peer.is_ok_and(|peer| peer.uid == rustix::process::geteuid()) || !defence::on(Defence::PeerCheck)
-}
-
-fn packet(kind: Kind, payload: &[u8]) -> Vec<u8> {
-    let mut packet = Vec::with_capacity(payload.len() + 1);
-    packet.push(kind as u8);
-    packet.extend_from_slice(payload);
-    packet
-}
-
-/// What a client asks of a running command.
-pub(crate) enum Wish<'packet> {
-    Stdin(&'packet [u8]),
-    StdinClosed,
-    Resize(u16, u16),
-    Signal(i32),
-}
-
-impl<'packet> Wish<'packet> {
-    /// Reads a packet; `None` for one that no client sends.
-    pub(crate) fn parse(packet: &'packet [u8]) -> Option<Self> {
-        let (kind, payload) = frame::parse(packet)?;
-        match kind {
-            Kind::Stdin => Some(Self::Stdin(payload)),
-            Kind::StdinClosed => Some(Self::StdinClosed),
-            Kind::Resize => frame::parse_resize(payload).map(|(rows, columns)| Self::Resize(rows, columns)),
-            Kind::Signal => payload.try_into().ok().map(|bytes| Self::Signal(i32::from_le_bytes(bytes))),
-            _ => None,
-        }
-    }
 }

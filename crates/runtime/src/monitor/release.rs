@@ -40,6 +40,7 @@ pub(super) fn release<'a>(steps: impl IntoIterator<Item = &'a Release>) -> Unclo
     for step in steps {
         let _ = match step {
             Release::Unlink(path) => fs::remove_file(path),
+            Release::Name { names, name, id, renamed } => free_names(names, name, id, renamed),
             Release::Rename(from, to) => fs::rename(from, to),
             Release::Netlink { protocol, packet } => {
                 send_netlink(&mut sockets, *protocol, packet).map_err(Into::into)
@@ -74,6 +75,23 @@ fn send_netlink(
         }
     };
     rustix::net::send(socket, packet, SendFlags::empty()).map(drop)
+}
+
+/// Frees the names of a container, the one that it was started with and the one that it was given since. What leads to another
+/// one is that one's.
+fn free_names(names: &Path, name: &str, id: &str, renamed: &Path) -> io::Result<()> {
+    let given: Option<String> = state::load(renamed).ok().flatten();
+    for name in given.as_deref().into_iter().chain([name]) {
+        // Only a name becomes part of a path.
+        if name.contains('/') {
+            continue;
+        }
+        let link = names.join(name);
+        if fs::read_link(&link).is_ok_and(|owner| owner == Path::new(id)) {
+            fs::remove_file(link)?;
+        }
+    }
+    Ok(())
 }
 
 /// Forgets a user, after the mount where it was the last one.
@@ -156,6 +174,29 @@ mod tests {
         assert_eq!(gone("two"), (true, 1));
         assert_eq!(gone("one"), (false, 0));
         assert_eq!(gone("one"), (false, 0));
+    }
+
+    #[test]
+    fn names_are_freed_that_are_its_own() {
+        let place = tempfile::tempdir().unwrap();
+        let renamed = place.path().join("renamed.json");
+        for (name, owner) in [("old", "id"), ("new", "id"), ("taken", "other"), ("kept", "id")] {
+            std::os::unix::fs::symlink(owner, place.path().join(name)).unwrap();
+        }
+        let free = |name: &str| {
+            let step = Release::Name {
+                names: place.path().to_owned(),
+                name: name.to_owned(),
+                id: "id".to_owned(),
+                renamed: renamed.clone(),
+            };
+            let _ = release(&[step]);
+            let there = |name: &&str| place.path().join(name).is_symlink();
+            ["old", "new", "taken", "kept"].into_iter().filter(there).collect::<Vec<_>>()
+        };
+        assert_eq!(free("old"), ["new", "taken", "kept"]);
+        fs::write(&renamed, "\"new\"").unwrap();
+        assert_eq!(free("taken"), ["taken", "kept"], "the old one is somebody else's by now");
     }
 
     fn shell(script: &str, environment: &[(&str, &str)], stdin: &str) -> Release {

@@ -40,7 +40,7 @@ pub(crate) fn take_over(
     }
     cleanup::reserve(request);
     let Taken { running, watch, streams, listener, started_ns } = taken;
-    let log = request.log.as_ref().map(log::LogWriter::new);
+    let log = request.log.as_ref().map(|spec| log::LogWriter::new(spec, &request.run_dir));
     let mut unclosed = release::Unclosed::default();
     let (clients, exit) = WaitLoop::new(&running.child.pidfd, streams, Clients::new(listener), log)
         .of_other(watch)

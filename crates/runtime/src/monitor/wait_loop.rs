@@ -1,6 +1,7 @@
 //! What goes on while a command runs: its output to the log and the clients, their input to it, until its end.
 
-use super::clients::{Clients, Wish};
+use super::client::Wish;
+use super::clients::Clients;
 use super::companions::Companions;
 use super::log::LogWriter;
 use super::streams::{Source, Streams};
@@ -110,6 +111,7 @@ impl<'a> WaitLoop<'a> {
                 }
             }
             self.companions.look();
+            self.clients.lose_patience();
             self.streams.outputs.retain(|output| !output.ended);
             self.drop_clients();
         }
@@ -130,6 +132,9 @@ impl<'a> WaitLoop<'a> {
                 }
             }
         }
+        if let Some(log) = &mut self.log {
+            log.finish();
+        }
         let record = exit.map(exited);
         // It was recorded: the zombie may go. (Another's is its parent's.)
         if !self.is_other {
@@ -145,7 +150,8 @@ impl<'a> WaitLoop<'a> {
         let interests = self.interests();
         let mut fds: Vec<_> =
             interests.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
-        let limit = self.companions.until_due().map(|left| Timespec {
+        let due = self.companions.until_due().into_iter().chain(self.clients.patience_left()).min();
+        let limit = due.map(|left| Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(left.subsec_nanos()),
         });
@@ -230,9 +236,26 @@ impl<'a> WaitLoop<'a> {
         }
         let attached = client.is_attached();
         let Some(packet) = client.receive(&mut self.packet) else { return };
-        // Those who only wait have no say.
-        let Some(wish) = Wish::parse(packet).filter(|_| attached) else { return };
+        // Those who only wait have no say but that they want to be attached.
+        let is_heard = |wish: &Wish<'_>| attached || matches!(wish, Wish::Attach { .. });
+        let Some(wish) = Wish::parse(packet).filter(is_heard) else { return };
         match wish {
+            Wish::Attach { input, window } => {
+                client.attach(input);
+                if let (Some(terminal), Some((rows, columns))) = (&self.streams.terminal, window) {
+                    // What stood on the screen is not kept: a change of the size makes programs draw it anew, also where the
+                    // size is what it was.
+                    let _ = pty::resize(terminal.as_fd(), rows, columns.wrapping_add(1));
+                    let _ = pty::resize(terminal.as_fd(), rows, columns);
+                }
+            }
+            Wish::Detach => {
+                client.detach();
+                if std::mem::take(&mut self.ends_with_session) {
+                    // Nor does it end with the terminal, or with the group of processes, that it was started from.
+                    let _ = rustix::process::setsid();
+                }
+            }
             Wish::Stdin(bytes) => {
                 if let Some(stdin) = &mut self.streams.stdin {
                     stdin.push(bytes);
@@ -240,11 +263,10 @@ impl<'a> WaitLoop<'a> {
                 self.flush_stdin();
             }
             Wish::StdinClosed => {
-                // The end of a terminal's input is a character that its user types.
-                if let Some(stdin) = self.streams.stdin.as_mut().filter(|_| self.streams.terminal.is_none()) {
-                    stdin.close();
+                client.end_input();
+                if !self.clients.give_input() {
+                    self.close_stdin();
                 }
-                self.flush_stdin();
             }
             Wish::Resize(rows, columns) => {
                 if let Some(terminal) = &self.streams.terminal {
@@ -260,18 +282,21 @@ impl<'a> WaitLoop<'a> {
     }
 
     fn drop_clients(&mut self) {
-        if !self.clients.drop_gone() {
-            return;
-        }
-        if self.ends_with_session {
+        let left = self.clients.drop_gone();
+        if left.session && self.ends_with_session {
             let _ = pidfd::send_signal(self.process, libc::SIGKILL);
         }
-        // Whoever gave the input is gone, and nobody else can: that is its end. A terminal goes on.
-        if self.streams.terminal.is_none()
-            && let Some(stdin) = &mut self.streams.stdin
-        {
-            stdin.close();
-            self.flush_stdin();
+        // Whoever gave the input is gone, and nobody else does: that is its end.
+        if left.input {
+            self.close_stdin();
         }
+    }
+
+    /// Ends the input behind what waits. A terminal's goes on: its end is a character that its user types.
+    fn close_stdin(&mut self) {
+        if let Some(stdin) = self.streams.stdin.as_mut().filter(|_| self.streams.terminal.is_none()) {
+            stdin.close();
+        }
+        self.flush_stdin();
     }
 }
