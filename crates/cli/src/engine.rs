@@ -1,8 +1,9 @@
 //! The only place that names a concrete engine.
 
 use crate::globals::Globals;
+use std::path::Path;
 use tinyd_engine::{Engine, Error, ErrorKind};
-use tinyd_manager::{AddressPool, LocalEngine};
+use tinyd_manager::{AddressPool, EngineBuilder, LocalEngine};
 
 /// Opens the engine that runs containers in this process.
 pub(crate) fn open(globals: &Globals) -> tinyd_engine::Result<Box<dyn Engine>> {
@@ -10,7 +11,27 @@ pub(crate) fn open(globals: &Globals) -> tinyd_engine::Result<Box<dyn Engine>> {
     let wanted = LocalEngine::builder().root(&globals.root).run_root(&globals.run_root);
     let pools = globals.address_pools.as_deref().map(pools).transpose()?;
     let wanted = wanted.address_pools(pools);
+    let wanted = clean_up(wanted, globals);
     Ok(Box::new(wanted.runtime(globals.runtime.clone()).max_containers(most).open()?))
+}
+
+/// What a monitor runs to start a container again: this program, in the same places.
+fn clean_up(wanted: EngineBuilder, globals: &Globals) -> EngineBuilder {
+    // A program whose file is gone leaves it to the next command.
+    let Some(program) = std::env::current_exe().ok().filter(|program| program.exists()) else {
+        return wanted;
+    };
+    let path = |path: &Path| path.display().to_string();
+    let mut words = vec!["--root".to_owned(), path(&globals.root)];
+    words.extend(["--run-root".to_owned(), path(&globals.run_root)]);
+    words.extend(globals.runtime.iter().flat_map(|runtime| ["--runtime".to_owned(), path(runtime)]));
+    words.extend(["system", "restart-due"].map(str::to_owned));
+    // Its own settings, and where it finds the programs that mount and connect for it.
+    let is_ours = |name: &str| name == "PATH" || name.starts_with("TINYD_");
+    let variables = std::env::vars_os().filter_map(|(name, value)| {
+        Some((name.into_string().ok().filter(|name| is_ours(name))?, value.into_string().ok()?))
+    });
+    wanted.clean_up(program, words, variables)
 }
 
 /// How many containers there may be; what is not above zero is the engine's default.

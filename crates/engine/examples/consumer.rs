@@ -15,8 +15,8 @@ use tinyd_engine::{
     ArchiveSummary, CheckReport, ContainerExport, ContainerInspect, ContainerSpec, ContainerStats,
     ContainerSummary, CopyIn, CopyOut, Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, FileChange,
     FileStat, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary,
-    PortChange, RemoveRequest, Resources, Result, SecretCreate, SecretInspect, SecretSummary, Session,
-    StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect,
+    PortChange, RemoveRequest, Resources, RestartPolicy, Result, SecretCreate, SecretInspect, SecretSummary,
+    Session, StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect,
     VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
 };
 
@@ -86,6 +86,15 @@ impl Engine for Notes {
         unsupported("update")
     }
 
+    fn set_restart_policy(&self, _: &str, _: RestartPolicy) -> Result<String> {
+        unsupported("set_restart_policy")
+    }
+    fn restart_due(&self, _: &str) -> Result<bool> {
+        unsupported("restart_due")
+    }
+    fn apply_restart_policies(&self) -> Result<Vec<String>> {
+        unsupported("apply_restart_policies")
+    }
     fn change_ports(&self, _: &str, _: &PortChange) -> Result<String> {
         unsupported("update")
     }

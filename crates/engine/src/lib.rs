@@ -30,6 +30,7 @@ mod inspect;
 mod list;
 mod logs;
 mod network;
+mod restart;
 mod secret;
 mod session;
 mod spec;
@@ -45,13 +46,15 @@ pub use files::{ChangeKind, ContainerExport, CopyIn, CopyOut, FileChange, FileKi
 pub use info::{Plugins, StorageDriver, SystemInfo};
 pub use inspect::{
     ContainerConfig, ContainerInspect, ContainerState, DeviceConfig, EndpointSettings, GraphDriver,
-    HostConfig, MountPoint, NetworkSettings, PortBinding, SecretConfig, ThrottleConfig, UlimitConfig,
+    HostConfig, MountPoint, NetworkSettings, PortBinding, RestartPolicyConfig, SecretConfig, ThrottleConfig,
+    UlimitConfig,
 };
 pub use list::{ContainerSummary, ListRequest};
 pub use logs::{LogEntry, LogSource, Logs, LogsRequest};
 pub use network::{
     Ipam, IpamConfig, NetworkContainer, NetworkCreate, NetworkInspect, NetworkSummary, NoSubnet, Subnet,
 };
+pub use restart::RestartPolicy;
 pub use secret::{SecretCreate, SecretDriver, SecretInspect, SecretSpec, SecretSummary};
 pub use session::{Collected, Input, Output, Session, Waiter};
 pub use spec::{
@@ -116,6 +119,18 @@ pub trait Engine: Send + Sync {
 
     /// Changes the limits that are `Some`, at once where it runs, and for its later starts. Returns the full id.
     fn update(&self, container: &str, limits: &Resources) -> Result<String>;
+
+    /// Says when a container is started again that ends from now on, and whether one that has just ended is. Returns the full id.
+    fn set_restart_policy(&self, container: &str, policy: RestartPolicy) -> Result<String>;
+
+    /// Starts a container again that has ended, if its policy and whoever stopped it meanwhile want that still; `false` when
+    /// there is nothing to be done. It is for the clean-up command, which a monitor runs when the pause after an end is over.
+    fn restart_due(&self, container: &str) -> Result<bool>;
+
+    /// Starts the containers that a start of the machine is to start: those whose policy is `always`, those `unless-stopped`
+    /// that nobody had stopped by name, and those `on-failure` that failed and nobody had stopped. Returns the ids of those
+    /// that it started; on a failure everything else was done all the same.
+    fn apply_restart_policies(&self) -> Result<Vec<String>>;
 
     /// Leads further ports of the host to a container, or ports no more that led there: at once where it runs, and at its later
     /// starts. All of that is done, or nothing. Returns the full id.

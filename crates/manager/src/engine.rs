@@ -15,9 +15,9 @@ use tinyd_engine::{
     ArchiveSummary, CheckReport, ContainerExport, ContainerInspect, ContainerSpec, ContainerStats,
     ContainerSummary, CopyIn, CopyOut, Created, Engine, ExecSpec, FileChange, FileStat, ListRequest, Logs,
     LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary, PortChange, RemoveRequest,
-    Resources, Result, SecretCreate, SecretInspect, SecretSummary, Session, StartRequest, Started,
-    SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary,
-    VolumeUsage, Waiter,
+    Resources, RestartPolicy, Result, SecretCreate, SecretInspect, SecretSummary, Session, StartRequest,
+    Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot,
+    VolumeSummary, VolumeUsage, Waiter,
 };
 
 /// The engine that runs containers from the calling process: no daemon, and no state but that on disk and in the kernel.
@@ -78,6 +78,18 @@ impl Engine for LocalEngine {
 
     fn update(&self, container: &str, limits: &Resources) -> Result<String> {
         self.core.update(container, limits).map_err(Error::into)
+    }
+
+    fn set_restart_policy(&self, container: &str, policy: RestartPolicy) -> Result<String> {
+        self.core.set_restart_policy(container, policy).map_err(Error::into)
+    }
+
+    fn restart_due(&self, container: &str) -> Result<bool> {
+        self.core.restart_due(container).map_err(Error::into)
+    }
+
+    fn apply_restart_policies(&self) -> Result<Vec<String>> {
+        self.core.apply_restart_policies().map_err(Error::into)
     }
 
     fn change_ports(&self, container: &str, change: &PortChange) -> Result<String> {

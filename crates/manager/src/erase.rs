@@ -20,6 +20,7 @@ impl Core {
         let folder = self.store.container(id);
         let mut steps = vec![
             self.discard_cgroup(id),
+            unlink(&self.store.due(id)),
             unmount_below(&folder, true),
             record.as_ref().map_or(Ok(()), |record| self.leave_networks(record)),
             record.as_ref().map_or(Ok(()), |record| self.unmount_volumes(record)),

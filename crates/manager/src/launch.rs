@@ -116,6 +116,7 @@ impl Core {
             sync: (!remove).then_some(folder),
             release,
             trash,
+            restart: self.restart_plan(record),
         }
     }
 }

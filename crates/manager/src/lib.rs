@@ -66,6 +66,7 @@ mod process;
 mod recover;
 mod remove;
 mod resolve;
+mod restart;
 mod run;
 mod secrets;
 mod selftest;

@@ -133,6 +133,7 @@ impl Core {
         let _ = self.unmount_volumes(record);
         let _ = store(&self.store.run_dir(&record.id).join(EXIT_FILE), &ended, false);
         let _ = store(&self.store.container_file(&record.id, EXIT_FILE), &ended, true);
+        self.note_end(record, &ended);
         Ok(Life::Stopped(ended))
     }
 

@@ -4,6 +4,7 @@ use crate::core::Core;
 use crate::ended::SIGTERM;
 use crate::error::{Error, Result};
 use crate::life::Life;
+use crate::restart::StoppedBy;
 use std::time::{Duration, Instant};
 
 /// How long a command has to end by itself.
@@ -11,8 +12,15 @@ const GRACE: Duration = Duration::from_secs(10);
 
 impl Core {
     pub(crate) fn stop(&self, word: &str, grace: Option<Duration>) -> Result<String> {
+        self.stop_by(word, grace, StoppedBy::User)
+    }
+
+    pub(crate) fn stop_by(&self, word: &str, grace: Option<Duration>, by: StoppedBy) -> Result<String> {
         let id = self.resolve(word)?;
         let record = self.known(&id, word)?;
+        if self.stop_due(&record, by)? {
+            return Ok(id);
+        }
         let live = match self.life_before_its_end(&record)? {
             Life::Running(live) => live,
             life => {
@@ -22,6 +30,7 @@ impl Core {
                 return Err(Error::WrongState { action: "stop", container, state, hint: None });
             }
         };
+        self.mark_stopped(&record, by)?;
         // No lock over the wait: others may look at it, or kill it.
         self.signal(&record, &live, record.spec.stop_signal.unwrap_or(SIGTERM))?;
         self.thaw(&record)?;
@@ -36,6 +45,8 @@ impl Core {
                 Err(error) => return Err(error),
             }
         }
+        // It may have ended by itself a moment before it was stopped.
+        self.stop_due(&record, by)?;
         Ok(id)
     }
 }

@@ -66,6 +66,7 @@ fn start() -> StartRequest {
         sync: None,
         release: Vec::new(),
         trash: Vec::new(),
+        restart: None,
     }
 }
 

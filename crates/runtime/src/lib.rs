@@ -63,6 +63,7 @@ mod prepare;
 mod program;
 mod report;
 mod request;
+pub mod restart;
 pub mod startup;
 pub mod state;
 pub mod sysctl;

@@ -1,5 +1,6 @@
 //! What the engine asks of `tinyd-runtime`: plain records, sent as JSON in the first packets.
 
+use crate::restart::RestartPlan;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -59,6 +60,9 @@ pub struct StartRequest {
     pub release: Vec<Release>,
     /// Trees that are removed after everyone was told.
     pub trash: Vec<PathBuf>,
+    /// How it is started again, should its policy want that at its end. `None` where it never is.
+    #[serde(default)]
+    pub restart: Option<RestartPlan>,
 }
 
 /// Secrets inside a container: on a file system in memory, that is not swapped out where the kernel can say so, and that nobody

@@ -76,6 +76,9 @@ fn simple_verbs_ask_what_they_say() {
         ("pause c1", "pause c1"),
         ("unpause c1", "unpause c1"),
         ("update --memory 64m c1", "update c1"),
+        ("update --restart on-failure:2 c1", "restart policy c1 on-failure:2"),
+        ("system restart-policies", "restart policies"),
+        ("system restart-due c1", "restart due c1"),
         ("start c1", "start c1 false None"),
         ("system check --repair", "check true"),
     ] {

@@ -14,9 +14,9 @@ use tinyd_engine::{
     Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, FileChange, FileKind, FileStat, Finding,
     GraphDriver, HostConfig, ListRequest, LogEntry, LogSource, Logs, LogsRequest, NetworkCreate,
     NetworkInspect, NetworkJoin, NetworkSettings, NetworkSummary, PortChange, RemoveRequest, Resources,
-    Result, SecretCreate, SecretInspect, SecretSpec, SecretSummary, Session, StartRequest, Started,
-    StorageDriver, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot,
-    VolumeSummary, VolumeUsage, Waiter,
+    RestartPolicy, Result, SecretCreate, SecretInspect, SecretSpec, SecretSummary, Session, StartRequest,
+    Started, StorageDriver, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect,
+    VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
 };
 
 type Script = Box<dyn FnOnce(Peer) + Send>;
@@ -149,6 +149,21 @@ impl Engine for Shared {
         let spec = ContainerSpec { resources: limits.clone(), ..ContainerSpec::default() };
         self.specs.lock().expect("lock").push(spec);
         self.id(container)
+    }
+
+    fn set_restart_policy(&self, container: &str, policy: RestartPolicy) -> Result<String> {
+        self.note(format!("restart policy {container} {policy}"));
+        self.id(container)
+    }
+
+    fn restart_due(&self, container: &str) -> Result<bool> {
+        self.note(format!("restart due {container}"));
+        self.id(container).map(|_| true)
+    }
+
+    fn apply_restart_policies(&self) -> Result<Vec<String>> {
+        self.note("restart policies".to_owned());
+        Ok(vec![ID.to_owned()])
     }
 
     fn change_ports(&self, container: &str, change: &PortChange) -> Result<String> {
@@ -504,6 +519,7 @@ fn inspected(id: String, tty: bool) -> ContainerInspect {
             finished_at: String::new(),
         },
         image: "host".into(),
+        restart_count: 0,
         driver: "overlay".into(),
         runtime: "tinyd-runtime".into(),
         log_path: String::new(),
