@@ -335,7 +335,7 @@ fn f13_a_start_of_the_machine_starts_what_its_policy_says() {
         kill(monitor_of(&env, &name));
         kill(init);
     }
-    fs::remove_dir_all(env.run_root()).unwrap();
+    tinyd_tests::remove::remove_tree(&env.run_root()).unwrap();
     assert_eq!(env.tinyd(["ps", "-q"]).ok().text(), "");
     let started = env.tinyd(words_of_the_unit("ExecStart=")).ok();
     assert_eq!(started.stdout().lines().count(), 4, "{started}");
