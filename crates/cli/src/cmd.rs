@@ -3,6 +3,7 @@
 mod cp;
 mod create;
 mod diff;
+mod events;
 mod exec;
 mod export;
 mod inspect;
@@ -145,6 +146,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
     Entry::of::<ps::List>(),
     Entry::of::<stats::Stats>(),
     Entry::of::<inspect::Inspect>(),
+    Entry::of::<events::Events>(),
     Entry::of::<port::Port>(),
     Entry::of::<wait::Wait>(),
     Entry::of::<mount::Mount>(),

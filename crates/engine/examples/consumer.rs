@@ -13,11 +13,11 @@ use std::time::Duration;
 use std::os::fd::OwnedFd;
 use tinyd_engine::{
     ArchiveSummary, CheckReport, ContainerExport, ContainerInspect, ContainerSpec, ContainerStats,
-    ContainerSummary, CopyIn, CopyOut, Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, FileChange,
-    FileStat, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary,
-    PortChange, RemoveRequest, Resources, RestartPolicy, Result, SecretCreate, SecretInspect, SecretSummary,
-    Session, StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect,
-    VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
+    ContainerSummary, CopyIn, CopyOut, Created, Engine, Error, ErrorKind, Events, EventsRequest, ExecSpec,
+    ExitStatus, FileChange, FileStat, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect,
+    NetworkJoin, NetworkSummary, PortChange, RemoveRequest, Resources, RestartPolicy, Result, SecretCreate,
+    SecretInspect, SecretSummary, Session, StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate,
+    VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
 };
 
 /// The program: builds a project in a container with limits, shows what went wrong, and leaves nothing.
@@ -132,6 +132,9 @@ impl Engine for Notes {
         unsupported("logs")
     }
 
+    fn events(&self, _: &EventsRequest) -> Result<Box<dyn Events>> {
+        unsupported("events")
+    }
     fn list(&self, _: &ListRequest) -> Result<Vec<ContainerSummary>> {
         unsupported("list")
     }

@@ -23,6 +23,7 @@
 mod check;
 mod container;
 mod error;
+mod events;
 mod exec;
 mod files;
 mod info;
@@ -41,6 +42,7 @@ mod volume;
 pub use check::{CheckReport, Finding};
 pub use container::{ContainerStatus, ExitStatus, RemoveRequest, StartRequest, WindowSize};
 pub use error::{Error, ErrorKind, Result};
+pub use events::{Event, EventFilter, Events, EventsRequest, EventsSince};
 pub use exec::ExecSpec;
 pub use files::{ChangeKind, ContainerExport, CopyIn, CopyOut, FileChange, FileKind, FileStat};
 pub use info::{Plugins, StorageDriver, SystemInfo};
@@ -91,7 +93,7 @@ pub struct Started {
 
 /// A container engine.
 ///
-/// Verbs that end by themselves are synchronous. What may take for ever ([`Session`], [`Waiter`], [`Logs`]) is an object
+/// Verbs that end by themselves are synchronous. What may take for ever ([`Session`], [`Waiter`], [`Logs`], [`Events`]) is an object
 /// with a descriptor that can be polled. Every verb validates its whole request before its first effect.
 pub trait Engine: Send + Sync {
     /// Makes a container without running it.
@@ -150,6 +152,10 @@ pub trait Engine: Send + Sync {
 
     /// Waits for a container's exit.
     fn wait(&self, container: &str) -> Result<Box<dyn Waiter>>;
+
+    /// What has happened to containers, networks, volumes and secrets since the machine was started, as far as it is kept, and
+    /// what happens.
+    fn events(&self, request: &EventsRequest) -> Result<Box<dyn Events>>;
 
     /// The containers that there are, newest first.
     fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>>;

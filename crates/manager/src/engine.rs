@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tinyd_engine::{
     ArchiveSummary, CheckReport, ContainerExport, ContainerInspect, ContainerSpec, ContainerStats,
-    ContainerSummary, CopyIn, CopyOut, Created, Engine, ExecSpec, FileChange, FileStat, ListRequest, Logs,
-    LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary, PortChange, RemoveRequest,
-    Resources, RestartPolicy, Result, SecretCreate, SecretInspect, SecretSummary, Session, StartRequest,
-    Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot,
-    VolumeSummary, VolumeUsage, Waiter,
+    ContainerSummary, CopyIn, CopyOut, Created, Engine, Events, EventsRequest, ExecSpec, FileChange,
+    FileStat, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary,
+    PortChange, RemoveRequest, Resources, RestartPolicy, Result, SecretCreate, SecretInspect, SecretSummary,
+    Session, StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect,
+    VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
 };
 
 /// The engine that runs containers from the calling process: no daemon, and no state but that on disk and in the kernel.
@@ -114,6 +114,10 @@ impl Engine for LocalEngine {
 
     fn wait(&self, container: &str) -> Result<Box<dyn Waiter>> {
         Ok(Box::new(LocalWaiter::new(&self.core, container)?))
+    }
+
+    fn events(&self, request: &EventsRequest) -> Result<Box<dyn Events>> {
+        self.core.events(request).map_err(Error::into)
     }
 
     fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>> {

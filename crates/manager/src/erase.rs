@@ -36,7 +36,11 @@ impl Core {
             },
         ];
         let trash = self.store.trash(id);
+        let was_whole = record.is_some() && folder.exists();
         steps.push(rename(&folder, &trash));
+        if let Some(record) = record.as_ref().filter(|_| was_whole) {
+            self.announce(record, "destroy", &[]);
+        }
         // No container uses them any more; the folder in the trash is what the next command goes on for.
         steps.extend(self.remove_own_volumes(id, record.as_ref()).into_iter().map(Err));
         // What could not be unmounted only its record tells of: the next command goes on with that.

@@ -28,6 +28,7 @@ impl Core {
         if ends {
             self.mark_stopped(&record, StoppedBy::User)?;
         }
+        self.announce(&record, "kill", &[("signal", signal.to_string())]);
         if !self.signal(&record, &live, signal)? {
             return Err(refuse());
         }

@@ -38,6 +38,7 @@ mod ended;
 mod engine;
 mod erase;
 mod error;
+mod events;
 mod exec;
 mod files;
 mod ids;

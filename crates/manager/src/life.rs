@@ -124,6 +124,10 @@ impl Core {
             well => return Ok(well.into()),
         };
         // A step that fails here does not make the answer wrong: start, remove and check meet it again and report it.
+        // Its monitor, which would have told, is gone; or it told, and was killed afterwards.
+        if !self.store.run_dir(&record.id).join(EXIT_FILE).exists() {
+            self.announce(record, "die", &[("exitCode", ended.record.code.to_string())]);
+        }
         if record.spec.remove {
             self.erase(&record.id, record.spec.name.as_deref());
             return Ok(Life::Gone(ended));

@@ -153,6 +153,7 @@ impl Core {
         fill(&self.store, &record.id, &contents)?;
         // Its record says now that it uses them.
         drop((held, secrets));
+        self.announce(record, "create", &[]);
         self.fill_volumes(record)
     }
 

@@ -1,6 +1,7 @@
 //! `remove`: a container with everything that is its own.
 
 use crate::core::Core;
+use crate::ended::SIGKILL;
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::intent::{Intent, Verb};
@@ -41,6 +42,7 @@ impl Core {
                 }
                 Life::Running(live) => {
                     self.mark_stopped(record, StoppedBy::User)?;
+                    self.announce(record, "kill", &[("signal", SIGKILL.to_string())]);
                     self.kill_all(record, &live, &lock)?;
                     self.call_off(&id, &lock)?;
                 }

@@ -129,6 +129,7 @@ impl Core {
             }
             None => {}
         }
+        self.announce(&record, "update", &[]);
         Ok(id)
     }
 

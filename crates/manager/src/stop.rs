@@ -1,7 +1,7 @@
 //! `stop`: asks a command to end, and kills it when it does not.
 
 use crate::core::Core;
-use crate::ended::SIGTERM;
+use crate::ended::{SIGKILL, SIGTERM};
 use crate::error::{Error, Result};
 use crate::life::Life;
 use crate::restart::StoppedBy;
@@ -19,6 +19,7 @@ impl Core {
         let id = self.resolve(word)?;
         let record = self.known(&id, word)?;
         if self.stop_due(&record, by)? {
+            self.announce(&record, "stop", &[]);
             return Ok(id);
         }
         let live = match self.life_before_its_end(&record)? {
@@ -32,14 +33,19 @@ impl Core {
         };
         self.mark_stopped(&record, by)?;
         // No lock over the wait: others may look at it, or kill it.
-        self.signal(&record, &live, record.spec.stop_signal.unwrap_or(SIGTERM))?;
+        let signal = record.spec.stop_signal.unwrap_or(SIGTERM);
+        self.announce(&record, "kill", &[("signal", signal.to_string())]);
+        self.signal(&record, &live, signal)?;
         self.thaw(&record)?;
         // A grace that no clock can hold is one without an end.
         let own = record.spec.stop_timeout.map(|seconds| Duration::from_secs(seconds.into()));
         let deadline = Instant::now().checked_add(grace.or(own).unwrap_or(GRACE));
         if self.await_end(&record, &live, deadline, None)?.is_none() {
             match self.guard(&id) {
-                Ok(lock) => self.kill_all(&record, &live, &lock)?,
+                Ok(lock) => {
+                    self.announce(&record, "kill", &[("signal", SIGKILL.to_string())]);
+                    self.kill_all(&record, &live, &lock)?;
+                }
                 // It ended by itself after all, and was one that removes itself.
                 Err(Error::NoSuchContainer { .. }) => {}
                 Err(error) => return Err(error),
@@ -47,6 +53,7 @@ impl Core {
         }
         // It may have ended by itself a moment before it was stopped.
         self.stop_due(&record, by)?;
+        self.announce(&record, "stop", &[]);
         Ok(id)
     }
 }

@@ -14,6 +14,7 @@
 //! | `RUN/intents/<id>`, `RUN/locks/<id>` | who works on it |
 //! | `RUN/restarting/<id>` | it has ended, and is about to be started again ([`tinyd_runtime::restart`]) |
 //! | `RUN/unmount/<id>` | a container for which a driver mounted what its monitor cannot unmount |
+//! | `RUN/events/` | what has happened ([`tinyd_runtime::events`]) |
 //! | `RUN/spare/` | files for a removal when there is no room for new ones |
 
 mod folder;
@@ -62,6 +63,8 @@ impl Store {
             for folder in ["containers", "locks", "restarting", "intents"] {
                 make_folder(&store.run_root.join(folder), 0o700)?;
             }
+            let log = store.run_root.join(tinyd_runtime::events::LOG_FILE);
+            tinyd_runtime::events::prepare(&log).map_err(|source| Error::file("make", log, source))?;
         }
         if !there(&store.root.join("trash")) {
             make_all(&store.root, 0o711)?;

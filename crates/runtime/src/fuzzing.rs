@@ -67,6 +67,7 @@ fn start() -> StartRequest {
         release: Vec::new(),
         trash: Vec::new(),
         restart: None,
+        events: None,
     }
 }
 
@@ -85,6 +86,7 @@ fn further() -> ExecRequest {
         interactive: false,
         detach: false,
         window: None,
+        events: None,
     }
 }
 

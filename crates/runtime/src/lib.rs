@@ -47,6 +47,7 @@ pub mod annotation;
 pub mod client;
 mod defence;
 pub mod entry;
+pub mod events;
 mod exec;
 mod failure;
 pub mod frame;

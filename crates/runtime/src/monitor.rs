@@ -112,6 +112,9 @@ fn start(request: &StartRequest, driver: &dyn CgroupDriver, client: &Client) -> 
         }
         let started_ns = now_ns();
         record_start(request, &running, started_ns)?;
+        if let Some(events) = &request.events {
+            events.tell(&request.id, "start", &[]);
+        }
         running.keep();
         Ok(Started { running, streams, listener, started_ns })
     })();

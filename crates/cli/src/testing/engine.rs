@@ -11,12 +11,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tinyd_engine::{
     ArchiveSummary, ChangeKind, CheckReport, ContainerConfig, ContainerExport, ContainerInspect,
     ContainerSpec, ContainerState, ContainerStats, ContainerStatus, ContainerSummary, CopyIn, CopyOut,
-    Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, FileChange, FileKind, FileStat, Finding,
-    GraphDriver, HostConfig, ListRequest, LogEntry, LogSource, Logs, LogsRequest, NetworkCreate,
-    NetworkInspect, NetworkJoin, NetworkSettings, NetworkSummary, PortChange, RemoveRequest, Resources,
-    RestartPolicy, Result, SecretCreate, SecretInspect, SecretSpec, SecretSummary, Session, StartRequest,
-    Started, StorageDriver, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect,
-    VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
+    Created, Engine, Error, ErrorKind, Event, Events, EventsRequest, ExecSpec, ExitStatus, FileChange,
+    FileKind, FileStat, Finding, GraphDriver, HostConfig, ListRequest, LogEntry, LogSource, Logs,
+    LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSettings, NetworkSummary, PortChange,
+    RemoveRequest, Resources, RestartPolicy, Result, SecretCreate, SecretInspect, SecretSpec, SecretSummary,
+    Session, StartRequest, Started, StorageDriver, SystemInfo, VersionInfo, VolumeCreate, VolumeExport,
+    VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage, Waiter,
 };
 
 type Script = Box<dyn FnOnce(Peer) + Send>;
@@ -211,6 +211,17 @@ impl Engine for Shared {
         self.note(format!("wait {container}"));
         self.id(container)?;
         Ok(Box::new(FakeWaiter))
+    }
+
+    fn events(&self, request: &EventsRequest) -> Result<Box<dyn Events>> {
+        self.note(format!(
+            "events {:?} {:?} {} {:?}",
+            request.since, request.until, request.follow, request.filters
+        ));
+        Ok(Box::new(FakeEvents(vec![
+            event(7, "container", "die", &[("exitCode", "3"), ("name", "c\u{1b}[1")]),
+            event(9, "engine", "lost", &[("count", "2")]),
+        ])))
     }
 
     fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>> {
@@ -533,5 +544,36 @@ fn inspected(id: String, tty: bool) -> ContainerInspect {
         config: ContainerConfig { tty, open_stdin: true, ..Default::default() },
         network_settings: NetworkSettings { ports: network::ports(), ..Default::default() },
         namespaces: Default::default(),
+    }
+}
+
+/// Events that are all there already.
+struct FakeEvents(Vec<Event>);
+
+impl Events for FakeEvents {
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn next(&mut self) -> Result<Option<Event>> {
+        self.try_next()
+    }
+
+    fn try_next(&mut self) -> Result<Option<Event>> {
+        Ok((!self.0.is_empty()).then(|| self.0.remove(0)))
+    }
+}
+
+fn event(number: u64, kind: &str, action: &str, attributes: &[(&str, &str)]) -> Event {
+    Event {
+        number,
+        time: UNIX_EPOCH + Duration::from_secs(1),
+        kind: kind.to_owned(),
+        action: action.to_owned(),
+        id: ID.to_owned(),
+        attributes: attributes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
     }
 }
