@@ -96,7 +96,7 @@ pub fn prepare(log: &Path) -> io::Result<()> {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(errno) => return Err(errno.into()),
     }
-    for (name, content) in [(MISSED_FILE, &0u64.to_le_bytes()[..]), ("log", b"")] {
+    for (name, content) in [(MISSED_FILE, &[0; 16][..]), ("log", b"")] {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match open(folder.join(name), flags, Mode::from_raw_mode(0o600)) {
             Ok(file) => drop(rustix::io::write(&file, content)?),
@@ -141,17 +141,35 @@ fn miss(log: &Path) {
             Mode::empty(),
         )?;
         flock(&file, FlockOperation::LockExclusive)?;
-        let mut number = [0; 8];
-        rustix::io::pread(&file, &mut number, 0)?;
-        rustix::io::pwrite(&file, &u64::from_le_bytes(number).wrapping_add(1).to_le_bytes(), 0).map(drop)
+        let mut known = [0; 16];
+        rustix::io::pread(&file, &mut known, 0)?;
+        let count = Missed::of(known).count.wrapping_add(1);
+        let end = rustix::fs::stat(log).map_or(0, |log| u64::try_from(log.st_size).unwrap_or(0));
+        let new = [count.to_le_bytes(), end.to_le_bytes()].concat();
+        rustix::io::pwrite(&file, &new, 0).map(drop)
     };
     let _ = count();
 }
 
-/// How many events could not be told.
-fn missed(log: &Path) -> u64 {
-    let number = std::fs::read(log.with_file_name(MISSED_FILE)).ok().and_then(|bytes| bytes.try_into().ok());
-    number.map_or(0, u64::from_le_bytes)
+/// What could not be told.
+#[derive(Clone, Copy, Debug, Default)]
+struct Missed {
+    /// How many events.
+    count: u64,
+    /// How long the log was at the last of them.
+    end: u64,
+}
+
+impl Missed {
+    fn of(bytes: [u8; 16]) -> Self {
+        let number = |at: usize| bytes[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        Self { count: number(0), end: number(8) }
+    }
+
+    fn read(log: &Path) -> Self {
+        let bytes = std::fs::read(log.with_file_name(MISSED_FILE)).ok();
+        bytes.and_then(|bytes| bytes.try_into().ok()).map_or_else(Self::default, Self::of)
+    }
 }
 
 fn base(log: &Path) -> io::Result<Base> {
@@ -246,6 +264,9 @@ pub struct Reader {
     number: u64,
     /// Up to this number nothing is wanted.
     after: u64,
+    /// Where that one ended.
+    begins: u64,
+    /// How many of those that were missed have been told, or are of no concern.
     missed: u64,
     lost: Option<u64>,
 }
@@ -263,12 +284,16 @@ impl Reader {
             ahead: Vec::new(),
             number: base.lines,
             after: 0,
-            missed: missed(log),
+            begins: 0,
+            missed: 0,
             lost: None,
         };
         match from {
             From::Kept => {}
-            From::Now => while reader.next()?.is_some() {},
+            From::Now => {
+                while reader.next()?.is_some() {}
+                reader.begins = reader.at;
+            }
             From::After(number) => {
                 reader.after = number;
                 reader.lost = base.lines.checked_sub(number).filter(|lost| *lost > 0);
@@ -299,8 +324,10 @@ impl Reader {
                 self.ahead.clear();
             }
             let Some(line) = line else {
-                let missed = missed(&self.log);
-                let lost = missed.wrapping_sub(std::mem::replace(&mut self.missed, missed));
+                let Missed { count, end } = Missed::read(&self.log);
+                let lost = count.wrapping_sub(std::mem::replace(&mut self.missed, count));
+                // Those were all before what is wanted.
+                let lost = if end < self.begins { 0 } else { lost };
                 return Ok((lost > 0).then_some(Found::Lost(lost, self.number)));
             };
             if line.is_empty() {
@@ -308,6 +335,7 @@ impl Reader {
             }
             self.number += 1;
             if self.number <= self.after {
+                self.begins = self.at;
                 continue;
             }
             return Ok(Some(match serde_json::from_slice(&line) {
@@ -408,6 +436,11 @@ mod tests {
         assert_eq!(all(&mut reader), [Found::Event(1, event(1)), Found::Lost(3, 1)]);
         append(&log, &event(2));
         assert_eq!(all(&mut reader), [Found::Event(2, event(2))]);
+        // Whoever comes later is told, too, where it concerns him.
+        let of = |from| all(&mut Reader::open(&log, from).unwrap());
+        assert_eq!(of(From::After(2)), []);
+        assert_eq!(of(From::After(1)), [Found::Event(2, event(2)), Found::Lost(3, 2)]);
+        assert_eq!(of(From::Now), []);
     }
 
     #[test]
