@@ -17,7 +17,7 @@ use rustix::time::{timerfd_create, timerfd_settime};
 use std::collections::{BTreeMap, VecDeque};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tinyd_engine::{Event, Events, EventsRequest, EventsSince};
 use tinyd_runtime::Release;
@@ -60,7 +60,7 @@ impl Core {
         let path = self.event_log();
         let failed = |source| Error::file("read", &path, source);
         // What comes from now on is seen by the watch, which is there first.
-        let watch = request.follow.then(|| Watch::new(path.clone(), request.until)).transpose()?;
+        let watch = request.follow.then(|| Watch::new(&path, request.until)).transpose()?;
         let from = match request.since {
             None => log::From::Now,
             Some(EventsSince::Number(0) | EventsSince::Time(_)) => log::From::Kept,
@@ -119,7 +119,7 @@ impl LocalEvents {
             return Ok(Some(event));
         }
         while let Some(found) =
-            self.reader.next().map_err(|source| Error::file("read", &self.path, source))?
+            self.reader.read().map_err(|source| Error::file("read", &self.path, source))?
         {
             let event = match found {
                 Found::Event(number, event) => told(number, event),
@@ -208,11 +208,11 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(path: PathBuf, until: Option<SystemTime>) -> Result<Self> {
-        let failed = |errno: Errno| Error::file("watch", &path, errno);
-        log::prepare(&path).map_err(|source| Error::file("make", &path, source))?;
+    fn new(path: &Path, until: Option<SystemTime>) -> Result<Self> {
+        let failed = |errno: Errno| Error::file("watch", path, errno);
+        log::prepare(path).map_err(|source| Error::file("make", path, source))?;
         let changes = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(failed)?;
-        for file in [path.clone(), path.with_file_name(log::MISSED_FILE)] {
+        for file in [path.to_owned(), path.with_file_name(log::MISSED_FILE)] {
             inotify::add_watch(&changes, &file, WatchFlags::MODIFY).map_err(failed)?;
         }
         let all = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(failed)?;

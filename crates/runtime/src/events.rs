@@ -291,7 +291,7 @@ impl Reader {
         match from {
             From::Kept => {}
             From::Now => {
-                while reader.next()?.is_some() {}
+                while reader.read()?.is_some() {}
                 reader.begins = reader.at;
             }
             From::After(number) => {
@@ -308,7 +308,7 @@ impl Reader {
     }
 
     /// The next event; `None` where there is none yet.
-    pub fn next(&mut self) -> io::Result<Option<Found>> {
+    pub fn read(&mut self) -> io::Result<Option<Found>> {
         if let Some(lost) = self.lost.take() {
             return Ok(Some(Found::Lost(lost, self.number)));
         }
@@ -375,7 +375,7 @@ mod tests {
     }
 
     fn all(reader: &mut Reader) -> Vec<Found> {
-        std::iter::from_fn(|| reader.next().unwrap()).collect()
+        std::iter::from_fn(|| reader.read().unwrap()).collect()
     }
 
     #[test]

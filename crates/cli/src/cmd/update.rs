@@ -49,8 +49,11 @@ impl Verb for Update {
             });
         }
         // Each of the two is done whole or not at all, which nobody could say of both together.
-        if limits != Resources::default() || self.restart.is_some() {
-            return Err(Failure::Usage("ports change in an update of their own".to_owned()));
+        if limits != Resources::default() {
+            return Err(Failure::Usage("ports and limits change in an update each".to_owned()));
+        }
+        if self.restart.is_some() {
+            return Err(Failure::Usage("ports and the restart policy change in an update each".to_owned()));
         }
         let done =
             context.each(&self.containers, |engine, container| engine.change_ports(container, &change));

@@ -46,7 +46,7 @@ impl Core {
         });
         match connected {
             Ok(()) => {
-                self.announce_of("network", "connect", place.name(), &[("container", id.clone())]);
+                self.announce_of("network", "connect", place.name(), &[("container", id)]);
                 intent.finish()
             }
             Err(error) => {
@@ -71,7 +71,7 @@ impl Core {
         // On a failure it stays: the next command goes on.
         let intent = Intent::begin(&self.store, Verb::Place, &id, Some(&called))?;
         self.leave(&mut record, index, Some(&lock))?;
-        self.announce_of("network", "disconnect", &called, &[("container", id.clone())]);
+        self.announce_of("network", "disconnect", &called, &[("container", id)]);
         intent.finish()
     }
 

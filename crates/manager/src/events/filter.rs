@@ -41,7 +41,10 @@ fn fits(filter: &EventFilter, event: &Event) -> bool {
     let is = |kind: &str| event.kind == kind;
     match filter {
         EventFilter::Kind(kind) => is(kind),
-        EventFilter::Action(action) => event.action == *action,
+        // `health_status: healthy` is a `health_status`.
+        EventFilter::Action(action) => {
+            event.action == *action || event.action.split(':').next() == Some(action.as_str())
+        }
         EventFilter::Container(word) => {
             let container = match is("container") {
                 true => event.id.as_str(),
