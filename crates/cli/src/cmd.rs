@@ -5,6 +5,7 @@ mod cp;
 mod create;
 mod daemon;
 mod diff;
+mod events;
 mod exec;
 mod export;
 mod inspect;
@@ -157,6 +158,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
     Entry::of::<top::Top>(),
     Entry::of::<stats::Stats>(),
     Entry::of::<inspect::Inspect>(),
+    Entry::of::<events::Events>(),
     Entry::of::<port::Port>(),
     Entry::of::<wait::Wait>(),
     Entry::of::<mount::Mount>(),

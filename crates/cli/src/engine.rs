@@ -2,10 +2,11 @@
 
 use crate::globals::Globals;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::path::PathBuf;
 use tinyd_api::{Address, Client, Tls};
 use tinyd_engine::{Engine, Error, ErrorKind};
-use tinyd_manager::{AddressPool, LocalEngine};
+use tinyd_manager::{AddressPool, EngineBuilder, LocalEngine};
 
 /// The word for the engine of this process, though a daemon listens.
 const LOCAL: &str = "local";
@@ -44,7 +45,28 @@ pub(crate) fn open_local(globals: &Globals) -> tinyd_engine::Result<LocalEngine>
     let wanted = LocalEngine::builder().root(&globals.root).run_root(&globals.run_root);
     let pools = globals.address_pools.as_deref().map(pools).transpose()?;
     let wanted = wanted.address_pools(pools);
+    let wanted = clean_up(wanted, globals);
     wanted.runtime(globals.runtime.clone()).max_containers(most).open()
+}
+
+/// What a monitor runs to start a container again: this program, in the same places.
+fn clean_up(wanted: EngineBuilder, globals: &Globals) -> EngineBuilder {
+    // A program whose file is gone leaves it to the next command.
+    let Some(program) = std::env::current_exe().ok().filter(|program| program.exists()) else {
+        return wanted;
+    };
+    let path = |path: &Path| path.display().to_string();
+    let mut words = vec!["--root".to_owned(), path(&globals.root)];
+    words.extend(["--run-root".to_owned(), path(&globals.run_root)]);
+    words.extend(globals.runtime.iter().flat_map(|runtime| ["--runtime".to_owned(), path(runtime)]));
+    // A daemon, if there is one, need not be there for that, nor wait for it.
+    words.extend(["--host", LOCAL, "system", "restart-due"].map(str::to_owned));
+    // Its own settings, and where it finds the programs that mount and connect for it.
+    let is_ours = |name: &str| name == "PATH" || name.starts_with("TINYD_");
+    let variables = std::env::vars_os().filter_map(|(name, value)| {
+        Some((name.into_string().ok().filter(|name| is_ours(name))?, value.into_string().ok()?))
+    });
+    wanted.clean_up(program, words, variables)
 }
 
 /// How many containers there may be; what is not above zero is the engine's default.

@@ -11,6 +11,7 @@ mod publish;
 mod quantity;
 mod rate;
 mod resources;
+pub(crate) mod restart;
 mod secret;
 mod security;
 mod session;
@@ -28,7 +29,8 @@ use crate::argv::image::{self, PROGRAM_FOLDERS};
 use crate::failure::Failure;
 use std::path::PathBuf;
 use tinyd_engine::{
-    ContainerSpec, Device, SecretMount, Security, TmpfsMount, Ulimit, UserNamespace, VolumesFrom,
+    ContainerSpec, Device, RestartPolicy, SecretMount, Security, TmpfsMount, Ulimit, UserNamespace,
+    VolumesFrom,
 };
 
 /// What a container should be.
@@ -131,6 +133,9 @@ pub(crate) struct ContainerOptions {
     /// Kill programs of i386 and x32: their system calls show a filter less than those of 64 bits
     #[arg(long = "no-32bit")]
     no_32bit: bool,
+    /// Start it again when it has ended: no, on-failure[:N], always, unless-stopped; after a pause that grows up to a minute
+    #[arg(long, value_name = "POLICY", value_parser = restart::parse, default_value = "no", hide_default_value = true)]
+    restart: RestartPolicy,
     /// Note something about the container; may be given again
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = security::label)]
     label: Vec<(String, String)>,
@@ -226,6 +231,7 @@ impl ContainerOptions {
             log: self.log.collect()?,
             stop_signal: self.stop_signal,
             stop_timeout: self.stop_timeout,
+            restart: self.restart,
         };
         Ok(Wanted { spec, image_named, notes: connected.note.into_iter().collect() })
     }
@@ -245,8 +251,8 @@ mod tests {
     use std::path::PathBuf;
     use tinyd_engine::{
         BindMount, ContainerSpec, Device, HugepageLimit, ImageMount, IoLimit, LogDriver, LogOptions,
-        NetworkMode, PortMapping, PortProtocol, Resources, SecretMount, Security, TmpfsMount, Ulimit,
-        UserNamespace, VolumeMount, VolumesFrom,
+        NetworkMode, PortMapping, PortProtocol, Resources, RestartPolicy, SecretMount, Security, TmpfsMount,
+        Ulimit, UserNamespace, VolumeMount, VolumesFrom,
     };
 
     fn spec(line: &str) -> ContainerSpec {
@@ -261,7 +267,7 @@ mod tests {
         let spec = spec(
             "--name c1 --hostname h -e A=1 -e A=2 -w /w -u 1:2 --entrypoint /e --rm --read-only --cpu 10000 --mem 500m \
              -cpushare 512 -cpuset 0-1 --cpuset-mems 0 --memory-swap -1 --memory-reservation 100m --pids-limit -1 --userns host --tmpfs /t:size=1m --shm-size 1m --ulimit core=0 --sysctl kernel.shmmax=1 -l a=b \
-             --security-opt no-new-privileges --no-32bit --stop-signal INT --log-driver json-file --log-opt max-size=1m --log-opt max-file=5 --stop-timeout 3 --cgroup-parent x/y --device /dev/fuse:rw --init --cap-add NET_ADMIN --cap-drop ALL --privileged --device-read-bps /dev/a:1m \
+             --security-opt no-new-privileges --no-32bit --stop-signal INT --log-driver json-file --log-opt max-size=1m --log-opt max-file=5 --stop-timeout 3 --restart on-failure:5 --cgroup-parent x/y --device /dev/fuse:rw --init --cap-add NET_ADMIN --cap-drop ALL --privileged --device-read-bps /dev/a:1m \
              --device-write-iops /dev/a:5 --hugetlb-limit 2MB=4m --net-rate-egress 10mbit --net-rate-ingress 1mbps --net-cls-classid 10:1 -v /a:/b -v /c:/d:ro -v data:/v:nocopy --volume-driver local --mount type=bind,src=/e,dst=/f --mount type=tmpfs,dst=/t2 --mount type=image,src=/img,dst=/i --secret db,mode=440 --storage-size 1g --volumes-from db:ro --net web --ip 10.9.0.5 --ip6 fd00::5 --mac-address 02:00:00:00:00:05 --network-alias w -P --expose 81-82 --dns 9.9.9.9 --dns-search . --dns-opt ndots:2 --add-host me:host-gateway -p 8080:80 --publish=[::1]:53:53/udp -it host sh -c x",
         );
         let expected = ContainerSpec {
@@ -367,6 +373,7 @@ mod tests {
             log: LogOptions { driver: LogDriver::Files, max_size: Some(1 << 20), max_file: Some(5) },
             stop_signal: Some(2),
             stop_timeout: Some(3),
+            restart: RestartPolicy::OnFailure { max_retries: 5 },
         };
         assert_eq!(spec, expected);
     }

@@ -2,10 +2,10 @@
 
 mod archive;
 mod containers;
+mod follow;
 mod greeting;
 mod guarded;
 mod listen;
-mod logs;
 mod networks;
 mod readiness;
 mod secrets;

@@ -13,11 +13,12 @@ use std::time::Duration;
 use std::os::fd::OwnedFd;
 use tinyd_engine::{
     ArchiveSummary, AttachRequest, CheckReport, ContainerExport, ContainerInspect, ContainerSpec,
-    ContainerStats, ContainerSummary, CopyIn, CopyOut, Created, Engine, Error, ErrorKind, ExecSpec,
-    ExitStatus, FileChange, FileStat, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect,
-    NetworkJoin, NetworkSummary, PortChange, Process, RemoveRequest, Resources, Result, SecretCreate,
-    SecretInspect, SecretSummary, Session, StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate,
-    VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage, WaitCondition, Waiter,
+    ContainerStats, ContainerSummary, CopyIn, CopyOut, Created, Engine, Error, ErrorKind, Events,
+    EventsRequest, ExecSpec, ExitStatus, FileChange, FileStat, ListRequest, Logs, LogsRequest, NetworkCreate,
+    NetworkInspect, NetworkJoin, NetworkSummary, PortChange, Process, RemoveRequest, Resources,
+    RestartPolicy, Result, SecretCreate, SecretInspect, SecretSummary, Session, StartRequest, Started,
+    SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary,
+    VolumeUsage, WaitCondition, Waiter,
 };
 
 /// The program: builds a project in a container with limits, shows what went wrong, and leaves nothing.
@@ -90,6 +91,15 @@ impl Engine for Notes {
         unsupported("update")
     }
 
+    fn set_restart_policy(&self, _: &str, _: RestartPolicy) -> Result<String> {
+        unsupported("set_restart_policy")
+    }
+    fn restart_due(&self, _: &str) -> Result<bool> {
+        unsupported("restart_due")
+    }
+    fn apply_restart_policies(&self) -> Result<Vec<String>> {
+        unsupported("apply_restart_policies")
+    }
     fn change_ports(&self, _: &str, _: &PortChange) -> Result<String> {
         unsupported("update")
     }
@@ -143,6 +153,9 @@ impl Engine for Notes {
         Ok(Box::new(Ended))
     }
 
+    fn events(&self, _: &EventsRequest) -> Result<Box<dyn Events>> {
+        unsupported("events")
+    }
     fn list(&self, _: &ListRequest) -> Result<Vec<ContainerSummary>> {
         unsupported("list")
     }

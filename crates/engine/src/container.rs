@@ -12,29 +12,33 @@ pub enum ContainerStatus {
     Running,
     /// Its processes are frozen.
     Paused,
+    /// Its command has ended, and is about to be started again.
+    Restarting,
     /// Its command has ended.
     Stopped,
 }
 
 impl ContainerStatus {
-    /// Docker's word for it, as `inspect` gives it: `created`, `running`, `paused`, `exited`.
+    /// Docker's word for it, as `inspect` gives it: `created`, `running`, `paused`, `restarting`, `exited`.
     pub fn docker_name(self) -> &'static str {
         match self {
             Self::Created => "created",
             Self::Running => "running",
             Self::Paused => "paused",
+            Self::Restarting => "restarting",
             Self::Stopped => "exited",
         }
     }
 }
 
 impl fmt::Display for ContainerStatus {
-    /// The word of `ps`: `CREATED`, `RUNNING`, `PAUSED`, `STOPPED`.
+    /// The word of `ps`: `CREATED`, `RUNNING`, `PAUSED`, `RESTARTING`, `STOPPED`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Created => "CREATED",
             Self::Running => "RUNNING",
             Self::Paused => "PAUSED",
+            Self::Restarting => "RESTARTING",
             Self::Stopped => "STOPPED",
         })
     }

@@ -20,6 +20,8 @@ pub struct ContainerInspect {
     pub state: ContainerState,
     /// The image as it was given.
     pub image: String,
+    /// How often its policy has started it again since somebody started it.
+    pub restart_count: u32,
     /// The name with a slash before it, as Docker has it.
     pub name: String,
     /// `overlay`.
@@ -54,13 +56,13 @@ pub struct ContainerInspect {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ContainerState {
-    /// `created`, `running`, `paused`, `exited`.
+    /// `created`, `running`, `paused`, `restarting`, `exited`.
     pub status: String,
-    /// Its command runs, frozen or not.
+    /// Its command runs, frozen or not, or is about to be started again.
     pub running: bool,
     /// It is frozen.
     pub paused: bool,
-    /// Always false: restart policies set it.
+    /// Its command has ended, and is about to be started again.
     pub restarting: bool,
     /// The kernel killed a process of it for want of memory.
     #[serde(rename = "OOMKilled")]
@@ -106,6 +108,16 @@ pub struct GraphDriver {
     pub data: BTreeMap<String, String>,
 }
 
+/// When a container is started again after its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct RestartPolicyConfig {
+    /// `no`, `on-failure`, `always`, `unless-stopped`.
+    pub name: String,
+    /// How often one that failed is, 0 where that is not limited.
+    pub maximum_retry_count: u32,
+}
+
 /// What was asked of the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -120,6 +132,8 @@ pub struct HostConfig {
     pub log_config: LogConfig,
     /// The container goes when its command ends.
     pub auto_remove: bool,
+    /// When it is started again after its end.
+    pub restart_policy: RestartPolicyConfig,
     /// The root file system cannot be written.
     pub readonly_rootfs: bool,
     /// Bytes, 0 without a limit.

@@ -24,6 +24,7 @@ mod attach;
 mod check;
 mod container;
 mod error;
+mod events;
 mod exec;
 mod files;
 mod info;
@@ -31,8 +32,9 @@ mod inspect;
 mod list;
 mod logs;
 mod network;
-mod retire;
 mod process;
+mod restart;
+mod retire;
 mod secret;
 mod session;
 mod spec;
@@ -44,21 +46,23 @@ pub use attach::AttachRequest;
 pub use check::{CheckReport, Finding};
 pub use container::{ContainerStatus, ExitStatus, RemoveRequest, StartRequest, WindowSize};
 pub use error::{Error, ErrorKind, Result};
+pub use events::{Event, EventFilter, Events, EventsRequest, EventsSince};
 pub use exec::ExecSpec;
 pub use files::{ChangeKind, ContainerExport, CopyIn, CopyOut, FileChange, FileKind, FileStat};
 pub use info::{Plugins, StorageDriver, SystemInfo};
 pub use inspect::{
     ContainerConfig, ContainerInspect, ContainerState, DeviceConfig, EndpointSettings, GraphDriver,
-    HostConfig, LogConfig, MountPoint, NetworkSettings, PortBinding, SecretConfig, ThrottleConfig,
-    UlimitConfig,
+    HostConfig, LogConfig, MountPoint, NetworkSettings, PortBinding, RestartPolicyConfig, SecretConfig,
+    ThrottleConfig, UlimitConfig,
 };
 pub use list::{ContainerSummary, ListRequest};
 pub use logs::{LogEntry, LogSource, Logs, LogsRequest};
 pub use network::{
     Ipam, IpamConfig, NetworkContainer, NetworkCreate, NetworkInspect, NetworkSummary, NoSubnet, Subnet,
 };
-pub use retire::Retire;
 pub use process::Process;
+pub use restart::RestartPolicy;
+pub use retire::Retire;
 pub use secret::{SecretCreate, SecretDriver, SecretInspect, SecretSpec, SecretSummary};
 pub use session::{Collected, Input, Output, Session, WaitCondition, Waiter};
 pub use spec::{
@@ -95,7 +99,7 @@ pub struct Started {
 
 /// A container engine.
 ///
-/// Verbs that end by themselves are synchronous. What may take for ever ([`Session`], [`Waiter`], [`Logs`]) is an object
+/// Verbs that end by themselves are synchronous. What may take for ever ([`Session`], [`Waiter`], [`Logs`], [`Events`]) is an object
 /// with a descriptor that can be polled. Every verb validates its whole request before its first effect.
 pub trait Engine: Send + Sync {
     /// Makes a container without running it.
@@ -131,6 +135,18 @@ pub trait Engine: Send + Sync {
     /// Changes the limits that are `Some`, at once where it runs, and for its later starts. Returns the full id.
     fn update(&self, container: &str, limits: &Resources) -> Result<String>;
 
+    /// Says when a container is started again that ends from now on, and whether one that has just ended is. Returns the full id.
+    fn set_restart_policy(&self, container: &str, policy: RestartPolicy) -> Result<String>;
+
+    /// Starts a container again that has ended, if its policy and whoever stopped it meanwhile want that still; `false` when
+    /// there is nothing to be done. It is for the clean-up command, which a monitor runs when the pause after an end is over.
+    fn restart_due(&self, container: &str) -> Result<bool>;
+
+    /// Starts the containers that a start of the machine is to start: those whose policy is `always`, those `unless-stopped`
+    /// that nobody had stopped by name, and those `on-failure` that failed and nobody had stopped. Returns the ids of those
+    /// that it started; on a failure everything else was done all the same.
+    fn apply_restart_policies(&self) -> Result<Vec<String>>;
+
     /// Leads further ports of the host to a container, or ports no more that led there: at once where it runs, and at its later
     /// starts. All of that is done, or nothing. Returns the full id.
     fn change_ports(&self, container: &str, change: &PortChange) -> Result<String>;
@@ -158,6 +174,10 @@ pub trait Engine: Send + Sync {
 
     /// Waits until this is so of a container.
     fn wait_for(&self, container: &str, condition: WaitCondition) -> Result<Box<dyn Waiter>>;
+
+    /// What has happened to containers, networks, volumes and secrets since the machine was started, as far as it is kept, and
+    /// what happens.
+    fn events(&self, request: &EventsRequest) -> Result<Box<dyn Events>>;
 
     /// The containers that there are, newest first.
     fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>>;

@@ -16,6 +16,7 @@ pub use network::{
 pub use resources::{HugepageLimit, IoLimit, Resources};
 pub use security::{Device, SeccompProfile, Security, Ulimit};
 
+use crate::RestartPolicy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -97,6 +98,9 @@ pub struct ContainerSpec {
     pub stop_signal: Option<i32>,
     /// Seconds that the command has to end after it was asked; ten by default.
     pub stop_timeout: Option<u32>,
+    /// When it is started again after its end, at first: [`Engine::set_restart_policy`](crate::Engine::set_restart_policy)
+    /// changes it.
+    pub restart: RestartPolicy,
 }
 
 impl ContainerSpec {

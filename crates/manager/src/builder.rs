@@ -6,6 +6,7 @@ use crate::parts::Parts;
 use std::path::{Path, PathBuf};
 use tinyd_engine::Result;
 use tinyd_net::pool::Pool as AddressPool;
+use tinyd_runtime::restart::CleanUp;
 
 /// An engine that is wanted. By default its folders are `/var/lib/tinyd` and `/run/tinyd`, and it starts the runtime beside
 /// the calling program.
@@ -64,6 +65,25 @@ impl EngineBuilder {
     #[must_use]
     pub fn address_pools(mut self, pools: impl Into<Option<Vec<AddressPool>>>) -> Self {
         self.config.address_pools = pools.into();
+        self
+    }
+
+    /// The command that starts a container again when its policy says so, in the monitor's name and long after this process
+    /// has ended: the id is put behind its arguments, and it calls
+    /// [`restart_due`](tinyd_engine::Engine::restart_due) of an engine with the same folders. It ends with 0 when that
+    /// succeeds. Without such a command, that is done when an engine is next opened.
+    #[must_use]
+    pub fn clean_up(
+        mut self,
+        program: impl Into<PathBuf>,
+        arguments: impl IntoIterator<Item = String>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        self.config.clean_up = Some(CleanUp {
+            program: program.into(),
+            arguments: arguments.into_iter().collect(),
+            environment: environment.into_iter().collect(),
+        });
         self
     }
 

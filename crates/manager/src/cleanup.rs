@@ -6,6 +6,7 @@ use crate::erase::unmount_below;
 use crate::error::{Error, Result};
 use crate::life::{Ended, Life};
 use crate::process::until;
+use crate::restart::StoppedBy;
 use crate::store::let_pass;
 use crate::time;
 use std::time::Duration;
@@ -76,8 +77,10 @@ impl Core {
         let mut stopped = Vec::new();
         for some in running.chunks(AT_ONCE) {
             let results: Vec<_> = std::thread::scope(|scope| {
-                let stopping: Vec<_> =
-                    some.iter().map(|id| scope.spawn(move || self.stop(id, grace))).collect();
+                let stopping: Vec<_> = some
+                    .iter()
+                    .map(|id| scope.spawn(move || self.stop_by(id, grace, StoppedBy::Engine)))
+                    .collect();
                 stopping.into_iter().filter_map(|one| one.join().ok()).collect()
             });
             for result in results {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use tinyd_net::pool::Pool as AddressPool;
+use tinyd_runtime::restart::CleanUp;
 
 /// Where an engine keeps its state and finds its runtime. Engines with different folders know nothing of each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,9 @@ pub(crate) struct EngineConfig {
     pub max_containers: Option<u32>,
     /// Where networks get their ranges of IPv4 from that ask for none. `None` is what [`tinyd_net::pool::POOLS`] says.
     pub address_pools: Option<Vec<AddressPool>>,
+    /// What a monitor runs, with the id of a container behind it, to start that one again. Without it this is left to the
+    /// next command.
+    pub clean_up: Option<CleanUp>,
 }
 
 impl Default for EngineConfig {
@@ -29,6 +33,7 @@ impl Default for EngineConfig {
             runtime: None,
             max_containers: None,
             address_pools: None,
+            clean_up: None,
         }
     }
 }

@@ -54,7 +54,10 @@ impl Core {
             }
             return Err(error);
         }
-        Ok(connected(made))
+        for endpoint in &made {
+            self.announce_of("network", "connect", &endpoint.network, &[("container", record.id.clone())]);
+        }
+        Ok(self.connected(record, made))
     }
 
     /// Makes one connection, or nothing.
@@ -90,6 +93,18 @@ impl Core {
         let path = self.store.run_dir(&record.id).join(ENDPOINTS_FILE);
         store(&path, &endpoints, false).map_err(|source| Error::file("write", path, source))?;
         self.write_network_files(record, endpoints)
+    }
+
+    /// What a monitor is told of connections.
+    fn connected(&self, record: &Record, endpoints: Vec<Endpoint>) -> Connected {
+        let mut all = Connected::default();
+        for endpoint in endpoints {
+            all.release.extend(endpoint.state.undo.into_iter().map(release));
+            all.companions.extend(endpoint.state.companions.into_iter().map(companion));
+            let container = [("container", record.id.clone())];
+            all.release.push(self.announcing("network", "disconnect", &endpoint.network, &container));
+        }
+        all
     }
 
     /// Takes away what is left of a container's connections, however far they had come.
@@ -188,15 +203,6 @@ fn mapping(port: &PublishedPort) -> PortMapping {
 }
 
 /// What takes connections away when the container has ended, and what serves them until then.
-fn connected(endpoints: Vec<Endpoint>) -> Connected {
-    let mut all = Connected::default();
-    for endpoint in endpoints {
-        all.release.extend(endpoint.state.undo.into_iter().map(release));
-        all.companions.extend(endpoint.state.companions.into_iter().map(companion));
-    }
-    all
-}
-
 fn companion(known: tinyd_net::Companion) -> Companion {
     let tinyd_net::Companion { process, program, arguments } = known;
     Companion { process, program, arguments }

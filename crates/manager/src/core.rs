@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use tinyd_cgroup::CgroupDriver;
 use tinyd_net::NetworkDriver;
+use tinyd_runtime::restart::CleanUp;
 use tinyd_volume::VolumeDriver;
 
 /// The parts of an engine. Verbs are methods of it, one to a file.
@@ -25,6 +26,8 @@ pub(crate) struct Core {
     images: Vec<Box<dyn ImageSource>>,
     /// How many containers there may be.
     pub max_containers: u32,
+    /// What a monitor runs to start a container again.
+    pub clean_up: Option<CleanUp>,
     runtime: Option<PathBuf>,
     cgroups: OnceLock<Box<dyn CgroupDriver>>,
     boot_id: OnceLock<String>,
@@ -52,7 +55,7 @@ impl Core {
         volumes.retain(|driver| more_volumes.iter().all(|other| other.name() != driver.name()));
         volumes.extend(more_volumes);
         let volumes = volumes.into_iter().map(Arc::from).collect();
-        let EngineConfig { runtime, max_containers, .. } = config;
+        let EngineConfig { runtime, max_containers, clean_up, .. } = config;
         let max_containers = max_containers.filter(|most| *most > 0).unwrap_or(places::DEFAULT);
         let cgroups = cgroups.map_or_else(OnceLock::new, OnceLock::from);
         let boot_id = OnceLock::new();
@@ -64,6 +67,7 @@ impl Core {
             volume_plugins,
             images,
             max_containers,
+            clean_up,
             runtime,
             cgroups,
             boot_id,

@@ -16,6 +16,8 @@ use tinyd_runtime::state::{ProcessId, RunState, STATE_FILE, load};
 const KILL: Duration = Duration::from_secs(10);
 const TIDY: Duration = Duration::from_secs(10);
 
+pub(crate) const SIGINT: i32 = 2;
+pub(crate) const SIGQUIT: i32 = 3;
 pub(crate) const SIGKILL: i32 = 9;
 pub(crate) const SIGTERM: i32 = 15;
 

@@ -12,7 +12,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tinyd_engine::{
-    ArchiveSummary, AttachRequest, CheckReport, ContainerExport, ContainerInspect, ContainerSpec, ContainerStats, ContainerSummary, CopyIn, CopyOut, Created, Engine, ExecSpec, FileChange, FileStat, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSummary, PortChange, Process, RemoveRequest, Resources, Result, Retire, SecretCreate, SecretInspect, SecretSummary, Session, StartRequest, Started, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage, WaitCondition, Waiter,
+    ArchiveSummary, AttachRequest, CheckReport, ContainerExport, ContainerInspect, ContainerSpec,
+    ContainerStats, ContainerSummary, CopyIn, CopyOut, Created, Engine, Events, EventsRequest, ExecSpec,
+    FileChange, FileStat, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin,
+    NetworkSummary, PortChange, Process, RemoveRequest, Resources, RestartPolicy, Result, Retire,
+    SecretCreate, SecretInspect, SecretSummary, Session, StartRequest, Started, SystemInfo, VersionInfo,
+    VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage, WaitCondition,
+    Waiter,
 };
 
 /// The engine that runs containers from the calling process: no daemon, and no state but that on disk and in the kernel.
@@ -83,6 +89,18 @@ impl Engine for LocalEngine {
         self.core.update(container, limits).map_err(Error::into)
     }
 
+    fn set_restart_policy(&self, container: &str, policy: RestartPolicy) -> Result<String> {
+        self.core.set_restart_policy(container, policy).map_err(Error::into)
+    }
+
+    fn restart_due(&self, container: &str) -> Result<bool> {
+        self.core.restart_due(container).map_err(Error::into)
+    }
+
+    fn apply_restart_policies(&self) -> Result<Vec<String>> {
+        self.core.apply_restart_policies().map_err(Error::into)
+    }
+
     fn change_ports(&self, container: &str, change: &PortChange) -> Result<String> {
         self.core.change_ports(container, change).map_err(Error::into)
     }
@@ -117,6 +135,10 @@ impl Engine for LocalEngine {
 
     fn wait_for(&self, container: &str, condition: WaitCondition) -> Result<Box<dyn Waiter>> {
         Ok(Box::new(ConditionWaiter::new(&self.core, container, condition)?))
+    }
+
+    fn events(&self, request: &EventsRequest) -> Result<Box<dyn Events>> {
+        self.core.events(request).map_err(Error::into)
     }
 
     fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>> {

@@ -20,6 +20,7 @@ impl Core {
         let folder = self.store.container(id);
         let mut steps = vec![
             self.discard_cgroup(id),
+            unlink(&self.store.due(id)),
             unmount_below(&folder, true),
             record.as_ref().map_or(Ok(()), |record| self.leave_networks(record)),
             record.as_ref().map_or(Ok(()), |record| self.unmount_volumes(record)),
@@ -35,7 +36,11 @@ impl Core {
             },
         ];
         let trash = self.store.trash(id);
+        let was_whole = record.is_some() && folder.exists();
         steps.push(rename(&folder, &trash));
+        if let Some(record) = record.as_ref().filter(|_| was_whole) {
+            self.announce(record, "destroy", &[]);
+        }
         // No container uses them any more; the folder in the trash is what the next command goes on for.
         steps.extend(self.remove_own_volumes(id, record.as_ref()).into_iter().map(Err));
         // What could not be unmounted only its record tells of: the next command goes on with that.

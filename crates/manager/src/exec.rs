@@ -38,6 +38,10 @@ impl Core {
                 hint: Some("start it first with tinyd start"),
             });
         }
+        let mut events = self.event_plan(&record);
+        events.attributes.insert("execID".to_owned(), ids::new_id()?);
+        events.attributes.insert("command".to_owned(), spec.command.join(" "));
+        events.tell(&id, "exec_create", &[]);
         let request = Request::Exec(Box::new(ExecRequest {
             bundle: self.store.container(&id),
             run_dir: self.store.run_dir(&id),
@@ -51,6 +55,7 @@ impl Core {
             interactive: spec.interactive,
             detach: spec.detach,
             window: spec.window.map(|size| (size.rows, size.columns)),
+            events: Some(events),
             id,
         }));
         let launch = self.launcher.launch(&self.runtime()?, &request, None, None).map_err(|source| {

@@ -30,6 +30,8 @@ pub(crate) enum Verb {
     Run,
     /// A container that was there is started: what runs goes, the container stays.
     Start,
+    /// A container is started again by its policy: what runs goes, and it is tried again.
+    Restart,
     /// A container is removed: the rest of it goes.
     Remove,
     /// A container gets other limits: its records and the kernel come to say the same.

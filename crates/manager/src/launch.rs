@@ -90,6 +90,7 @@ impl Core {
             let (volumes, all) = self.release_own_volumes(record);
             release.extend(volumes);
             release.push(Release::Unlink(store.lock(id)));
+            release.push(self.announcing_of(record, "destroy"));
             // The folder in the trash goes last: as long as it is there the next command goes on with what is left. The
             // record of the exit goes before it, after all else: until then those who wait find it.
             //
@@ -118,6 +119,8 @@ impl Core {
             sync: (!remove).then_some(folder),
             release,
             trash,
+            restart: self.restart_plan(record),
+            events: Some(self.event_plan(record)),
         }
     }
 }
@@ -138,7 +141,8 @@ mod tests {
             record.slot = Some(3);
         });
         let window = Some(WindowSize { rows: 2, columns: 3 });
-        let request = core.start_request(&record, &StartRequest::attached(window));
+        let mut request = core.start_request(&record, &StartRequest::attached(window));
+        let last = request.release.pop();
         let id = &record.id;
         assert_eq!(
             request.release,
@@ -154,6 +158,7 @@ mod tests {
                 Release::Unlink(store.lock(id)),
             ]
         );
+        assert!(matches!(last, Some(Release::Tell { event, .. }) if event.action == "destroy"));
         assert_eq!(request.trash, [store.trash(id), store.run_dir(id)]);
         assert_eq!((request.exit_copy, request.sync), (None, None));
         assert_eq!((request.attach, request.window), (true, Some((2, 3))));

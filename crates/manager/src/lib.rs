@@ -40,6 +40,7 @@ mod ended;
 mod engine;
 mod erase;
 mod error;
+mod events;
 mod exec;
 mod files;
 mod ids;
@@ -69,7 +70,7 @@ mod recover;
 mod remove;
 mod rename;
 mod resolve;
-
+mod restart;
 mod run;
 mod secrets;
 mod selftest;

@@ -124,6 +124,10 @@ impl Core {
             well => return Ok(well.into()),
         };
         // A step that fails here does not make the answer wrong: start, remove and check meet it again and report it.
+        // Its monitor, which would have told, is gone; or it told, and was killed afterwards.
+        if !self.store.run_dir(&record.id).join(EXIT_FILE).exists() {
+            self.announce(record, "die", &[("exitCode", ended.record.code.to_string())]);
+        }
         if record.spec.remove {
             self.erase(&record.id, record.spec.name.as_deref());
             return Ok(Life::Gone(ended));
@@ -133,6 +137,7 @@ impl Core {
         let _ = self.unmount_volumes(record);
         let _ = store(&self.store.run_dir(&record.id).join(EXIT_FILE), &ended, false);
         let _ = store(&self.store.container_file(&record.id, EXIT_FILE), &ended, true);
+        self.note_end(record, &ended);
         Ok(Life::Stopped(ended))
     }
 

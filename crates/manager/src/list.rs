@@ -19,10 +19,16 @@ impl Core {
                 Err(error) => return Err(error),
             };
             let life = self.life(&record, None)?;
-            if !matches!(life, Life::Gone(_)) && (request.all || matches!(life, Life::Running(_))) {
+            let restarting = self.is_restarting(&record, &life)?;
+            let wanted = request.all || restarting || matches!(life, Life::Running(_));
+            if wanted && !matches!(life, Life::Gone(_)) {
                 let frozen = matches!(life, Life::Running(_)) && self.is_frozen(&record.id)?;
                 let ports = self.ports_of(&record);
-                found.push(summary(record, &life, frozen, &ports));
+                let mut line = summary(record, &life, frozen, &ports);
+                if restarting {
+                    line.status = ContainerStatus::Restarting;
+                }
+                found.push(line);
             }
         }
         found.sort_by(|one, other| other.created.cmp(&one.created).then_with(|| one.id.cmp(&other.id)));

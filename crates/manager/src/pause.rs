@@ -42,6 +42,7 @@ impl Core {
             });
         }
         if freeze { group.freeze() } else { group.thaw() }.map_err(failed)?;
+        self.announce(&record, action, &[]);
         Ok(id)
     }
 

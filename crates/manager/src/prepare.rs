@@ -138,6 +138,7 @@ impl Core {
             path: self.store.container_file(&record.id, crate::store::RECORD_FILE),
             source,
         })?;
+        let restart = self.first_restart_state(record.spec.restart)?;
         let contents = Contents {
             bundle: &json,
             record: &text,
@@ -147,10 +148,12 @@ impl Core {
             trees: record.rootfs.overlays.len() - 1
                 + record.images.iter().map(|image| image.trees.len()).sum::<usize>(),
             storage: record.rootfs.storage.as_ref().map(|_| storage::FOLDER),
+            restart: restart.as_deref(),
         };
         fill(&self.store, &record.id, &contents)?;
         // Its record says now that it uses them.
         drop((held, secrets));
+        self.announce(record, "create", &[]);
         self.fill_volumes(record)
     }
 

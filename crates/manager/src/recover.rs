@@ -29,7 +29,7 @@ impl Core {
             self.finish_removal(&id);
         }
         self.mend_networks();
-        Ok(())
+        self.restart_left()
     }
 
     /// Goes on with a removal that a monitor was killed in: a container that removes itself has no intent for that.
@@ -58,7 +58,11 @@ impl Core {
 
     /// The right to change a container that is there, with nothing under way on it.
     pub(crate) fn guard(&self, id: &str) -> Result<ContainerLock> {
-        let lock = ContainerLock::acquire(&self.store, id)?;
+        self.quiet(id, ContainerLock::acquire(&self.store, id)?)
+    }
+
+    /// Waits until nothing is under way on a container whose lock this is.
+    pub(crate) fn quiet(&self, id: &str, lock: ContainerLock) -> Result<ContainerLock> {
         let quiet = until(Duration::from_secs(20), || match claim(&self.store, id)? {
             Found::Nothing => Ok(Some(())),
             Found::Held => Ok(None),
@@ -81,6 +85,7 @@ impl Core {
             Some(plan) if plan.root != self.store.root() => return Vec::new(),
             Some(plan) if !ids::is_id(&plan.id) => Vec::new(),
             Some(Plan { verb: Verb::Start, id, .. }) => self.undo_start(&id),
+            Some(Plan { verb: Verb::Restart, id, .. }) => self.undo_restart(&id),
             Some(Plan { verb: Verb::Update, id, limits, .. }) => {
                 self.settle_update(&id, limits.map(|limits| *limits))
             }

@@ -1,10 +1,12 @@
 //! `remove`: a container with everything that is its own.
 
 use crate::core::Core;
+use crate::ended::SIGKILL;
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::intent::{Intent, Verb};
 use crate::life::Life;
+use crate::restart::StoppedBy;
 use tinyd_engine::RemoveRequest;
 
 impl Core {
@@ -18,6 +20,17 @@ impl Core {
             Err(error) => return Err(error),
         };
         if let Some(record) = &record {
+            if self.due(&id)?.is_some() {
+                if !request.force {
+                    return Err(Error::WrongState {
+                        action: "remove",
+                        container: record.short().to_owned(),
+                        state: "is about to be started again",
+                        hint: Some("stop it first, or use --force"),
+                    });
+                }
+                self.call_off(&id, &lock)?;
+            }
             match self.life(record, Some(&lock))? {
                 Life::Running(_) if !request.force => {
                     return Err(Error::WrongState {
@@ -27,7 +40,12 @@ impl Core {
                         hint: Some("stop it first, or use --force"),
                     });
                 }
-                Life::Running(live) => self.kill_all(record, &live, &lock)?,
+                Life::Running(live) => {
+                    self.mark_stopped(record, StoppedBy::User)?;
+                    self.announce(record, "kill", &[("signal", SIGKILL.to_string())]);
+                    self.kill_all(record, &live, &lock)?;
+                    self.call_off(&id, &lock)?;
+                }
                 Life::Created | Life::Stopped(_) => {}
                 Life::Gone(_) => return Ok(id),
             }

@@ -5,6 +5,7 @@ use crate::erase::mounts_below;
 use crate::error::{Error, Result};
 use crate::intent::{Intent, Verb};
 use crate::life::{Ended, Life};
+use crate::lock::ContainerLock;
 use crate::prepare::settled;
 use crate::recover::LAST_EXIT_FILE;
 use crate::session::LocalSession;
@@ -19,11 +20,23 @@ impl Core {
     pub(crate) fn start(&self, word: &str, request: &StartRequest) -> Result<Started> {
         let id = self.resolve(word)?;
         let lock = self.guard(&id)?;
+        self.start_locked(&id, request, &lock, Verb::Start)
+    }
+
+    /// Starts a container whose lock is the caller's: for somebody, or by its policy.
+    pub(crate) fn start_locked(
+        &self,
+        id: &str,
+        request: &StartRequest,
+        lock: &ContainerLock,
+        verb: Verb,
+    ) -> Result<Started> {
+        let (word, id) = (id, id.to_owned());
         let mut record = self.known(&id, word)?;
         let refuse = |state, hint| {
             Err(Error::WrongState { action: "start", container: record.short().to_owned(), state, hint })
         };
-        let before = match self.life(&record, Some(&lock))? {
+        let before = match self.life(&record, Some(lock))? {
             Life::Created => None,
             Life::Stopped(ended) => Some(ended),
             Life::Running(_) => return refuse("runs already", None),
@@ -40,7 +53,12 @@ impl Core {
             self.await_monitor(&record)?;
             self.discard_cgroup(&id)?;
         }
-        let intent = Intent::begin(&self.store, Verb::Start, &id, record.spec.name.as_deref())?;
+        let intent = Intent::begin(&self.store, verb, &id, record.spec.name.as_deref())?;
+        // From here on an intent says what was to be done.
+        match verb {
+            Verb::Restart => unlink(&self.store.due(&id))?,
+            _ => self.begin_anew(&id, lock)?,
+        }
         let launched =
             self.clear(&record, before.as_ref()).and_then(|()| self.launch(&record, request, &intent));
         match launched {

@@ -12,7 +12,9 @@
 //! | `ROOT/host-root/` | the prepared part of the `host` image |
 //! | `RUN/containers/<id>/` | what is true while it runs ([`tinyd_runtime::state`]) |
 //! | `RUN/intents/<id>`, `RUN/locks/<id>` | who works on it |
+//! | `RUN/restarting/<id>` | it has ended, and is about to be started again ([`tinyd_runtime::restart`]) |
 //! | `RUN/unmount/<id>` | a container for which a driver mounted what its monitor cannot unmount |
+//! | `RUN/events/` | what has happened ([`tinyd_runtime::events`]) |
 //! | `RUN/spare/` | files for a removal when there is no room for new ones |
 
 mod folder;
@@ -58,9 +60,11 @@ impl Store {
         let there = |path: &Path| rustix::fs::access(path, Access::EXISTS).is_ok();
         if !there(&store.run_root.join("intents")) {
             make_all(&store.run_root, 0o711)?;
-            for folder in ["containers", "locks", "intents"] {
+            for folder in ["containers", "locks", "restarting", "intents"] {
                 make_folder(&store.run_root.join(folder), 0o700)?;
             }
+            let log = store.run_root.join(tinyd_runtime::events::LOG_FILE);
+            tinyd_runtime::events::prepare(&log).map_err(|source| Error::file("make", log, source))?;
         }
         if !there(&store.root.join("trash")) {
             make_all(&store.root, 0o711)?;
@@ -127,6 +131,11 @@ impl Store {
 
     pub(crate) fn lock(&self, id: &str) -> PathBuf {
         self.run_root.join("locks").join(id)
+    }
+
+    /// A container that has ended, and is about to be started again.
+    pub(crate) fn due(&self, id: &str) -> PathBuf {
+        self.run_root.join("restarting").join(id)
     }
 
     pub(crate) fn unmount_mark(&self, id: &str) -> PathBuf {

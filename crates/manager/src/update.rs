@@ -48,7 +48,10 @@ impl Core {
             false => Ok(()),
         });
         match done {
-            Ok(()) => intent.finish().map(|()| id),
+            Ok(()) => {
+                self.announce(&record, "update", &[]);
+                intent.finish().map(|()| id)
+            }
             Err(error) => {
                 let mut left: Vec<_> = self.keep(&record).err().into_iter().collect();
                 if runs {

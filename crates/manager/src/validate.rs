@@ -14,6 +14,7 @@ pub(crate) use secrets::SECRETS;
 pub(crate) use user::User;
 
 use crate::error::{Error, Result};
+use crate::restart;
 use std::path::PathBuf;
 use tinyd_engine::{BindMount, ContainerSpec, Resources};
 use tinyd_net::Rates;
@@ -47,6 +48,7 @@ pub(crate) fn spec(spec: &ContainerSpec) -> Result<ContainerSpec> {
         User::parse(user)?;
     }
     resources(&spec.resources)?;
+    restart::check(spec.restart, spec.remove)?;
     options::check(spec)?;
     crate::logs::options::check(&spec.log)?;
     let mut normal = spec.clone();

@@ -34,6 +34,8 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         sync: None,
         release: Vec::new(),
         trash: vec![run_dir],
+        restart: None,
+        events: None,
         id,
     };
     let mut launched =

@@ -2,6 +2,7 @@
 
 use crate::frame::{self, Kind, MAX_PAYLOAD};
 use crate::program::{self, PROTECT};
+use crate::restart::WAKE_SOCKET;
 use crate::state::{ExitRecord, SOCKET_FILE};
 use crate::{Connected, Failure, FailureKind, Request};
 use rustix::buffer::spare_capacity;
@@ -223,6 +224,21 @@ pub fn connect(run_dir: &Path) -> Result<Option<Connection>, ClientError> {
         Ok(()) => Ok(Some(Connection::new(socket))),
         Err(rustix::io::Errno::NOENT | rustix::io::Errno::CONNREFUSED) => Ok(None),
         Err(errno) => Err(talk(errno)),
+    }
+}
+
+/// Makes a monitor look that waits to start its container again, if one does.
+pub fn wake(run_dir: &Path) {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let Ok(folder) = rustix::fs::open(run_dir, flags, Mode::empty()) else { return };
+    let path = format!("/proc/self/fd/{}/{WAKE_SOCKET}", folder.as_raw_fd());
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    if let (Ok(socket), Ok(address)) = (
+        net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None),
+        net::SocketAddrUnix::new(path),
+    ) {
+        // One that does not listen looks before it does.
+        let _ = net::connect(&socket, &address);
     }
 }
 

@@ -219,6 +219,7 @@ mod tests {
             interactive: false,
             detach: false,
             window: None,
+            events: None,
         };
         let request = Request::Exec(Box::new(request));
         let json = serde_json::to_vec(&request).unwrap();

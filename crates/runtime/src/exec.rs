@@ -30,21 +30,26 @@ pub(crate) fn run(request: &ExecRequest, client: OwnedFd) {
         }
     };
     let started_ns = now_ns();
+    let tell = |action, more: &[_]| {
+        if let Some(events) = &request.events {
+            events.tell(&request.id, action, more);
+        }
+    };
+    tell("exec_start", &[]);
     client.send_now(Kind::Started, &pid.to_le_bytes());
     if request.detach {
         // Its streams are the null device; its exit is taken here, so that it leaves no zombie.
         drop(client);
         let _ = rustix::process::setsid();
-        let _ = pidfd::wait(&child.pidfd);
+        let exit = pidfd::wait(&child.pidfd);
+        tell("exec_die", &[("exitCode", exit.map_or(255, |exit| exit.code()).to_string())]);
         child.keep();
         return;
     }
     let wait = WaitLoop::new(&child.pidfd, streams, Clients::only(client), None).ending_with_session();
-    let (clients, _) = wait.run(|exit| ExitRecord {
-        code: exit.code(),
-        oom_killed: false,
-        started_ns,
-        finished_ns: now_ns(),
+    let (clients, _) = wait.run(|exit| {
+        tell("exec_die", &[("exitCode", exit.code().to_string())]);
+        ExitRecord { code: exit.code(), oom_killed: false, started_ns, finished_ns: now_ns() }
     });
     child.keep();
     clients.deliver();

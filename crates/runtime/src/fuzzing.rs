@@ -66,6 +66,8 @@ fn start() -> StartRequest {
         sync: None,
         release: Vec::new(),
         trash: Vec::new(),
+        restart: None,
+        events: None,
     }
 }
 
@@ -84,6 +86,7 @@ fn further() -> ExecRequest {
         interactive: false,
         detach: false,
         window: None,
+        events: None,
     }
 }
 

@@ -9,6 +9,7 @@ mod companions;
 mod exit;
 mod log;
 mod release;
+mod restart;
 mod streams;
 mod takeover;
 mod wait_loop;
@@ -77,16 +78,19 @@ pub(crate) fn run(
     let log = request.log.as_ref().map(|spec| log::LogWriter::new(spec, &request.run_dir));
     let connected = &started.running.connected;
     let mut unclosed = release::Unclosed::default();
+    let mut again = None;
     let (clients, exit) = WaitLoop::new(&started.running.child.pidfd, started.streams, clients, log)
         .beside(Companions::new(&request.run_dir, &connected.companions))
         .run(|exit| {
+            again = restart::decide(request, started.running.pid, exit.code());
             let record = exit::record(request, &started.running, started.started_ns, exit);
             let connections = release::of_connections(&request.run_dir, &connected.release);
             unclosed = release::release(connections.iter().chain(&request.release));
             record
         });
-    cleanup::finish(request, started.running, clients, exit.as_ref());
+    cleanup::finish(request, started.running, exit.as_ref());
     drop(unclosed);
+    restart::follow(again, clients);
 }
 
 struct Started {
@@ -99,7 +103,7 @@ struct Started {
 fn start(request: &StartRequest, driver: &dyn CgroupDriver, client: &Client) -> Result<Started, Failure> {
     let run_dir = make_run_dir(&request.run_dir)?;
     let result = (|| {
-        let listener = listen(&run_dir, &request.run_dir)?;
+        let listener = listen_at(&run_dir, &request.run_dir, SOCKET_FILE)?;
         let bundle = Bundle::load(&request.bundle)?;
         let (mut streams, stdio) =
             Streams::make(&run_dir, &request.run_dir, request.interactive, bundle.wants_terminal())?;
@@ -110,6 +114,9 @@ fn start(request: &StartRequest, driver: &dyn CgroupDriver, client: &Client) -> 
         }
         let started_ns = now_ns();
         record_start(request, &running, started_ns)?;
+        if let Some(events) = &request.events {
+            events.tell(&request.id, "start", &[]);
+        }
         running.keep();
         Ok(Started { running, streams, listener, started_ns })
     })();
@@ -131,12 +138,12 @@ fn make_run_dir(path: &Path) -> Result<OwnedFd, Failure> {
 }
 
 /// The socket lies in a folder that only root enters.
-fn listen(run_dir: &OwnedFd, path: &Path) -> Result<OwnedFd, Failure> {
+fn listen_at(run_dir: &OwnedFd, path: &Path, name: &str) -> Result<OwnedFd, Failure> {
     let failed = |errno| internal(&format!("make the monitor's socket in {}", path.display()), errno);
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket =
         rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).map_err(failed)?;
-    let path = format!("/proc/self/fd/{}/{SOCKET_FILE}", run_dir.as_raw_fd());
+    let path = format!("/proc/self/fd/{}/{name}", run_dir.as_raw_fd());
     let address = if defence::on(Defence::PrivateSocket) {
         SocketAddrUnix::new(path)
     } else {

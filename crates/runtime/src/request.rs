@@ -1,5 +1,7 @@
 //! What the engine asks of `tinyd-runtime`: plain records, sent as JSON in the first packets.
 
+use crate::events::{Event, EventPlan};
+use crate::restart::RestartPlan;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -59,6 +61,12 @@ pub struct StartRequest {
     pub release: Vec<Release>,
     /// Trees that are removed after everyone was told.
     pub trash: Vec<PathBuf>,
+    /// How it is started again, should its policy want that at its end. `None` where it never is.
+    #[serde(default)]
+    pub restart: Option<RestartPlan>,
+    /// Where its start and its end are told.
+    #[serde(default)]
+    pub events: Option<EventPlan>,
 }
 
 /// Secrets inside a container: on a file system in memory, that is not swapped out where the kernel can say so, and that nobody
@@ -116,6 +124,13 @@ pub enum Release {
     },
     /// Move a file or folder.
     Rename(PathBuf, PathBuf),
+    /// Tell of something in a log of events.
+    Tell {
+        /// The log.
+        log: PathBuf,
+        /// What has happened, but for its moment.
+        event: Box<Event>,
+    },
     /// Send whole netlink messages to the kernel as one packet. What they take away may be gone already.
     Netlink {
         /// The protocol, as socket(2) takes it.
@@ -247,6 +262,9 @@ pub struct ExecRequest {
     pub detach: bool,
     /// Rows and columns of the terminal.
     pub window: Option<(u16, u16)>,
+    /// Where its start and its end are told, with what they say of it.
+    #[serde(default)]
+    pub events: Option<EventPlan>,
 }
 
 /// Mount a stopped container's root file system in the host's own mount namespace.

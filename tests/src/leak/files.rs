@@ -9,7 +9,7 @@ use super::Owner;
 ///
 /// Everything else may stay only as an empty folder directly below the root or in [`SHELVES`], or as a lock (a file whose name ends in
 /// `lock`): an unlinked lock file would let two processes hold "the same" lock.
-const PERMANENT: [&str; 3] = ["host-root", "spare", "volumes/btrfs/pool.btrfs"];
+const PERMANENT: [&str; 4] = ["host-root", "spare", "events", "volumes/btrfs/pool.btrfs"];
 
 /// Folders in which the engine keeps a folder for each kind of thing.
 const SHELVES: [&str; 4] = ["volumes", "volumes/plugins", "volumes/btrfs", "secrets"];

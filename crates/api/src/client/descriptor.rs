@@ -8,6 +8,7 @@ use crate::status;
 use crate::wire::Wire;
 use prost::Message;
 use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use std::io;
 use std::marker::PhantomData;
@@ -137,6 +138,15 @@ impl<M: Message + Default> OwnEnd<M> {
     /// For poll(2).
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+
+    /// There is a message, or the end.
+    pub(super) fn is_readable(&self) -> Result<bool> {
+        let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        rustix::io::retry_on_intr(|| poll(&mut fds, Some(&at_once)))
+            .map(|ready| ready > 0)
+            .map_err(|errno| failed("look for messages of the daemon", errno))
     }
 
     /// The next message, waiting for it; none at the end.

@@ -60,6 +60,12 @@ impl Engine for Client {
         Ok(self.ask(self.containers().stop(request))?.id)
     }
 
+    fn restart(&self, container: &str, grace: Option<Duration>) -> Result<String> {
+        let request =
+            proto::StopRequest { container: container.to_owned(), grace: grace.map(Wire::into_wire) };
+        Ok(self.ask(self.containers().restart(request))?.id)
+    }
+
     fn kill(&self, container: &str, signal: i32) -> Result<String> {
         let request = proto::KillRequest { container: container.to_owned(), signal };
         Ok(self.ask(self.containers().kill(request))?.id)
@@ -71,6 +77,25 @@ impl Engine for Client {
 
     fn unpause(&self, name: &str) -> Result<String> {
         Ok(self.ask(self.containers().unpause(container(name)))?.id)
+    }
+
+    fn rename(&self, container: &str, name: &str) -> Result<String> {
+        let request = proto::RenameRequest { container: container.to_owned(), name: name.to_owned() };
+        Ok(self.ask(self.containers().rename(request))?.id)
+    }
+
+    fn set_restart_policy(&self, container: &str, policy: RestartPolicy) -> Result<String> {
+        let request =
+            proto::SetRestartPolicyRequest { container: container.to_owned(), policy: policy.into_wire() };
+        Ok(self.ask(self.containers().set_restart_policy(request))?.id)
+    }
+
+    fn restart_due(&self, name: &str) -> Result<bool> {
+        Ok(self.ask(self.containers().restart_due(container(name)))?.restarted)
+    }
+
+    fn apply_restart_policies(&self) -> Result<Vec<String>> {
+        Ok(self.ask(self.system().apply_restart_policies(NOTHING))?.ids)
     }
 
     fn update(&self, container: &str, limits: &Resources) -> Result<String> {
@@ -89,12 +114,23 @@ impl Engine for Client {
         self.ask_for(self.containers().stats(container(name)))
     }
 
+    fn top(&self, name: &str) -> Result<Vec<Process>> {
+        read(self.ask(self.containers().top(container(name)))?.processes)
+    }
+
     fn remove(&self, container: &str, request: &RemoveRequest) -> Result<String> {
         let request = proto::RemoveContainerRequest {
             container: container.to_owned(),
             request: (*request).into_wire(),
         };
         Ok(self.ask(self.containers().remove(request))?.id)
+    }
+
+    fn attach(&self, container: &str, request: &AttachRequest) -> Result<Box<dyn Session>> {
+        let AttachRequest { stdin, window } = *request;
+        let container = container.to_owned();
+        let request = proto::AttachRequest { container, stdin, window: window.map(Wire::into_wire) };
+        Ok(Box::new(self.open_session(Open::Attach(request))?.1))
     }
 
     fn exec(&self, container: &str, spec: &ExecSpec) -> Result<Option<Box<dyn Session>>> {
@@ -110,14 +146,28 @@ impl Engine for Client {
             container: container.to_owned(),
             request: request.clone().into_wire(),
         };
-        let entries = self.ask(self.containers().logs(request))?;
-        Ok(Box::new(RemoteLogs(descriptor::of_stream(&self.runtime, entries)?)))
+        let pieces = self.ask(self.containers().logs(request))?;
+        Ok(Box::new(RemoteLogs { pieces: descriptor::of_stream(&self.runtime, pieces)?, missed: 0 }))
     }
 
     fn wait(&self, name: &str) -> Result<Box<dyn Waiter>> {
         let exits = self.ask(self.containers().wait(container(name)))?;
         let exits = descriptor::of_stream(&self.runtime, exits)?;
         Ok(Box::new(RemoteWaiter { exits, ended: None }))
+    }
+
+    fn wait_for(&self, container: &str, condition: WaitCondition) -> Result<Box<dyn Waiter>> {
+        let request =
+            proto::WaitForRequest { container: container.to_owned(), condition: condition.into_wire() };
+        let exits = self.ask(self.containers().wait_for(request))?;
+        let exits = descriptor::of_stream(&self.runtime, exits)?;
+        Ok(Box::new(RemoteWaiter { exits, ended: None }))
+    }
+
+    fn events(&self, request: &EventsRequest) -> Result<Box<dyn Events>> {
+        let request: proto::EventsRequest = request.clone().into_wire();
+        let events = self.ask(self.system().events(request))?;
+        Ok(Box::new(RemoteEvents(descriptor::of_stream(&self.runtime, events)?)))
     }
 
     fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>> {
@@ -319,15 +369,44 @@ fn detached(created: Created) -> Started {
 }
 
 /// A log that comes from the daemon.
-struct RemoteLogs(OwnEnd<proto::LogEntry>);
+struct RemoteLogs {
+    pieces: OwnEnd<proto::LogPiece>,
+    missed: u64,
+}
 
 impl Logs for RemoteLogs {
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.pieces.as_fd())
+    }
+
+    fn next(&mut self) -> Result<Option<LogEntry>> {
+        let Some(piece) = self.pieces.receive()? else { return Ok(None) };
+        self.missed = piece.missed;
+        piece.entry.map(read).transpose()
+    }
+
+    fn missed(&self) -> u64 {
+        self.missed
+    }
+}
+
+/// Events that come from the daemon.
+struct RemoteEvents(OwnEnd<proto::Event>);
+
+impl Events for RemoteEvents {
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         Some(self.0.as_fd())
     }
 
-    fn next(&mut self) -> Result<Option<LogEntry>> {
+    fn next(&mut self) -> Result<Option<Event>> {
         self.0.receive_as()
+    }
+
+    fn try_next(&mut self) -> Result<Option<Event>> {
+        match self.0.is_readable()? {
+            true => self.0.receive_as(),
+            false => Ok(None),
+        }
     }
 }
 

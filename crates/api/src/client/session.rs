@@ -90,8 +90,13 @@ impl Session for RemoteSession {
             Input::StdinClosed => In::StdinClosed(proto::Empty {}),
             Input::Resize(size) => In::Resize(size.into_wire()),
             Input::Signal(number) => In::Signal(number),
+            Input::Detach => In::Detach(proto::Empty {}),
         };
-        self.socket.send(&proto::SessionInput { message: Some(message) })
+        let last = matches!(message, In::Detach(_));
+        self.socket.send(&proto::SessionInput { message: Some(message) })?;
+        // The daemon ends the session when it has heard that; a client that was gone before would end the command.
+        while last && self.socket.receive()?.is_some() {}
+        Ok(())
     }
 
     fn receive(&mut self) -> Result<Option<Output<'_>>> {
@@ -102,6 +107,7 @@ impl Session for RemoteSession {
         match &self.last {
             Some(Out::Stdout(bytes)) => Ok(Some(Output::Stdout(bytes))),
             Some(Out::Stderr(bytes)) => Ok(Some(Output::Stderr(bytes))),
+            Some(Out::Lost(count)) => Ok(Some(Output::Lost(*count))),
             Some(Out::Exited(status)) => Ok(Some(Output::Exited(read(*status)?))),
             // A newer daemon may know more: it told its version, and it fits.
             Some(Out::Opened(_)) | None => Ok(Some(Output::Stdout(&[]))),

@@ -15,6 +15,10 @@ messages! {
         id, name, uptime_ns, cpu_ns, cpu_limit_milli, throttled_periods, memory, memory_with_cache,
         memory_limit, pids, pids_limit, oom_kills
     }
+    Process {
+        pid, inner_pid, parent, uid, host_uid, state, name, arguments, cut, terminal, started, age_ns, cpu_ns, nice,
+        threads, virtual_bytes, resident_bytes
+    }
     ExecSpec { command, env, user, workdir, tty, interactive, detach, window }
     LogsRequest { tail, since, until, follow }
     LogEntry { time, source, data }
@@ -26,7 +30,8 @@ messages! {
 }
 
 enums! {
-    ContainerStatus { Created, Running, Paused, Stopped }
+    ContainerStatus { Created, Running, Paused, Stopped, Restarting }
+    WaitCondition { NotRunning, NextExit, Running, Removed }
     LogSource { Stdout, Stderr }
     FileKind { File, Folder, Symlink, Other }
     ChangeKind { Added, Changed, Deleted }

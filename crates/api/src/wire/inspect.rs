@@ -5,12 +5,14 @@ use super::messages;
 messages! {
     ContainerInspect {
         id, created, path, args, state, image, name, driver, runtime, log_path, hostname_path, hosts_path,
-        resolv_conf_path, bundle, graph_driver, host_config, mounts, config, network_settings, namespaces
+        resolv_conf_path, bundle, graph_driver, host_config, mounts, config, network_settings, namespaces, restart_count
     }
     ContainerState {
         status, running, paused, restarting, oom_killed, dead, pid, monitor_pid, exit_code, exit_unknown,
-        error, started_at, finished_at
+        error, started_at, finished_at, log_lost_bytes
     }
+    LogConfig { kind, config }
+    RestartPolicyConfig { name, maximum_retry_count }
     GraphDriver { name, data }
     HostConfig {
         binds, network_mode, port_bindings, auto_remove, readonly_rootfs, memory, cpu_quota, cpu_period,
@@ -18,7 +20,7 @@ messages! {
         blkio_device_read_bps, blkio_device_write_bps, blkio_device_read_iops, blkio_device_write_iops,
         hugetlb_limits, net_rate_egress, net_rate_ingress, net_cls_classid, devices, privileged, cap_add,
         cap_drop, init, ulimits, sysctls, shm_size, storage_opt, tmpfs, security_opt, userns_mode,
-        cgroup_parent, cgroup_path, masked_paths, readonly_paths
+        cgroup_parent, cgroup_path, masked_paths, readonly_paths, log_config, restart_policy
     }
     ThrottleConfig { path, rate }
     DeviceConfig { path_on_host, path_in_container, cgroup_permissions }

@@ -111,6 +111,20 @@ impl Wire<proto::ContainerPort> for (u16, PortProtocol) {
     }
 }
 
+impl Wire<String> for char {
+    fn into_wire(self) -> String {
+        self.into()
+    }
+
+    fn from_wire(wire: String) -> Result<Self, Malformed> {
+        let mut letters = wire.chars();
+        match (letters.next(), letters.next()) {
+            (Some(letter), None) => Ok(letter),
+            _ => Err(Malformed::new(format!("{wire:?} is not one letter"))),
+        }
+    }
+}
+
 impl Wire<String> for PathBuf {
     /// The engine keeps paths as text, and refuses one that is none.
     fn into_wire(self) -> String {

@@ -7,12 +7,13 @@ messages! {
         image, command, entrypoint, name, hostname, env, workdir, user, tty, interactive, init, remove,
         read_only, resources, cgroup_parent, devices, binds, volumes, volumes_from, images, tmpfs, secrets,
         storage_size, shm_size, network, dns, ports, exposed, publish_all, userns, security, ulimits,
-        sysctls, labels, stop_signal, stop_timeout
+        sysctls, labels, log, stop_signal, stop_timeout, restart
     }
     Resources {
         cpu_quota, cpu_period, cpu_shares, cpuset_cpus, cpuset_mems, memory, memory_swap,
         memory_reservation, pids, io, hugepages, net_egress, net_ingress, net_class
     }
+    LogOptions { driver, max_size, max_file }
     IoLimit { device, read_bps, write_bps, read_iops, write_iops }
     HugepageLimit { page_size, bytes }
     BindMount { source, target, read_only, strict, propagation, recursive, idmap, relabel }
@@ -35,6 +36,7 @@ messages! {
 enums! {
     UserNamespace { Auto, Host }
     Propagation { RPrivate, Private, Slave, RSlave, Shared, RShared }
+    LogDriver { Files, None }
     Recursive { Enabled, Disabled, Writable, ReadOnly }
     Relabel { Shared, Private }
     PortProtocol { Tcp, Udp, Sctp }
@@ -82,6 +84,8 @@ mod tests {
             userns: UserNamespace::Host,
             security: Security { seccomp: SeccompProfile::Custom("{}".to_owned()), ..Default::default() },
             labels: BTreeMap::from([("a".to_owned(), String::new())]),
+            log: LogOptions { driver: LogDriver::None, max_size: Some(u64::MAX), max_file: None },
+            restart: RestartPolicy::OnFailure { max_retries: 3 },
             stop_signal: Some(-1),
             stop_timeout: Some(u32::MAX),
             ..ContainerSpec::new("host", ["sh", "-c", ""])

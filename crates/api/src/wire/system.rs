@@ -11,6 +11,7 @@ messages! {
         security_options, kernel_version, operating_system, os_type, architecture, processors, mem_total,
         root_dir, name, warnings
     }
+    Event { number, time, kind, action, id, attributes }
     StorageDriver { name, available, note }
     Plugins { volume, network }
     VersionInfo { engine, runtime, runtime_path, oci, kernel, cgroup, arch }

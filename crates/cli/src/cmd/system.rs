@@ -3,6 +3,7 @@
 mod check;
 mod cleanup;
 mod info;
+mod restart;
 
 use super::{Context, Verb};
 use crate::failure::Outcome;
@@ -14,7 +15,8 @@ Examples:
   tinyd system info
   tinyd system check
   tinyd system check --repair
-  tinyd system cleanup")]
+  tinyd system cleanup
+  tinyd system restart-policies")]
 pub(crate) struct System {
     #[command(subcommand)]
     verb: SystemVerb,
@@ -25,6 +27,9 @@ enum SystemVerb {
     Check(check::Check),
     Cleanup(cleanup::Cleanup),
     Info(info::Info),
+    RestartPolicies(restart::RestartPolicies),
+    #[command(hide = true)]
+    RestartDue(restart::RestartDue),
 }
 
 impl Verb for System {
@@ -35,6 +40,8 @@ impl Verb for System {
             SystemVerb::Check(check) => check.run(context),
             SystemVerb::Cleanup(cleanup) => cleanup.run(context),
             SystemVerb::Info(info) => info.run(context),
+            SystemVerb::RestartPolicies(_) => restart::RestartPolicies::run(context),
+            SystemVerb::RestartDue(due) => due.run(context),
         }
     }
 }

@@ -83,6 +83,9 @@ fn simple_verbs_ask_what_they_say() {
         ("pause c1", "pause c1"),
         ("unpause c1", "unpause c1"),
         ("update --memory 64m c1", "update c1"),
+        ("update --restart on-failure:2 c1", "restart policy c1 on-failure:2"),
+        ("system restart-policies", "restart policies"),
+        ("system restart-due c1", "restart due c1"),
         ("start c1", "start c1 false None"),
         ("system check --repair", "check true"),
     ] {
@@ -269,4 +272,27 @@ fn what_is_used_is_the_difference_of_two_looks() {
     assert_eq!(done.stdout, "50.00%;3\n");
     let missing = Bench::new().run("stats --no-stream nosuch");
     assert_eq!((missing.code, missing.stdout.as_str()), (1, ""));
+}
+
+#[test]
+fn events_are_lines_objects_or_templates() {
+    let bench = Bench::new();
+    let done = bench.run("events --since 5 --no-stream --filter event=die --filter label=a=b");
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!(
+        bench.engine.calls(),
+        [r#"events Some(Number(5)) None false [Action("die"), Label("a", Some("b"))]"#]
+    );
+    let lines: Vec<_> = done.stdout.lines().collect();
+    assert!(lines[0].starts_with("1970-01-01T00:00:01.000000000Z 7 container die 68d1"), "{}", lines[0]);
+    assert!(lines[0].contains("exitCode=3") && !lines[0].contains('\x1b'), "{:?}", lines[0]);
+    assert!(lines[1].contains(" 9 engine lost "), "{}", lines[1]);
+    let done = Bench::new().run("events --format json");
+    let first: serde_json::Value =
+        serde_json::from_str(done.stdout.lines().next().expect("a line")).expect("JSON");
+    assert_eq!((&first["Seq"], &first["status"], &first["time"]), (&7.into(), &"die".into(), &1.into()));
+    assert_eq!(Bench::new().run("events --format {{.Seq}}:{{.Action}}").stdout, "7:die\n9:lost\n");
+    for wrong in ["events --filter colour=red", "events --since yesterday", "events -f --no-stream"] {
+        assert_eq!(Bench::new().run(wrong).code, 2, "{wrong}");
+    }
 }

@@ -11,12 +11,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tinyd_engine::{
     ArchiveSummary, AttachRequest, ChangeKind, CheckReport, ContainerConfig, ContainerExport,
     ContainerInspect, ContainerSpec, ContainerState, ContainerStats, ContainerStatus, ContainerSummary,
-    CopyIn, CopyOut, Created, Engine, Error, ErrorKind, ExecSpec, ExitStatus, FileChange, FileKind, FileStat,
-    Finding, GraphDriver, HostConfig, ListRequest, LogEntry, LogSource, Logs, LogsRequest, NetworkCreate,
-    NetworkInspect, NetworkJoin, NetworkSettings, NetworkSummary, PortChange, Process, RemoveRequest,
-    Resources, Result, SecretCreate, SecretInspect, SecretSpec, SecretSummary, Session, StartRequest,
-    Started, StorageDriver, SystemInfo, VersionInfo, VolumeCreate, VolumeExport, VolumeInspect,
-    VolumeSnapshot, VolumeSummary, VolumeUsage, WaitCondition, Waiter,
+    CopyIn, CopyOut, Created, Engine, Error, ErrorKind, Event, Events, EventsRequest, ExecSpec, ExitStatus,
+    FileChange, FileKind, FileStat, Finding, GraphDriver, HostConfig, ListRequest, LogEntry, LogSource, Logs,
+    LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin, NetworkSettings, NetworkSummary, PortChange,
+    Process, RemoveRequest, Resources, RestartPolicy, Result, SecretCreate, SecretInspect, SecretSpec,
+    SecretSummary, Session, StartRequest, Started, StorageDriver, SystemInfo, VersionInfo, VolumeCreate,
+    VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage, WaitCondition, Waiter,
 };
 
 type Script = Box<dyn FnOnce(Peer) + Send>;
@@ -161,6 +161,21 @@ impl Engine for Shared {
         self.id(container)
     }
 
+    fn set_restart_policy(&self, container: &str, policy: RestartPolicy) -> Result<String> {
+        self.note(format!("restart policy {container} {policy}"));
+        self.id(container)
+    }
+
+    fn restart_due(&self, container: &str) -> Result<bool> {
+        self.note(format!("restart due {container}"));
+        self.id(container).map(|_| true)
+    }
+
+    fn apply_restart_policies(&self) -> Result<Vec<String>> {
+        self.note("restart policies".to_owned());
+        Ok(vec![ID.to_owned()])
+    }
+
     fn change_ports(&self, container: &str, change: &PortChange) -> Result<String> {
         let added: Vec<_> = change.add.iter().map(|port| port.container_port.to_string()).collect();
         let removed: Vec<_> = change.remove.iter().map(ToString::to_string).collect();
@@ -223,6 +238,17 @@ impl Engine for Shared {
         self.note(format!("wait {container} {condition:?}"));
         self.id(container)?;
         Ok(Box::new(FakeWaiter))
+    }
+
+    fn events(&self, request: &EventsRequest) -> Result<Box<dyn Events>> {
+        self.note(format!(
+            "events {:?} {:?} {} {:?}",
+            request.since, request.until, request.follow, request.filters
+        ));
+        Ok(Box::new(FakeEvents(vec![
+            event(7, "container", "die", &[("exitCode", "3"), ("name", "c\u{1b}[1")]),
+            event(9, "engine", "lost", &[("count", "2")]),
+        ])))
     }
 
     fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>> {
@@ -532,6 +558,7 @@ fn inspected(id: String, tty: bool) -> ContainerInspect {
             finished_at: String::new(),
         },
         image: "host".into(),
+        restart_count: 0,
         driver: "overlay".into(),
         runtime: "tinyd-runtime".into(),
         log_path: String::new(),
@@ -545,5 +572,36 @@ fn inspected(id: String, tty: bool) -> ContainerInspect {
         config: ContainerConfig { tty, open_stdin: true, ..Default::default() },
         network_settings: NetworkSettings { ports: network::ports(), ..Default::default() },
         namespaces: Default::default(),
+    }
+}
+
+/// Events that are all there already.
+struct FakeEvents(Vec<Event>);
+
+impl Events for FakeEvents {
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn next(&mut self) -> Result<Option<Event>> {
+        self.try_next()
+    }
+
+    fn try_next(&mut self) -> Result<Option<Event>> {
+        Ok((!self.0.is_empty()).then(|| self.0.remove(0)))
+    }
+}
+
+fn event(number: u64, kind: &str, action: &str, attributes: &[(&str, &str)]) -> Event {
+    Event {
+        number,
+        time: UNIX_EPOCH + Duration::from_secs(1),
+        kind: kind.to_owned(),
+        action: action.to_owned(),
+        id: ID.to_owned(),
+        attributes: attributes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
     }
 }

@@ -1,7 +1,7 @@
 //! What is done with containers.
 
 use super::archive::Pieces;
-use super::logs::Entries;
+use super::follow::Followed;
 use super::session::Outputs;
 use super::wait::Exits;
 use super::{Service, need, read, reply};
@@ -55,6 +55,13 @@ impl Containers for Service {
         Ok(Response::new(ContainerId { id: done }))
     }
 
+    async fn restart(&self, request: Request<StopRequest>) -> Result<Response<ContainerId>, Status> {
+        let request = request.into_inner();
+        let grace = read(request.grace)?;
+        let done = self.ask(move |engine| engine.restart(&request.container, grace)).await?;
+        Ok(Response::new(ContainerId { id: done }))
+    }
+
     async fn kill(&self, request: Request<KillRequest>) -> Result<Response<ContainerId>, Status> {
         let request = request.into_inner();
         let done = self.ask(move |engine| engine.kill(&request.container, request.signal)).await?;
@@ -71,6 +78,37 @@ impl Containers for Service {
         let request = request.into_inner();
         let done = self.ask(move |engine| engine.unpause(&request.container)).await?;
         Ok(Response::new(ContainerId { id: done }))
+    }
+
+    async fn rename(&self, request: Request<RenameRequest>) -> Result<Response<ContainerId>, Status> {
+        let request = request.into_inner();
+        let done = self.ask(move |engine| engine.rename(&request.container, &request.name)).await?;
+        Ok(Response::new(ContainerId { id: done }))
+    }
+
+    async fn set_restart_policy(
+        &self,
+        request: Request<SetRestartPolicyRequest>,
+    ) -> Result<Response<ContainerId>, Status> {
+        let request = request.into_inner();
+        let policy = read(request.policy)?;
+        let done = self.ask(move |engine| engine.set_restart_policy(&request.container, policy)).await?;
+        Ok(Response::new(ContainerId { id: done }))
+    }
+
+    async fn restart_due(
+        &self,
+        request: Request<ContainerRequest>,
+    ) -> Result<Response<RestartDueReply>, Status> {
+        let request = request.into_inner();
+        let done = self.ask(move |engine| engine.restart_due(&request.container)).await?;
+        Ok(Response::new(RestartDueReply { restarted: done }))
+    }
+
+    async fn top(&self, request: Request<ContainerRequest>) -> Result<Response<Processes>, Status> {
+        let request = request.into_inner();
+        let done = self.ask(move |engine| engine.top(&request.container)).await?;
+        Ok(Response::new(Processes { processes: done.into_wire() }))
     }
 
     async fn update(&self, request: Request<UpdateRequest>) -> Result<Response<ContainerId>, Status> {
@@ -106,17 +144,29 @@ impl Containers for Service {
         Ok(Response::new(ContainerId { id: done }))
     }
 
-    type LogsStream = Entries;
+    type LogsStream = Followed<LogPiece>;
 
-    async fn logs(&self, request: Request<ContainerLogsRequest>) -> Result<Response<Entries>, Status> {
+    async fn logs(
+        &self,
+        request: Request<ContainerLogsRequest>,
+    ) -> Result<Response<Followed<LogPiece>>, Status> {
         let request = request.into_inner();
-        self.follow(request.container, read(request.request)?).await.map(Response::new)
+        self.follow_log(request.container, read(request.request)?).await.map(Response::new)
     }
 
     type WaitStream = Exits;
 
     async fn wait(&self, request: Request<ContainerRequest>) -> Result<Response<Exits>, Status> {
-        self.await_exit(request.into_inner().container).await.map(Response::new)
+        let container = request.into_inner().container;
+        self.await_exit(move |engine| engine.wait(&container)).await.map(Response::new)
+    }
+
+    type WaitForStream = Exits;
+
+    async fn wait_for(&self, request: Request<WaitForRequest>) -> Result<Response<Exits>, Status> {
+        let request = request.into_inner();
+        let condition = read(request.condition)?;
+        self.await_exit(move |engine| engine.wait_for(&request.container, condition)).await.map(Response::new)
     }
 
     async fn list(&self, request: Request<ListRequest>) -> Result<Response<ContainerList>, Status> {

@@ -8,7 +8,9 @@ use tinyd_api::proto::session_output::Message as Out;
 use tinyd_api::proto::{SessionInput, SessionOutput};
 use tinyd_api::status;
 use tinyd_api::wire::Wire;
-use tinyd_engine::{Created, Error, ErrorKind, Input, Output, Session, StartRequest, Started, WindowSize};
+use tinyd_engine::{
+    AttachRequest, Created, Error, ErrorKind, Input, Output, Session, StartRequest, Started, WindowSize,
+};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
@@ -60,7 +62,15 @@ impl Service {
                 })
                 .await
             }
-            In::Stdin(_) | In::StdinClosed(_) | In::Resize(_) | In::Signal(_) => {
+            In::Attach(attach) => {
+                let request = AttachRequest { stdin: attach.stdin, window: read(attach.window)? };
+                self.ask(move |engine| {
+                    let session = engine.attach(&attach.container, &request)?;
+                    Ok(Started { id: attach.container, notes: Vec::new(), session: Some(session) })
+                })
+                .await
+            }
+            In::Stdin(_) | In::StdinClosed(_) | In::Detach(_) | In::Resize(_) | In::Signal(_) => {
                 need(None, "session is asked for")
             }
         }
@@ -96,10 +106,15 @@ async fn carry(
                 }
             }
             writable = ready.writable(), if waiting.is_some() => {
-                let sent = match (writable, waiting.take()) {
+                let message = waiting.take();
+                let last = matches!(message, Some(In::Detach(_)));
+                let sent = match (writable, message) {
                     (Ok(()), Some(message)) => send(session.as_mut(), message),
                     _ => false,
                 };
+                if last {
+                    break;
+                }
                 // Whoever takes no more input is about to end, and says so.
                 listens &= sent;
             }
@@ -121,6 +136,7 @@ fn next(session: &mut dyn Session) -> (Option<Result<SessionOutput, Status>>, bo
     let message = match session.receive() {
         Ok(Some(Output::Stdout(bytes))) => Out::Stdout(bytes.to_vec()),
         Ok(Some(Output::Stderr(bytes))) => Out::Stderr(bytes.to_vec()),
+        Ok(Some(Output::Lost(count))) => Out::Lost(count),
         Ok(Some(Output::Exited(exit))) => {
             return (Some(Ok(SessionOutput { message: Some(Out::Exited(exit.into_wire())) })), true);
         }
@@ -142,8 +158,9 @@ fn send(session: &mut dyn Session, message: In) -> bool {
             Err(_) => Ok(()),
         },
         In::Signal(number) => session.send(Input::Signal(number)),
+        In::Detach(_) => session.send(Input::Detach),
         // Only the first message opens something.
-        In::Run(_) | In::Start(_) | In::Exec(_) => Ok(()),
+        In::Run(_) | In::Start(_) | In::Exec(_) | In::Attach(_) => Ok(()),
     };
     sent.is_ok()
 }

@@ -1,5 +1,6 @@
 //! What is asked of the engine as a whole.
 
+use super::follow::Followed;
 use super::{Service, read, reply};
 use tinyd_api::proto::system_server::System;
 use tinyd_api::proto::*;
@@ -18,6 +19,17 @@ impl System for Service {
         let grace = read(request.grace)?;
         let done = self.ask(move |engine| engine.cleanup(grace)).await?;
         Ok(Response::new(ContainerIds { ids: done }))
+    }
+
+    async fn apply_restart_policies(&self, _: Request<Empty>) -> Result<Response<ContainerIds>, Status> {
+        let done = self.ask(|engine| engine.apply_restart_policies()).await?;
+        Ok(Response::new(ContainerIds { ids: done }))
+    }
+
+    type EventsStream = Followed<Event>;
+
+    async fn events(&self, request: Request<EventsRequest>) -> Result<Response<Followed<Event>>, Status> {
+        self.follow_events(read(request.into_inner())?).await.map(Response::new)
     }
 
     async fn info(&self, _: Request<Empty>) -> Result<Response<SystemInfo>, Status> {

@@ -6,7 +6,7 @@ use super::readiness::Readiness;
 use tinyd_api::proto::ExitStatus;
 use tinyd_api::status;
 use tinyd_api::wire::Wire;
-use tinyd_engine::{Error, ErrorKind, Waiter};
+use tinyd_engine::{Engine, Error, ErrorKind, Waiter};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -15,8 +15,12 @@ use tonic::Status;
 pub(super) type Exits = ReceiverStream<Result<ExitStatus, Status>>;
 
 impl Service {
-    pub(super) async fn await_exit(&self, container: String) -> Result<Exits, Status> {
-        let waiter = self.ask(move |engine| engine.wait(&container)).await?;
+    /// Waits as `wait` says.
+    pub(super) async fn await_exit(
+        &self,
+        wait: impl FnOnce(&dyn Engine) -> tinyd_engine::Result<Box<dyn Waiter>> + Send + 'static,
+    ) -> Result<Exits, Status> {
+        let waiter = self.ask(wait).await?;
         let ready = waiter.as_fd().map(Readiness::of).transpose().map_err(|error| {
             status::of_error(&Error::with_source(ErrorKind::Internal, "wait for a container", &error))
         })?;

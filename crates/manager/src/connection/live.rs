@@ -3,7 +3,7 @@
 //! Of one that is killed on its way, the next command makes that the container is not on the network: a connection is taken back,
 //! and a disconnection gone on with.
 
-use super::{Endpoint, connected, unknown};
+use super::{Endpoint, unknown};
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::intent::{Intent, Verb};
@@ -45,7 +45,10 @@ impl Core {
             _ => Ok(()),
         });
         match connected {
-            Ok(()) => intent.finish(),
+            Ok(()) => {
+                self.announce_of("network", "connect", place.name(), &[("container", id)]);
+                intent.finish()
+            }
             Err(error) => {
                 let left: Vec<_> = self.keep_record(&before).err().into_iter().collect();
                 Err(settled(intent, &left, error))
@@ -68,6 +71,7 @@ impl Core {
         // On a failure it stays: the next command goes on.
         let intent = Intent::begin(&self.store, Verb::Place, &id, Some(&called))?;
         self.leave(&mut record, index, Some(&lock))?;
+        self.announce_of("network", "disconnect", &called, &[("container", id)]);
         intent.finish()
     }
 
@@ -185,7 +189,7 @@ impl Core {
     /// Writes down what its monitor does at the end and keeps running until then, in place of what it was told.
     pub(crate) fn keep_steps(&self, record: &Record, endpoints: &[Endpoint]) -> Result<()> {
         let run_dir = self.store.run_dir(&record.id);
-        let connected = connected(endpoints.to_vec());
+        let connected = self.connected(record, endpoints.to_vec());
         let failed = |path| move |source| Error::file("write", path, source);
         let path = run_dir.join(RELEASE_FILE);
         store(&path, &connected.release, false).map_err(failed(path))?;

@@ -38,7 +38,10 @@ impl Core {
             false => Ok(()),
         });
         match done {
-            Ok(()) => intent.finish().map(|()| id),
+            Ok(()) => {
+                self.announce(&record, "update", &[]);
+                intent.finish().map(|()| id)
+            }
             Err(error) => {
                 let left: Vec<_> = self.keep_record(&record).err().into_iter().collect();
                 Err(settled(intent, &left, error))

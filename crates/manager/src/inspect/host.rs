@@ -6,11 +6,11 @@ use crate::volumes::options;
 use crate::{cgroups, ports};
 use oci_spec::runtime::Spec;
 use tinyd_engine::{
-    Device, DeviceConfig, HostConfig, IoLimit, Resources, SeccompProfile, Security, ThrottleConfig, Ulimit,
-    UlimitConfig, UserNamespace,
+    Device, DeviceConfig, HostConfig, IoLimit, Resources, RestartPolicy, RestartPolicyConfig, SeccompProfile,
+    Security, ThrottleConfig, Ulimit, UlimitConfig, UserNamespace,
 };
 
-pub(super) fn config(record: &Record, bundle: &Spec) -> HostConfig {
+pub(super) fn config(record: &Record, bundle: &Spec, restart: RestartPolicy) -> HostConfig {
     let spec = &record.spec;
     let binds = spec.binds.iter().map(|bind| {
         let mut words = options::words_of_bind(bind);
@@ -28,6 +28,10 @@ pub(super) fn config(record: &Record, bundle: &Spec) -> HostConfig {
         port_bindings: ports::wanted(record),
         log_config: crate::logs::options::shown(&spec.log),
         auto_remove: spec.remove,
+        restart_policy: RestartPolicyConfig {
+            name: restart.name().to_owned(),
+            maximum_retry_count: restart.max_retries(),
+        },
         readonly_rootfs: spec.read_only,
         memory: spec.resources.memory.unwrap_or(0),
         cpu_quota: spec.resources.cpu_quota.unwrap_or(0),

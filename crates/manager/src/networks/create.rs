@@ -73,6 +73,12 @@ impl Core {
         match self.make_whole(&mut record, lock) {
             Ok(()) => {
                 intent.finish()?;
+                self.announce_of(
+                    "network",
+                    "create",
+                    record.name(),
+                    &[("type", record.state.driver.clone())],
+                );
                 Ok(record)
             }
             Err(error) => {

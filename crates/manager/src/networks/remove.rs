@@ -45,6 +45,7 @@ impl Core {
                 removed.push(self.remove_unused(record, &lock)?);
             }
         }
+        self.announce_of("network", "prune", "", &[]);
         Ok(removed)
     }
 
@@ -60,6 +61,7 @@ impl Core {
         record.whole = false;
         self.network_records().change(&record, lock)?;
         self.take_away(&record, lock)?;
+        self.announce_of("network", "destroy", &name, &[]);
         Ok(name)
     }
 }

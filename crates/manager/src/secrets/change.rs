@@ -44,7 +44,10 @@ impl Core {
             .and_then(|()| records.add(&record, &lock))
             .and_then(|()| sync(&records.file(&record.name)));
         match written.and_then(|()| folder.parent().map_or(Ok(()), sync)) {
-            Ok(()) => Ok(record.name),
+            Ok(()) => {
+                self.announce_of("secret", "create", &record.name, &[]);
+                Ok(record.name)
+            }
             Err(error) => {
                 records.remove(&record.name)?;
                 unlink(&data)?;
@@ -66,6 +69,7 @@ impl Core {
         // Who is killed here leaves it to the next change.
         unlink(&self.secret_data().join(&record.id))?;
         drop(lock);
+        self.announce_of("secret", "remove", &record.name, &[]);
         Ok(record.name)
     }
 

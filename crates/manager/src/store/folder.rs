@@ -2,6 +2,7 @@
 
 use super::{BUNDLE_FILE, RECORD_FILE, Store};
 use crate::error::{Error, Result};
+use crate::restart::RESTART_FILE;
 use rustix::fs::{Gid, Mode, OFlags};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ pub(crate) struct Contents<'a> {
     pub trees: usize,
     /// All that is written lies in a file, whose folder this is: the layers are made in it when it is first mounted.
     pub storage: Option<&'a str>,
+    /// `restart.json`, where it has a policy.
+    pub restart: Option<&'a [u8]>,
 }
 
 /// Makes the folder of a container that nobody knows yet: its intent covers it, so nothing is renamed into place.
@@ -58,6 +61,9 @@ pub(crate) fn fill(store: &Store, id: &str, contents: &Contents<'_>) -> Result<(
     root.write("hostname", 0o644, contents.hostname.as_bytes())?;
     root.write("hosts", 0o644, contents.hosts.as_bytes())?;
     root.write("resolv.conf", 0o644, contents.resolv_conf.as_bytes())?;
+    if let Some(state) = contents.restart {
+        root.write(RESTART_FILE, 0o600, state)?;
+    }
     root.write(BUNDLE_FILE, 0o600, contents.bundle)?;
     // The record comes last: with it the container is whole.
     root.write(RECORD_FILE, 0o600, contents.record)
@@ -141,6 +147,7 @@ mod tests {
             hosts: "hosts\n",
             resolv_conf: "",
             storage: None,
+            restart: None,
             trees: 2,
         };
         make_empty(&store, &id).unwrap();

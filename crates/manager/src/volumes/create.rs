@@ -201,6 +201,7 @@ impl Core {
         match begun.and_then(|()| records.change(&record, &records.shared()?)) {
             Ok(()) => {
                 intent.finish()?;
+                self.announce_of("volume", "create", &name, &[("driver", record.state.driver.clone())]);
                 Ok(record)
             }
             Err(error) => {

@@ -32,6 +32,7 @@ impl Core {
         for used in &record.volumes {
             let driver = self.driver_of(&used.state)?;
             let path = driver.mount(&used.state, &record.id).map_err(|source| Error::Volume { source })?;
+            self.announce_of("volume", "mount", &used.state.name, &[("container", record.id.clone())]);
             if path != used.state.path {
                 elsewhere.push((used.mount.target.clone(), source_of(used, &path)));
             }
@@ -122,7 +123,9 @@ impl Core {
             let user = record.id.clone();
             Some(Release::Unmount { point: unmounting.point, users: unmounting.users, user })
         };
-        record.volumes.iter().filter_map(|used| step(&used.state)).collect()
+        let container = [("container", record.id.clone())];
+        let told = |used: &UsedVolume| self.announcing("volume", "unmount", &used.state.name, &container);
+        record.volumes.iter().flat_map(|used| step(&used.state).into_iter().chain([told(used)])).collect()
     }
 
     /// What only a driver can unmount, the next command has it unmount: containers with such volumes have a mark.

@@ -43,7 +43,10 @@ impl Core {
         }
         match failed {
             Some(error) if removed.is_empty() => Err(error),
-            _ => Ok(removed),
+            _ => {
+                self.announce_of("volume", "prune", "", &[]);
+                Ok(removed)
+            }
         }
     }
 
@@ -129,6 +132,7 @@ impl Core {
         // A failure leaves the intent: the next command tries again.
         self.take_volume(&record)?;
         intent.finish()?;
+        self.announce_of("volume", "destroy", &name, &[("driver", record.state.driver)]);
         Ok(name)
     }
 }

@@ -1,6 +1,5 @@
 //! What is done off everybody's path: syncing after the start; after the end, telling and removing.
 
-use super::clients::Clients;
 use crate::StartRequest;
 use crate::launch::Running;
 use crate::state::{self, EXIT_FILE, ExitRecord, RELEASE_FILE, SECCOMP_FILE, SOCKET_FILE, STATE_FILE};
@@ -19,7 +18,7 @@ pub(super) fn reserve(request: &StartRequest) {
 
 /// Removes what was made for the container. Nothing stops at an error: what cannot be removed
 /// now is found by the engine's check.
-pub(super) fn finish(request: &StartRequest, running: Running, clients: Clients, exit: Option<&ExitRecord>) {
+pub(super) fn finish(request: &StartRequest, running: Running, exit: Option<&ExitRecord>) {
     let Running { cgroup, rootfs, child, .. } = running;
     drop((rootfs, child));
     for _ in 0..RETRIES {
@@ -45,8 +44,6 @@ pub(super) fn finish(request: &StartRequest, running: Running, clients: Clients,
     }
     // Last: for as long as it is there, and this process lives, all this is still being done.
     let _ = fs::remove_file(request.run_dir.join(STATE_FILE));
-    // Those who do not take what was written for them (they are stopped, or a pager waits) hold up nothing but this process.
-    clients.deliver();
 }
 
 fn empty(folder: &Path) {

@@ -95,7 +95,8 @@ impl Clients {
         self.all.retain(Client::is_waiting);
     }
 
-    /// Sends everything that waits, however long that takes.
+    /// Sends everything that waits, however long that takes: those who do not take what was written for them (they are
+    /// stopped, or a pager waits) hold up nothing but this process.
     pub(crate) fn deliver(self) {
         self.all.into_iter().for_each(Client::deliver);
     }

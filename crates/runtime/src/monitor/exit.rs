@@ -16,5 +16,11 @@ pub(super) fn record(request: &StartRequest, running: &Running, started_ns: i64,
     };
     // Without room for the record those who are connected are told all the same, and the copy on disk is tried.
     let _ = state::store(&request.run_dir.join(EXIT_FILE), &record, false);
+    if let Some(events) = &request.events {
+        if record.oom_killed {
+            events.tell(&request.id, "oom", &[]);
+        }
+        events.tell(&request.id, "die", &[("exitCode", record.code.to_string())]);
+    }
     record
 }

@@ -1,6 +1,8 @@
 //! The steps that free what a container held of the host, once its command has ended.
 
+use super::clock::now_ns;
 use crate::Release;
+use crate::events::{self, Event};
 use crate::state::{self, RELEASE_FILE};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, MemfdFlags, flock, memfd_create};
@@ -42,6 +44,10 @@ pub(super) fn release<'a>(steps: impl IntoIterator<Item = &'a Release>) -> Unclo
             Release::Unlink(path) => fs::remove_file(path),
             Release::Name { names, name, id, renamed } => free_names(names, name, id, renamed),
             Release::Rename(from, to) => fs::rename(from, to),
+            Release::Tell { log, event } => {
+                events::append(log, &Event { time_ns: now_ns(), ..(**event).clone() });
+                Ok(())
+            }
             Release::Netlink { protocol, packet } => {
                 send_netlink(&mut sockets, *protocol, packet).map_err(Into::into)
             }

@@ -6,7 +6,7 @@
 //! command wrote meanwhile waits in the FIFOs.
 
 use super::wait_loop::WaitLoop;
-use super::{Client, Clients, Companions, Streams, cleanup, exit, listen, log, release};
+use super::{Client, Clients, Companions, Streams, cleanup, exit, listen_at, log, release, restart};
 use crate::frame::Kind;
 use crate::launch::{Child, NewCgroup, Running, internal};
 use crate::state::{self, ProcessId, RunState, SOCKET_FILE, STATE_FILE};
@@ -42,19 +42,22 @@ pub(crate) fn take_over(
     let Taken { running, watch, streams, listener, started_ns } = taken;
     let log = request.log.as_ref().map(|spec| log::LogWriter::new(spec, &request.run_dir));
     let mut unclosed = release::Unclosed::default();
+    let mut again = None;
     let (clients, exit) = WaitLoop::new(&running.child.pidfd, streams, Clients::new(listener), log)
         .of_other(watch)
         .beside(Companions::new(&request.run_dir, &[]))
         .run(|exit| {
+            again = restart::decide(request, running.pid, exit.code());
             let record = exit::record(request, &running, started_ns, exit);
             let connections = release::of_connections(&request.run_dir, &[]);
             unclosed = release::release(connections.iter().chain(&request.release));
             record
         });
     if let Some(exit) = exit {
-        cleanup::finish(request, running, clients, Some(&exit));
+        cleanup::finish(request, running, Some(&exit));
+        drop(unclosed);
+        restart::follow(again, clients);
     }
-    drop(unclosed);
 }
 
 struct Taken {
@@ -90,7 +93,7 @@ fn take(request: &StartRequest, driver: &dyn CgroupDriver) -> Result<Taken, Fail
         Ok(()) | Err(rustix::io::Errno::NOENT) => {}
         Err(errno) => return Err(internal("remove the last monitor's socket", errno)),
     }
-    let listener = listen(&run_dir, &request.run_dir)?;
+    let listener = listen_at(&run_dir, &request.run_dir, SOCKET_FILE)?;
     state.monitor = ProcessId::of(std::process::id()).map_err(failed)?;
     state::store(&path, &state, false).map_err(failed)?;
     let running = Running {

@@ -29,8 +29,9 @@ pub(super) fn parse(text: &str) -> Result<Filter, String> {
             "created" => Ok(Filter::Status(ContainerStatus::Created)),
             "running" => Ok(Filter::Status(ContainerStatus::Running)),
             "paused" => Ok(Filter::Status(ContainerStatus::Paused)),
+            "restarting" => Ok(Filter::Status(ContainerStatus::Restarting)),
             "exited" | "stopped" => Ok(Filter::Status(ContainerStatus::Stopped)),
-            _ => Err("the status is one of created, running, paused, exited".to_owned()),
+            _ => Err("the status is one of created, running, paused, restarting, exited".to_owned()),
         },
         "exited" => {
             value.parse().map(Filter::Exited).map_err(|_| "an exit code is a number from 0 to 255".to_owned())

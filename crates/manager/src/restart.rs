@@ -1,0 +1,351 @@
+//! Restart policies: what is kept of them, and the start of a container whose policy wants it.
+//!
+//! The pause is slept by the monitor of the run before (`tinyd_runtime::restart`), which then runs the engine's clean-up
+//! command. That one looks, under the container's lock, whether the start is still wanted. Where there is no such command, or
+//! the monitor was killed, the next command of any engine does the same (`recover.rs`).
+
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::ids;
+use crate::intent::Verb;
+use crate::life::{Ended, Life};
+use crate::lock::ContainerLock;
+use crate::process::{self, until};
+use crate::store::{Record, STARTED_FILE, entries, unlink};
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use std::time::Duration;
+use tinyd_engine::{RestartPolicy, StartRequest};
+use tinyd_runtime::restart::{Due, Policy, RestartPlan, RestartState};
+use tinyd_runtime::state::{self, ProcessId, load};
+
+/// Name of the record of a container's policy.
+pub(crate) const RESTART_FILE: &str = "restart.json";
+/// Name of the mark of a container that somebody stopped.
+pub(crate) const STOPPED_FILE: &str = "stopped";
+/// How long a monitor that is called off may take to go.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long others may work on a container before its start is put off.
+const LOCK: Duration = Duration::from_secs(20);
+
+/// Who stopped a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoppedBy {
+    /// Somebody, by name: it stays as it is over a start of the machine, unless its policy is `always`.
+    User,
+    /// All were stopped, as when the machine goes down: what a start of the machine does is as if it had run.
+    Engine,
+}
+
+impl StoppedBy {
+    fn word(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Engine => "engine",
+        }
+    }
+}
+
+impl Core {
+    /// What is kept of a container's policy; `None` without one.
+    pub(crate) fn restart_state(&self, id: &str) -> Result<Option<RestartState>> {
+        let path = self.store.container_file(id, RESTART_FILE);
+        load(&path).map_err(|source| Error::file("read", path, source))
+    }
+
+    fn keep_restart_state(&self, id: &str, state: &RestartState, sync: bool) -> Result<()> {
+        let path = self.store.container_file(id, RESTART_FILE);
+        state::store(&path, state, sync).map_err(|source| Error::file("write", path, source))
+    }
+
+    /// The start that is to come, if there is one.
+    pub(crate) fn due(&self, id: &str) -> Result<Option<Due>> {
+        let path = self.store.due(id);
+        load(&path).map_err(|source| Error::file("read", path, source))
+    }
+
+    /// It has ended, and is about to be started again, or is just being.
+    pub(crate) fn is_restarting(&self, record: &Record, life: &Life) -> Result<bool> {
+        let id = &record.id;
+        Ok(match life {
+            Life::Running(_) | Life::Gone(_) => false,
+            Life::Stopped(_) => self.due(id)?.is_some(),
+            // Its exit is put away while a start is under way.
+            Life::Created => self.restart_state(id)?.is_some_and(|state| state.count > 0),
+        })
+    }
+
+    /// The first content of a container's `restart.json`, if it has a policy.
+    pub(crate) fn first_restart_state(&self, policy: RestartPolicy) -> Result<Option<Vec<u8>>> {
+        if policy == RestartPolicy::No {
+            return Ok(None);
+        }
+        self.make_due_folder()?;
+        let state = RestartState { policy: kept(policy), ..RestartState::default() };
+        let path = || self.store.run_root().join(RESTART_FILE);
+        serde_json::to_vec(&state).map(Some).map_err(|source| Error::Record { path: path(), source })
+    }
+
+    /// It is missing where an engine of an earlier version made the run-time folder.
+    fn make_due_folder(&self) -> Result<()> {
+        let folder = self.store.run_root().join("restarting");
+        match rustix::fs::mkdir(&folder, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(errno) => Err(Error::file("make", folder, errno)),
+        }
+    }
+
+    /// What a monitor is told of it.
+    pub(crate) fn restart_plan(&self, record: &Record) -> Option<RestartPlan> {
+        let id = &record.id;
+        let mut command = self.clean_up.clone();
+        command.iter_mut().for_each(|command| command.arguments.push(id.clone()));
+        (!record.spec.remove).then(|| RestartPlan {
+            state: self.store.container_file(id, RESTART_FILE),
+            stopped: self.store.container_file(id, STOPPED_FILE),
+            due: self.store.due(id),
+            command,
+        })
+    }
+
+    /// Gives a container another policy, for its next end.
+    pub(crate) fn set_restart_policy(&self, word: &str, policy: RestartPolicy) -> Result<String> {
+        let id = self.resolve(word)?;
+        let lock = self.guard(&id)?;
+        let record = self.known(&id, word)?;
+        check(policy, record.spec.remove)?;
+        let before = self.restart_state(&id)?;
+        let state = RestartState { policy: kept(policy), ..before.unwrap_or_default() };
+        self.make_due_folder()?;
+        self.keep_restart_state(&id, &state, true)?;
+        match self.due(&id)? {
+            Some(due) if !state.wants(due.code) => {
+                self.call_off(&id, &lock)?;
+            }
+            Some(_) => {}
+            // It stands still, and stays so until somebody starts it.
+            None if !matches!(self.life(&record, Some(&lock))?, Life::Running(_)) => {
+                self.mark_stopped(&record, StoppedBy::User)?;
+            }
+            None => {}
+        }
+        self.announce(&record, "update", &[]);
+        Ok(id)
+    }
+
+    /// Notes that somebody stopped a container, before it ends. It is on the disk where that matters after a start of the
+    /// machine.
+    pub(crate) fn mark_stopped(&self, record: &Record, by: StoppedBy) -> Result<()> {
+        if record.spec.remove || self.restart_state(&record.id)?.is_none() {
+            return Ok(());
+        }
+        let path = self.store.container_file(&record.id, STOPPED_FILE);
+        // One that somebody stopped by name stays so when all are stopped after it.
+        if by == StoppedBy::Engine && self.is_stopped_by_user(&record.id) {
+            return Ok(());
+        }
+        state::store(&path, &by.word(), true).map_err(|source| Error::file("write", path, source))
+    }
+
+    fn is_stopped_by_user(&self, id: &str) -> bool {
+        let by = load::<String>(&self.store.container_file(id, STOPPED_FILE)).ok().flatten();
+        by.is_some_and(|by| by == StoppedBy::User.word())
+    }
+
+    /// Somebody starts it: what was before does not count any more. Under the container's lock.
+    pub(crate) fn begin_anew(&self, id: &str, lock: &ContainerLock) -> Result<()> {
+        self.call_off(id, lock)?;
+        let Some(state) = self.restart_state(id)? else { return Ok(()) };
+        unlink(&self.store.container_file(id, STOPPED_FILE))?;
+        if (state.count, state.pause_ms) != (0, 0) {
+            self.keep_restart_state(
+                id,
+                &RestartState { policy: state.policy, ..RestartState::default() },
+                false,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Ends the wait for a start that was to come; false when there was none. Its monitor is waited for, so that nothing of
+    /// it is left.
+    pub(crate) fn call_off(&self, id: &str, _lock: &ContainerLock) -> Result<bool> {
+        let Some(due) = self.due(id)? else { return Ok(false) };
+        unlink(&self.store.due(id))?;
+        let run_dir = self.store.run_dir(id);
+        until(PATIENCE, || {
+            // It may be about to listen.
+            tinyd_runtime::client::wake(&run_dir);
+            Ok::<_, Error>((!process::runs(due.monitor)).then_some(()))
+        })?;
+        unlink(&run_dir.join(tinyd_runtime::restart::WAKE_SOCKET))?;
+        Ok(true)
+    }
+
+    /// Stops a container that is about to be started again; false when it is not.
+    pub(crate) fn stop_due(&self, record: &Record, by: StoppedBy) -> Result<bool> {
+        if self.due(&record.id)?.is_none() {
+            return Ok(false);
+        }
+        // Whoever is starting it has this: afterwards it runs, or waits again.
+        let lock = self.guard(&record.id)?;
+        if self.due(&record.id)?.is_none() {
+            return Ok(false);
+        }
+        self.mark_stopped(record, by)?;
+        self.call_off(&record.id, &lock)
+    }
+
+    /// A command has ended by itself and nobody who could have started it again saw that: the next command does.
+    pub(crate) fn note_end(&self, record: &Record, ended: &Ended) {
+        let id = &record.id;
+        let code = ended.record.code;
+        let wanted = matches!(self.restart_state(id), Ok(Some(state)) if state.wants(code));
+        if wanted && !self.store.container_file(id, STOPPED_FILE).exists() {
+            self.note_due(id, Due { monitor: NOBODY, pause_ms: 0, code });
+        }
+    }
+
+    fn note_due(&self, id: &str, due: Due) {
+        // Without room for it the container stays ended, which the next look shows.
+        let _ = state::store(&self.store.due(id), &due, false);
+    }
+
+    /// A start by a policy whose process was killed: it is tried again.
+    pub(crate) fn undo_restart(&self, id: &str) -> Vec<Error> {
+        let errors = self.undo_start(id);
+        if let Ok(Some(record)) = self.store.record(id)
+            && let Ok(Life::Stopped(ended)) = self.life(&record, None)
+            && matches!(self.due(id), Ok(None))
+        {
+            self.note_end(&record, &ended);
+        }
+        errors
+    }
+
+    /// Starts the containers whose monitors were to do it and cannot any more. What fails is left to the next command.
+    pub(crate) fn restart_left(&self) -> Result<()> {
+        for id in entries(&self.store.run_root().join("restarting"))? {
+            if matches!(self.due(&id), Ok(Some(due)) if !process::runs(due.monitor)) {
+                let _ = self.restart_due(&id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts a container that has ended, if its policy wants that still; false when nothing is to be done. A start that
+    /// fails is one that counts, and the next one is further away.
+    pub(crate) fn restart_due(&self, word: &str) -> Result<bool> {
+        let id = self.resolve(word)?;
+        // Whoever calls it off has the lock, and waits until the caller of this has ended.
+        let lock = until(LOCK, || match self.due(&id)? {
+            None => Ok(Some(None)),
+            Some(_) => Ok(ContainerLock::try_acquire(&self.store, &id)?.map(Some)),
+        })?;
+        let lock = match lock {
+            None => return Err(Error::Busy { container: ids::short(&id).to_owned() }),
+            Some(None) => return Ok(false),
+            Some(Some(lock)) => self.quiet(&id, lock)?,
+        };
+        let Some(due) = self.due(&id)? else { return Ok(false) };
+        let state = self.restart_state(&id)?.unwrap_or_default();
+        let stopped = self.store.container_file(&id, STOPPED_FILE).exists();
+        let record = self.known(&id, word)?;
+        let stands = matches!(self.life(&record, Some(&lock))?, Life::Stopped(_));
+        if stopped || !stands || !state.wants(due.code) {
+            unlink(&self.store.due(&id))?;
+            return Ok(false);
+        }
+        let state = RestartState { count: state.count.saturating_add(1), pause_ms: due.pause_ms, ..state };
+        self.keep_restart_state(&id, &state, false)?;
+        match self.start_locked(word, &StartRequest::detached(), &lock, Verb::Restart) {
+            Ok(_) => Ok(true),
+            Err(error) => {
+                let pause = state.pause_after(Duration::ZERO).as_millis();
+                if state.wants(due.code) {
+                    let pause_ms = u64::try_from(pause).unwrap_or(u64::MAX);
+                    self.note_due(&id, Due { pause_ms, ..due });
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// What a start of the machine does: starts the containers whose policies want it. Goes on past errors; returns the ids
+    /// of those that were started.
+    pub(crate) fn apply_restart_policies(&self) -> Result<Vec<String>> {
+        let mut started = Vec::new();
+        let mut errors = Vec::new();
+        let mut ids: Vec<_> = Vec::new();
+        for id in self.store.ids()? {
+            if let Ok(Some(record)) = self.store.record(&id) {
+                ids.push((record.created_ns, id));
+            }
+        }
+        // In the order in which they were made: who needs another one was made after it.
+        ids.sort();
+        for (_, id) in ids {
+            match self.start_at_boot(&id) {
+                Ok(true) => started.push(id),
+                Ok(false) | Err(Error::NoSuchContainer { .. }) => {}
+                Err(error) => errors.push(error),
+            }
+        }
+        match errors.into_iter().next() {
+            None => Ok(started),
+            Some(error) => Err(error),
+        }
+    }
+
+    fn start_at_boot(&self, id: &str) -> Result<bool> {
+        let Some(state) = self.restart_state(id)?.filter(|state| state.policy != Policy::No) else {
+            return Ok(false);
+        };
+        let lock = self.guard(id)?;
+        let record = self.known(id, id)?;
+        let Life::Stopped(ended) = self.life(&record, Some(&lock))? else { return Ok(false) };
+        let was_started = record.launched || self.store.container_file(id, STARTED_FILE).exists();
+        let by_user = self.is_stopped_by_user(id);
+        let wanted = match state.policy {
+            Policy::Always => true,
+            _ => state.wants(ended.record.code) && !by_user,
+        };
+        if !was_started || !wanted || self.due(id)?.is_some() {
+            return Ok(false);
+        }
+        self.begin_anew(id, &lock)?;
+        self.start_locked(id, &StartRequest::detached(), &lock, Verb::Restart).map(|_| true)
+    }
+}
+
+/// No process: its start lies before that of the machine's first one.
+const NOBODY: ProcessId = ProcessId { pid: 1, start_time: u64::MAX, unique: Some(u64::MAX) };
+
+/// Whether a container may have this policy.
+pub(crate) fn check(policy: RestartPolicy, remove: bool) -> Result<()> {
+    if remove && policy != RestartPolicy::No {
+        let why = "contradicts the removal of the container at its end (--rm)";
+        return Err(Error::invalid("restart policy", policy.to_string(), why));
+    }
+    Ok(())
+}
+
+/// As the monitor is told it.
+pub(crate) fn kept(policy: RestartPolicy) -> Policy {
+    match policy {
+        RestartPolicy::No => Policy::No,
+        RestartPolicy::OnFailure { max_retries } => Policy::OnFailure(max_retries),
+        RestartPolicy::Always => Policy::Always,
+        RestartPolicy::UnlessStopped => Policy::UnlessStopped,
+    }
+}
+
+/// As everyone else is.
+pub(crate) fn told(policy: Policy) -> RestartPolicy {
+    match policy {
+        Policy::No => RestartPolicy::No,
+        Policy::OnFailure(max_retries) => RestartPolicy::OnFailure { max_retries },
+        Policy::Always => RestartPolicy::Always,
+        Policy::UnlessStopped => RestartPolicy::UnlessStopped,
+    }
+}

@@ -1,0 +1,360 @@
+//! Restart policies: a container that has ended is started again, by nobody's process but its own last monitor.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tinyd_tests::kill::{kill, monitor_of};
+use tinyd_tests::{Env, in_both_modes, proc, require, roots, wait_until};
+
+fn image() -> String {
+    roots::busybox().to_str().unwrap().to_owned()
+}
+
+fn inspect(env: &Env, name: &str) -> Value {
+    env.tinyd(["inspect", name]).ok().json()[0].clone()
+}
+
+fn status(env: &Env, name: &str) -> String {
+    inspect(env, name)["State"]["Status"].as_str().unwrap().to_owned()
+}
+
+fn count(env: &Env, name: &str) -> u64 {
+    inspect(env, name)["RestartCount"].as_u64().unwrap()
+}
+
+/// A detached container with a policy.
+#[track_caller]
+fn start(env: &Env, name: &str, options: &[&str], script: &str) {
+    let words = ["run", "-d", "--name", name].into_iter().chain(options.iter().copied());
+    env.tinyd(words.chain([&*image(), "sh", "-c", script])).ok();
+}
+
+/// The file that says that a start is to come.
+fn due(env: &Env, name: &str) -> PathBuf {
+    env.run_root().join("restarting").join(inspect(env, name)["Id"].as_str().unwrap())
+}
+
+/// The process that waits for the moment.
+fn sleeper(env: &Env, name: &str) -> i32 {
+    let due: Value = serde_json::from_slice(&fs::read(due(env, name)).unwrap()).unwrap();
+    due["monitor"]["pid"].as_i64().unwrap().try_into().unwrap()
+}
+
+/// Waits until it is in a pause that is long enough to do something in.
+fn await_pause(env: &Env, name: &str) {
+    wait_until("it is in a long pause", || {
+        let text = fs::read(due(env, name)).unwrap_or_default();
+        let due: Value = serde_json::from_slice(&text).unwrap_or_default();
+        due["pause_ms"].as_u64().is_some_and(|pause| pause >= 800)
+    });
+}
+
+#[test]
+fn one_that_fails_is_started_as_often_as_was_said_and_after_growing_pauses() {
+    require!(root);
+    in_both_modes(|mode| {
+        let env = &mode.env;
+        let started = Instant::now();
+        let options = ["--userns", mode.userns(), "--restart", "on-failure:3"];
+        start(env, "c", &options, "echo run; exit 3");
+        wait_until("it has failed for good", || status(env, "c") == "exited");
+        // 100, 200 and 400 ms.
+        assert!(started.elapsed() >= Duration::from_millis(700));
+        let seen = inspect(env, "c");
+        assert_eq!((&seen["RestartCount"], &seen["State"]["ExitCode"]), (&3.into(), &3.into()));
+        let policy = &seen["HostConfig"]["RestartPolicy"];
+        assert_eq!((&policy["Name"], &policy["MaximumRetryCount"]), (&"on-failure".into(), &3.into()));
+        assert_eq!(env.tinyd(["logs", "c"]).ok().stdout(), "run\n".repeat(4));
+        assert_eq!(env.tinyd(["ps", "-a", "--format", "{{.Status}}"]).ok().text(), "STOPPED (3)");
+        // Whoever starts it begins anew.
+        env.tinyd(["start", "c"]).ok();
+        wait_until("it has failed again", || status(env, "c") == "exited");
+        assert_eq!((count(env, "c"), env.tinyd(["logs", "c"]).ok().stdout()), (3, "run\n".repeat(8)));
+        env.tinyd(["rm", "c"]).ok();
+        env.assert_clean();
+    });
+}
+
+/// F13: every policy and every end.
+#[test]
+fn f13_every_policy_has_its_say_about_every_end() {
+    require!(root);
+    let env = Env::new();
+    let mut wanted = Vec::new();
+    for policy in ["no", "on-failure", "on-failure:1", "always", "unless-stopped"] {
+        for (end, script) in [
+            ("0", "exit 0"),
+            ("1", "exit 1"),
+            ("125", "exit 125"),
+            ("137", "exit 137"),
+            ("oom", "x=a; while :; do x=$x$x$x$x; done"),
+        ] {
+            let name = format!("{}-{end}", policy.replace(':', "-"));
+            start(&env, &name, &["--restart", policy, "-m", "16m"], script);
+            let again = match policy {
+                "no" => false,
+                "always" | "unless-stopped" => true,
+                _ => end != "0",
+            };
+            wanted.push((name, again, policy == "on-failure:1"));
+        }
+    }
+    for (name, again, once) in &wanted {
+        match (again, once) {
+            (true, false) => wait_until("it is started again", || count(&env, name) >= 2),
+            (true, true) => {
+                wait_until("it ends for good", || status(&env, name) == "exited");
+                assert_eq!(count(&env, name), 1, "{name}");
+            }
+            _ => {
+                wait_until("it ends", || status(&env, name) != "running");
+                // What is to come is written down before the end is.
+                assert_eq!((status(&env, name).as_str(), count(&env, name)), ("exited", 0), "{name}");
+            }
+        }
+        if name.ends_with("oom") {
+            wait_until("its end is seen", || inspect(&env, name)["State"]["OOMKilled"] == true);
+        }
+        env.tinyd(["rm", "-f", name]).ok();
+    }
+    env.assert_clean();
+}
+
+/// F13: what somebody stops stays so, in the pause as in a run.
+#[test]
+fn f13_who_stops_or_kills_it_has_the_last_word() {
+    require!(root);
+    let env = Env::new();
+    for policy in ["always", "unless-stopped", "on-failure"] {
+        for words in [["stop", "-t", "0", "c"].as_slice(), &["kill", "c"], &["kill", "-s", "TERM", "c"]] {
+            start(&env, "c", &["--restart", policy], "trap 'exit 9' TERM; while :; do sleep 0.01; done");
+            env.tinyd(words.iter().copied()).ok();
+            wait_until("it has ended", || status(&env, "c") != "running");
+            assert_eq!((status(&env, "c").as_str(), count(&env, "c")), ("exited", 0), "{policy} {words:?}");
+            env.tinyd(["rm", "c"]).ok();
+
+            start(&env, "c", &["--restart", policy], "exit 4");
+            await_pause(&env, "c");
+            let sleeper = sleeper(&env, "c");
+            let seen = inspect(&env, "c");
+            assert_eq!(seen["State"]["Restarting"], true, "{seen}");
+            assert_eq!((&seen["State"]["Pid"], &seen["State"]["ExitCode"]), (&0.into(), &4.into()));
+            assert_eq!(env.tinyd(["ps", "--format", "{{.Names}} {{.Status}}"]).ok().text(), "c RESTARTING");
+            env.tinyd(["rm", "c"]).fails(1);
+            let since = Instant::now();
+            env.tinyd(words.iter().copied()).ok();
+            assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+            assert!(!proc::is_alive(sleeper), "nobody waits for anything any more");
+            assert_eq!(status(&env, "c"), "exited");
+            let before = count(&env, "c");
+            std::thread::sleep(Duration::from_millis(300));
+            assert_eq!((status(&env, "c").as_str(), count(&env, "c")), ("exited", before));
+            env.tinyd(["rm", "c"]).ok();
+        }
+    }
+    // A signal that ends nothing means something else.
+    start(&env, "c", &["--restart", "always"], "trap 'exit 5' USR1; while :; do sleep 0.01; done");
+    env.tinyd(["kill", "-s", "USR1", "c"]).ok();
+    wait_until("it comes back", || count(&env, "c") == 1);
+    env.tinyd(["rm", "-f", "c"]).ok();
+    env.assert_clean();
+}
+
+#[test]
+fn a_pause_is_ended_by_a_start_and_by_a_removal() {
+    require!(root);
+    let env = Env::new();
+    start(&env, "c", &["--restart", "always"], "echo run; exit 0");
+    await_pause(&env, "c");
+    let waiting = sleeper(&env, "c");
+    env.tinyd(["start", "c"]).ok();
+    assert!(!proc::is_alive(waiting));
+    wait_until("the pauses are short again", || {
+        let text = fs::read(due(&env, "c")).unwrap_or_default();
+        let due: Value = serde_json::from_slice(&text).unwrap_or_default();
+        due["pause_ms"].as_u64().is_some_and(|pause| pause <= 400)
+    });
+    await_pause(&env, "c");
+    let waiting = sleeper(&env, "c");
+    env.tinyd(["rm", "-f", "c"]).ok();
+    assert!(!proc::is_alive(waiting));
+    env.assert_clean();
+}
+
+/// W12.
+#[test]
+fn a_policy_is_changed_while_it_runs_and_while_it_waits() {
+    require!(root);
+    let env = Env::new();
+    start(&env, "c", &[], "trap 'exit 5' USR1; while :; do sleep 0.01; done");
+    assert_eq!(inspect(&env, "c")["HostConfig"]["RestartPolicy"]["Name"], "no");
+    env.tinyd(["update", "--restart", "on-failure:7", "c"]).ok();
+    let policy = inspect(&env, "c")["HostConfig"]["RestartPolicy"].clone();
+    assert_eq!((&policy["Name"], &policy["MaximumRetryCount"]), (&"on-failure".into(), &7.into()));
+    env.tinyd(["kill", "-s", "USR1", "c"]).ok();
+    wait_until("it comes back", || count(&env, "c") == 1 && status(&env, "c") == "running");
+    env.tinyd(["update", "--restart", "no", "c"]).ok();
+    env.tinyd(["kill", "-s", "USR1", "c"]).ok();
+    wait_until("it ends", || status(&env, "c") != "running");
+    assert_eq!(status(&env, "c"), "exited");
+    env.tinyd(["rm", "c"]).ok();
+
+    start(&env, "c", &["--restart", "always"], "exit 4");
+    await_pause(&env, "c");
+    let waiting = sleeper(&env, "c");
+    env.tinyd(["update", "--restart", "unless-stopped", "c"]).ok();
+    assert!(proc::is_alive(waiting), "that changes nothing for it");
+    env.tinyd(["update", "--restart", "no", "c"]).ok();
+    assert!(!proc::is_alive(waiting));
+    assert_eq!(status(&env, "c"), "exited");
+    env.tinyd(["rm", "c"]).ok();
+    env.assert_clean();
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    require!(root);
+    let env = Env::new();
+    for (words, code) in [
+        (["run", "--rm", "--restart", "always", &*image(), "true"].as_slice(), 125),
+        (&["create", "--restart", "always:3", &image(), "true"], 125),
+        (&["create", "--restart", "sometimes", &image(), "true"], 125),
+    ] {
+        let output = env.tinyd(words.iter().copied()).fails(code);
+        assert!(output.stderr().contains("restart"), "{output}");
+    }
+    env.tinyd(["run", "-d", "--rm", "--name", "c", &image(), "sleep", "100"]).ok();
+    assert!(env.tinyd(["update", "--restart", "always", "c"]).fails(1).stderr().contains("--rm"));
+    env.tinyd(["rm", "-f", "c"]).ok();
+    assert!(env.containers().is_empty());
+    env.assert_clean();
+}
+
+#[test]
+fn a_start_that_fails_counts_and_is_tried_again() {
+    require!(root);
+    let env = Env::new();
+    let source = env.files().join("source");
+    fs::create_dir(&source).unwrap();
+    let bind = format!("type=bind,src={},dst=/m", source.display());
+    start(
+        &env,
+        "c",
+        &["--restart", "always", "--mount", &bind],
+        "test ! -e /m/stay || exec sleep 100; exit 1",
+    );
+    wait_until("it is in a pause", || status(&env, "c") == "restarting");
+    fs::remove_dir(&source).unwrap();
+    let error = || inspect(&env, "c")["State"]["Error"].as_str().unwrap().to_owned();
+    wait_until("its start fails", || error().contains("source"));
+    let failed = count(&env, "c");
+    assert_eq!(status(&env, "c"), "restarting");
+    wait_until("it is tried again", || count(&env, "c") > failed);
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("stay"), "").unwrap();
+    wait_until("it runs", || status(&env, "c") == "running");
+    assert_eq!(error(), "");
+    env.tinyd(["rm", "-f", "c"]).ok();
+    env.assert_clean();
+}
+
+/// Whoever is killed: it comes back, at the latest with the next command.
+#[test]
+fn a_monitor_that_is_killed_in_the_pause_or_in_the_run_keeps_nobody_from_coming_back() {
+    require!(root);
+    let env = Env::new();
+    start(&env, "c", &["--restart", "always"], "echo run; exit 0");
+    await_pause(&env, "c");
+    let (waiting, before) = (sleeper(&env, "c"), count(&env, "c"));
+    kill(waiting);
+    // The first command starts it, and says so at once.
+    assert_eq!(count(&env, "c"), before + 1);
+    wait_until("it goes on", || count(&env, "c") > before + 1);
+    env.tinyd(["rm", "-f", "c"]).ok();
+
+    start(&env, "c", &["--restart", "on-failure"], "trap 'exit 5' USR1; while :; do sleep 0.01; done");
+    kill(monitor_of(&env, "c"));
+    env.tinyd(["ps"]).ok();
+    env.tinyd(["kill", "-s", "USR1", "c"]).ok();
+    wait_until("the new monitor has brought it back", || {
+        count(&env, "c") == 1 && status(&env, "c") == "running"
+    });
+    // It ends while it has none: nobody knows how, which counts as a failure.
+    let init = inspect(&env, "c")["State"]["Pid"].as_i64().unwrap().try_into().unwrap();
+    kill(monitor_of(&env, "c"));
+    kill(init);
+    env.tinyd(["ps"]).ok();
+    wait_until("the next command has brought it back", || status(&env, "c") == "running");
+    assert_eq!(count(&env, "c"), 2);
+    env.tinyd(["rm", "-f", "c"]).ok();
+    env.assert_clean();
+}
+
+/// Those who wait are told every exit, and who ran it in the foreground the first one.
+#[test]
+fn no_exit_is_lost() {
+    require!(root);
+    let env = Env::new();
+    let words = ["run", "--name", "c", "--restart", "on-failure:1", &image(), "sh", "-c", "echo out; exit 7"];
+    assert_eq!(env.tinyd(words).fails(7).stdout(), "out\n");
+    wait_until("it has failed for good", || status(&env, "c") == "exited");
+    assert_eq!(env.tinyd(["wait", "c"]).ok().text(), "7");
+    env.tinyd(["rm", "c"]).ok();
+    env.assert_clean();
+}
+
+/// What systemd calls, without the program's own name.
+fn words_of_the_unit(which: &str) -> Vec<String> {
+    let unit = include_str!("../../packaging/systemd/tinyd-restart.service");
+    let line = unit.lines().find_map(|line| line.strip_prefix(which)).unwrap();
+    line.split(' ').skip(1).map(str::to_owned).collect()
+}
+
+/// F13: a start of the machine.
+#[test]
+fn f13_a_start_of_the_machine_starts_what_its_policy_says() {
+    require!(root);
+    let env = Env::new();
+    let policies = ["no", "on-failure", "always", "unless-stopped"];
+    const STAY: &str = "trap 'exit 0' TERM; while :; do sleep 0.01; done";
+    for policy in policies {
+        start(&env, &format!("{policy}-ran"), &["--restart", policy], STAY);
+        start(&env, &format!("{policy}-stopped"), &["--restart", policy], STAY);
+        env.tinyd(["stop", &format!("{policy}-stopped")]).ok();
+        env.tinyd(["create", "--name", &format!("{policy}-new"), "--restart", policy, &image(), "true"]).ok();
+    }
+    start(&env, "on-failure-well", &["--restart", "on-failure"], "exit 0");
+    wait_until("it has ended", || status(&env, "on-failure-well") == "exited");
+    // The machine goes down: everything is gone at once, and what is in memory with it.
+    for policy in policies {
+        let name = format!("{policy}-ran");
+        let init = inspect(&env, &name)["State"]["Pid"].as_i64().unwrap().try_into().unwrap();
+        kill(monitor_of(&env, &name));
+        kill(init);
+    }
+    tinyd_tests::remove::remove_tree(&env.run_root()).unwrap();
+    assert_eq!(env.tinyd(["ps", "-q"]).ok().text(), "");
+    let started = env.tinyd(words_of_the_unit("ExecStart=")).ok();
+    assert_eq!(started.stdout().lines().count(), 4, "{started}");
+    let running = || {
+        let mut names: Vec<_> =
+            env.tinyd(["ps", "--format", "{{.Names}}"]).ok().stdout().lines().map(str::to_owned).collect();
+        names.sort();
+        names
+    };
+    let wanted = ["always-ran", "always-stopped", "on-failure-ran", "unless-stopped-ran"];
+    assert_eq!(running(), wanted);
+    // Once more changes nothing; nor does it matter that all were stopped in an orderly way in between.
+    assert_eq!(env.tinyd(["system", "restart-policies"]).ok().stdout(), "");
+    env.tinyd(words_of_the_unit("ExecStop=")).ok();
+    assert_eq!(running(), [""; 0]);
+    env.tinyd(["system", "restart-policies"]).ok();
+    assert_eq!(running(), ["always-ran", "always-stopped", "unless-stopped-ran"]);
+    for name in env.tinyd(["ps", "-aq"]).ok().stdout().lines() {
+        env.tinyd(["rm", "-f", name]).ok();
+    }
+    env.assert_clean();
+}
