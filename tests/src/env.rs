@@ -17,6 +17,7 @@ use crate::command::Cmd;
 use crate::leak::{self, Item, Owner, Scope, Snapshot};
 use crate::output::Output;
 use crate::pty::Pty;
+use crate::served::Served;
 use crate::{paths, remove, rescue};
 
 /// One test's own `--root` and `--run-root`, and the leak check at its end.
@@ -31,6 +32,7 @@ pub struct Env {
     program: PathBuf,
     ids: Mutex<BTreeSet<String>>,
     watch: Option<OwnedFd>,
+    served: Option<Served>,
     before: Snapshot,
 }
 
@@ -75,8 +77,10 @@ impl Env {
             program: program(&files),
             ids: Mutex::default(),
             watch,
+            served: None,
             before: Snapshot::default(),
         };
+        env.served = Served::if_wanted(&env);
         env.before = Snapshot::take(&env.scope());
         env
     }
@@ -240,6 +244,7 @@ impl Drop for Env {
         // A hanging `rm` panics; the rescue below must come to pass all the same.
         let removed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.remove_all()));
         let left = self.leaks();
+        drop(self.served.take());
         let scope = self.scope();
         let mut troubles = rescue::rescue(&scope);
         for folder in [&self.folder, &self.run_folder] {

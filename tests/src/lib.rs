@@ -50,6 +50,7 @@ pub mod remove;
 mod rescue;
 pub mod roots;
 mod running;
+mod served;
 pub mod small;
 pub mod tracer;
 mod wait;

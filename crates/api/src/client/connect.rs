@@ -2,12 +2,14 @@
 
 use super::{Client, Name, failed};
 use crate::address::Address;
+use nix::sys::signal::{SigSet, SigmaskHow};
 use std::error::Error as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tinyd_engine::{Error, ErrorKind, Result};
+use tokio::runtime::{Builder, Runtime};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
@@ -47,15 +49,22 @@ impl Client {
             Address::Unix(path) => unix(path)?,
             Address::Tcp { host, port } => tcp(host, *port, tls)?,
         };
-        // One thread carries what goes on in the background: the streams of sessions and logs.
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .map_err(|error| failed("make a client", error))?;
+        let runtime = background()?;
         let channel = runtime.block_on(endpoint.connect()).map_err(|error| refused(address, &error))?;
         Ok(Self { runtime: Arc::new(runtime), channel: InterceptedService::new(channel, Name) })
     }
+}
+
+/// One thread that carries what goes on in the background: the streams of sessions and logs. Signals are none of its business:
+/// whoever made the client may wait for them in a thread of his own.
+fn background() -> Result<Runtime> {
+    let blocked = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    if let Ok(before) = blocked {
+        // It was this one just now.
+        let _ = before.thread_set_mask();
+    }
+    runtime.map_err(|error| failed("make a client", error))
 }
 
 fn unix(path: &Path) -> Result<Endpoint> {
@@ -72,9 +81,10 @@ fn tcp(host: &str, port: u16, tls: Option<&Tls>) -> Result<Endpoint> {
     })?;
     endpoint(format!("https://{}", Address::authority(host, port)))?
         .connect_timeout(PATIENCE)
-        // A machine that is gone without a word is found out, while nothing else is said too.
-        .http2_keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_while_idle(true)
+        // A machine that is gone without a word is found out. The kernels ask each other: a process may be stopped for long.
+        .tcp_keepalive(Some(Duration::from_secs(30)))
+        .tcp_keepalive_interval(Some(Duration::from_secs(10)))
+        .tcp_keepalive_retries(Some(3))
         .tls_config(tls.read()?)
         .map_err(|error| failed("use the certificates", error))
 }

@@ -9,6 +9,7 @@ use crate::wire::Wire;
 use prost::Message;
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use std::io;
 use std::marker::PhantomData;
@@ -151,15 +152,14 @@ impl<M: Message + Default> OwnEnd<M> {
 
     /// The next message, waiting for it; none at the end.
     pub(super) fn receive(&mut self) -> Result<Option<M>> {
-        self.buffer.clear();
-        let received = rustix::io::retry_on_intr(|| {
-            rustix::net::recv(&self.socket, spare_capacity(&mut self.buffer), RecvFlags::empty())
-        });
-        match received {
-            Ok(_) => {}
-            // The task is gone, and did not read all that was sent to it.
-            Err(rustix::io::Errno::CONNRESET) => return Ok(None),
-            Err(errno) => return Err(failed("receive from the daemon", errno)),
+        loop {
+            self.buffer.clear();
+            match rustix::net::recv(&self.socket, spare_capacity(&mut self.buffer), RecvFlags::empty()) {
+                Ok(_) => break,
+                // The task is gone and did not read all that was sent to it, which is told once, before what it had sent.
+                Err(Errno::INTR | Errno::CONNRESET) => {}
+                Err(errno) => return Err(failed("receive from the daemon", errno)),
+            }
         }
         match self.buffer.split_first() {
             None => Ok(None),
@@ -180,7 +180,7 @@ impl<M: Message + Default> OwnEnd<M> {
         let packet = packet(MESSAGE, message);
         match rustix::io::retry_on_intr(|| rustix::net::send(&self.socket, &packet, SendFlags::NOSIGNAL)) {
             Ok(_) => Ok(()),
-            Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => {
+            Err(Errno::PIPE | Errno::CONNRESET) => {
                 Err(Error::new(ErrorKind::WrongState, "the session has ended"))
             }
             Err(errno) => Err(failed("send to the daemon", errno)),

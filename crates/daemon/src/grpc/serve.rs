@@ -3,10 +3,11 @@
 use super::guarded::{Guarded, Places};
 use super::routes;
 use crate::asker::Asker;
+use rustix::net::sockopt;
 use std::future::Future;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -20,10 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MOST_CALLS: u32 = 200;
 /// The most that the headers of a call may be.
 const MOST_HEADERS: u32 = 32 * 1024;
-/// How often one is asked whether it is still there, when it says nothing.
-const ALIVE_EVERY: Duration = Duration::from_secs(30);
-/// After so long without an answer to that it is not.
-const ALIVE_WITHIN: Duration = Duration::from_secs(20);
+/// After how long without a word a machine is asked whether it is still there, how often then, and how many times.
+const ALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(10), 3);
 
 /// Serves on a socket of this machine until `stop`.
 pub(super) async fn unix(
@@ -71,7 +70,7 @@ pub(super) async fn tcp(
             let Some(place) = places.of_stranger() else { continue };
             let (sender, tls) = (sender.clone(), tls.clone());
             tokio::spawn(async move {
-                let _ = connection.set_nodelay(true);
+                let _ = prepare(&connection);
                 if let Ok(Ok(connection)) = timeout(PATIENCE, tls.accept(connection)).await {
                     let _ = sender.send(Guarded::new(connection, place)).await;
                 }
@@ -79,6 +78,17 @@ pub(super) async fn tcp(
         }
     };
     serve(engine, connections, accept, stop).await
+}
+
+/// What is small goes at once; and a machine that is gone without a word is found out. The kernels ask each other about that: a
+/// client may be stopped for as long as its user likes.
+fn prepare(connection: &TcpStream) -> std::io::Result<()> {
+    let (idle, every, times) = ALIVE;
+    connection.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(connection, true)?;
+    sockopt::set_tcp_keepidle(connection, idle)?;
+    sockopt::set_tcp_keepintvl(connection, every)?;
+    Ok(sockopt::set_tcp_keepcnt(connection, times)?)
 }
 
 async fn serve<T>(
@@ -95,8 +105,6 @@ where
     let served = Server::builder()
         .max_concurrent_streams(MOST_CALLS)
         .http2_max_header_list_size(MOST_HEADERS)
-        .http2_keepalive_interval(Some(ALIVE_EVERY))
-        .http2_keepalive_timeout(Some(ALIVE_WITHIN))
         .add_routes(routes(engine))
         .serve_with_incoming_shutdown(connections, stop);
     tokio::select! {

@@ -1,0 +1,51 @@
+//! A daemon for a whole test: `TINYD_TESTS_SERVED=1` runs each test's commands through one, where the test knows nothing of it.
+
+use std::fs::File;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::env::Env;
+use crate::wait::eventually;
+
+/// The variable that asks for it.
+const VARIABLE: &str = "TINYD_TESTS_SERVED";
+/// A daemon that does not listen after this long never will.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The daemon of one test. Its end leaves the containers as they are: those are the test's.
+#[derive(Debug)]
+pub(crate) struct Served {
+    daemon: Child,
+}
+
+impl Served {
+    /// Starts one where that is wanted, and waits until it listens.
+    pub(crate) fn if_wanted(env: &Env) -> Option<Served> {
+        std::env::var_os(VARIABLE)?;
+        let mut command = env.cmd(["daemon", "--no-web", "--live-restore"]).command();
+        let said = File::create(env.files().join("daemon.log")).expect("a file of the test can be written");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
+        let daemon = command.spawn().expect("the daemon can be started");
+        let served = Served { daemon };
+        let socket = env.run_root().join("tinyd.sock");
+        let listens = eventually(PATIENCE, || std::os::unix::net::UnixStream::connect(&socket).ok());
+        assert!(listens.is_some(), "the daemon listens on {}", socket.display());
+        Some(served)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        if let Some(pid) = rustix::process::Pid::from_raw(self.daemon.id().cast_signed())
+            && let Ok(pidfd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
+        {
+            let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::TERM);
+        }
+        if eventually(PATIENCE, || self.daemon.try_wait().ok().flatten()).is_none() {
+            let _ = self.daemon.kill();
+        }
+        let _ = self.daemon.wait();
+    }
+}
