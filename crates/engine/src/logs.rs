@@ -47,6 +47,12 @@ pub trait Logs: Send {
     /// The next piece, waiting for it when the log is followed; `None` at the end.
     fn next(&mut self) -> Result<Option<LogEntry>>;
 
+    /// How many bytes the command wrote in its last run that are in no log, because there was no room for them, as far as that was
+    /// known when the reading began.
+    fn unlogged(&self) -> u64 {
+        0
+    }
+
     /// How many bytes of the log, with what stands before each line, were put away and dropped before they could be read; at least
     /// one where that is not known. More may be missing after each piece.
     fn missed(&self) -> u64 {

@@ -25,6 +25,14 @@ pub struct ContainerStats {
     pub memory_with_cache: Option<u64>,
     /// Most memory that it may use, in bytes; without a limit the machine's.
     pub memory_limit: u64,
+    /// Bytes read from block devices; what came from the cache is not in it.
+    pub block_read: Option<u64>,
+    /// Bytes written to block devices.
+    pub block_written: Option<u64>,
+    /// Bytes received from its networks; `None` where the network namespace is not its own.
+    pub net_received: Option<u64>,
+    /// Bytes sent to them.
+    pub net_sent: Option<u64>,
     /// Processes and threads.
     pub pids: Option<u64>,
     /// Most of them; `None` without a limit.

@@ -32,6 +32,8 @@ pub(crate) struct LocalLogs {
     ahead: VecDeque<LogEntry>,
     /// Nothing more will be written.
     ended: bool,
+    /// Bytes for which there was no room.
+    unlogged: u64,
 }
 
 impl Core {
@@ -67,6 +69,7 @@ impl Core {
             until: bound(request.until),
             until_time: request.until,
             ended: follow.is_none(),
+            unlogged: self.lost_of_log(&id),
             follow,
             ahead: VecDeque::new(),
         };
@@ -148,6 +151,10 @@ impl Logs for LocalLogs {
 
     fn next(&mut self) -> tinyd_engine::Result<Option<LogEntry>> {
         self.next_entry().map_err(Error::into)
+    }
+
+    fn unlogged(&self) -> u64 {
+        self.unlogged
     }
 
     fn missed(&self) -> u64 {

@@ -58,12 +58,10 @@ impl Verb for Logs {
             until: self.until,
             follow: self.follow,
         };
-        let engine = context.engine()?;
-        let mut logs = engine.logs(&self.container, &request)?;
-        // What is missing everywhere is said first: what comes may not end.
-        if let Ok(lost) = engine.inspect(&self.container).map(|seen| seen.state.log_lost_bytes)
-            && lost > 0
-        {
+        let mut logs = context.engine()?.logs(&self.container, &request)?;
+        // It is said first: what comes may not end.
+        let lost = logs.unlogged();
+        if lost > 0 {
             context
                 .console
                 .tell(&format!("note: {lost} bytes could not be logged and are missing: there was no room"));

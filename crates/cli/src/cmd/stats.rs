@@ -10,7 +10,7 @@ use sample::Sample;
 use std::time::Duration;
 use tinyd_engine::{ContainerStats, ContainerStatus, Engine, ErrorKind, ListRequest};
 
-/// Show what containers use: processor time, memory, processes; again and again, each second
+/// Show what containers use: processor time, memory, traffic, disks, processes; again and again, each second
 #[derive(clap::Parser, Debug)]
 #[command(after_help = "\
 Examples:
@@ -41,6 +41,8 @@ const COLUMNS: &[Column] = &[
     Column::fixed("CPU %"),
     Column::fixed("MEM USAGE / LIMIT"),
     Column::fixed("MEM %"),
+    Column::fixed("NET I/O"),
+    Column::fixed("BLOCK I/O"),
     Column::fixed("PIDS"),
 ];
 
@@ -128,7 +130,12 @@ impl Stats {
         }
         let text = escape::for_terminal(&text, console.is_terminal());
         match console.is_terminal() && !self.no_stream {
-            true => console.print(&format!("{WIPE}{text}")),
+            true => {
+                // What scrolls away at the top would be the heading.
+                let rows = console.window().map_or(usize::MAX, |size| usize::from(size.rows.max(2)) - 1);
+                let seen: String = text.split_inclusive('\n').take(rows).collect();
+                console.print(&format!("{WIPE}{seen}"))
+            }
             false => console.print(&text),
         }
     }

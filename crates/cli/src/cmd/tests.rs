@@ -264,7 +264,7 @@ fn what_is_used_is_the_difference_of_two_looks() {
     let done = Bench::new().run("stats --no-stream c1");
     assert_eq!(done.code, 0, "{}", done.stderr);
     let line = done.stdout.lines().nth(1).expect("a line");
-    for part in ["c1-id", "50.00%", "64.0MiB / 128.0MiB", "3"] {
+    for part in ["c1-id", "50.00%", "64.0MiB / 128.0MiB", "3.00MiB / 1.00KiB", "-- / --", "3"] {
         assert!(line.contains(part), "{part}: {line}");
     }
     assert!(!done.stdout.contains('\x1b'), "{}", done.stdout);

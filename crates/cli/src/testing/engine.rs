@@ -195,6 +195,8 @@ impl Engine for Shared {
             cpu_ns: Some(looks * 500_000_000),
             memory: Some(64 << 20),
             memory_limit: 128 << 20,
+            net_received: Some(3 << 20),
+            net_sent: Some(1 << 10),
             pids: Some(3),
             ..ContainerStats::default()
         })

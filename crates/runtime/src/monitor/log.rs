@@ -49,16 +49,13 @@ struct Lost {
 
 impl LogWriter {
     pub(crate) fn new(spec: &LogSpec, run_dir: &Path) -> Self {
-        let lost = run_dir.join(LOG_LOST_FILE);
-        // Another monitor's before this one.
-        let bytes = state::load::<LostOutput>(&lost).ok().flatten().map_or(0, |known| known.bytes);
         Self {
             path: spec.path.clone(),
             max_bytes: spec.max_bytes,
             max_files: spec.max_files.max(1),
             file: None,
             before: None,
-            lost: Lost { path: lost, bytes, told: None },
+            lost: Lost { path: run_dir.join(LOG_LOST_FILE), bytes: 0, told: None },
         }
     }
 
@@ -128,6 +125,11 @@ impl LogWriter {
 
 impl Lost {
     fn count(&mut self, bytes: u64) {
+        if self.bytes == 0 {
+            // What another monitor before this one had lost.
+            let known = state::load::<LostOutput>(&self.path).ok().flatten();
+            self.bytes = known.map_or(0, |known| known.bytes);
+        }
         self.bytes += bytes;
         self.tell(false);
     }
@@ -158,6 +160,7 @@ fn open(path: &Path, before: Option<u64>) -> std::io::Result<Open> {
             let _ = rustix::fs::fsetxattr(&file, BEFORE, before.to_string().as_bytes(), XattrFlags::empty());
             before
         }
+        _ if size == 0 => 0,
         _ => {
             let mut text = [0; 32];
             let length = rustix::fs::fgetxattr(&file, BEFORE, &mut text).unwrap_or(0);

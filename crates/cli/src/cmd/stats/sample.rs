@@ -36,6 +36,8 @@ impl Sample {
             percent(self.cpu_percent),
             self.memory(),
             percent(self.memory_percent()),
+            pair(self.now.net_received, self.now.net_sent),
+            pair(self.now.block_read, self.now.block_written),
             number(self.now.pids),
         ]
     }
@@ -50,6 +52,8 @@ impl Sample {
             "CPUPerc": percent(self.cpu_percent),
             "MemUsage": self.memory(),
             "MemPerc": percent(self.memory_percent()),
+            "NetIO": pair(now.net_received, now.net_sent),
+            "BlockIO": pair(now.block_read, now.block_written),
             "PIDs": number(now.pids),
             "CPUNanoseconds": now.cpu_ns,
             "CPULimitMilli": now.cpu_limit_milli,
@@ -57,6 +61,10 @@ impl Sample {
             "MemoryBytes": now.memory,
             "MemoryBytesWithCache": now.memory_with_cache,
             "MemoryLimitBytes": now.memory_limit,
+            "NetBytesReceived": now.net_received,
+            "NetBytesSent": now.net_sent,
+            "BlockBytesRead": now.block_read,
+            "BlockBytesWritten": now.block_written,
             "PidsLimit": now.pids_limit,
             "OOMKills": now.oom_kills,
         })
@@ -88,12 +96,20 @@ pub(super) fn heading(field: &str) -> String {
         "CPUPerc" => "CPU %".to_owned(),
         "MemPerc" => "MEM %".to_owned(),
         "MemUsage" => "MEM USAGE / LIMIT".to_owned(),
+        "NetIO" => "NET I/O".to_owned(),
+        "BlockIO" => "BLOCK I/O".to_owned(),
         _ => field.to_ascii_uppercase(),
     }
 }
 
 fn percent(value: Option<f64>) -> String {
     value.map_or_else(|| UNKNOWN.to_owned(), |value| format!("{value:.2}%"))
+}
+
+/// In, and out.
+fn pair(one: Option<u64>, other: Option<u64>) -> String {
+    let shown = |value: Option<u64>| value.map_or_else(|| UNKNOWN.to_owned(), size);
+    format!("{} / {}", shown(one), shown(other))
 }
 
 fn number(value: Option<u64>) -> String {

@@ -1,0 +1,78 @@
+//! `stats`: a table that lives, and what it counts. (Limits and processor time: `update.rs`.)
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
+
+use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
+
+use serde_json::Value;
+use tinyd_tests::ground::{self, Ground, inside, start};
+use tinyd_tests::{Env, require, roots};
+
+fn image() -> String {
+    roots::busybox().to_str().unwrap().to_owned()
+}
+
+/// Of the first container that is listed.
+fn counted(env: &Env, name: &str) -> Value {
+    let output = env.tinyd(["stats", "--no-stream", "--format", "json", name]).ok();
+    serde_json::from_str(output.stdout().lines().next().unwrap()).unwrap()
+}
+
+#[test]
+fn the_table_on_a_terminal_has_all_that_run_at_each_moment() {
+    require!(root);
+    let env = Env::new();
+    let image = image();
+    let run = |name: &str| drop(env.tinyd(["run", "-d", "--name", name, &image, "sleep", "1000"]).ok());
+    run("first");
+    let mut table = env.cmd(["stats"]).limit(Duration::from_secs(60)).pty(5, 140);
+    table.expect("\x1b[H\x1b[JCONTAINER ID");
+    table.expect("first");
+    // It comes again by itself, at the same place, with who is there by then.
+    run("second");
+    table.expect("second");
+    env.tinyd(["kill", "second"]).ok();
+    table.expect("\x1b[H\x1b[JCONTAINER ID");
+    table.expect("\x1b[H\x1b[JCONTAINER ID");
+    let shown = table.expect("\x1b[H\x1b[JCONTAINER ID");
+    assert!(shown.contains("first") && !shown.contains("second"), "{shown:?}");
+    // More than the terminal has lines: the heading stays to be seen.
+    ["c1", "c2", "c3", "c4", "c5"].iter().for_each(|name| run(name));
+    table.expect("c5");
+    table.expect("\x1b[H\x1b[JCONTAINER ID");
+    let shown = table.expect("\x1b[H\x1b[JCONTAINER ID");
+    assert_eq!(shown.matches('\n').count(), 4, "{shown:?}");
+    table.send(b"\x03");
+    let (status, _) = table.wait();
+    assert_eq!(status.signal(), Some(2), "{status:?}");
+    // Elsewhere it is text alone, and ends with those that are named.
+    let mut named = env.cmd(["stats", "c1"]).limit(Duration::from_secs(60)).spawn();
+    named.expect("c1");
+    env.tinyd(["kill", "c1"]).ok();
+    let output = named.wait().ok();
+    assert!(!output.stdout().contains('\x1b') && output.stdout().lines().count() >= 2, "{output}");
+}
+
+#[test]
+fn traffic_is_counted_from_the_containers_side() {
+    require!(root);
+    require!(program);
+    require!(command "nft");
+    Ground::stand(|_, env| {
+        ground::network(env, "web", &["10.77.0.0/24"], &[]);
+        start(env, &["--net", "web", "--name", "a"], "while :; do nc -l -p 80 > /dev/null; done");
+        start(env, &["--net", "web", "--name", "b"], "sleep 1000");
+        start(env, &["--net", "container:a", "--name", "beside"], "sleep 1000");
+        let before = counted(env, "b");
+        let send = "until head -c 100000 /dev/zero | nc -w 5 10.77.0.2 80; do sleep 0.1; done";
+        inside(env, "b", send);
+        let after = counted(env, "b");
+        let grown = |field: &str| after[field].as_u64().unwrap() - before[field].as_u64().unwrap();
+        assert!(grown("NetBytesSent") > 5_000 && grown("NetBytesReceived") > 200, "{before} {after}");
+        assert!(after["NetIO"].as_str().unwrap().contains("KiB"), "{after}");
+        // It is another's, which counts it.
+        assert_eq!(counted(env, "beside")["NetBytesSent"], Value::Null);
+        assert!(after["BlockIO"].as_str().unwrap().contains(" / "), "{after}");
+        env.tinyd(["rm", "-f", "beside", "a", "b"]).ok();
+    });
+}
