@@ -358,3 +358,40 @@ fn f13_a_start_of_the_machine_starts_what_its_policy_says() {
     }
     env.assert_clean();
 }
+
+/// F14: a run folder that survived the machine's start names processes of another boot, whose numbers others have now.
+#[test]
+fn f14_what_another_boot_left_is_no_state_and_no_process() {
+    require!(root);
+    let env = Env::new();
+    start(&env, "c", &["--restart", "unless-stopped"], "while :; do sleep 0.01; done");
+    start(&env, "ended", &[], "exit 7");
+    wait_until("it has ended", || status(&env, "ended") == "exited");
+    let seen = inspect(&env, "c");
+    let path = env.run_root().join("containers").join(seen["Id"].as_str().unwrap()).join("state.json");
+    let mut state: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    kill(monitor_of(&env, "c"));
+    kill(seen["State"]["Pid"].as_i64().unwrap().try_into().unwrap());
+    // Somebody who has nothing to do with it.
+    let decoy = env.other(["sleep", "1000"]).spawn();
+    let stat = fs::read_to_string(format!("/proc/{}/stat", decoy.pid())).unwrap();
+    let since: u64 =
+        stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().nth(19).unwrap().parse().unwrap();
+    for which in ["init", "monitor"] {
+        state[which] = serde_json::json!({ "pid": decoy.pid(), "start_time": since });
+    }
+    state["boot_id"] = "00000000-0000-4000-8000-000000000000".into();
+    fs::write(&path, state.to_string()).unwrap();
+    let seen = inspect(&env, "c");
+    assert_eq!((&seen["State"]["Status"], &seen["State"]["ExitUnknown"]), (&"exited".into(), &true.into()));
+    env.tinyd(["stop", "c"]).fails(1);
+    env.tinyd(["kill", "c"]).fails(1);
+    assert_eq!(inspect(&env, "ended")["State"]["ExitCode"], 7);
+    assert_eq!(env.tinyd(["system", "restart-policies"]).ok().stdout().lines().count(), 1);
+    assert_eq!((status(&env, "c").as_str(), status(&env, "ended").as_str()), ("running", "exited"));
+    env.tinyd(["rm", "-f", "c", "ended"]).ok();
+    assert!(proc::is_alive(decoy.pid()));
+    decoy.signal(rustix::process::Signal::TERM);
+    decoy.wait();
+    env.assert_clean();
+}
