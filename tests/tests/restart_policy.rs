@@ -293,6 +293,34 @@ fn a_monitor_that_is_killed_in_the_pause_or_in_the_run_keeps_nobody_from_coming_
     env.assert_clean();
 }
 
+/// As for a program that embeds the engine and names no clean-up command.
+#[test]
+fn without_a_program_that_could_start_it_the_next_command_does() {
+    require!(root);
+    let env = Env::new();
+    let here = PathBuf::from(std::env::var_os("TINYD_BIN").unwrap());
+    let copy = env.files().join("tinyd");
+    fs::copy(&here, &copy).unwrap();
+    let words =
+        [copy.to_str().unwrap(), "--root", env.root().to_str().unwrap(), "--run-root"].map(str::to_owned);
+    let words = words.into_iter().chain([env.run_root().display().to_string(), "--runtime".to_owned()]);
+    let words = words.chain([here.with_file_name("tinyd-runtime").display().to_string()]);
+    let run = ["run", "-d", "--net", "none", "--name", "c", "--restart", "always", &image()];
+    let script = ["sh", "-c", "test -e /ran && exec sleep 1000; touch /ran; sleep 0.3"];
+    env.other(words.chain(run.iter().chain(&script).map(|word| (*word).to_owned()))).output().ok();
+    fs::remove_file(&copy).unwrap();
+    let due = due(&env, "c");
+    wait_until("its monitor has given up", || {
+        fs::read(&due).is_ok_and(|text| {
+            let due: Value = serde_json::from_slice(&text).unwrap();
+            !proc::is_alive(due["monitor"]["pid"].as_i64().unwrap().try_into().unwrap())
+        })
+    });
+    assert_eq!(env.tinyd(["ps", "--format", "{{.Status}}"]).ok().text(), "RUNNING");
+    env.tinyd(["rm", "-f", "c"]).ok();
+    env.assert_clean();
+}
+
 /// Those who wait are told every exit, and who ran it in the foreground the first one.
 #[test]
 fn no_exit_is_lost() {

@@ -66,6 +66,8 @@ pub(super) fn follow(again: Option<Again<'_>>, mut clients: Clients) {
         while again.sleep(&mut clients) {
             match run(command) {
                 Ok(true) => break,
+                // Its file is gone, and does not come back: what is written down is for the next command.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
                 ended => again.at = since_boot() + again.next_pause(ended.is_err()),
             }
         }
