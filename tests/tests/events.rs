@@ -210,7 +210,9 @@ fn f17_whoever_is_killed_the_numbers_go_on() {
     let lost: Vec<_> = all.iter().filter(|event| event["Action"] == "lost").collect();
     assert_eq!(lost.len(), 1, "{lost:?}");
     assert_eq!(lost[0]["Actor"]["Attributes"]["count"], "1");
-    assert_eq!(actions(&all).last(), Some(&"destroy"));
+    // What was told next is not.
+    let at = all.iter().position(|event| event["Action"] == "lost").unwrap();
+    assert_eq!(actions(&all[at + 1..]), ["kill", "die", "destroy"]);
     env.assert_clean();
 }
 

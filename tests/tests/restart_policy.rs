@@ -293,6 +293,34 @@ fn a_monitor_that_is_killed_in_the_pause_or_in_the_run_keeps_nobody_from_coming_
     env.assert_clean();
 }
 
+/// As for a program that embeds the engine and names no clean-up command.
+#[test]
+fn without_a_program_that_could_start_it_the_next_command_does() {
+    require!(root);
+    let env = Env::new();
+    let here = PathBuf::from(std::env::var_os("TINYD_BIN").unwrap());
+    let copy = env.files().join("tinyd");
+    fs::copy(&here, &copy).unwrap();
+    let words =
+        [copy.to_str().unwrap(), "--root", env.root().to_str().unwrap(), "--run-root"].map(str::to_owned);
+    let words = words.into_iter().chain([env.run_root().display().to_string(), "--runtime".to_owned()]);
+    let words = words.chain([here.with_file_name("tinyd-runtime").display().to_string()]);
+    let run = ["run", "-d", "--net", "none", "--name", "c", "--restart", "always", &image()];
+    let script = ["sh", "-c", "test -e /ran && exec sleep 1000; touch /ran; sleep 0.3"];
+    env.other(words.chain(run.iter().chain(&script).map(|word| (*word).to_owned()))).output().ok();
+    fs::remove_file(&copy).unwrap();
+    let due = due(&env, "c");
+    wait_until("its monitor has given up", || {
+        fs::read(&due).is_ok_and(|text| {
+            let due: Value = serde_json::from_slice(&text).unwrap();
+            !proc::is_alive(due["monitor"]["pid"].as_i64().unwrap().try_into().unwrap())
+        })
+    });
+    assert_eq!(env.tinyd(["ps", "--format", "{{.Status}}"]).ok().text(), "RUNNING");
+    env.tinyd(["rm", "-f", "c"]).ok();
+    env.assert_clean();
+}
+
 /// Those who wait are told every exit, and who ran it in the foreground the first one.
 #[test]
 fn no_exit_is_lost() {
@@ -356,5 +384,42 @@ fn f13_a_start_of_the_machine_starts_what_its_policy_says() {
     for name in env.tinyd(["ps", "-aq"]).ok().stdout().lines() {
         env.tinyd(["rm", "-f", name]).ok();
     }
+    env.assert_clean();
+}
+
+/// F14: a run folder that survived the machine's start names processes of another boot, whose numbers others have now.
+#[test]
+fn f14_what_another_boot_left_is_no_state_and_no_process() {
+    require!(root);
+    let env = Env::new();
+    start(&env, "c", &["--restart", "unless-stopped"], "while :; do sleep 0.01; done");
+    start(&env, "ended", &[], "exit 7");
+    wait_until("it has ended", || status(&env, "ended") == "exited");
+    let seen = inspect(&env, "c");
+    let path = env.run_root().join("containers").join(seen["Id"].as_str().unwrap()).join("state.json");
+    let mut state: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    kill(monitor_of(&env, "c"));
+    kill(seen["State"]["Pid"].as_i64().unwrap().try_into().unwrap());
+    // Somebody who has nothing to do with it.
+    let decoy = env.other(["sleep", "1000"]).spawn();
+    let stat = fs::read_to_string(format!("/proc/{}/stat", decoy.pid())).unwrap();
+    let since: u64 =
+        stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().nth(19).unwrap().parse().unwrap();
+    for which in ["init", "monitor"] {
+        state[which] = serde_json::json!({ "pid": decoy.pid(), "start_time": since });
+    }
+    state["boot_id"] = "00000000-0000-4000-8000-000000000000".into();
+    fs::write(&path, state.to_string()).unwrap();
+    let seen = inspect(&env, "c");
+    assert_eq!((&seen["State"]["Status"], &seen["State"]["ExitUnknown"]), (&"exited".into(), &true.into()));
+    env.tinyd(["stop", "c"]).fails(1);
+    env.tinyd(["kill", "c"]).fails(1);
+    assert_eq!(inspect(&env, "ended")["State"]["ExitCode"], 7);
+    assert_eq!(env.tinyd(["system", "restart-policies"]).ok().stdout().lines().count(), 1);
+    assert_eq!((status(&env, "c").as_str(), status(&env, "ended").as_str()), ("running", "exited"));
+    env.tinyd(["rm", "-f", "c", "ended"]).ok();
+    assert!(proc::is_alive(decoy.pid()));
+    decoy.signal(rustix::process::Signal::TERM);
+    decoy.wait();
     env.assert_clean();
 }

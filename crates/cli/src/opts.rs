@@ -2,6 +2,7 @@
 
 mod devices;
 pub(crate) mod env;
+pub(crate) mod health;
 mod limits;
 mod log;
 mod mount;
@@ -136,6 +137,8 @@ pub(crate) struct ContainerOptions {
     /// Start it again when it has ended: no, on-failure[:N], always, unless-stopped; after a pause that grows up to a minute
     #[arg(long, value_name = "POLICY", value_parser = restart::parse, default_value = "no", hide_default_value = true)]
     restart: RestartPolicy,
+    #[command(flatten)]
+    health: health::HealthOptions,
     /// Note something about the container; may be given again
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = security::label)]
     label: Vec<(String, String)>,
@@ -232,6 +235,7 @@ impl ContainerOptions {
             stop_signal: self.stop_signal,
             stop_timeout: self.stop_timeout,
             restart: self.restart,
+            health: self.health.check()?,
         };
         Ok(Wanted { spec, image_named, notes: connected.note.into_iter().collect() })
     }
@@ -249,10 +253,11 @@ fn user_namespace(text: &str) -> Result<UserNamespace, String> {
 mod tests {
     use crate::testing::Bench;
     use std::path::PathBuf;
+    use std::time::Duration;
     use tinyd_engine::{
-        BindMount, ContainerSpec, Device, HugepageLimit, ImageMount, IoLimit, LogDriver, LogOptions,
-        NetworkMode, PortMapping, PortProtocol, Resources, RestartPolicy, SecretMount, Security, TmpfsMount,
-        Ulimit, UserNamespace, VolumeMount, VolumesFrom,
+        BindMount, ContainerSpec, Device, HealthCheck, HugepageLimit, ImageMount, IoLimit, LogDriver,
+        LogOptions, NetworkMode, OnUnhealthy, PortMapping, PortProtocol, Resources, RestartPolicy,
+        SecretMount, Security, TmpfsMount, Ulimit, UserNamespace, VolumeMount, VolumesFrom,
     };
 
     fn spec(line: &str) -> ContainerSpec {
@@ -267,7 +272,7 @@ mod tests {
         let spec = spec(
             "--name c1 --hostname h -e A=1 -e A=2 -w /w -u 1:2 --entrypoint /e --rm --read-only --cpu 10000 --mem 500m \
              -cpushare 512 -cpuset 0-1 --cpuset-mems 0 --memory-swap -1 --memory-reservation 100m --pids-limit -1 --userns host --tmpfs /t:size=1m --shm-size 1m --ulimit core=0 --sysctl kernel.shmmax=1 -l a=b \
-             --security-opt no-new-privileges --no-32bit --stop-signal INT --log-driver json-file --log-opt max-size=1m --log-opt max-file=5 --stop-timeout 3 --restart on-failure:5 --cgroup-parent x/y --device /dev/fuse:rw --init --cap-add NET_ADMIN --cap-drop ALL --privileged --device-read-bps /dev/a:1m \
+             --security-opt no-new-privileges --no-32bit --stop-signal INT --log-driver json-file --log-opt max-size=1m --log-opt max-file=5 --stop-timeout 3 --restart on-failure:5 --health-cmd ok --health-interval 5s --health-timeout 500ms --health-retries 2 --health-start-period 1m --on-unhealthy kill --cgroup-parent x/y --device /dev/fuse:rw --init --cap-add NET_ADMIN --cap-drop ALL --privileged --device-read-bps /dev/a:1m \
              --device-write-iops /dev/a:5 --hugetlb-limit 2MB=4m --net-rate-egress 10mbit --net-rate-ingress 1mbps --net-cls-classid 10:1 -v /a:/b -v /c:/d:ro -v data:/v:nocopy --volume-driver local --mount type=bind,src=/e,dst=/f --mount type=tmpfs,dst=/t2 --mount type=image,src=/img,dst=/i --secret db,mode=440 --storage-size 1g --volumes-from db:ro --net web --ip 10.9.0.5 --ip6 fd00::5 --mac-address 02:00:00:00:00:05 --network-alias w -P --expose 81-82 --dns 9.9.9.9 --dns-search . --dns-opt ndots:2 --add-host me:host-gateway -p 8080:80 --publish=[::1]:53:53/udp -it host sh -c x",
         );
         let expected = ContainerSpec {
@@ -374,6 +379,14 @@ mod tests {
             stop_signal: Some(2),
             stop_timeout: Some(3),
             restart: RestartPolicy::OnFailure { max_retries: 5 },
+            health: Some(HealthCheck {
+                command: "ok".into(),
+                interval: Duration::from_secs(5),
+                timeout: Duration::from_millis(500),
+                retries: 2,
+                start_period: Duration::from_secs(60),
+                on_unhealthy: OnUnhealthy::Kill,
+            }),
         };
         assert_eq!(spec, expected);
     }

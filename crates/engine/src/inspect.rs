@@ -85,6 +85,9 @@ pub struct ContainerState {
     pub finished_at: String,
     /// Bytes that it wrote in its last run and that are in no log, because there was no room for them.
     pub log_lost_bytes: u64,
+    /// How it has fared at its health checks; absent where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthState>,
 }
 
 /// What is kept of the output, as Docker has it.
@@ -96,6 +99,50 @@ pub struct LogConfig {
     pub kind: String,
     /// `max-size` in bytes, and `max-file`.
     pub config: BTreeMap<String, String>,
+}
+
+/// How a container has fared at its health checks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct HealthState {
+    /// `starting`, `healthy`, `unhealthy`.
+    pub status: String,
+    /// How often in a row they have failed.
+    pub failing_streak: u32,
+    /// The last five, the oldest first.
+    pub log: Vec<HealthLogEntry>,
+}
+
+/// How a health check went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct HealthLogEntry {
+    /// When it was started.
+    pub start: String,
+    /// When it had ended.
+    pub end: String,
+    /// The command's code; -1 where it took too long or could not be run.
+    pub exit_code: i32,
+    /// The end of what it wrote, at most 4 KiB.
+    pub output: String,
+}
+
+/// The health check of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct HealthConfig {
+    /// `CMD-SHELL` and the command.
+    pub test: Vec<String>,
+    /// In nanoseconds.
+    pub interval: u64,
+    /// In nanoseconds.
+    pub timeout: u64,
+    /// In nanoseconds.
+    pub start_period: u64,
+    /// How often in a row it has to fail.
+    pub retries: u32,
+    /// `none`, `restart`, `kill`, `stop`.
+    pub on_unhealthy: String,
 }
 
 /// Where the root file system comes from.
@@ -304,6 +351,9 @@ pub struct ContainerConfig {
     pub stop_signal: String,
     /// Seconds that it then has, `None` for the default.
     pub stop_timeout: Option<u32>,
+    /// How it is found out that it is healthy; absent where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<HealthConfig>,
     /// Secrets that it reads: never what they hold.
     pub secrets: Vec<SecretConfig>,
 }

@@ -27,6 +27,7 @@ mod error;
 mod events;
 mod exec;
 mod files;
+mod health;
 mod info;
 mod inspect;
 mod list;
@@ -49,11 +50,12 @@ pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, EventFilter, Events, EventsRequest, EventsSince};
 pub use exec::ExecSpec;
 pub use files::{ChangeKind, ContainerExport, CopyIn, CopyOut, FileChange, FileKind, FileStat};
+pub use health::{HealthCheck, HealthStatus, OnUnhealthy};
 pub use info::{Plugins, StorageDriver, SystemInfo};
 pub use inspect::{
     ContainerConfig, ContainerInspect, ContainerState, DeviceConfig, EndpointSettings, GraphDriver,
-    HostConfig, LogConfig, MountPoint, NetworkSettings, PortBinding, RestartPolicyConfig, SecretConfig,
-    ThrottleConfig, UlimitConfig,
+    HealthConfig, HealthLogEntry, HealthState, HostConfig, LogConfig, MountPoint, NetworkSettings,
+    PortBinding, RestartPolicyConfig, SecretConfig, ThrottleConfig, UlimitConfig,
 };
 pub use list::{ContainerSummary, ListRequest};
 pub use logs::{LogEntry, LogSource, Logs, LogsRequest};

@@ -1,6 +1,6 @@
 //! A line of `ps` for each container.
 
-use crate::{ContainerStatus, ExitStatus};
+use crate::{ContainerStatus, ExitStatus, HealthStatus};
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
@@ -34,6 +34,8 @@ pub struct ContainerSummary {
     pub exit: Option<ExitStatus>,
     /// The first process, as the host numbers it; 0 when there is none.
     pub pid: u32,
+    /// How it has fared at its health checks; `None` where it has none, or does not run.
+    pub health: Option<HealthStatus>,
     /// Published ports, `HOST:CONTAINER`.
     pub ports: Vec<String>,
     /// The networks that it has a place on, by name; none where it lives on another container's.

@@ -16,7 +16,7 @@ pub use network::{
 pub use resources::{HugepageLimit, IoLimit, Resources};
 pub use security::{Device, SeccompProfile, Security, Ulimit};
 
-use crate::RestartPolicy;
+use crate::{HealthCheck, RestartPolicy};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -101,6 +101,8 @@ pub struct ContainerSpec {
     /// When it is started again after its end, at first: [`Engine::set_restart_policy`](crate::Engine::set_restart_policy)
     /// changes it.
     pub restart: RestartPolicy,
+    /// How it is found out that it is healthy.
+    pub health: Option<HealthCheck>,
 }
 
 impl ContainerSpec {

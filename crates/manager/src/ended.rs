@@ -108,8 +108,9 @@ impl Core {
     pub(crate) fn await_monitor(&self, record: &Record) -> Result<()> {
         let path = self.store.run_dir(&record.id).join(STATE_FILE);
         match load::<RunState>(&path).map_err(|source| Error::file("read", path, source))? {
-            Some(state) => self.await_tidy(record, state.monitor),
-            None => Ok(()),
+            // The number of one of another boot is somebody else's now.
+            Some(state) if state.boot_id == self.boot_id()? => self.await_tidy(record, state.monitor),
+            _ => Ok(()),
         }
     }
 

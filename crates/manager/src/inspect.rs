@@ -10,7 +10,7 @@ use crate::restart::told;
 use crate::store::{BUNDLE_FILE, Record, START_ERROR_FILE, StartError, UsedImage, UsedVolume};
 use crate::time::{self, NEVER};
 use crate::volumes::options;
-use crate::{ports, validate};
+use crate::{health, ports, validate};
 use oci_spec::runtime::Spec;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -94,6 +94,7 @@ impl Core {
             started_at: NEVER.to_owned(),
             finished_at: NEVER.to_owned(),
             log_lost_bytes: self.lost_of_log(&record.id),
+            health: self.health_state(record)?,
         };
         match life {
             Life::Created if self.is_restarting(record, life)? => {
@@ -203,6 +204,7 @@ fn container_config(record: &Record, bundle: &Spec) -> ContainerConfig {
         labels: spec.labels.clone(),
         stop_signal: spec.stop_signal.unwrap_or(crate::ended::SIGTERM).to_string(),
         stop_timeout: spec.stop_timeout,
+        healthcheck: spec.health.as_ref().map(health::config),
         secrets: spec.secrets.iter().map(secret_config).collect(),
     }
 }

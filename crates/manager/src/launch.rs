@@ -121,6 +121,7 @@ impl Core {
             trash,
             restart: self.restart_plan(record),
             events: Some(self.event_plan(record)),
+            health: self.health_plan(record),
         }
     }
 }

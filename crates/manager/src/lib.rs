@@ -43,6 +43,7 @@ mod error;
 mod events;
 mod exec;
 mod files;
+mod health;
 mod ids;
 mod image;
 mod info;

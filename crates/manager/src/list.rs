@@ -24,7 +24,8 @@ impl Core {
             if wanted && !matches!(life, Life::Gone(_)) {
                 let frozen = matches!(life, Life::Running(_)) && self.is_frozen(&record.id)?;
                 let ports = self.ports_of(&record);
-                let mut line = summary(record, &life, frozen, &ports);
+                let health = self.health_status(&record, &life)?;
+                let mut line = ContainerSummary { health, ..summary(record, &life, frozen, &ports) };
                 if restarting {
                     line.status = ContainerStatus::Restarting;
                 }
@@ -67,6 +68,7 @@ fn summary(record: Record, life: &Life, frozen: bool, ports: &[PortMapping]) -> 
         status,
         exit,
         pid,
+        health: None,
     }
 }
 

@@ -119,7 +119,7 @@ impl Core {
         self.make_due_folder()?;
         self.keep_restart_state(&id, &state, true)?;
         match self.due(&id)? {
-            Some(due) if !state.wants(due.code) => {
+            Some(due) if !due.wanted && !state.wants(due.code) => {
                 self.call_off(&id, &lock)?;
             }
             Some(_) => {}
@@ -202,7 +202,7 @@ impl Core {
         let code = ended.record.code;
         let wanted = matches!(self.restart_state(id), Ok(Some(state)) if state.wants(code));
         if wanted && !self.store.container_file(id, STOPPED_FILE).exists() {
-            self.note_due(id, Due { monitor: NOBODY, pause_ms: 0, code });
+            self.note_due(id, Due { monitor: NOBODY, pause_ms: 0, code, wanted: false });
         }
     }
 
@@ -252,7 +252,7 @@ impl Core {
         let stopped = self.store.container_file(&id, STOPPED_FILE).exists();
         let record = self.known(&id, word)?;
         let stands = matches!(self.life(&record, Some(&lock))?, Life::Stopped(_));
-        if stopped || !stands || !state.wants(due.code) {
+        if stopped || !stands || !(due.wanted || state.wants(due.code)) {
             unlink(&self.store.due(&id))?;
             return Ok(false);
         }
@@ -262,7 +262,7 @@ impl Core {
             Ok(_) => Ok(true),
             Err(error) => {
                 let pause = state.pause_after(Duration::ZERO).as_millis();
-                if state.wants(due.code) {
+                if due.wanted || state.wants(due.code) {
                     let pause_ms = u64::try_from(pause).unwrap_or(u64::MAX);
                     self.note_due(&id, Due { pause_ms, ..due });
                 }

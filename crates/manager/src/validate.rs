@@ -14,6 +14,7 @@ pub(crate) use secrets::SECRETS;
 pub(crate) use user::User;
 
 use crate::error::{Error, Result};
+use crate::health;
 use crate::restart;
 use std::path::PathBuf;
 use tinyd_engine::{BindMount, ContainerSpec, Resources};
@@ -49,6 +50,7 @@ pub(crate) fn spec(spec: &ContainerSpec) -> Result<ContainerSpec> {
     }
     resources(&spec.resources)?;
     restart::check(spec.restart, spec.remove)?;
+    health::check(spec)?;
     options::check(spec)?;
     crate::logs::options::check(&spec.log)?;
     let mut normal = spec.clone();

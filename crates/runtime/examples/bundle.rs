@@ -35,6 +35,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         release: Vec::new(),
         trash: vec![run_dir],
         restart: None,
+        health: None,
         events: None,
         id,
     };

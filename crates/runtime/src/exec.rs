@@ -47,7 +47,7 @@ pub(crate) fn run(request: &ExecRequest, client: OwnedFd) {
         return;
     }
     let wait = WaitLoop::new(&child.pidfd, streams, Clients::only(client), None).ending_with_session();
-    let (clients, _) = wait.run(|exit| {
+    let (clients, _) = wait.run(|exit, _| {
         tell("exec_die", &[("exitCode", exit.code().to_string())]);
         ExitRecord { code: exit.code(), oom_killed: false, started_ns, finished_ns: now_ns() }
     });

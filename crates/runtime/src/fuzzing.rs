@@ -67,6 +67,7 @@ fn start() -> StartRequest {
         release: Vec::new(),
         trash: Vec::new(),
         restart: None,
+        health: None,
         events: None,
     }
 }

@@ -53,6 +53,7 @@ mod failure;
 pub mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod health;
 mod identity;
 mod init;
 mod launch;

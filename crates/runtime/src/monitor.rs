@@ -7,6 +7,7 @@ mod clients;
 mod clock;
 mod companions;
 mod exit;
+mod health;
 mod log;
 mod release;
 mod restart;
@@ -81,8 +82,9 @@ pub(crate) fn run(
     let mut again = None;
     let (clients, exit) = WaitLoop::new(&started.running.child.pidfd, started.streams, clients, log)
         .beside(Companions::new(&request.run_dir, &connected.companions))
-        .run(|exit| {
-            again = restart::decide(request, started.running.pid, exit.code());
+        .checking(health::Health::new(request))
+        .run(|exit, wanted| {
+            again = restart::decide(request, started.running.pid, exit.code(), wanted);
             let record = exit::record(request, &started.running, started.started_ns, exit);
             let connections = release::of_connections(&request.run_dir, &connected.release);
             unclosed = release::release(connections.iter().chain(&request.release));

@@ -1,6 +1,7 @@
 //! What the engine asks of `tinyd-runtime`: plain records, sent as JSON in the first packets.
 
 use crate::events::{Event, EventPlan};
+use crate::health::HealthPlan;
 use crate::restart::RestartPlan;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -67,6 +68,9 @@ pub struct StartRequest {
     /// Where its start and its end are told.
     #[serde(default)]
     pub events: Option<EventPlan>,
+    /// How it is found out that it is healthy.
+    #[serde(default)]
+    pub health: Option<HealthPlan>,
 }
 
 /// Secrets inside a container: on a file system in memory, that is not swapped out where the kernel can say so, and that nobody

@@ -71,6 +71,9 @@ pub struct Due {
     pub pause_ms: u64,
     /// How the command ended.
     pub code: u8,
+    /// It was ended to be started again, whatever its policy is.
+    #[serde(default)]
+    pub wanted: bool,
 }
 
 /// What a monitor is told, so that its container can be started again.

@@ -147,7 +147,11 @@ impl Engine for Client {
             request: request.clone().into_wire(),
         };
         let pieces = self.ask(self.containers().logs(request))?;
-        Ok(Box::new(RemoteLogs { pieces: descriptor::of_stream(&self.runtime, pieces)?, missed: 0 }))
+        Ok(Box::new(RemoteLogs {
+            pieces: descriptor::of_stream(&self.runtime, pieces)?,
+            missed: 0,
+            unlogged: 0,
+        }))
     }
 
     fn wait(&self, name: &str) -> Result<Box<dyn Waiter>> {
@@ -372,6 +376,7 @@ fn detached(created: Created) -> Started {
 struct RemoteLogs {
     pieces: OwnEnd<proto::LogPiece>,
     missed: u64,
+    unlogged: u64,
 }
 
 impl Logs for RemoteLogs {
@@ -381,12 +386,16 @@ impl Logs for RemoteLogs {
 
     fn next(&mut self) -> Result<Option<LogEntry>> {
         let Some(piece) = self.pieces.receive()? else { return Ok(None) };
-        self.missed = piece.missed;
+        (self.missed, self.unlogged) = (piece.missed, piece.unlogged);
         piece.entry.map(read).transpose()
     }
 
     fn missed(&self) -> u64 {
         self.missed
+    }
+
+    fn unlogged(&self) -> u64 {
+        self.unlogged
     }
 }
 

@@ -9,11 +9,11 @@ messages! {
     RemoveRequest { force, volumes }
     ListRequest { all }
     ContainerSummary {
-        id, name, image, command, created, started, finished, status, exit, pid, ports, networks, volumes
+        id, name, image, command, created, started, finished, status, exit, pid, ports, networks, volumes, health
     }
     ContainerStats {
         id, name, uptime_ns, cpu_ns, cpu_limit_milli, throttled_periods, memory, memory_with_cache,
-        memory_limit, pids, pids_limit, oom_kills
+        memory_limit, pids, pids_limit, oom_kills, block_read, block_written, net_received, net_sent
     }
     Process {
         pid, inner_pid, parent, uid, host_uid, state, name, arguments, cut, terminal, started, age_ns, cpu_ns, nice,
@@ -31,6 +31,7 @@ messages! {
 
 enums! {
     ContainerStatus { Created, Running, Paused, Stopped, Restarting }
+    HealthStatus { Starting, Healthy, Unhealthy }
     WaitCondition { NotRunning, NextExit, Running, Removed }
     LogSource { Stdout, Stderr }
     FileKind { File, Folder, Symlink, Other }

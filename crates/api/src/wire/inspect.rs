@@ -9,8 +9,11 @@ messages! {
     }
     ContainerState {
         status, running, paused, restarting, oom_killed, dead, pid, monitor_pid, exit_code, exit_unknown,
-        error, started_at, finished_at, log_lost_bytes
+        error, started_at, finished_at, log_lost_bytes, health
     }
+    HealthState { status, failing_streak, log }
+    HealthLogEntry { start, end, exit_code, output }
+    HealthConfig { test, interval, timeout, start_period, retries, on_unhealthy }
     LogConfig { kind, config }
     RestartPolicyConfig { name, maximum_retry_count }
     GraphDriver { name, data }
@@ -28,7 +31,7 @@ messages! {
     MountPoint { kind, name, source, subpath, destination, driver, mode, writable, id_mapped, propagation }
     ContainerConfig {
         hostname, user, tty, open_stdin, env, cmd, image, working_dir, entrypoint, labels, stop_signal,
-        stop_timeout, secrets
+        stop_timeout, secrets, healthcheck
     }
     SecretConfig { name, target, uid, gid, mode }
     NetworkSettings {

@@ -1,4 +1,4 @@
-//! Choices of which some say more than their name.
+//! Choices of which some say more than their name, and what has other defaults than nothing.
 
 use super::{Malformed, Wire};
 use crate::proto;
@@ -7,7 +7,9 @@ use proto::events_request::Since;
 use proto::network_mode::Mode;
 use proto::restart_policy::Policy;
 use proto::seccomp_profile::Profile;
-use tinyd_engine::{EventFilter, EventsRequest, EventsSince, NetworkMode, RestartPolicy, SeccompProfile};
+use tinyd_engine::{
+    EventFilter, EventsRequest, EventsSince, HealthCheck, NetworkMode, RestartPolicy, SeccompProfile,
+};
 
 impl Wire<Option<proto::NetworkMode>> for NetworkMode {
     fn into_wire(self) -> Option<proto::NetworkMode> {
@@ -119,5 +121,36 @@ impl Wire<proto::EventFilter> for EventFilter {
             Filter::Volume(volume) => Self::Volume(volume),
             Filter::Label(label) => Self::Label(label.name, label.value),
         })
+    }
+}
+
+impl Wire<proto::HealthCheck> for HealthCheck {
+    fn into_wire(self) -> proto::HealthCheck {
+        let Self { command, interval, timeout, retries, start_period, on_unhealthy } = self;
+        proto::HealthCheck {
+            command,
+            interval: Some(interval.into_wire()),
+            timeout: Some(timeout.into_wire()),
+            retries: Some(retries),
+            start_period: Some(start_period.into_wire()),
+            on_unhealthy: on_unhealthy.into_wire(),
+        }
+    }
+
+    fn from_wire(wire: proto::HealthCheck) -> Result<Self, Malformed> {
+        let proto::HealthCheck { command, interval, timeout, retries, start_period, on_unhealthy } = wire;
+        let mut check = Self::new(command);
+        for (set, wanted) in [
+            (&mut check.interval, interval),
+            (&mut check.timeout, timeout),
+            (&mut check.start_period, start_period),
+        ] {
+            if let Some(wanted) = wanted {
+                *set = Wire::from_wire(wanted)?;
+            }
+        }
+        check.retries = retries.unwrap_or(check.retries);
+        check.on_unhealthy = Wire::from_wire(on_unhealthy)?;
+        Ok(check)
     }
 }

@@ -7,7 +7,7 @@ messages! {
         image, command, entrypoint, name, hostname, env, workdir, user, tty, interactive, init, remove,
         read_only, resources, cgroup_parent, devices, binds, volumes, volumes_from, images, tmpfs, secrets,
         storage_size, shm_size, network, dns, ports, exposed, publish_all, userns, security, ulimits,
-        sysctls, labels, log, stop_signal, stop_timeout, restart
+        sysctls, labels, log, stop_signal, stop_timeout, restart, health
     }
     Resources {
         cpu_quota, cpu_period, cpu_shares, cpuset_cpus, cpuset_mems, memory, memory_swap,
@@ -37,6 +37,7 @@ enums! {
     UserNamespace { Auto, Host }
     Propagation { RPrivate, Private, Slave, RSlave, Shared, RShared }
     LogDriver { Files, None }
+    OnUnhealthy { None, Restart, Kill, Stop }
     Recursive { Enabled, Disabled, Writable, ReadOnly }
     Relabel { Shared, Private }
     PortProtocol { Tcp, Udp, Sctp }
@@ -86,6 +87,7 @@ mod tests {
             labels: BTreeMap::from([("a".to_owned(), String::new())]),
             log: LogOptions { driver: LogDriver::None, max_size: Some(u64::MAX), max_file: None },
             restart: RestartPolicy::OnFailure { max_retries: 3 },
+            health: Some(HealthCheck { on_unhealthy: OnUnhealthy::Stop, ..HealthCheck::new("true") }),
             stop_signal: Some(-1),
             stop_timeout: Some(u32::MAX),
             ..ContainerSpec::new("host", ["sh", "-c", ""])

@@ -32,7 +32,7 @@ pub(crate) struct List {
     /// table, json (an object a line), a template such as '{{.ID}} {{.Names}}', or 'table TEMPLATE'
     #[arg(long, value_name = "FORMAT", value_parser = ListFormat::parse, default_value = "table")]
     format: ListFormat,
-    /// Only those with this name, id, network, status or exited=CODE; of one kind any may fit, of different kinds all must
+    /// Only those with this name, id, network, status, health or exited=CODE; of one kind any may fit, of different kinds all must
     #[arg(short, long, value_name = "KEY=VALUE", value_parser = filter::parse)]
     filter: Vec<Filter>,
 }

@@ -296,3 +296,17 @@ fn events_are_lines_objects_or_templates() {
         assert_eq!(Bench::new().run(wrong).code, 2, "{wrong}");
     }
 }
+
+#[test]
+fn who_waits_for_health_needs_a_check() {
+    let done = Bench::new().run("wait --healthy c1");
+    assert_eq!((done.code, done.stderr.as_str()), (1, "tinyd: container c1 has no health check\n"));
+    assert_eq!(Bench::new().run("wait --timeout 1s c1").code, 2);
+    let bench = Bench::new();
+    let mut healthy = summary(ID.trim_end(), Some("c1"), ContainerStatus::Running, None);
+    healthy.health = Some(tinyd_engine::HealthStatus::Healthy);
+    *bench.engine.containers.lock().expect("lock") = vec![healthy];
+    assert_eq!(bench.run("ps --format {{.Status}};{{.Health}}").stdout, "RUNNING (healthy);healthy\n");
+    assert_eq!(bench.run("ps -q --filter health=unhealthy").stdout, "");
+    assert_eq!(bench.run("ps --filter health=ill").code, 2);
+}

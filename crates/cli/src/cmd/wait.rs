@@ -1,20 +1,31 @@
 //! `wait`: until containers have ended.
 
+mod healthy;
+
 use super::{Context, Verb};
 use crate::failure::{Failure, Outcome, line_of};
+use crate::opts;
+use std::time::Duration;
 use tinyd_engine::WaitCondition;
 
-/// Wait until containers have ended, and print their exit codes
+/// Wait until containers have ended, and print their exit codes; or until they are healthy
 #[derive(clap::Parser, Debug)]
 #[command(after_help = "\
 Examples:
   tinyd wait c1
   tinyd wait c1 c2
-  tinyd wait --condition removed c1")]
+  tinyd wait --condition removed c1
+  tinyd wait --healthy --timeout 30s c1")]
 pub(crate) struct Wait {
     /// Wait for something else: not-running (or stopped), next-exit, removed, or running, of which no code is printed
-    #[arg(long, value_name = "CONDITION", value_parser = condition)]
+    #[arg(long, value_name = "CONDITION", value_parser = condition, conflicts_with = "healthy")]
     condition: Option<WaitCondition>,
+    /// Wait until their health checks have succeeded, one after the other; one that ends or is found unhealthy is a failure
+    #[arg(long)]
+    healthy: bool,
+    /// With --healthy: how long to wait for each
+    #[arg(long, value_name = "TIME", value_parser = opts::health::duration, requires = "healthy")]
+    timeout: Option<Duration>,
     /// Ids, names or beginnings of ids
     #[arg(value_name = "CONTAINER", required = true)]
     containers: Vec<String>,
@@ -36,6 +47,16 @@ impl Verb for Wait {
 
     fn run(self, context: &Context<'_>) -> Outcome {
         let engine = context.engine()?;
+        if self.healthy {
+            let mut failed = false;
+            for container in &self.containers {
+                if let Err(failure) = healthy::wait(engine.as_ref(), container, self.timeout) {
+                    failure.line().iter().for_each(|line| context.console.tell(line));
+                    failed = true;
+                }
+            }
+            return if failed { Err(Failure::Reported(1)) } else { Ok(0) };
+        }
         let mut failed = false;
         // All are asked for before any is waited for: a wrong name is told at once.
         let waiter = |container: &String| match self.condition {

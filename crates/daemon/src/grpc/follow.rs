@@ -46,8 +46,8 @@ trait Source: Send + 'static {
     fn next(&mut self) -> tinyd_engine::Result<Option<Self::Message>>;
 }
 
-/// A log, and how much of it was missed when that was last told.
-struct Log(Box<dyn Logs>, u64);
+/// A log, and how much of it is missing, as that was last told.
+struct Log(Box<dyn Logs>, (u64, u64));
 
 impl Source for Log {
     type Message = LogPiece;
@@ -58,10 +58,10 @@ impl Source for Log {
 
     fn next(&mut self) -> tinyd_engine::Result<Option<LogPiece>> {
         let entry = self.0.next()?;
-        let missed = self.0.missed();
-        let told = std::mem::replace(&mut self.1, missed) == missed;
+        let (missed, unlogged) = (self.0.missed(), self.0.unlogged());
+        let told = std::mem::replace(&mut self.1, (missed, unlogged)) == (missed, unlogged);
         let nothing = entry.is_none() && told;
-        Ok((!nothing).then(|| LogPiece { entry: entry.map(Wire::into_wire), missed }))
+        Ok((!nothing).then(|| LogPiece { entry: entry.map(Wire::into_wire), missed, unlogged }))
     }
 }
 
@@ -85,7 +85,7 @@ impl Service {
     ) -> Result<Followed<LogPiece>, Status> {
         let until = request.until;
         let logs = self.ask(move |engine| engine.logs(&container, &request)).await?;
-        followed(Log(logs, 0), until)
+        followed(Log(logs, (0, 0)), until)
     }
 
     pub(super) async fn follow_events(

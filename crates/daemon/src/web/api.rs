@@ -226,6 +226,7 @@ mod tests {
             pid: if usage.is_some() { 12345 } else { 0 },
             ports: Vec::new(),
             networks: Vec::new(),
+            health: None,
             volumes: Vec::new(),
         };
         Sample { summary, usage }

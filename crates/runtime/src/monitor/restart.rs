@@ -35,11 +35,11 @@ pub(super) struct Again<'a> {
 }
 
 /// Looks, before the exit of its first process is recorded, whether the container is to be started again, and writes that
-/// down. `None` when it is not.
-pub(super) fn decide(request: &StartRequest, pid: u32, code: u8) -> Option<Again<'_>> {
+/// down. `None` when it is not. `wanted` says that it was ended for that, whatever its policy is.
+pub(super) fn decide(request: &StartRequest, pid: u32, code: u8, wanted: bool) -> Option<Again<'_>> {
     let plan = request.restart.as_ref()?;
-    let state: RestartState = state::load(&plan.state).ok()??;
-    if !state.wants(code) || plan.stopped.exists() {
+    let state: RestartState = state::load(&plan.state).ok()?.unwrap_or_default();
+    if !(wanted || state.wants(code)) || plan.stopped.exists() {
         return None;
     }
     let now = since_boot();
@@ -50,6 +50,7 @@ pub(super) fn decide(request: &StartRequest, pid: u32, code: u8) -> Option<Again
         monitor: ProcessId::of(std::process::id()).ok()?,
         pause_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
         code,
+        wanted,
     };
     // Without room for the note nobody could call it off: it stays ended, as one whose monitor could do nothing more.
     state::store(&plan.due, &due, false).ok()?;
@@ -65,6 +66,8 @@ pub(super) fn follow(again: Option<Again<'_>>, mut clients: Clients) {
         while again.sleep(&mut clients) {
             match run(command) {
                 Ok(true) => break,
+                // Its file is gone, and does not come back: what is written down is for the next command.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
                 ended => again.at = since_boot() + again.next_pause(ended.is_err()),
             }
         }
@@ -133,7 +136,8 @@ impl Again<'_> {
                 let last = RestartState { pause_ms: self.due.pause_ms, ..RestartState::default() };
                 let next = last.pause_after(Duration::ZERO).as_millis();
                 self.due.pause_ms = u64::try_from(next).unwrap_or(u64::MAX);
-                if killed && !self.plan.stopped.exists() && self.plan.state.exists() {
+                if killed && !self.plan.stopped.exists() && self.plan.state.parent().is_some_and(Path::exists)
+                {
                     let _ = state::store(&self.plan.due, &self.due, false);
                 }
                 self.due.pause_ms

@@ -6,7 +6,7 @@
 //! command wrote meanwhile waits in the FIFOs.
 
 use super::wait_loop::WaitLoop;
-use super::{Client, Clients, Companions, Streams, cleanup, exit, listen_at, log, release, restart};
+use super::{Client, Clients, Companions, Streams, cleanup, exit, health, listen_at, log, release, restart};
 use crate::frame::Kind;
 use crate::launch::{Child, NewCgroup, Running, internal};
 use crate::state::{self, ProcessId, RunState, SOCKET_FILE, STATE_FILE};
@@ -46,8 +46,9 @@ pub(crate) fn take_over(
     let (clients, exit) = WaitLoop::new(&running.child.pidfd, streams, Clients::new(listener), log)
         .of_other(watch)
         .beside(Companions::new(&request.run_dir, &[]))
-        .run(|exit| {
-            again = restart::decide(request, running.pid, exit.code());
+        .checking(health::Health::new(request))
+        .run(|exit, wanted| {
+            again = restart::decide(request, running.pid, exit.code(), wanted);
             let record = exit::record(request, &running, started_ns, exit);
             let connections = release::of_connections(&request.run_dir, &[]);
             unclosed = release::release(connections.iter().chain(&request.release));

@@ -3,6 +3,7 @@
 use super::client::Wish;
 use super::clients::Clients;
 use super::companions::Companions;
+use super::health::Health;
 use super::log::LogWriter;
 use super::streams::{Source, Streams};
 use crate::frame::{self, Kind};
@@ -25,6 +26,7 @@ pub(crate) struct WaitLoop<'a> {
     clients: Clients,
     log: Option<LogWriter>,
     companions: Companions,
+    health: Option<Health<'a>>,
     /// Kills the command when nobody is attached any more: a further command ends with its session.
     ends_with_session: bool,
     /// The command is no child of this process: its exit is the kernel's to tell.
@@ -47,6 +49,7 @@ enum Token {
     Stdin,
     Client(usize),
     Companion(usize),
+    Health,
 }
 
 impl<'a> WaitLoop<'a> {
@@ -62,6 +65,7 @@ impl<'a> WaitLoop<'a> {
             clients,
             log,
             companions: Companions::default(),
+            health: None,
             ends_with_session: false,
             is_other: false,
             watch: None,
@@ -81,6 +85,12 @@ impl<'a> WaitLoop<'a> {
         self
     }
 
+    /// Looks after its health meanwhile.
+    pub(crate) fn checking(mut self, health: Option<Health<'a>>) -> Self {
+        self.health = health;
+        self
+    }
+
     pub(crate) fn of_other(mut self, watch: Option<ExitWatch>) -> Self {
         self.is_other = true;
         self.watch = watch;
@@ -88,10 +98,10 @@ impl<'a> WaitLoop<'a> {
     }
 
     /// Goes round until the command has ended. `exited` is called at its end, while it is a zombie still, and records the
-    /// exit. Gives those who have not taken everything yet, and the record; none where the kernel does not tell the exit.
+    /// exit; it is told whether the command was ended so that it is started again. Gives those who have not taken everything yet, and the record; none where the kernel does not tell the exit.
     pub(crate) fn run(
         mut self,
-        exited: impl FnOnce(pidfd::Exit) -> ExitRecord,
+        exited: impl FnOnce(pidfd::Exit, bool) -> ExitRecord,
     ) -> (Clients, Option<ExitRecord>) {
         loop {
             for (token, flags) in self.wait() {
@@ -108,16 +118,21 @@ impl<'a> WaitLoop<'a> {
                     Token::Stdin => self.flush_stdin(),
                     Token::Client(index) => self.serve(index, flags),
                     Token::Companion(number) => self.companions.ended(number),
+                    Token::Health => self.health.iter_mut().for_each(|health| health.serve(self.process)),
                 }
             }
             self.companions.look();
             self.clients.lose_patience();
+            self.health.iter_mut().for_each(|health| health.look(self.process));
             self.streams.outputs.retain(|output| !output.ended);
             self.drop_clients();
         }
     }
 
-    fn finish(mut self, exited: impl FnOnce(pidfd::Exit) -> ExitRecord) -> (Clients, Option<ExitRecord>) {
+    fn finish(
+        mut self,
+        exited: impl FnOnce(pidfd::Exit, bool) -> ExitRecord,
+    ) -> (Clients, Option<ExitRecord>) {
         let exit = match self.is_other {
             true => {
                 pidfd::exit_of_other(self.process).or_else(|| self.watch.as_mut().and_then(ExitWatch::exit))
@@ -135,7 +150,8 @@ impl<'a> WaitLoop<'a> {
         if let Some(log) = &mut self.log {
             log.finish();
         }
-        let record = exit.map(exited);
+        let again = self.health.take().is_some_and(|health| health.wants_it_again());
+        let record = exit.map(|exit| exited(exit, again));
         // It was recorded: the zombie may go. (Another's is its parent's.)
         if !self.is_other {
             let _ = pidfd::wait(self.process);
@@ -150,7 +166,9 @@ impl<'a> WaitLoop<'a> {
         let interests = self.interests();
         let mut fds: Vec<_> =
             interests.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
-        let due = self.companions.until_due().into_iter().chain(self.clients.patience_left()).min();
+        let health = self.health.as_ref().and_then(Health::until_due);
+        let due =
+            self.companions.until_due().into_iter().chain(self.clients.patience_left()).chain(health).min();
         let limit = due.map(|left| Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(left.subsec_nanos()),
@@ -167,6 +185,9 @@ impl<'a> WaitLoop<'a> {
         all.push((Token::Process, self.process.as_fd(), PollFlags::IN));
         let running = self.companions.running();
         all.extend(running.map(|(number, fd)| (Token::Companion(number), fd, PollFlags::IN)));
+        if let Some(socket) = self.health.as_ref().and_then(Health::socket) {
+            all.push((Token::Health, socket, PollFlags::IN));
+        }
         if let Some(watch) = &self.watch {
             all.push((Token::Watch, watch.as_fd(), PollFlags::IN));
         }

@@ -1,6 +1,6 @@
 //! `--filter KEY=VALUE`.
 
-use tinyd_engine::{ContainerStatus, ContainerSummary};
+use tinyd_engine::{ContainerStatus, ContainerSummary, HealthStatus};
 
 /// A condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,18 +13,27 @@ pub(super) enum Filter {
     Status(ContainerStatus),
     /// A network that it is on.
     Network(String),
+    /// How it has fared at its health checks; `None` for one without.
+    Health(Option<HealthStatus>),
     /// How its command ended.
     Exited(u8),
 }
 
 /// Reads a condition.
 pub(super) fn parse(text: &str) -> Result<Filter, String> {
-    let known = "write it like name=web, id=68d1, network=web, status=exited or exited=137";
+    let known = "write it like name=web, id=68d1, network=web, status=exited, health=healthy or exited=137";
     let (key, value) = text.split_once('=').ok_or_else(|| known.to_owned())?;
     match key {
         "name" => Ok(Filter::Name(value.to_owned())),
         "id" => Ok(Filter::Id(value.to_owned())),
         "network" => Ok(Filter::Network(value.to_owned())),
+        "health" => match value {
+            "starting" => Ok(Filter::Health(Some(HealthStatus::Starting))),
+            "healthy" => Ok(Filter::Health(Some(HealthStatus::Healthy))),
+            "unhealthy" => Ok(Filter::Health(Some(HealthStatus::Unhealthy))),
+            "none" => Ok(Filter::Health(None)),
+            _ => Err("the health is one of starting, healthy, unhealthy, none".to_owned()),
+        },
         "status" => match value.to_ascii_lowercase().as_str() {
             "created" => Ok(Filter::Status(ContainerStatus::Created)),
             "running" => Ok(Filter::Status(ContainerStatus::Running)),
@@ -51,6 +60,7 @@ impl Filter {
             Self::Name(part) => container.name.as_ref().unwrap_or(&container.id).contains(part),
             Self::Id(prefix) => container.id.starts_with(prefix),
             Self::Status(status) => container.status == *status,
+            Self::Health(health) => container.health == *health,
             Self::Network(name) => container.networks.contains(name),
             Self::Exited(code) => {
                 let exit = container.exit.filter(|_| container.status == ContainerStatus::Stopped);

@@ -38,9 +38,12 @@ impl<'a> Row<'a> {
         if self.whole { text } else { table::cut(&text, COMMAND) }
     }
 
-    /// `RUNNING`, `STOPPED (137) OOM`.
+    /// `RUNNING`, `RUNNING (healthy)`, `STOPPED (137) OOM`.
     fn status(&self) -> String {
         let mut text = self.container.status.to_string();
+        if let Some(health) = self.container.health {
+            text.push_str(&format!(" ({health})"));
+        }
         if let Some(exit) = self.container.exit.filter(|_| self.container.status == ContainerStatus::Stopped)
         {
             text.push_str(&if exit.unknown { " (unknown)".to_owned() } else { format!(" ({})", exit.code) });
@@ -97,6 +100,7 @@ impl Line for Row<'_> {
             "ExitCode": container.exit.filter(|exit| !exit.unknown).map(|exit| exit.code),
             "OOMKilled": container.exit.is_some_and(|exit| exit.oom_killed),
             "Pid": container.pid,
+            "Health": container.health.map(|health| health.to_string()),
             "Ports": list(&container.ports),
             "Networks": list(&container.networks),
             "Mounts": list(&container.volumes),
