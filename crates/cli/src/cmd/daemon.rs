@@ -1,7 +1,7 @@
 //! `daemon`: the engine for others, with the web page.
 
 use super::{Context, Verb};
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, line_of};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tinyd_daemon::{Daemon, Options, WebOptions};
@@ -48,24 +48,25 @@ impl Verb for Serve {
             web: (!self.no_web).then_some(web),
             live_restore: self.live_restore,
         };
-        let daemon = Daemon::open(engine, options).map_err(failure)?;
+        let daemon = Daemon::open(engine, options).map_err(|error| failure(&error))?;
         if let Some(address) = daemon.web_address() {
             context.console.tell(&format!("the web page is at http://{address}/"));
         }
         if let Some(said) = said {
             context.console.tell(&said);
         }
-        daemon.run().map_err(failure)?;
+        daemon.run().map_err(|error| failure(&error))?;
         Ok(0)
     }
 }
 
-fn failure(error: tinyd_daemon::Error) -> Failure {
+/// The whole chain in one line, with the remedy.
+fn failure(error: &tinyd_daemon::Error) -> Failure {
     let mut line = error.to_string();
-    let mut below = std::error::Error::source(&error);
-    while let Some(cause) = below {
-        line.push_str(&format!(": {cause}"));
-        below = cause.source();
+    match (error, std::error::Error::source(error)) {
+        (tinyd_daemon::Error::Ending { source }, _) => line.push_str(&format!(": {}", line_of(source))),
+        (_, Some(cause)) => line.push_str(&format!(": {cause}")),
+        (_, None) => {}
     }
     if let Some(hint) = error.hint() {
         line.push_str(&format!(" ({hint})"));
