@@ -140,6 +140,7 @@ const scenarios = {
       assert.ok(text.includes('<img src=x onerror=alert(1)>'), `not shown as text: ${text}`);
       assert.equal(await page.locator('#details :is(img, script, svg, iframe, a)').count(), 0, 'text has become markup');
       assert.ok(!/[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/.test(text), 'control characters are shown');
+      assert.ok(!text.includes(']52;') && !text.includes('[31m'), 'sequences for terminals are shown');
       await page.keyboard.press('Escape');
     }
     const list = await page.locator('main').innerHTML();

@@ -15,7 +15,10 @@ const cards = new Map();
 let control = false;
 let live = false;
 
-function trouble(text) {
+// Of `look`, what a look at the containers says, is nothing left when the next one succeeds.
+function trouble(text, from = 'deed') {
+  if (text === '' && at('trouble').dataset.from !== from) return;
+  at('trouble').dataset.from = from;
   write(at('trouble'), plain(text));
   at('trouble').hidden = text === '';
 }
@@ -71,10 +74,12 @@ function listen() {
   source.addEventListener('sample', (event) => {
     live = true;
     write(at('connection'), 'live');
+    trouble('', 'look');
     overview(JSON.parse(event.data));
   });
-  source.addEventListener('trouble', (event) => trouble(JSON.parse(event.data).error));
+  source.addEventListener('trouble', (event) => trouble(JSON.parse(event.data).error, 'look'));
   source.addEventListener('error', () => {
+    if (live) write(at('connection'), 'connecting anew');
     live = false;
     // The browser tries again by itself unless it was refused.
     if (source.readyState === EventSource.CLOSED) setTimeout(listen, ASK);
@@ -98,9 +103,10 @@ async function ask() {
       write(at('connection'), 'asking every 10 s');
     }
     await refresh();
+    trouble('', 'look');
   } catch (error) {
     write(at('connection'), 'the daemon does not answer');
-    if (!(error instanceof TypeError)) trouble(error.message);
+    if (!(error instanceof TypeError)) trouble(error.message, 'look');
   }
 }
 
