@@ -37,6 +37,11 @@ pub fn cache() -> PathBuf {
     }
 }
 
+/// The folder of the packages from npm that the tests of the web page use: `browser` in the build folder.
+pub fn browser() -> PathBuf {
+    target().join("browser")
+}
+
 /// Where the tests' `--root` folders are made: `TINYD_TEST_DIR`, or `/tmp`. It is meant to be a real disk.
 pub fn scratch() -> PathBuf {
     match std::env::var_os("TINYD_TEST_DIR") {

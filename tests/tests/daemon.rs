@@ -44,6 +44,8 @@ fn what_containers_use_is_told_by_their_state() {
     let free = Container::start(&env, ["run", "-d", "host", "sleep", "300"]);
     let created = env.tinyd(["create", "host", "true"]).ok().text();
 
+    // What is told may be half a second old.
+    wait_until("it is listed", || !daemon.container(&created).is_null());
     let one = daemon.container(&created);
     assert_eq!((keys(&one), &one["state"], &one["pid"]), (ALWAYS.to_vec(), &"CREATED".into(), &0.into()));
     let mut one = Value::Null;

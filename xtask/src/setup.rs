@@ -1,11 +1,16 @@
 //! What the tests need of the distribution, installed where it is missing.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rustix::process::geteuid;
-use tinyd_tests::packages;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use tinyd_tests::{packages, paths};
+
+const LOCK: &str = "package-lock.json";
 
 /// A file that proves that a package is there, and the package.
-const NEEDED: [(&[&str], &str); 23] = [
+const NEEDED: [(&[&str], &str); 26] = [
     (&["/var/lib/dpkg/info/busybox-static.list"], "busybox-static"),
     (&["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"], "iproute2"),
     (&["/usr/sbin/nft"], "nftables"),
@@ -30,20 +35,48 @@ const NEEDED: [(&[&str], &str); 23] = [
     (&["/usr/sbin/mount.cifs", "/sbin/mount.cifs"], "cifs-utils"),
     (&["/usr/sbin/mkfs.ext4", "/sbin/mkfs.ext4", "/usr/bin/mkfs.ext4"], "e2fsprogs"),
     (&["/usr/sbin/mkfs.btrfs", "/sbin/mkfs.btrfs", "/usr/bin/mkfs.btrfs"], "btrfs-progs"),
+    // The web page is looked at in a real browser.
+    (&["/usr/bin/chromium"], "chromium"),
+    (&["/usr/bin/node", "/usr/local/bin/node"], "nodejs"),
+    (&["/usr/bin/npm", "/usr/local/bin/npm"], "npm"),
 ];
 
-/// Installs what is missing, by one call of apt; as another user than root it only says what is.
+/// Installs what is missing, by one call of apt and one of npm; as another user than root it only says what is.
 pub(crate) fn run() -> Result<()> {
-    let missing = missing(|file| std::path::Path::new(file).exists());
-    if missing.is_empty() {
-        return Ok(());
-    }
+    let missing = missing(|file| Path::new(file).exists());
     if !geteuid().is_root() {
-        println!("not installed (not root): {}", missing.join(" "));
+        if !missing.is_empty() {
+            println!("not installed (not root): {}", missing.join(" "));
+        }
         return Ok(());
     }
-    println!("installing {}", missing.join(" "));
-    packages::install(&missing).context("the packages that the tests need cannot be installed")
+    if !missing.is_empty() {
+        println!("installing {}", missing.join(" "));
+        packages::install(&missing).context("the packages that the tests need cannot be installed")?;
+    }
+    browser_packages().context("the packages of the browser tests cannot be installed")
+}
+
+/// Those that `tests/browser/package-lock.json` names, into the build folder, unless they are there.
+fn browser_packages() -> Result<()> {
+    let (from, to) = (paths::workspace().join("tests/browser"), paths::browser());
+    let wanted = fs::read(from.join(LOCK))?;
+    if to.join("node_modules").is_dir() && fs::read(to.join(LOCK)).is_ok_and(|there| there == wanted) {
+        return Ok(());
+    }
+    fs::create_dir_all(&to)?;
+    fs::copy(from.join("package.json"), to.join("package.json"))?;
+    fs::write(to.join(LOCK), &wanted)?;
+    let done = Command::new("npm")
+        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"])
+        .current_dir(&to)
+        .status()
+        .context("run npm")?;
+    if !done.success() {
+        let _ = fs::remove_file(to.join(LOCK));
+        bail!("npm ci in {}: {done}", to.display());
+    }
+    Ok(())
 }
 
 fn missing(exists: impl Fn(&str) -> bool) -> Vec<&'static str> {

@@ -26,12 +26,17 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use control::Control;
 use guard::Places;
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 /// So many viewers get samples as they are taken; others are told to ask again.
 const MOST_STREAMS: usize = 200;
+
+/// So many connections may wait to be accepted; the kernel's own limit (net.core.somaxconn) stands above it.
+const BACKLOG: i32 = 4096;
 
 /// An open socket.
 pub(crate) struct Bound {
@@ -64,7 +69,7 @@ impl Bound {
         let socket = match passed {
             Some(socket) => TcpListener::from(socket),
             None if !address.ip().is_loopback() => return Err(Error::NotLoopback { address }),
-            None => TcpListener::bind(address).map_err(listen)?,
+            None => listen_at(address).map_err(|errno| listen(errno.into()))?,
         };
         let address = socket.local_addr().map_err(listen)?;
         if !address.ip().is_loopback() {
@@ -93,6 +98,17 @@ impl Bound {
         };
         Ok(Prepared { listener, web })
     }
+}
+
+/// As the standard library does, with room for more that come at once: beyond it a caller tries again after a second.
+fn listen_at(address: SocketAddr) -> Result<TcpListener, Errno> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    // Connections of the daemon before are waited for by the kernel, not by us.
+    net::sockopt::set_socket_reuseaddr(&socket, true)?;
+    net::bind(&socket, &address)?;
+    net::listen(&socket, BACKLOG)?;
+    Ok(TcpListener::from(socket))
 }
 
 impl Prepared {

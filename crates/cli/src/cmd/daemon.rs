@@ -3,7 +3,7 @@
 mod cert;
 
 use super::{Context, Verb};
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, line_of};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ impl Verb for Serve {
             certificates: self.cert_path,
             live_restore: self.live_restore,
         };
-        let daemon = Daemon::open(engine, options).map_err(failure)?;
+        let daemon = Daemon::open(engine, options).map_err(|error| failure(&error))?;
         if let Some(address) = daemon.web_address() {
             context.console.tell(&format!("the web page is at http://{address}/"));
         }
@@ -87,17 +87,18 @@ impl Verb for Serve {
         if let Some(said) = said {
             context.console.tell(&said);
         }
-        daemon.run().map_err(failure)?;
+        daemon.run().map_err(|error| failure(&error))?;
         Ok(0)
     }
 }
 
-fn failure(error: tinyd_daemon::Error) -> Failure {
+/// The whole chain in one line, with the remedy.
+fn failure(error: &tinyd_daemon::Error) -> Failure {
     let mut line = error.to_string();
-    let mut below = std::error::Error::source(&error);
-    while let Some(cause) = below {
-        line.push_str(&format!(": {cause}"));
-        below = cause.source();
+    match (error, std::error::Error::source(error)) {
+        (tinyd_daemon::Error::Ending { source }, _) => line.push_str(&format!(": {}", line_of(source))),
+        (_, Some(cause)) => line.push_str(&format!(": {cause}")),
+        (_, None) => {}
     }
     if let Some(hint) = error.hint() {
         line.push_str(&format!(" ({hint})"));

@@ -8,7 +8,7 @@ use super::Web;
 use super::answer::Refusal;
 use super::api::json;
 use crate::Error;
-use axum::body::Bytes;
+use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +16,12 @@ use rustix::fs::{Mode, OFlags};
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 use tinyd_engine::{Engine, ErrorKind, RemoveRequest, Result as Answer, StartRequest};
+
+/// How long a body may take, and its most bytes.
+const BODY: Duration = Duration::from_secs(10);
+const MOST_BODY: usize = 4096;
 
 const DEED: HeaderName = HeaderName::from_static("x-tinyd-control");
 
@@ -69,8 +74,13 @@ struct Login {
     token: String,
 }
 
-pub(super) async fn log_in(State(web): State<Web>, body: Bytes) -> Result<Response, Refusal> {
+pub(super) async fn log_in(State(web): State<Web>, body: Body) -> Result<Response, Refusal> {
     let control = wanted(&web)?;
+    let refuse = |status, sentence: &str| Refusal::new(status, sentence);
+    let body = tokio::time::timeout(BODY, to_bytes(body, MOST_BODY)).await;
+    let body = body
+        .map_err(|_| refuse(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"))?
+        .map_err(|_| refuse(StatusCode::BAD_REQUEST, "the body did not come whole"))?;
     let login: Login = serde_json::from_slice(&body)
         .map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the body must be {\"token\": \"…\"}"))?;
     if !control.is_token(&login.token) {

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 /// How long a head may take.
 const HEAD: Duration = Duration::from_secs(10);
 /// Most connections whose head is awaited, and most whose request is answered.
-const MOST_AWAITED: usize = 256;
+const MOST_AWAITED: usize = 400;
 const MOST_ANSWERED: usize = 256;
 /// How long a refused one may take to read why.
 const LINGER: Duration = Duration::from_secs(1);
