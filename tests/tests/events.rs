@@ -134,7 +134,7 @@ fn what_happens_is_seen_at_once_and_until_the_moment_that_was_said() {
     // A reader that leaves ends it.
     let piped = format!(
         "{} --root {} --run-root {} events --since 0 | head -n 1",
-        std::env::var("TINYD_BIN").unwrap(),
+        tinyd_tests::paths::tinyd().display(),
         env.root().display(),
         env.run_root().display()
     );

@@ -112,7 +112,8 @@ fn what_is_to_be_done_then_is_done() {
         let options = [["--health-retries", "1"].as_slice(), more].concat();
         start(&env, &options, "test ! -e /tmp/ill", STAY);
         wait_until("it is healthy", || health(&env, "c") == "healthy");
-        env.tinyd(["exec", "c", "touch", "/tmp/ill"]).ok();
+        // It may be ended before this one has its answer.
+        env.tinyd(["exec", "c", "touch", "/tmp/ill"]);
     };
     // It is started again although no policy says so. What it wrote is there still: it is ill again.
     with(&["--on-unhealthy", "restart"]);

@@ -298,7 +298,7 @@ fn a_monitor_that_is_killed_in_the_pause_or_in_the_run_keeps_nobody_from_coming_
 fn without_a_program_that_could_start_it_the_next_command_does() {
     require!(root);
     let env = Env::new();
-    let here = PathBuf::from(std::env::var_os("TINYD_BIN").unwrap());
+    let here = tinyd_tests::paths::tinyd();
     let copy = env.files().join("tinyd");
     fs::copy(&here, &copy).unwrap();
     let words =

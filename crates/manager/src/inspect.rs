@@ -28,9 +28,9 @@ impl Core {
     pub(crate) fn inspect(&self, word: &str) -> Result<ContainerInspect> {
         let id = self.resolve(word)?;
         let record = self.known(&id, word)?;
-        let life = match self.life(&record, None)? {
-            Life::Gone(_) => return Err(self.no_such(word)),
-            life => life,
+        let (life, restarting) = match self.life_shown(&record)? {
+            (Life::Gone(_), _) => return Err(self.no_such(word)),
+            shown => shown,
         };
         let folder = self.store.container(&id);
         let file = |name: &str| folder.join(name).display().to_string();
@@ -45,7 +45,7 @@ impl Core {
             created: time::rfc3339(record.created_ns),
             path: argv.first().cloned().unwrap_or_default(),
             args: argv.into_iter().skip(1).collect(),
-            state: self.state(&record, &life)?,
+            state: self.state(&record, &life, restarting)?,
             image: record.spec.image.clone(),
             name: format!("/{}", record.spec.name.as_deref().unwrap_or(&id)),
             driver: "overlay".to_owned(),
@@ -77,7 +77,7 @@ impl Core {
         })
     }
 
-    fn state(&self, record: &Record, life: &Life) -> Result<ContainerState> {
+    fn state(&self, record: &Record, life: &Life, restarting: bool) -> Result<ContainerState> {
         let moment = |ns: i64| if ns == 0 { NEVER.to_owned() } else { time::rfc3339(ns) };
         let mut state = ContainerState {
             status: "created".to_owned(),
@@ -97,7 +97,7 @@ impl Core {
             health: self.health_state(record)?,
         };
         match life {
-            Life::Created if self.is_restarting(record, life)? => {
+            Life::Created if restarting => {
                 (state.restarting, state.running) = (true, true);
                 state.status = "restarting".to_owned();
             }
@@ -113,7 +113,7 @@ impl Core {
             }
             Life::Stopped(ended) | Life::Gone(ended) => {
                 // As everyone who knows Docker's shape expects: such a container counts as one that runs.
-                state.restarting = self.is_restarting(record, life)?;
+                state.restarting = restarting;
                 state.running = state.restarting;
                 state.status = if state.restarting { "restarting" } else { "exited" }.to_owned();
                 state.exit_code = i32::from(ended.record.code);

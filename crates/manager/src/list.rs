@@ -18,8 +18,7 @@ impl Core {
                 Ok(None) | Err(Error::Record { .. }) => continue,
                 Err(error) => return Err(error),
             };
-            let life = self.life(&record, None)?;
-            let restarting = self.is_restarting(&record, &life)?;
+            let (life, restarting) = self.life_shown(&record)?;
             let wanted = request.all || restarting || matches!(life, Life::Running(_));
             if wanted && !matches!(life, Life::Gone(_)) {
                 let frozen = matches!(life, Life::Running(_)) && self.is_frozen(&record.id)?;

@@ -65,14 +65,37 @@ impl Core {
     }
 
     /// It has ended, and is about to be started again, or is just being.
-    pub(crate) fn is_restarting(&self, record: &Record, life: &Life) -> Result<bool> {
+    fn is_restarting(&self, record: &Record, life: &Life) -> Result<bool> {
         let id = &record.id;
         Ok(match life {
             Life::Running(_) | Life::Gone(_) => false,
-            Life::Stopped(_) => self.due(id)?.is_some(),
+            Life::Stopped(_) => {
+                self.due(id)?.is_some()
+                    || (self.store.intent(id).exists()
+                        && self.restart_state(id)?.is_some_and(|state| state.count > 0))
+            }
             // Its exit is put away while a start is under way.
             Life::Created => self.restart_state(id)?.is_some_and(|state| state.count > 0),
         })
+    }
+
+    /// Where a container stands, and whether it is about to be started again. One that has ended has done so for good, and was
+    /// not just started again between two looks.
+    pub(crate) fn life_shown(&self, record: &Record) -> Result<(Life, bool)> {
+        let mut life = self.life(record, None)?;
+        for _ in 0..5 {
+            let restarting = self.is_restarting(record, &life)?;
+            let Life::Stopped(ended) = &life else { return Ok((life, restarting)) };
+            if restarting || self.restart_state(&record.id)?.is_none() {
+                return Ok((life, restarting));
+            }
+            match self.life(record, None)? {
+                Life::Stopped(again) if again == *ended => return Ok((life, false)),
+                other => life = other,
+            }
+        }
+        let restarting = self.is_restarting(record, &life)?;
+        Ok((life, restarting))
     }
 
     /// The first content of a container's `restart.json`, if it has a policy.
