@@ -5,6 +5,7 @@ use crate::asker::Asker;
 use crate::error::Error;
 use crate::listeners::Listeners;
 use crate::lock::Lock;
+use crate::stopping::{Stop, Stopping, pair};
 use crate::{ending, notify, web};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -44,6 +45,7 @@ pub struct Daemon {
     web: Option<web::Bound>,
     runtime: Runtime,
     signals: Signals,
+    word: (Stop, Stopping),
     _lock: Option<Lock>,
 }
 
@@ -60,8 +62,9 @@ impl Daemon {
             let _within = runtime.enter();
             Signals::catch().map_err(failed("catch signals"))?
         };
+        let word = pair();
         let live_restore = options.live_restore;
-        Ok(Self { engine, live_restore, web, runtime, signals, _lock: lock })
+        Ok(Self { engine, live_restore, web, runtime, signals, word, _lock: lock })
     }
 
     /// Where the web page is.
@@ -69,10 +72,15 @@ impl Daemon {
         self.web.as_ref().map(web::Bound::address)
     }
 
+    /// Ends it from another thread, as the first signal does.
+    pub fn stopper(&self) -> Stop {
+        self.word.0.clone()
+    }
+
     /// Serves until SIGINT or SIGTERM, ends the containers, closes the listeners. A second signal skips the waiting.
     pub fn run(self) -> Result<(), Error> {
-        let Self { engine, live_restore, web, runtime, signals, _lock } = self;
-        let ended = runtime.block_on(serve(engine, live_restore, web, signals));
+        let Self { engine, live_restore, web, runtime, signals, word: (_stop, stopping), _lock } = self;
+        let ended = runtime.block_on(serve(engine, live_restore, web, signals, stopping));
         // A question that hangs must not keep the process.
         runtime.shutdown_timeout(Duration::from_millis(100));
         ended
@@ -84,6 +92,7 @@ async fn serve(
     live_restore: bool,
     web: Option<web::Bound>,
     mut signals: Signals,
+    mut word: Stopping,
 ) -> Result<(), Error> {
     let asked: Arc<dyn Engine> = engine.clone();
     let asker = Asker::new(asked);
@@ -95,6 +104,7 @@ async fn serve(
     notify::ready();
     let broken = tokio::select! {
         () = signals.next() => None,
+        () = word.wait() => None,
         error = listeners.failed() => Some(error),
     };
     let ended = match live_restore || broken.is_some() {
@@ -129,5 +139,32 @@ impl Signals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpStream;
+    use std::time::Instant;
+    use tinyd_manager::LocalEngine;
+
+    #[test]
+    fn root_a_program_of_ones_own_starts_and_stops_it() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let engine = LocalEngine::builder().within(folder.path()).open().unwrap();
+        let web = WebOptions { address: ([127, 0, 0, 1], 0).into(), control: None };
+        let options = Options { web: Some(web), ..Options::default() };
+        let daemon = Daemon::open(Arc::new(engine), options).unwrap();
+        let (address, stop) = (daemon.web_address().unwrap(), daemon.stopper());
+        let running = std::thread::spawn(move || daemon.run());
+        assert!(TcpStream::connect(address).is_ok());
+        let before = Instant::now();
+        stop.stop();
+        running.join().unwrap().unwrap();
+        assert!(before.elapsed() < Duration::from_secs(5) && TcpStream::connect(address).is_err());
     }
 }
