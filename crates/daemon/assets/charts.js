@@ -61,7 +61,7 @@ export class Chart {
       ...this.size(),
       legend: { show: false },
       cursor: { show: false },
-      padding: [6, 4, 0, 0],
+      padding: [6, 22, 0, 0],
       scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(this.least, (high || 0) * 1.15)] } },
       axes: [
         { ...axis, size: 18, space: 70, grid: { show: false }, values: (_, ticks) => ticks.map(clock) },

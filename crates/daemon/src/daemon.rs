@@ -5,6 +5,7 @@ use crate::asker::Asker;
 use crate::error::Error;
 use crate::listeners::Listeners;
 use crate::lock::Lock;
+use crate::stopping::{Stop, Stopping, pair};
 use crate::{ending, grpc, notify, web};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -52,6 +53,7 @@ pub struct Daemon {
     clients: Vec<grpc::Listener>,
     runtime: Runtime,
     signals: Signals,
+    word: (Stop, Stopping),
     _lock: Option<Lock>,
 }
 
@@ -68,12 +70,13 @@ impl Daemon {
             let _within = runtime.enter();
             Signals::catch().map_err(failed("catch signals"))?
         };
+        let word = pair();
         let clients = {
             let _within = runtime.enter();
             listeners_of(options.listen, options.certificates.as_deref(), passed.named("grpc"))?
         };
         let live_restore = options.live_restore;
-        Ok(Self { engine, live_restore, web, clients, runtime, signals, _lock: lock })
+        Ok(Self { engine, live_restore, web, clients, runtime, signals, word, _lock: lock })
     }
 
     /// Where the web page is.
@@ -86,10 +89,16 @@ impl Daemon {
         self.clients.iter().filter_map(grpc::Listener::address).collect()
     }
 
+    /// Ends it from another thread, as the first signal does.
+    pub fn stopper(&self) -> Stop {
+        self.word.0.clone()
+    }
+
     /// Serves until SIGINT or SIGTERM, ends the containers, closes the listeners. A second signal skips the waiting.
     pub fn run(self) -> Result<(), Error> {
-        let Self { engine, live_restore, web, clients, runtime, signals, _lock } = self;
-        let ended = runtime.block_on(serve(engine, live_restore, web, clients, signals));
+        let Self { engine, live_restore, web, clients, runtime, signals, word: (_stop, stopping), _lock } =
+            self;
+        let ended = runtime.block_on(serve(engine, live_restore, web, clients, signals, stopping));
         // A question that hangs must not keep the process.
         runtime.shutdown_timeout(Duration::from_millis(100));
         ended
@@ -115,6 +124,7 @@ async fn serve(
     web: Option<web::Bound>,
     clients: Vec<grpc::Listener>,
     mut signals: Signals,
+    mut word: Stopping,
 ) -> Result<(), Error> {
     let asked: Arc<dyn Engine> = engine.clone();
     let asker = Asker::new(asked);
@@ -133,6 +143,7 @@ async fn serve(
     notify::ready();
     let broken = tokio::select! {
         () = signals.next() => None,
+        () = word.wait() => None,
         error = listeners.failed() => Some(error),
     };
     let ended = match live_restore || broken.is_some() {
@@ -167,5 +178,32 @@ impl Signals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpStream;
+    use std::time::Instant;
+    use tinyd_manager::LocalEngine;
+
+    #[test]
+    fn root_a_program_of_ones_own_starts_and_stops_it() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let engine = LocalEngine::builder().within(folder.path()).open().unwrap();
+        let web = WebOptions { address: ([127, 0, 0, 1], 0).into(), control: None };
+        let options = Options { web: Some(web), ..Options::default() };
+        let daemon = Daemon::open(Arc::new(engine), options).unwrap();
+        let (address, stop) = (daemon.web_address().unwrap(), daemon.stopper());
+        let running = std::thread::spawn(move || daemon.run());
+        assert!(TcpStream::connect(address).is_ok());
+        let before = Instant::now();
+        stop.stop();
+        running.join().unwrap().unwrap();
+        assert!(before.elapsed() < Duration::from_secs(5) && TcpStream::connect(address).is_err());
     }
 }

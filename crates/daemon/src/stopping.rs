@@ -1,10 +1,11 @@
 //! The word that all listeners wait for.
 
+use std::sync::Arc;
 use tokio::sync::watch;
 
-/// Ends what was started with the [`Stopping`] of the same pair; so does dropping it.
-#[derive(Debug)]
-pub struct Stop(watch::Sender<bool>);
+/// Ends what waits for it, as a signal does; so does dropping the last of its clones.
+#[derive(Clone, Debug)]
+pub struct Stop(Arc<watch::Sender<bool>>);
 
 /// Tells when the end has come.
 #[derive(Clone, Debug)]
@@ -13,7 +14,7 @@ pub(crate) struct Stopping(watch::Receiver<bool>);
 /// Both ends.
 pub(crate) fn pair() -> (Stop, Stopping) {
     let (sender, receiver) = watch::channel(false);
-    (Stop(sender), Stopping(receiver))
+    (Stop(Arc::new(sender)), Stopping(receiver))
 }
 
 impl Stop {
