@@ -243,3 +243,62 @@ fn f17_what_there_is_no_room_for_is_told_as_lost() {
     drop(small);
     env.assert_clean();
 }
+
+#[test]
+fn names_new_beginnings_and_who_comes_and_leaves_are_told() {
+    require!(root);
+    let env = Env::new();
+    let image = image();
+    env.tinyd(["run", "-dit", "--name", "old", &image, "sh"]).ok();
+    env.tinyd(["rename", "old", "new"]).ok();
+    for words in [&["attach", "new"][..], &["exec", "-it", "new", "sh"]] {
+        let mut terminal = env.pty(words, 24, 80);
+        terminal.send("echo he\"\"re\n");
+        terminal.expect("here");
+        // Who detaches.
+        terminal.send("\x1d");
+        terminal.wait();
+    }
+    env.tinyd(["restart", "-t", "0", "new"]).ok();
+    // None of these does anything, and so nothing is told.
+    env.tinyd(["rename", "new", "new"]).fails(1);
+    env.tinyd(["restart", "nobody"]).fails(1);
+    env.tinyd(["stop", "-t", "0", "new"]).ok();
+    env.tinyd(["attach", "new"]).fails(125);
+    env.tinyd(["rm", "new"]).ok();
+    let all = events(&env, &["--since", "0", "--filter", "type=container"]);
+    let told: Vec<_> = actions(&all).into_iter().filter(|action| *action != "exec_die").collect();
+    assert_eq!(
+        told,
+        [
+            "create",
+            "start",
+            "rename",
+            "attach",
+            "detach",
+            "exec_create",
+            "exec_start",
+            "exec_detach",
+            "kill",
+            "kill",
+            "die",
+            "stop",
+            "start",
+            "restart",
+            "kill",
+            "kill",
+            "die",
+            "stop",
+            "destroy"
+        ]
+    );
+    let about = |action: &str| {
+        let event = all.iter().find(|event| event["Action"] == action).unwrap();
+        event["Actor"]["Attributes"].clone()
+    };
+    assert_eq!((&about("rename")["oldName"], &about("rename")["name"]), (&"old".into(), &"new".into()));
+    assert_eq!((&about("attach")["name"], &about("detach")["name"]), (&"new".into(), &"new".into()));
+    assert_eq!(about("exec_detach")["execID"], about("exec_start")["execID"]);
+    assert_gapless(&events(&env, &["--since", "0"]), 1);
+    env.assert_clean();
+}

@@ -10,9 +10,10 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpStream, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tinyd_tests::ground::{self, GREET, Ground, HOST, OUTSIDE, SERVER, fetch, image, start};
+use tinyd_tests::web::Daemon;
 use tinyd_tests::{Env, require, wait_until};
 
 /// What ends the one who repeats.
@@ -123,6 +124,17 @@ fn comes_back(firewall: &str, flush: &str, next: &[&str]) {
     assert!(left == empty || !left.contains("tinyd"), "{left}");
 }
 
+/// Without what counters of rules have counted.
+fn uncounted(text: &str) -> Vec<String> {
+    let mut words: Vec<_> = text.split(' ').collect();
+    for at in 1..words.len() {
+        if ["packets", "bytes"].contains(&words[at - 1]) {
+            words[at] = words[at].trim_start_matches(|digit: char| digit.is_ascii_digit());
+        }
+    }
+    sorted(&words.join(" "))
+}
+
 fn sorted(text: &str) -> Vec<String> {
     // The elements of a set come in any order, and of some there is more than one to a line.
     let mut words: Vec<_> = text.split([',', '\n', '{', '}']).map(|word| word.trim().to_owned()).collect();
@@ -146,6 +158,59 @@ fn a_container_that_starts_brings_back_what_nft_flushed() {
     let image = image();
     comes_back("nftables", NFT_FLUSH, &["run", "--rm", "--net", "web", &image, "true"]);
     comes_back("nftables", NFT_FLUSH, &["run", "--rm", "--net", "none", &image, "true"]);
+}
+
+/// F21, D4: no command is needed where a daemon runs.
+#[test]
+fn f21_a_daemon_brings_back_within_a_second_what_somebody_flushed() {
+    require!(root);
+    for (program, firewall, flush) in
+        [("nft", "nftables", NFT_FLUSH), ("iptables-save", "iptables", IPTABLES_FLUSH)]
+    {
+        require!(command program);
+        let ground = greeted();
+        ground.host.within(|| {
+            let env = Env::new();
+            let option = format!("firewall={firewall}");
+            ground::network(&env, "web", &["10.77.0.0/24"], &["--opt", &option]);
+            let daemon = Daemon::start(&env, &["--live-restore"]);
+            let server = serve(&env, "web");
+            let answers = || fetch(&ground.outside, HOST, 8080).as_deref() == Some("hello\n");
+            wait_until("the server answers", answers);
+            let before = ground.rules();
+            for round in 0..5 {
+                let mut live = ground.outside.within(|| TcpStream::connect((HOST, 8080)).unwrap());
+                on_host(&ground, flush);
+                let flushed = Instant::now();
+                while uncounted(&ground.rules()) != uncounted(&before) {
+                    let since = flushed.elapsed();
+                    assert!(since < Duration::from_secs(1), "{firewall} {round}: not back after {since:?}");
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                assert!(answers(), "{firewall} {round}");
+                // Nobody asks the daemon anything here.
+                live.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+                live.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+                let mut text = String::new();
+                live.read_to_string(&mut text).unwrap();
+                assert!(text.ends_with("hello\n"), "the connection that was under way: {text:?}");
+            }
+            // What it does itself is no reason to do more.
+            let spent = || {
+                let stat = std::fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).unwrap();
+                let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().collect();
+                [11, 12, 13, 14].iter().map(|at| fields[*at].parse::<u64>().unwrap()).sum::<u64>()
+            };
+            std::thread::sleep(Duration::from_secs(2));
+            let spent_before = spent();
+            std::thread::sleep(Duration::from_secs(2));
+            assert!(spent() <= spent_before + 1, "{} ticks in two seconds of quiet", spent() - spent_before);
+            daemon.stop().ok();
+            env.tinyd(["rm", "-f", &server]).ok();
+            env.tinyd(["network", "rm", "web"]).ok();
+            env.assert_clean();
+        });
+    }
 }
 
 #[test]

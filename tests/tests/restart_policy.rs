@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tinyd_tests::kill::{kill, monitor_of};
+use tinyd_tests::web::Daemon;
 use tinyd_tests::{Env, in_both_modes, proc, require, roots, wait_until};
 
 fn image() -> String {
@@ -384,6 +385,95 @@ fn f13_a_start_of_the_machine_starts_what_its_policy_says() {
     for name in env.tinyd(["ps", "-aq"]).ok().stdout().lines() {
         env.tinyd(["rm", "-f", name]).ok();
     }
+    env.assert_clean();
+}
+
+/// F13: a daemon does what the boot's unit does, once.
+#[test]
+fn f13_a_daemon_starts_after_a_reboot_what_policies_say_and_nothing_when_it_merely_comes_back() {
+    require!(root);
+    let env = Env::new();
+    const STAY: &str = "trap 'exit 0' TERM; while :; do sleep 0.01; done";
+    let running = || {
+        let words = ["-H", "local", "ps", "--format", "{{.Names}}"];
+        let mut names: Vec<_> = env.tinyd(words).ok().stdout().lines().map(str::to_owned).collect();
+        names.sort();
+        names
+    };
+    for policy in ["no", "on-failure", "always", "unless-stopped"] {
+        start(&env, &format!("{policy}-ran"), &["--restart", policy], STAY);
+        start(&env, &format!("{policy}-stopped"), &["--restart", policy], STAY);
+        env.tinyd(["stop", &format!("{policy}-stopped")]).ok();
+    }
+    // The machine goes down at once.
+    for name in running() {
+        let init = inspect(&env, &name)["State"]["Pid"].as_i64().unwrap().try_into().unwrap();
+        kill(monitor_of(&env, &name));
+        kill(init);
+    }
+    tinyd_tests::remove::remove_tree(&env.run_root()).unwrap();
+    let daemon = Daemon::start(&env, &[]);
+    let after_a_crash = ["always-ran", "always-stopped", "on-failure-ran", "unless-stopped-ran"];
+    wait_until("all are started that should be", || running() == after_a_crash);
+    // What somebody stops stays so, however often the daemon is killed or ends and leaves the others alone.
+    env.tinyd(["stop", "always-stopped", "on-failure-ran"]).ok();
+    let counts = || ["always-ran", "unless-stopped-ran"].map(|name| count(&env, name));
+    let before = counts();
+    daemon.signal(rustix::process::Signal::KILL);
+    daemon.wait();
+    for _ in 0..2 {
+        let daemon = Daemon::start(&env, &["--live-restore"]);
+        std::thread::sleep(Duration::from_millis(500));
+        daemon.stop().ok();
+        assert_eq!((running(), counts()), (vec!["always-ran".into(), "unless-stopped-ran".into()], before));
+    }
+    // Nor does the boot's unit leave anything for the daemon to do.
+    env.tinyd(words_of_the_unit("ExecStart=")).ok();
+    assert_eq!(running(), ["always-ran", "always-stopped", "unless-stopped-ran"]);
+    env.tinyd(["stop", "always-stopped"]).ok();
+    let daemon = Daemon::start(&env, &[]);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(running(), ["always-ran", "unless-stopped-ran"]);
+    // An end of the daemon that ends them all is as one of the machine.
+    daemon.stop().ok();
+    assert_eq!(running(), [""; 0]);
+    let daemon = Daemon::start(&env, &[]);
+    wait_until("they come back", || running() == ["always-ran", "always-stopped", "unless-stopped-ran"]);
+    daemon.stop().ok();
+    for name in env.tinyd(["ps", "-aq"]).ok().stdout().lines() {
+        env.tinyd(["rm", "-f", name]).ok();
+    }
+    env.assert_clean();
+}
+
+/// Whoever was killed: what he left is put right while a daemon runs too, by the next that it is asked.
+#[test]
+fn a_daemon_brings_back_those_whose_monitors_were_killed() {
+    require!(root);
+    let env = Env::new();
+    let daemon = Daemon::start(&env, &[]);
+    start(&env, "c", &["--restart", "always"], "echo run; exit 0");
+    await_pause(&env, "c");
+    let (waiting, before) = (sleeper(&env, "c"), count(&env, "c"));
+    kill(waiting);
+    assert_eq!(count(&env, "c"), before + 1);
+    wait_until("it goes on", || count(&env, "c") > before + 1);
+    env.tinyd(["rm", "-f", "c"]).ok();
+
+    start(&env, "c", &["--restart", "on-failure"], "trap 'exit 5' USR1; while :; do sleep 0.01; done");
+    kill(monitor_of(&env, "c"));
+    env.tinyd(["ps"]).ok();
+    env.tinyd(["kill", "-s", "USR1", "c"]).ok();
+    wait_until("it has come back", || count(&env, "c") == 1 && status(&env, "c") == "running");
+    // Its monitor brings it back though the daemon is killed meanwhile, and another one finds it.
+    daemon.signal(rustix::process::Signal::KILL);
+    daemon.wait();
+    env.tinyd(["kill", "-s", "USR1", "c"]).ok();
+    wait_until("it has come back", || count(&env, "c") == 2 && status(&env, "c") == "running");
+    let daemon = Daemon::start(&env, &["--live-restore"]);
+    assert_eq!((status(&env, "c").as_str(), count(&env, "c")), ("running", 2));
+    daemon.stop().ok();
+    env.tinyd(["rm", "-f", "c"]).ok();
     env.assert_clean();
 }
 

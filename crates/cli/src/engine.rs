@@ -24,7 +24,7 @@ pub(crate) fn open(globals: &Globals) -> tinyd_engine::Result<Box<dyn Engine>> {
             let tls = globals.cert_path.as_ref().map(Tls::in_folder);
             Ok(Box::new(Client::connect(&address, tls.as_ref())?))
         }
-        None => Ok(Box::new(open_local(globals)?)),
+        None => Ok(Box::new(wanted(globals)?.open()?)),
     }
 }
 
@@ -39,14 +39,19 @@ fn listening(globals: &Globals) -> Option<PathBuf> {
     UnixStream::connect(&socket).is_ok().then_some(socket)
 }
 
-/// Opens the engine that runs containers in this process.
-pub(crate) fn open_local(globals: &Globals) -> tinyd_engine::Result<LocalEngine> {
+/// Opens the engine of a daemon.
+pub(crate) fn open_lasting(globals: &Globals) -> tinyd_engine::Result<LocalEngine> {
+    wanted(globals)?.lasting().open()
+}
+
+/// The engine that runs containers in this process.
+fn wanted(globals: &Globals) -> tinyd_engine::Result<EngineBuilder> {
     let most = globals.max_containers.as_deref().map(places).transpose()?.flatten();
     let wanted = LocalEngine::builder().root(&globals.root).run_root(&globals.run_root);
     let pools = globals.address_pools.as_deref().map(pools).transpose()?;
     let wanted = wanted.address_pools(pools);
     let wanted = clean_up(wanted, globals);
-    wanted.runtime(globals.runtime.clone()).max_containers(most).open()
+    Ok(wanted.runtime(globals.runtime.clone()).max_containers(most))
 }
 
 /// What a monitor runs to start a container again: this program, in the same places.

@@ -26,7 +26,7 @@ pub(crate) struct Globals {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Split {
     /// The options, the verb and what follows it.
-    Verb(Globals, String, Vec<String>),
+    Verb(Box<Globals>, String, Vec<String>),
     /// There is no verb where one should be: for the whole parser.
     Unclear,
 }
@@ -50,7 +50,7 @@ pub(crate) fn split(arguments: &[String], variable: &dyn Fn(&str) -> Option<Path
                 address_pools: written(variable("TINYD_ADDRESS_POOLS")),
                 max_containers: most.or_else(|| written(variable("TINYD_MAX_CONTAINERS"))),
             };
-            return Split::Verb(globals, word.clone(), rest.cloned().collect());
+            return Split::Verb(Box::new(globals), word.clone(), rest.cloned().collect());
         }
         let (name, inline) = match word.split_once('=') {
             Some((name, value)) => (name, Some(value)),

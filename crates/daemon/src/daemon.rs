@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::listeners::Listeners;
 use crate::lock::Lock;
 use crate::stopping::{Stop, Stopping, pair};
-use crate::{ending, grpc, notify, web};
+use crate::{beginning, ending, grpc, notify, rules, web};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,12 @@ impl Daemon {
         let web = options.web.map(|wanted| web::Bound::new(wanted, passed.named("web"))).transpose()?;
         let failed = |operation| move |source| Error::System { operation, source };
         let mut builder = Builder::new_multi_thread();
-        let runtime = builder.worker_threads(2).enable_all().build().map_err(failed("start threads"))?;
+        let runtime = builder
+            .worker_threads(2)
+            .thread_name("tinyd-daemon")
+            .enable_all()
+            .build()
+            .map_err(failed("start threads"))?;
         let signals = {
             let _within = runtime.enter();
             Signals::catch().map_err(failed("catch signals"))?
@@ -140,12 +145,23 @@ async fn serve(
             served.map_err(|source| Error::Clients { source: Box::new(source) })
         });
     }
+    let watched = asker.clone();
+    listeners.start(|stopping| async move {
+        rules::keep(watched, stopping).await;
+        Ok(())
+    });
     notify::ready();
+    let started = tokio::task::spawn_blocking({
+        let engine = Arc::clone(&engine);
+        move || beginning::start_all(engine.as_ref())
+    });
     let broken = tokio::select! {
         () = signals.next() => None,
         () = word.wait() => None,
         error = listeners.failed() => Some(error),
     };
+    // What has not been started by now would be started after all have ended.
+    let _ = tokio::time::timeout(QUIET, started).await;
     let ended = match live_restore || broken.is_some() {
         true => {
             notify::stopping("the containers run on");

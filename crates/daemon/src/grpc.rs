@@ -16,6 +16,7 @@ mod volumes;
 mod wait;
 
 pub(crate) use listen::Listener;
+pub(crate) use readiness::Readiness;
 
 use crate::asker::Asker;
 use tinyd_api::proto::containers_server::ContainersServer;

@@ -16,6 +16,7 @@
 //! ```
 mod activation;
 mod asker;
+mod beginning;
 mod certificates;
 mod daemon;
 mod ending;
@@ -25,6 +26,7 @@ mod listeners;
 mod lock;
 mod log;
 mod notify;
+mod rules;
 mod sampler;
 mod socket;
 mod stopping;

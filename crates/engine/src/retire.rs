@@ -9,4 +9,8 @@ pub trait Retire: Engine {
     /// As [`Engine::cleanup`]; and what was made and never started counts as stopped from then on, with the code 0 and the
     /// moment of this call as its end. It can be started as before.
     fn retire(&self, grace: Option<Duration>) -> Result<Vec<String>>;
+
+    /// As [`Engine::apply_restart_policies`], where that has not been done since the machine started or all were
+    /// [laid to rest](Self::retire); else nothing. Returns the ids of those that were started.
+    fn revive(&self) -> Result<Vec<String>>;
 }

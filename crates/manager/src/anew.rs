@@ -26,6 +26,8 @@ impl Core {
                 Err(error) => return Err(error),
             }
         }
-        self.start(&id, &StartRequest::detached()).map(|started| started.id)
+        let started = self.start(&id, &StartRequest::detached())?;
+        self.announce(&record, "restart", &[]);
+        Ok(started.id)
     }
 }

@@ -4,7 +4,7 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::life::Life;
 use crate::process::readable_by;
-use crate::session::LocalSession;
+use crate::session::{Left, LocalSession};
 use crate::store::Record;
 use std::time::{Duration, Instant};
 use tinyd_engine::{AttachRequest, Session};
@@ -47,7 +47,10 @@ impl Core {
             return refuse("has a monitor that does not answer", Some("see tinyd system check"));
         }
         match link.receive().map_err(|source| failed(&record, source))? {
-            Some(Message::Attached) => Ok(LocalSession::of(&id, link)),
+            Some(Message::Attached) => {
+                self.announce(&record, "attach", &[]);
+                Ok(LocalSession::of(Left::container(self, &record), link))
+            }
             _ => refuse("has just ended", None),
         }
     }

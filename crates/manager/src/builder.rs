@@ -87,6 +87,14 @@ impl EngineBuilder {
         self
     }
 
+    /// An engine that is there for long, as a daemon's: what killed commands and monitors left is put right not only when it
+    /// is opened, but with each thing that it is asked.
+    #[must_use]
+    pub fn lasting(mut self) -> Self {
+        self.config.lasting = true;
+        self
+    }
+
     /// Parts of the caller's own.
     #[must_use]
     pub fn parts(mut self, parts: Parts) -> Self {

@@ -43,6 +43,8 @@ impl Core {
 
     /// As [`cleanup`](Self::cleanup); and what was never started has stopped from then on.
     pub(crate) fn retire(&self, grace: Option<Duration>) -> Result<Vec<String>> {
+        // First: whoever is killed on his way has more to start again, and not less.
+        self.forget_revival()?;
         let stopped = self.cleanup(grace);
         let mut errors = Vec::new();
         for id in self.store.ids()? {

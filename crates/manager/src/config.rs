@@ -22,6 +22,8 @@ pub(crate) struct EngineConfig {
     /// What a monitor runs, with the id of a container behind it, to start that one again. Without it this is left to the
     /// next command.
     pub clean_up: Option<CleanUp>,
+    /// Whether many commands are given over a long time, and others are killed meanwhile.
+    pub lasting: bool,
 }
 
 impl Default for EngineConfig {
@@ -34,6 +36,7 @@ impl Default for EngineConfig {
             max_containers: None,
             address_pools: None,
             clean_up: None,
+            lasting: false,
         }
     }
 }

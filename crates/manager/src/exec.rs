@@ -5,7 +5,7 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::life::Life;
-use crate::session::LocalSession;
+use crate::session::{Left, LocalSession};
 use crate::validate::{self, User};
 use tinyd_engine::{ExecSpec, Session};
 use tinyd_runtime::client::ClientError;
@@ -55,7 +55,7 @@ impl Core {
             interactive: spec.interactive,
             detach: spec.detach,
             window: spec.window.map(|size| (size.rows, size.columns)),
-            events: Some(events),
+            events: Some(events.clone()),
             id,
         }));
         let launch = self.launcher.launch(&self.runtime()?, &request, None, None).map_err(|source| {
@@ -70,6 +70,6 @@ impl Core {
                 source => Error::Launch { operation: ACTION, container, source },
             }
         })?;
-        Ok(LocalSession::wanted(!spec.detach, &record.id, launch.link))
+        Ok((!spec.detach).then(|| LocalSession::of(Left::further(events, &record), launch.link)))
     }
 }

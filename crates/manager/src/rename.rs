@@ -28,12 +28,16 @@ impl Core {
             return Err(Error::invalid("name", name, "is the one that the container has"));
         }
         let intent = Intent::begin(&self.store, Verb::Rename, &id, Some(name))?;
-        record.spec.name = Some(name.to_owned());
+        let old = record.spec.name.replace(name.to_owned());
+        let old = old.unwrap_or_else(|| record.short().to_owned());
         if let Err(error) = names::take(&self.store, name, &id).and_then(|()| self.keep_name(&record)) {
             return Err(settled(intent, &self.settle_rename(&id), error));
         }
         match self.settle_rename(&id).into_iter().next() {
-            None => intent.finish().map(|()| id),
+            None => {
+                self.announce(&record, "rename", &[("oldName", old)]);
+                intent.finish().map(|()| id)
+            }
             // The intent stays: the next command goes on.
             Some(error) => Err(error),
         }

@@ -21,6 +21,8 @@ use tinyd_runtime::state::{self, ProcessId, load};
 
 /// Name of the record of a container's policy.
 pub(crate) const RESTART_FILE: &str = "restart.json";
+/// Name, in the run-time folder, of the record of the boot in which the policies were applied last.
+const REVIVED_FILE: &str = "revived";
 /// Name of the mark of a container that somebody stopped.
 pub(crate) const STOPPED_FILE: &str = "stopped";
 /// How long a monitor that is called off may take to go.
@@ -294,6 +296,21 @@ impl Core {
         }
     }
 
+    /// Starts what the policies say, once for each start of the machine and after all were laid to rest.
+    pub(crate) fn revive(&self) -> Result<Vec<String>> {
+        let path = self.store.run_root().join(REVIVED_FILE);
+        let last = load::<String>(&path).map_err(|source| Error::file("read", &path, source))?;
+        match last.as_deref() == Some(self.boot_id()?) {
+            true => Ok(Vec::new()),
+            false => self.apply_restart_policies(),
+        }
+    }
+
+    /// All are about to be stopped, and not one by one.
+    pub(crate) fn forget_revival(&self) -> Result<()> {
+        unlink(&self.store.run_root().join(REVIVED_FILE))
+    }
+
     /// What a start of the machine does: starts the containers whose policies want it. Goes on past errors; returns the ids
     /// of those that were started.
     pub(crate) fn apply_restart_policies(&self) -> Result<Vec<String>> {
@@ -314,6 +331,9 @@ impl Core {
                 Err(error) => errors.push(error),
             }
         }
+        let path = self.store.run_root().join(REVIVED_FILE);
+        let kept = state::store(&path, &self.boot_id()?, false);
+        errors.extend(kept.err().map(|source| Error::file("write", path, source)));
         match errors.into_iter().next() {
             None => Ok(started),
             Some(error) => Err(error),

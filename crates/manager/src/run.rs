@@ -3,7 +3,7 @@
 use crate::core::Core;
 use crate::error::Result;
 use crate::intent::Verb;
-use crate::session::LocalSession;
+use crate::session::{Left, LocalSession};
 use tinyd_engine::{ContainerSpec, StartRequest, Started};
 
 impl Core {
@@ -15,8 +15,9 @@ impl Core {
         };
         // From here on it is the caller's: without this its death would take the container back.
         prepared.intent.finish()?;
+        let left = || Left::container(self, &prepared.record);
         Ok(Started {
-            session: LocalSession::wanted(request.attach, &prepared.record.id, launch.link),
+            session: request.attach.then(|| LocalSession::of(left(), launch.link)),
             id: prepared.record.id,
             notes: prepared.notes,
         })

@@ -1,12 +1,15 @@
 //! A session over the packets of a monitor or an exec.
 
+use crate::core::Core;
 use crate::error::Error;
 use crate::ids;
 use crate::launcher::Link;
 use crate::life::Ended;
+use crate::store::Record;
 use std::os::fd::BorrowedFd;
 use tinyd_engine::{Input, Output, Result, Session};
 use tinyd_runtime::client::{ClientError, Message};
+use tinyd_runtime::events::EventPlan;
 use tinyd_runtime::frame::{self, Kind, MAX_PAYLOAD};
 
 /// A conversation with a command of this machine.
@@ -14,17 +17,32 @@ pub(crate) struct LocalSession {
     /// First digits of the container's id, for messages.
     container: String,
     link: Box<dyn Link>,
+    left: Left,
+}
+
+/// What is told when somebody leaves a session whose command goes on.
+pub(crate) struct Left {
+    events: EventPlan,
+    id: String,
+    action: &'static str,
+}
+
+impl Left {
+    /// For a container's own command.
+    pub(crate) fn container(core: &Core, record: &Record) -> Self {
+        Self { events: core.event_plan(record), id: record.id.clone(), action: "detach" }
+    }
+
+    /// For a further command, of which its events say more than that of the container's.
+    pub(crate) fn further(events: EventPlan, record: &Record) -> Self {
+        Self { events, id: record.id.clone(), action: "exec_detach" }
+    }
 }
 
 impl LocalSession {
     /// The session.
-    pub(crate) fn of(id: &str, link: Box<dyn Link>) -> Box<dyn Session> {
-        Box::new(Self { container: ids::short(id).to_owned(), link })
-    }
-
-    /// The session, where one is wanted; else the conversation ends here, and the command goes on.
-    pub(crate) fn wanted(wanted: bool, id: &str, link: Box<dyn Link>) -> Option<Box<dyn Session>> {
-        wanted.then(|| Self::of(id, link))
+    pub(crate) fn of(left: Left, link: Box<dyn Link>) -> Box<dyn Session> {
+        Box::new(Self { container: ids::short(&left.id).to_owned(), link, left })
     }
 }
 
@@ -46,7 +64,9 @@ impl Session for LocalSession {
             Input::Stdin(bytes) => self.link.send(Kind::Stdin, bytes),
             Input::StdinClosed => self.link.send(Kind::StdinClosed, &[]),
             Input::Resize(size) => self.link.send(Kind::Resize, &frame::resize(size.rows, size.columns)),
-            Input::Detach => self.link.detach(),
+            Input::Detach => self.link.detach().inspect(|()| {
+                self.left.events.tell(&self.left.id, self.left.action, &[]);
+            }),
             Input::Signal(number) => self.link.send(Kind::Signal, &number.to_le_bytes()),
         };
         sent.map_err(|source| broken(&self.container, source))

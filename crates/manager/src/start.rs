@@ -8,7 +8,7 @@ use crate::life::{Ended, Life};
 use crate::lock::ContainerLock;
 use crate::prepare::settled;
 use crate::recover::LAST_EXIT_FILE;
-use crate::session::LocalSession;
+use crate::session::{Left, LocalSession};
 use crate::store::{
     RECORD_FILE, Record, START_ERROR_FILE, STARTED_FILE, StartError, let_pass, remove_tree, unlink,
 };
@@ -66,7 +66,8 @@ impl Core {
                 unlink(&self.store.container_file(&id, LAST_EXIT_FILE))?;
                 unlink(&self.store.container_file(&id, START_ERROR_FILE))?;
                 intent.finish()?;
-                let session = LocalSession::wanted(request.attach, &id, launch.link);
+                let left = || Left::container(self, &record);
+                let session = request.attach.then(|| LocalSession::of(left(), launch.link));
                 Ok(Started { id, notes: Vec::new(), session })
             }
             Err(error) => {

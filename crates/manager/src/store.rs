@@ -15,6 +15,7 @@
 //! | `RUN/restarting/<id>` | it has ended, and is about to be started again ([`tinyd_runtime::restart`]) |
 //! | `RUN/unmount/<id>` | a container for which a driver mounted what its monitor cannot unmount |
 //! | `RUN/events/` | what has happened ([`tinyd_runtime::events`]) |
+//! | `RUN/revived` | the boot in which restart policies were applied last |
 //! | `RUN/spare/` | files for a removal when there is no room for new ones |
 
 mod folder;

@@ -1,6 +1,7 @@
 //! The engine's folders: nothing may be in them but the skeleton that the engine keeps there for ever.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::Owner;
@@ -9,7 +10,10 @@ use super::Owner;
 ///
 /// Everything else may stay only as an empty folder directly below the root or in [`SHELVES`], or as a lock (a file whose name ends in
 /// `lock`): an unlinked lock file would let two processes hold "the same" lock.
-const PERMANENT: [&str; 4] = ["host-root", "spare", "events", "volumes/btrfs/pool.btrfs"];
+const PERMANENT: [&str; 5] = ["host-root", "spare", "events", "revived", "volumes/btrfs/pool.btrfs"];
+
+/// That of a daemon that was killed: nobody listens on it, and the next daemon puts its own in its place.
+const SOCKET: &str = "tinyd.sock";
 
 /// Folders in which the engine keeps a folder for each kind of thing.
 const SHELVES: [&str; 4] = ["volumes", "volumes/plugins", "volumes/btrfs", "secrets"];
@@ -30,6 +34,9 @@ fn look(top: &Path, dir: &Path, found: &mut Vec<String>) {
         let name = entry.file_name().to_string_lossy().into_owned();
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
         if PERMANENT.iter().any(|kept| below.starts_with(kept)) || (!is_folder && name.ends_with("lock")) {
+            continue;
+        }
+        if name == SOCKET && UnixStream::connect(&path).is_err() {
             continue;
         }
         let is_shelf = dir == top || SHELVES.iter().any(|shelf| dir == top.join(shelf));

@@ -64,7 +64,7 @@ impl Verb for Serve {
         tinyd_runtime::startup::keep_from_programs(3)
             .map_err(|error| Failure::failed("keep descriptors from containers", error))?;
         let globals = context.globals;
-        let engine = Arc::new(crate::engine::open_local(globals)?);
+        let engine = Arc::new(crate::engine::open_lasting(globals)?);
         let control = self.web_control.then(|| globals.run_root.join("web-control"));
         let said = control
             .as_ref()

@@ -7,11 +7,11 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// A descriptor that is watched.
-pub(super) struct Readiness(AsyncFd<OwnedFd>);
+pub(crate) struct Readiness(AsyncFd<OwnedFd>);
 
 impl Readiness {
     /// Watches a descriptor of an engine, for as long as this lives.
-    pub(super) fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
+    pub(crate) fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let watched = fd.try_clone_to_owned()?;
         // SAFETY: `register` asks that the value's descriptor is open and the same one for as long as it is registered. An
         // `OwnedFd` is one descriptor from its making to its drop, and the `AsyncFd` that takes it here gives it to nobody.
@@ -20,12 +20,12 @@ impl Readiness {
     }
 
     /// Waits until it can be read, or its other end is closed.
-    pub(super) async fn readable(&self) -> io::Result<()> {
+    pub(crate) async fn readable(&self) -> io::Result<()> {
         self.wait(Interest::READABLE, PollFlags::IN).await
     }
 
     /// Waits until it can be written, or its other end is closed.
-    pub(super) async fn writable(&self) -> io::Result<()> {
+    pub(crate) async fn writable(&self) -> io::Result<()> {
         self.wait(Interest::WRITABLE, PollFlags::OUT).await
     }
 

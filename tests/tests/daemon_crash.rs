@@ -1,0 +1,287 @@
+//! `kill -9` of the daemon, its replacement and its end, while others work through it: containers go on, exits are known, and
+//! nothing is left.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test reports trouble by failing, and shows how long a daemon took to come back"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tinyd_tests::ground::{self, Ground};
+use tinyd_tests::kill::{await_new_monitor, kill, let_end, monitor_of};
+use tinyd_tests::web::Daemon;
+use tinyd_tests::{Dice, Env, Output, paths, proc, require, roots, wait_until};
+
+/// Whoever works through the daemon meanwhile.
+const CLIENTS: usize = 4;
+/// Ends with 42 when it is let.
+const LASTS: &str = "while [ ! -e /tmp/end ]; do sleep 0.05; done; exit 42";
+
+fn image() -> String {
+    roots::busybox().to_str().unwrap().to_owned()
+}
+
+fn init(env: &Env, name: &str) -> i32 {
+    let seen = env.tinyd(["inspect", "--format", "{{.State.Pid}}", name]).ok().text();
+    seen.parse().unwrap()
+}
+
+fn start_lasting(env: &Env, names: &[String]) -> BTreeMap<String, i32> {
+    let started = names.iter().map(|name| {
+        env.tinyd(["run", "-d", "--name", name, &image(), "sh", "-c", LASTS]).ok();
+        (name.clone(), init(env, name))
+    });
+    started.collect()
+}
+
+/// They are the same processes as at the start, and end as they should.
+#[track_caller]
+fn assert_untouched(env: &Env, lasting: &BTreeMap<String, i32>) {
+    for (name, pid) in lasting {
+        assert!(proc::is_alive(*pid), "{name}");
+        assert_eq!(init(env, name), *pid, "{name}");
+        let_end(env, name);
+        assert_eq!(env.tinyd(["wait", name]).ok().text(), "42");
+        env.tinyd(["rm", name]).ok();
+    }
+}
+
+/// What a client may be told: what it asked for, or in words that this could not be done.
+fn judge(output: &Output, wanted: i32) -> Result<bool, String> {
+    match output.code() {
+        Some(code) if code == wanted => Ok(true),
+        Some(1 | 125) if !output.stderr().is_empty() => Ok(false),
+        _ => Err(format!("wanted {wanted}: {output}")),
+    }
+}
+
+/// One client's work with a number of its own.
+fn work(env: &Env, number: usize, lasting: &str) -> Result<(), String> {
+    let code = i32::try_from(number % 90 + 10).unwrap();
+    let script = format!("exit {code}");
+    let run = |words: &[&str]| {
+        let image = image();
+        let words = words.iter().copied().chain([image.as_str(), "sh", "-c", &script]);
+        env.cmd(words).limit(Duration::from_secs(30)).output()
+    };
+    let told = |words: &[&str]| env.cmd(words.iter().copied()).limit(Duration::from_secs(30)).output();
+    match number % 3 {
+        0 => judge(&run(&["run", "--rm"]), code).map(drop),
+        1 => judge(&told(&["exec", lasting, "sh", "-c", &script]), code).map(drop),
+        _ => {
+            let name = format!("d{number}");
+            let started = judge(&run(&["run", "-d", "--name", &name]), 0)?;
+            let waited = told(&["wait", &name]);
+            if waited.code() == Some(0) && waited.text() != code.to_string() {
+                return Err(format!("{name} was to end with {code}: {waited}"));
+            }
+            if started && waited.code() != Some(0) && waited.stderr().is_empty() {
+                return Err(format!("nobody says why: {waited}"));
+            }
+            // What is left where the daemon was killed over this is looked at in the end.
+            judge(&told(&["rm", "-f", &name]), 0).map(drop)
+        }
+    }
+}
+
+fn campaign(kills: usize) {
+    let env = Env::new();
+    let (mut dice, over, next) = (Dice::new(), AtomicBool::new(false), AtomicUsize::new(0));
+    let names: Vec<_> = (0..3).map(|number| format!("lasting{number}")).collect();
+    let lasting = start_lasting(&env, &names);
+    let wrong = Mutex::new(Vec::new());
+    let mut took = Vec::new();
+    let last = std::thread::scope(|scope| {
+        let begin = || {
+            let before = Instant::now();
+            let daemon = Daemon::start(&env, &[]);
+            (daemon, before.elapsed())
+        };
+        let (mut daemon, _) = begin();
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if let Err(complaint) = work(&env, number, &names[number % names.len()]) {
+                        wrong.lock().unwrap().push(complaint);
+                    }
+                }
+            });
+        }
+        for _ in 0..kills {
+            std::thread::sleep(Duration::from_millis(dice.below(400) as u64));
+            daemon.signal(Signal::KILL);
+            assert_eq!(daemon.wait().signal(), Some(9));
+            let (again, time) = begin();
+            daemon = again;
+            took.push(time);
+        }
+        over.store(true, Ordering::Relaxed);
+        daemon
+    });
+    took.sort();
+    println!("{} commands, {kills} kills; ready again within {took:?}", next.load(Ordering::Relaxed));
+    let wrong = wrong.into_inner().unwrap();
+    assert!(wrong.is_empty(), "{} are wrong, the first:\n{}", wrong.len(), wrong[0]);
+    assert!(took[took.len() / 2] < Duration::from_secs(1), "{took:?}");
+    assert!(took[took.len() - 1] < Duration::from_secs(5), "{took:?}");
+
+    // What was being removed, or was started for somebody who was cut off, has come to its end, and with the right code.
+    let left = || {
+        let words = ["ps", "-a", "--format", "{{.Names}} {{.Status}}"];
+        let all = env.tinyd(words).ok().stdout();
+        all.lines().filter(|line| !line.starts_with("lasting")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    wait_until("nothing else runs", || left().iter().all(|line| !line.contains("RUNNING")));
+    for line in left() {
+        let name = line.split(' ').next().unwrap();
+        let state = env.tinyd(["inspect", name]).ok().json()[0]["State"].take();
+        let number: usize = name.strip_prefix('d').unwrap_or_else(|| panic!("{line}")).parse().unwrap();
+        // Who was cut off while it was made may have it unstarted; killed by `rm -f` it may be with a removal cut off.
+        let code = state["ExitCode"].as_u64().unwrap();
+        let right = state["Status"] == "created" || code == (number % 90 + 10) as u64 || code == 137;
+        assert!(right && state["ExitUnknown"] != true, "{line}: {state}");
+        env.tinyd(["rm", "-f", name]).ok();
+    }
+    let mut listed: Vec<_> =
+        env.tinyd(["ps", "--format", "{{.Names}}"]).ok().stdout().lines().map(str::to_owned).collect();
+    listed.sort();
+    assert_eq!(listed, names);
+    assert_untouched(&env, &lasting);
+    last.stop().ok();
+    assert!(!env.run_root().join("tinyd.sock").exists());
+    env.assert_clean();
+    env.assert_checked();
+}
+
+/// F1, F3.
+#[test]
+fn f1_the_daemon_is_killed_at_random_moments_of_a_storm() {
+    require!(root);
+    campaign(12);
+}
+
+/// F1.
+#[test]
+#[ignore = "takes minutes: 200 kills"]
+fn soak_the_daemon_is_killed_two_hundred_times() {
+    require!(root);
+    campaign(200);
+}
+
+/// F2: the monitor is killed while a daemon lives, which gives the container a new one when it is asked next.
+#[test]
+fn f2_a_monitor_that_is_killed_is_replaced_by_the_daemon() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let daemon = Daemon::start(&env, &[]);
+    let lasting = start_lasting(&env, &["c".to_owned()]);
+    for _ in 0..3 {
+        let killed = monitor_of(&env, "c");
+        kill(killed);
+        env.tinyd(["ps"]).ok();
+        await_new_monitor(&env, "c", killed);
+    }
+    assert_untouched(&env, &lasting);
+    // Killed in the same moment as the daemon.
+    let lasting = start_lasting(&env, &["c".to_owned()]);
+    daemon.signal(Signal::KILL);
+    let killed = monitor_of(&env, "c");
+    kill(killed);
+    daemon.wait();
+    let next = Daemon::start(&env, &[]);
+    env.tinyd(["ps"]).ok();
+    await_new_monitor(&env, "c", killed);
+    assert_untouched(&env, &lasting);
+    next.stop().ok();
+    env.assert_clean();
+}
+
+/// F19: another build's daemon takes over.
+#[test]
+fn f19_another_build_takes_over_and_no_container_notices() {
+    require!(root);
+    let env = Env::new();
+    let names: Vec<_> = (0..10).map(|number| format!("c{number}")).collect();
+    let first = Daemon::start(&env, &["--live-restore"]);
+    let lasting = start_lasting(&env, &names);
+    let here = paths::tinyd();
+    let folder = env.files().join("next");
+    fs::create_dir(&folder).unwrap();
+    for name in ["tinyd", "tinyd-runtime"] {
+        fs::copy(here.with_file_name(name), folder.join(name)).unwrap();
+    }
+    let next = || {
+        let (root, run_root) = (env.root(), env.run_root());
+        let program = folder.join("tinyd");
+        let places = ["--root", root.to_str().unwrap(), "--run-root", run_root.to_str().unwrap()];
+        let daemon = ["daemon", "--web", "127.0.0.1:0", "--live-restore"];
+        let words = [program.to_str().unwrap()].into_iter().chain(places).chain(daemon);
+        Daemon::of(env.other(words).limit(Duration::from_secs(60)).spawn())
+    };
+    // In order, and by force.
+    first.stop().ok();
+    let second = next();
+    assert_eq!(env.tinyd(["ps", "-q"]).ok().stdout().lines().count(), 10);
+    second.signal(Signal::KILL);
+    second.wait();
+    let third = next();
+    for name in &names {
+        assert_eq!(env.tinyd(["inspect", "--format", "{{.RestartCount}}", name]).ok().text(), "0");
+        assert_eq!(
+            third.container(&env.tinyd(["inspect", "--format", "{{.Id}}", name]).ok().text())["state"],
+            "RUNNING"
+        );
+    }
+    third.stop().ok();
+    // And back.
+    let last = Daemon::start(&env, &["--live-restore"]);
+    assert_untouched(&env, &lasting);
+    last.stop().ok();
+    env.assert_clean();
+}
+
+/// F22: whoever is impatient leaves no rule and no link either.
+#[test]
+fn f22_signals_in_the_middle_of_the_end_leave_nothing_of_networks() {
+    require!(root);
+    Ground::stand(|ground, env| {
+        ground::network(env, "web", &["10.77.0.0/24"], &[]);
+        for moment in [0, 10, 30, 60, 120] {
+            let daemon = Daemon::start(env, &[]);
+            let image = image();
+            for port in ["8080:80", "8081:80", "8082:80", "8083:80"] {
+                let script = "trap 'exit 3' TERM; while :; do sleep 0.02; done";
+                env.tinyd(["run", "-d", "--net", "web", "-p", port, &image, "sh", "-c", script]).ok();
+            }
+            assert_eq!(ground.ports().len(), 4);
+            daemon.signal(Signal::TERM);
+            for _ in 0..2 {
+                std::thread::sleep(Duration::from_millis(moment));
+                // It may have ended by now.
+                if proc::is_alive(daemon.pid()) {
+                    daemon.signal(Signal::TERM);
+                }
+            }
+            daemon.wait().ok();
+            ground.holds_nothing(env);
+            let rules = ground.rules();
+            assert!(!rules.contains("808"), "after {moment} ms: {rules}");
+            assert_eq!(env.tinyd(["ps", "-q"]).ok().stdout(), "");
+            for id in env.tinyd(["ps", "-aq"]).ok().stdout().lines() {
+                let code = env.tinyd(["inspect", "--format", "{{.State.ExitCode}}", id]).ok().text();
+                assert!(["3", "137", "143"].contains(&code.as_str()), "{code}");
+                env.tinyd(["rm", id]).ok();
+            }
+            env.assert_checked();
+        }
+    });
+}
