@@ -134,7 +134,7 @@ pub(crate) struct ContainerOptions {
     /// Kill programs of i386 and x32: their system calls show a filter less than those of 64 bits
     #[arg(long = "no-32bit")]
     no_32bit: bool,
-    /// Start it again when it has ended: no, on-failure[:N], always, unless-stopped; after a pause that grows up to a minute
+    /// Start it again when it has ended: no, on-failure, on-failure:N, always, unless-stopped; after a pause that grows up to a minute
     #[arg(long, value_name = "POLICY", value_parser = restart::parse, default_value = "no", hide_default_value = true)]
     restart: RestartPolicy,
     #[command(flatten)]

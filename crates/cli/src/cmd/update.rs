@@ -22,7 +22,7 @@ pub(crate) struct Update {
     /// Lead this port of this machine to the container no more; may be given again
     #[arg(long, value_name = "[IP:]PORT[/PROTOCOL]", value_parser = opts::host_port)]
     publish_rm: Vec<HostPort>,
-    /// Start it again when it ends from now on: no, on-failure[:N], always, unless-stopped
+    /// Start it again when it ends from now on: no, on-failure, on-failure:N, always, unless-stopped
     #[arg(long, value_name = "POLICY", value_parser = opts::restart::parse)]
     restart: Option<RestartPolicy>,
     /// Ids, names or beginnings of ids

@@ -209,17 +209,6 @@ impl Client {
         self.gone && self.attached.as_ref().is_some_and(|attached| !attached.leaves)
     }
 
-    /// Sends everything that waits, however long that takes.
-    pub(super) fn deliver(self) {
-        for packet in &self.waiting {
-            let sent =
-                rustix::io::retry_on_intr(|| rustix::net::send(&self.socket, packet, SendFlags::NOSIGNAL));
-            if sent.is_err() {
-                return;
-            }
-        }
-    }
-
     /// The next packet; `None` when there is none now, or never will be.
     pub(super) fn receive<'buffer>(&mut self, buffer: &'buffer mut Vec<u8>) -> Option<&'buffer [u8]> {
         buffer.clear();

@@ -4,9 +4,10 @@ use super::client::Client;
 use crate::defence::{self, Defence};
 use crate::frame::{Kind, MAX_PAYLOAD};
 use crate::state::ExitRecord;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
 /// All connections, and the socket at which new ones come in.
@@ -96,9 +97,21 @@ impl Clients {
     }
 
     /// Sends everything that waits, however long that takes: those who do not take what was written for them (they are
-    /// stopped, or a pager waits) hold up nothing but this process.
-    pub(crate) fn deliver(self) {
-        self.all.into_iter().for_each(Client::deliver);
+    /// stopped, or a pager waits) hold up nothing but this process, and no other client.
+    pub(crate) fn deliver(mut self) {
+        loop {
+            self.all.iter_mut().for_each(Client::flush);
+            // Who has everything is let go.
+            self.all.retain(Client::is_waiting);
+            let mut fds: Vec<_> = self
+                .all
+                .iter()
+                .map(|client| PollFd::from_borrowed_fd(client.as_fd(), PollFlags::OUT))
+                .collect();
+            if fds.is_empty() || rustix::io::retry_on_intr(|| poll(&mut fds, None)).is_err() {
+                return;
+            }
+        }
     }
 
     /// Passes output on.
