@@ -6,7 +6,7 @@
 //! itself: it counts, and is told as lost. What no room was for at all is counted in a file that has its room already.
 //!
 //! The file only grows, and is never renamed: whoever wants to keep it small makes a hole of its beginning, and writes down
-//! before that how many lines went ([`Base`]). So a reader always knows how many he has missed.
+//! before that how many lines went (`Base`). So a reader always knows how many he has missed.
 
 use crate::state;
 use rustix::fs::{FallocateFlags, FlockOperation, Mode, OFlags, fallocate, flock, fstat, open};
