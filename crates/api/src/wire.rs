@@ -1,6 +1,6 @@
 //! Between the engine's types and the contract's messages.
 //!
-//! Each type of the engine is listed once, with all of its fields, in [`messages!`] or [`enums!`]: whoever adds a field to
+//! Each type of the engine is listed once, with all of its fields, in `messages!` or `enums!`: whoever adds a field to
 //! the engine is told by the compiler that it does not travel yet.
 
 mod containers;
