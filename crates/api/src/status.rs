@@ -83,8 +83,31 @@ fn foreign(status: &Status) -> Error {
         Code::ResourceExhausted | Code::OutOfRange => {
             Error::new(ErrorKind::InvalidInput, format!("the daemon does not take this much: {said}"))
         }
-        _ => Error::new(ErrorKind::Internal, format!("the daemon could not answer: {said}")),
+        // Of TLS 1.3 a server's no to a certificate comes after the handshake, and may be lost with the connection.
+        Code::Unknown => Error::with_causes(
+            ErrorKind::Internal,
+            format!("the connection to the daemon broke: {said}"),
+            innermost(status),
+        )
+        .with_hint("it has ended, or does not know this client's certificate"),
+        _ => Error::with_causes(
+            ErrorKind::Internal,
+            format!("the daemon could not answer: {said}"),
+            innermost(status),
+        ),
     }
+}
+
+/// What the kernel, or TLS, had against it, where an error says that: each layer above says what the one beneath it says, or that
+/// it failed.
+pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
+    let mut beneath = error.source();
+    let mut said = None;
+    while let Some(cause) = beneath {
+        said = Some(cause.to_string());
+        beneath = cause.source();
+    }
+    said.into_iter().collect()
 }
 
 fn type_url() -> String {

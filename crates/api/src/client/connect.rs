@@ -2,8 +2,8 @@
 
 use super::{Client, Name, failed};
 use crate::address::Address;
+use crate::status::innermost;
 use nix::sys::signal::{SigSet, SigmaskHow};
-use std::error::Error as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -93,19 +93,8 @@ fn endpoint(uri: String) -> Result<Endpoint> {
     Endpoint::try_from(uri).map_err(|error| failed("read the daemon's address", error))
 }
 
-/// The innermost cause says what the kernel, or TLS, had against it.
 fn refused(address: &Address, error: &tonic::transport::Error) -> Error {
-    let mut cause: Option<&dyn std::error::Error> = error.source();
-    let mut texts: Vec<String> = Vec::new();
-    while let Some(one) = cause {
-        let text = one.to_string();
-        if texts.last() != Some(&text) {
-            texts.push(text);
-        }
-        cause = one.source();
-    }
-    // Each layer says what the one beneath it says, or that it failed.
-    let innermost = texts.split_off(texts.len().saturating_sub(1));
-    Error::with_causes(ErrorKind::Internal, format!("connect to the daemon at {address}"), innermost)
+    let cause = innermost(error);
+    Error::with_causes(ErrorKind::Internal, format!("connect to the daemon at {address}"), cause)
         .with_hint("is it running? 'tinyd daemon' starts one")
 }
