@@ -326,11 +326,12 @@ fn a_volume_in_use_gets_no_second_device_when_the_first_cannot_be_looked_at() {
     require!(root);
     require!(program);
     let lab = Lab::new();
-    let points = lab.points(&RUN);
-    lab.inside("rm -f /d/log");
     let held =
         ["run", "-d", "--name", "holder", "--net", "none", "-v", "data:/d", &lab.image, "sleep", "300"];
     lab.ok(&held);
+    // The steps of one that finds the device in use: those of one that makes it are others.
+    let points = lab.points(&RUN);
+    lab.inside("rm -f /d/log");
     let looks = |point: &Point| {
         point.role == Role::Client
             && matches!(tracer::name(point.number), Some("open" | "ioctl" | "getdents64" | "readlink"))
