@@ -261,7 +261,10 @@ fn who_runs_a_command_loses_nothing_until_others_are_attached() {
     // Now somebody else wants the output too; the command waits some seconds more, and then goes on.
     let second = env.cmd(["attach", "c1"]).limit(Duration::from_secs(60)).spawn();
     let second = second.wait().ok();
-    assert!(second.stdout().ends_with("30000\n"), "{second}");
+    // (All that came since it attached, of a line it may be the rest; it may be too slow for such a writer as well.)
+    let (since, had) =
+        ((30_000 - usize::try_from(before).unwrap()) * 101, missed(&second) + second.stdout().len());
+    assert!((since - 100..=since).contains(&had), "{had} of {since} bytes");
     assert!(written(&env) == 30_000);
     first.signal(Signal::CONT);
     let first = first.wait().ok();

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tinyd_tests::ground::{self, Ground, inside, start};
-use tinyd_tests::{Env, require, roots, wait_until};
+
+use tinyd_tests::{Env, Pty, require, roots, wait_until};
 
 fn image() -> String {
     roots::busybox().to_str().unwrap().to_owned()
@@ -18,6 +19,15 @@ fn counted(env: &Env, name: &str) -> Value {
     serde_json::from_str(output.stdout().lines().next().unwrap()).unwrap()
 }
 
+/// How each look at a terminal's table begins: at its upper left corner, with nothing left of what was there.
+const HEADING: &str = "\x1b[H\x1b[JCONTAINER ID";
+
+/// Waits for a look at the table that is as it should be.
+fn until(table: &mut Pty, is_so: impl Fn(&str) -> bool) {
+    table.expect(HEADING);
+    while !is_so(&table.expect(HEADING)) {}
+}
+
 #[test]
 fn the_table_on_a_terminal_has_all_that_run_at_each_moment() {
     require!(root);
@@ -26,21 +36,18 @@ fn the_table_on_a_terminal_has_all_that_run_at_each_moment() {
     let run = |name: &str| drop(env.tinyd(["run", "-d", "--name", name, &image, "sleep", "1000"]).ok());
     run("first");
     let mut table = env.cmd(["stats"]).limit(Duration::from_secs(60)).pty(5, 140);
-    table.expect("\x1b[H\x1b[JCONTAINER ID");
+    table.expect(HEADING);
     table.expect("first");
     // It comes again by itself, at the same place, with who is there by then.
     run("second");
     table.expect("second");
     env.tinyd(["kill", "second"]).ok();
-    table.expect("\x1b[H\x1b[JCONTAINER ID");
-    table.expect("\x1b[H\x1b[JCONTAINER ID");
-    let shown = table.expect("\x1b[H\x1b[JCONTAINER ID");
-    assert!(shown.contains("first") && !shown.contains("second"), "{shown:?}");
+    until(&mut table, |shown| shown.contains("first") && !shown.contains("second"));
     // More than the terminal has lines: the heading stays to be seen.
     ["c1", "c2", "c3", "c4", "c5"].iter().for_each(|name| run(name));
     table.expect("c5");
-    table.expect("\x1b[H\x1b[JCONTAINER ID");
-    let shown = table.expect("\x1b[H\x1b[JCONTAINER ID");
+    table.expect(HEADING);
+    let shown = table.expect(HEADING);
     assert_eq!(shown.matches('\n').count(), 4, "{shown:?}");
     table.send(b"\x03");
     let (status, _) = table.wait();

@@ -18,7 +18,13 @@ fn the_processes_of_a_container_and_no_others_are_listed() {
             let words = ["top", container.id.as_str()].iter().chain(options).copied().collect::<Vec<_>>();
             env.tinyd(words).ok().stdout()
         };
-        wait_until("all run", || top(&[]).lines().count() == 4);
+        // Not only forked: until then both have the shell's words.
+        wait_until("all run", || {
+            let commands = top(&["-o", "args"]);
+            ["sleep 31235001", "sleep 31235002"]
+                .iter()
+                .all(|one| commands.lines().any(|line| line.trim() == *one))
+        });
         let text = top(&[]);
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[0], ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]);

@@ -97,6 +97,8 @@ impl Apt {
         }
         // The folder is inside the build folder, which apt's own user need not be able to enter.
         command.args(["-o", "Dir::Etc::SourceList=/dev/null", "-o", "APT::Sandbox::User=root"]);
+        // An archive that answers badly now and then is asked again (apt waits longer each time).
+        command.args(["-o", "Acquire::Retries=5"]);
         command
     }
 }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use tinyd_tests::remove::remove_tree;
 
 use super::apt::{self, Apt};
@@ -16,6 +16,9 @@ const NEWER: &str = "trixie-backports";
 /// The start and the end of the names of the full flavour (that for clouds has no 9p).
 const PREFIX: &str = "linux-image-";
 const SUFFIX: &str = "-amd64";
+
+/// How many kernels are tried before nothing is had.
+const MOST_TRIED: usize = 4;
 
 /// An unpacked kernel.
 #[derive(Debug)]
@@ -33,31 +36,49 @@ pub(super) fn find(wanted: Option<&str>, folder: &Path) -> Result<Kernel> {
         return in_folder(Path::new(path));
     }
     let kernels = folder.join("kernels");
-    let name = match lookup(wanted, folder) {
-        Ok(name) => name,
+    let offered = match lookup(wanted, folder) {
+        Ok(names) => names,
         // Without a network what was fetched before serves.
-        Err(err) => match newest(&cached(&kernels), wanted) {
-            Some(name) => {
+        Err(err) => match newest_first(&cached(&kernels), wanted) {
+            names if names.is_empty() => return Err(err),
+            names => {
                 println!("no newer kernel can be looked for: {err:#}");
-                name
+                names
             }
-            None => return Err(err),
         },
     };
-    let place = kernels.join(&name);
-    if !place.is_dir() {
-        fetch(&name, folder, &place)?;
-    }
-    in_folder(&place)
+    first_that_comes(&offered, |name| {
+        let place = kernels.join(name);
+        if !place.is_dir() {
+            fetch(name, folder, &place)?;
+        }
+        in_folder(&place)
+    })
 }
 
-fn lookup(wanted: Option<&str>, folder: &Path) -> Result<String> {
+/// An archive that is being renewed names packages before it has all of their parts: then the next older kernel serves.
+fn first_that_comes<T>(names: &[String], get: impl Fn(&str) -> Result<T>) -> Result<T> {
+    let mut first_failure = None;
+    for name in names.iter().take(MOST_TRIED) {
+        match get(name) {
+            Ok(got) => return Ok(got),
+            Err(err) => {
+                println!("{name} cannot be had: {err:#}");
+                first_failure.get_or_insert(err);
+            }
+        }
+    }
+    Err(first_failure.unwrap_or_else(|| anyhow!("no kernel is known")))
+}
+
+/// The names of the kernels that are offered, the newest first.
+fn lookup(wanted: Option<&str>, folder: &Path) -> Result<Vec<String>> {
     let apt = apt(folder)?;
-    let names = apt.search(&format!("^{PREFIX}[0-9].*{SUFFIX}$"))?;
-    newest(&names, wanted).with_context(|| match wanted {
-        Some(wanted) => format!("apt knows no package {PREFIX}{wanted}…{SUFFIX}"),
-        None => format!("apt knows no package {PREFIX}…{SUFFIX}"),
-    })
+    let names = newest_first(&apt.search(&format!("^{PREFIX}[0-9].*{SUFFIX}$"))?, wanted);
+    if names.is_empty() {
+        bail!("apt knows no package {PREFIX}{}…{SUFFIX}", wanted.unwrap_or_default());
+    }
+    Ok(names)
 }
 
 fn apt(folder: &Path) -> Result<Apt> {
@@ -104,8 +125,8 @@ fn in_folder(folder: &Path) -> Result<Kernel> {
     bail!("{} holds no unpacked kernel: boot/vmlinuz-X and lib/modules/X are missing", folder.display())
 }
 
-/// The newest of these packages that is of the full flavour and of the version that was asked for.
-fn newest(names: &[String], wanted: Option<&str>) -> Option<String> {
+/// Those of these packages that are of the full flavour and of the version that was asked for, the newest first.
+fn newest_first(names: &[String], wanted: Option<&str>) -> Vec<String> {
     let version = |name: &str| {
         let version = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
         let is_full = version.split('-').all(|part| part.starts_with(|first: char| first.is_ascii_digit()));
@@ -119,7 +140,9 @@ fn newest(names: &[String], wanted: Option<&str>) -> Option<String> {
         })
     };
     let found = names.iter().filter(|name| version(name).is_some_and(|version| is_wanted(&version)));
-    found.max_by(|a, b| compare(a, b)).cloned()
+    let mut found: Vec<String> = found.cloned().collect();
+    found.sort_by(|a, b| compare(b, a));
+    found
 }
 
 /// Compares names as people do: numbers in them by their value.
@@ -149,11 +172,22 @@ mod tests {
 
     #[test]
     fn the_newest_of_the_full_flavour() {
-        let found = |wanted| newest(&names(), wanted);
-        assert_eq!(found(None).as_deref(), Some("linux-image-6.12.86+deb12-amd64"));
-        assert_eq!(found(Some("6.1")).as_deref(), Some("linux-image-6.1.0-48-amd64"));
-        assert_eq!(found(Some("6.12.9")).as_deref(), Some("linux-image-6.12.9+deb12-amd64"));
-        assert_eq!(found(Some("5.10")), None);
+        let found = |wanted| newest_first(&names(), wanted);
+        assert_eq!(found(None)[0], "linux-image-6.12.86+deb12-amd64");
+        assert_eq!(found(Some("6.1")), ["linux-image-6.1.0-48-amd64", "linux-image-6.1.0-9-amd64"]);
+        assert_eq!(found(Some("6.12.9")), ["linux-image-6.12.9+deb12-amd64"]);
+        assert!(found(Some("5.10")).is_empty());
+    }
+
+    #[test]
+    fn an_older_one_serves_where_the_newest_cannot_be_had() {
+        let names = ["c", "b", "a", "0", "never"].map(str::to_owned);
+        let had = |wanted: &'static str| {
+            first_that_comes(&names, |name| if name == wanted { Ok(name.len()) } else { bail!("no {name}") })
+        };
+        assert_eq!(had("a").unwrap(), 1);
+        assert_eq!(had("never").unwrap_err().to_string(), "no c");
+        assert!(first_that_comes(&[], |_| Ok(())).is_err());
     }
 
     #[test]
