@@ -3,20 +3,24 @@
 use crate::argv;
 use crate::cmd::{self, Context, Entry};
 use crate::console::Console;
-use crate::failure::Codes;
-use crate::globals::{self, Globals, Split};
+use crate::failure::{Codes, Failure, Outcome};
+use crate::globals::{self, Given, Globals, Split};
+use crate::settings::Settings;
 use clap::error::ErrorKind;
 use std::ffi::OsString;
+use std::path::Path;
 use tinyd_engine::Engine;
 
 /// Opens an engine in the places that were named.
 pub(crate) type Open<'a> = &'a dyn Fn(&Globals) -> tinyd_engine::Result<Box<dyn Engine>>;
 
+/// Reads what was set elsewhere than on the command line, in the file that was named or the usual one.
+pub(crate) type Load<'a> = &'a dyn Fn(Option<&Path>) -> Result<Settings, Failure>;
+
 /// Runs the command line (without the program's name) and returns the exit code.
-pub(crate) fn run(arguments: Vec<OsString>, console: Console<'_>, open: Open<'_>) -> u8 {
+pub(crate) fn run(arguments: Vec<OsString>, console: Console<'_>, load: Load<'_>, open: Open<'_>) -> u8 {
     let (words, wrong) = utf8(arguments);
-    let split = globals::split(&words, &|name| std::env::var_os(name).map(Into::into));
-    let Split::Verb(globals, verb, rest) = split else { return whole(&words, wrong, console) };
+    let Split::Verb(given, verb, rest) = globals::split(&words) else { return whole(&words, wrong, console) };
     let Some(entry) = cmd::find(&verb) else {
         return match verb.as_str() {
             "help" => help(&rest, console),
@@ -27,21 +31,31 @@ pub(crate) fn run(arguments: Vec<OsString>, console: Console<'_>, open: Open<'_>
     };
     match wrong {
         Some(wrong) => complain(console, &wrong, entry.codes.usage()),
-        None => execute(entry, rest, &globals, console, open),
+        None => execute(entry, rest, given, console, load, open),
     }
 }
 
 /// Parses with the verb's own parser, and does it.
-fn execute(entry: &Entry, rest: Vec<String>, globals: &Globals, console: Console<'_>, open: Open<'_>) -> u8 {
+fn execute(
+    entry: &Entry,
+    rest: Vec<String>,
+    given: Given,
+    console: Console<'_>,
+    load: Load<'_>,
+    open: Open<'_>,
+) -> u8 {
     let mut command = entry.command();
     let words = argv::normalise(&command, entry.form, rest);
-    let parsed = command.try_get_matches_from_mut(words);
-    let open = || open(globals);
-    let outcome = match parsed {
-        Ok(mut matches) => (entry.run)(&mut matches, &Context { console, globals, open: &open }),
+    let mut matches = match command.try_get_matches_from_mut(words) {
+        Ok(matches) => matches,
         Err(error) => return answer(&error, entry.name, entry.codes, console),
     };
-    match outcome {
+    let done = || -> Outcome {
+        let settings = load(given.config.as_deref())?;
+        let globals = Globals::new(given, settings);
+        (entry.run)(&mut matches, &Context { console, globals: &globals, open: &|| open(&globals) })
+    };
+    match done() {
         Ok(code) => code,
         Err(failure) => {
             if let Some(line) = failure.line() {

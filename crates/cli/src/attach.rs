@@ -8,6 +8,7 @@ mod terminal;
 
 use crate::console::Console;
 use crate::failure::{Failure, Outcome};
+use crate::settings::Settings;
 pub(crate) use keys::Keys;
 use keys::Watch;
 use relay::{End, Relay};
@@ -46,7 +47,12 @@ pub(crate) struct Foreground<'a> {
 
 impl<'a> Foreground<'a> {
     /// Makes ready. A terminal is refused to a command whose input comes from elsewhere: it would never see the end.
-    pub(crate) fn prepare(console: Console<'a>, mode: Mode, session: Session) -> Result<Self, Failure> {
+    pub(crate) fn prepare(
+        console: Console<'a>,
+        settings: &Settings,
+        mode: Mode,
+        session: Session,
+    ) -> Result<Self, Failure> {
         if mode.tty && mode.interactive && !rustix::termios::isatty(console.stdin) {
             return Err(Failure::Usage(
                 "the input device is not a TTY (leave -t away when the input comes from a file or a pipe)"
@@ -55,7 +61,7 @@ impl<'a> Foreground<'a> {
         }
         // Only what is typed is watched: a file may hold any bytes.
         let typed = mode.interactive && rustix::termios::isatty(console.stdin);
-        let keys = Keys::wanted(session.detach_keys)?;
+        let keys = Keys::wanted(session.detach_keys, settings)?;
         let keys = if typed { keys } else { Keys::default() };
         let signals = Signals::catch(mode.tty).map_err(|error| Failure::failed("catch signals", error))?;
         let window = if mode.tty { console.window() } else { None };

@@ -38,6 +38,8 @@ use crate::argv::Form;
 use crate::console::Console;
 use crate::failure::{Codes, Failure, Outcome, line_of};
 use crate::globals::Globals;
+use crate::settings::Settings;
+use crate::settings::schema::{self, Setting};
 use clap::{ArgMatches, Command};
 use tinyd_engine::Engine;
 
@@ -52,6 +54,11 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// What was set elsewhere than on the command line.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.globals.settings
+    }
+
     /// The engine.
     pub(crate) fn engine(&self) -> Result<Box<dyn Engine>, Failure> {
         Ok((self.open)()?)
@@ -179,8 +186,14 @@ pub(crate) fn find(word: &str) -> Option<&'static Entry> {
 
 /// The whole parser: for help and for what no verb's own parser is asked about.
 pub(crate) fn root() -> Command {
-    let place = |name: &'static str, variable: &str, default: &str, what: &str| {
-        clap::Arg::new(name).long(name).value_name("PATH").help(format!("{what} [${variable}]{default}"))
+    let place = |setting: &Setting| {
+        let default = match setting.default_text() {
+            none if none.is_empty() => none,
+            default => format!(" [default: {default}]"),
+        };
+        let option = setting.option.unwrap_or(setting.key);
+        let help = format!("{} [${}]{default}", setting.help, setting.variable);
+        clap::Arg::new(option).long(option).value_name("PATH").help(help)
     };
     Command::new("tinyd")
         .version(env!("CARGO_PKG_VERSION"))
@@ -189,22 +202,19 @@ pub(crate) fn root() -> Command {
         .no_binary_name(true)
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .arg(place("root", "TINYD_ROOT", " [default: /var/lib/tinyd]", "Where containers are kept"))
-        .arg(place("run-root", "TINYD_RUN_ROOT", " [default: /run/tinyd]", "Where their run-time state is"))
+        .arg(clap::Arg::new("config").long("config").value_name("FILE").help(
+            "The settings that hold where neither an option nor a variable says anything [$TINYD_CONFIG] [default: \
+             /etc/tinyd/config.toml]",
+        ))
+        .arg(place(&schema::ROOT))
+        .arg(place(&schema::RUN_ROOT))
+        .arg(place(&schema::HOST).short('H').value_name("ADDRESS"))
+        .arg(place(&schema::RUNTIME))
         .arg(
-            clap::Arg::new("host").short('H').long("host").value_name("ADDRESS").help(
-                "The daemon that is asked: unix:///PATH, tcp://HOST:PORT by the certificates in $TINYD_CERT_PATH, or local for \
-                 none [$TINYD_HOST] [default: the one that listens in --run-root, if any]",
-            ),
-        )
-        .arg(place("runtime", "TINYD_RUNTIME", "", "The program that starts them, tinyd-runtime"))
-        .arg(
-            clap::Arg::new("max-containers")
-                .long("max-containers")
+            place(&schema::MAX_CONTAINERS)
                 .value_name("N")
                 .value_parser(clap::value_parser!(i64))
-                .allow_negative_numbers(true)
-                .help("How many containers there may be [$TINYD_MAX_CONTAINERS] [default: 24576]"),
+                .allow_negative_numbers(true),
         )
         .subcommands(ENTRIES.iter().map(|entry| entry.command().visible_aliases(entry.aliases.to_vec())))
 }

@@ -1,6 +1,7 @@
 //! The only place that names a concrete engine: that of a daemon, or that of this process.
 
 use crate::globals::Globals;
+use crate::settings::{Told, schema};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::path::PathBuf;
@@ -21,7 +22,8 @@ pub(crate) fn open(globals: &Globals) -> tinyd_engine::Result<Box<dyn Engine>> {
     };
     match address {
         Some(address) => {
-            let tls = globals.cert_path.as_ref().map(Tls::in_folder);
+            let proof = globals.settings.get(&schema::CERT_PATH);
+            let tls = proof.map(|folder| Tls::in_folder(&folder.text));
             Ok(Box::new(Client::connect(&address, tls.as_ref())?))
         }
         None => Ok(Box::new(wanted(globals)?.open()?)),
@@ -48,7 +50,7 @@ pub(crate) fn open_lasting(globals: &Globals) -> tinyd_engine::Result<LocalEngin
 fn wanted(globals: &Globals) -> tinyd_engine::Result<EngineBuilder> {
     let most = globals.max_containers.as_deref().map(places).transpose()?.flatten();
     let wanted = LocalEngine::builder().root(&globals.root).run_root(&globals.run_root);
-    let pools = globals.address_pools.as_deref().map(pools).transpose()?;
+    let pools = globals.settings.get(&schema::ADDRESS_POOLS).map(pools).transpose()?;
     let wanted = wanted.address_pools(pools);
     let wanted = clean_up(wanted, globals);
     Ok(wanted.runtime(globals.runtime.clone()).max_containers(most))
@@ -64,6 +66,7 @@ fn clean_up(wanted: EngineBuilder, globals: &Globals) -> EngineBuilder {
     let mut words = vec!["--root".to_owned(), path(&globals.root)];
     words.extend(["--run-root".to_owned(), path(&globals.run_root)]);
     words.extend(globals.runtime.iter().flat_map(|runtime| ["--runtime".to_owned(), path(runtime)]));
+    words.extend(globals.settings.file.iter().flat_map(|file| ["--config".to_owned(), path(file)]));
     // A daemon, if there is one, need not be there for that, nor wait for it.
     words.extend(["--host", LOCAL, "system", "restart-due"].map(str::to_owned));
     // Its own settings, and where it finds the programs that mount and connect for it.
@@ -78,36 +81,38 @@ fn clean_up(wanted: EngineBuilder, globals: &Globals) -> EngineBuilder {
 fn places(text: &str) -> tinyd_engine::Result<Option<u32>> {
     let number = text.trim().parse::<i64>().map_err(|_| {
         Error::new(ErrorKind::InvalidInput, format!("the number of containers {text:?} is no whole number"))
-            .with_hint("it is what --max-containers or TINYD_MAX_CONTAINERS says")
+            .with_hint("it is what --max-containers, $TINYD_MAX_CONTAINERS or max_containers in the configuration says")
     })?;
     Ok(u32::try_from(number.min(u32::MAX.into())).ok().filter(|most| *most > 0))
 }
 
-/// Where networks get their ranges from: pools with commas or spaces between them.
-fn pools(text: &str) -> tinyd_engine::Result<Vec<AddressPool>> {
-    let words = text.split([',', ' ']).filter(|word| !word.is_empty());
+/// Where networks get their ranges from.
+fn pools(told: &Told) -> tinyd_engine::Result<Vec<AddressPool>> {
     let read = |word: &str| {
         let pool = word.parse::<AddressPool>();
         pool.map_err(|error| {
             Error::new(ErrorKind::InvalidInput, error.to_string())
-                .with_hint("it is what TINYD_ADDRESS_POOLS says")
+                .with_hint(format!("it is what {} says", told.source))
         })
     };
-    words.map(read).collect()
+    told.parts().map(read).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Source;
 
     #[test]
     fn a_limit_that_is_none_is_the_default() {
         for (text, most) in [("2", Some(2)), ("0", None), ("-1", None), ("99999999999", Some(u32::MAX))] {
             assert_eq!(places(text), Ok(most), "{text}");
         }
-        assert_eq!(pools("10.0.0.0/9:24, 172.30.0.0/16:26").map(|all| all.len()), Ok(2));
+        let told =
+            |text: &str| Told { text: text.to_owned(), source: Source::Variable("TINYD_ADDRESS_POOLS") };
+        assert_eq!(pools(&told("10.0.0.0/9:24, 172.30.0.0/16:26")).map(|all| all.len()), Ok(2));
         assert!(
-            pools("10.0.0.0/9")
+            pools(&told("10.0.0.0/9"))
                 .is_err_and(|error| error.hint().is_some_and(|hint| hint.contains("TINYD_ADDRESS_POOLS")))
         );
         assert!(places("many").is_err_and(|error| error.to_string().contains("many")));

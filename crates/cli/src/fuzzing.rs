@@ -3,6 +3,7 @@
 use crate::argv;
 use crate::cmd::{self, Entry};
 use crate::opts::ContainerOptions;
+use crate::settings::Settings;
 use clap::FromArgMatches as _;
 use tinyd_engine::ContainerSpec;
 
@@ -33,5 +34,5 @@ pub fn container(words: Vec<String>) -> Option<ContainerSpec> {
     if options.reads_files() {
         return None;
     }
-    options.into_spec().ok().map(|wanted| wanted.spec)
+    options.into_spec(&Settings::default()).ok().map(|wanted| wanted.spec)
 }

@@ -1,9 +1,11 @@
 //! The options that stand before the verb. They are read by hand, so that a start builds the parser of its own verb and
 //! no other; whatever is out of the ordinary goes to the whole parser, which words the complaint.
 
+use crate::settings::Settings;
+use crate::settings::schema::{self, Setting};
 use std::path::{Path, PathBuf};
 
-/// Where the engine lives.
+/// Where the engine lives, and what a command goes by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Globals {
     /// What lasts.
@@ -12,45 +14,41 @@ pub(crate) struct Globals {
     pub(crate) run_root: PathBuf,
     /// The daemon that is asked, as it was written; where nothing was, the one that listens here, or the engine of this process.
     pub(crate) host: Option<String>,
-    /// Where what proves this client to a daemon on a network lies.
-    pub(crate) cert_path: Option<PathBuf>,
     /// The program that starts containers; the engine looks for it when there is none.
     pub(crate) runtime: Option<PathBuf>,
     /// How many containers there may be, as it was written; the engine's default when nothing was.
     pub(crate) max_containers: Option<String>,
-    /// Where networks get their ranges from, as it was written.
-    pub(crate) address_pools: Option<String>,
+    /// What was said elsewhere than on the command line.
+    pub(crate) settings: Settings,
+}
+
+/// The options, as they were written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Given {
+    pub(crate) config: Option<PathBuf>,
+    root: Option<PathBuf>,
+    run_root: Option<PathBuf>,
+    runtime: Option<PathBuf>,
+    host: Option<PathBuf>,
+    max_containers: Option<String>,
 }
 
 /// The command line, taken apart at the verb.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Split {
     /// The options, the verb and what follows it.
-    Verb(Box<Globals>, String, Vec<String>),
+    Verb(Given, String, Vec<String>),
     /// There is no verb where one should be: for the whole parser.
     Unclear,
 }
 
-/// Takes a command line apart. `variable` looks up the environment.
-pub(crate) fn split(arguments: &[String], variable: &dyn Fn(&str) -> Option<PathBuf>) -> Split {
-    let mut root = None;
-    let mut run_root = None;
-    let mut runtime = None;
-    let mut host = None;
-    let mut most = None;
+/// Takes a command line apart.
+pub(crate) fn split(arguments: &[String]) -> Split {
+    let mut given = Given::default();
     let mut rest = arguments.iter();
     while let Some(word) = rest.next() {
         if !word.starts_with('-') {
-            let globals = Globals {
-                root: place(root, variable("TINYD_ROOT"), "/var/lib/tinyd"),
-                run_root: place(run_root, variable("TINYD_RUN_ROOT"), "/run/tinyd"),
-                host: written(host.or_else(|| variable("TINYD_HOST"))),
-                cert_path: variable("TINYD_CERT_PATH").filter(|path| !path.as_os_str().is_empty()),
-                runtime: runtime.or_else(|| variable("TINYD_RUNTIME")),
-                address_pools: written(variable("TINYD_ADDRESS_POOLS")),
-                max_containers: most.or_else(|| written(variable("TINYD_MAX_CONTAINERS"))),
-            };
-            return Split::Verb(Box::new(globals), word.clone(), rest.cloned().collect());
+            return Split::Verb(given, word.clone(), rest.cloned().collect());
         }
         let (name, inline) = match word.split_once('=') {
             Some((name, value)) => (name, Some(value)),
@@ -58,16 +56,17 @@ pub(crate) fn split(arguments: &[String], variable: &dyn Fn(&str) -> Option<Path
         };
         if name == "--max-containers" {
             match inline.or_else(|| rest.next().map(String::as_str)) {
-                Some(value) if value.parse::<i64>().is_ok() => most = Some(value.to_owned()),
+                Some(value) if value.parse::<i64>().is_ok() => given.max_containers = Some(value.to_owned()),
                 _ => return Split::Unclear,
             }
             continue;
         }
         let slot = match name {
-            "--root" => &mut root,
-            "--run-root" => &mut run_root,
-            "--runtime" => &mut runtime,
-            "-H" | "--host" => &mut host,
+            "--config" => &mut given.config,
+            "--root" => &mut given.root,
+            "--run-root" => &mut given.run_root,
+            "--runtime" => &mut given.runtime,
+            "-H" | "--host" => &mut given.host,
             _ => return Split::Unclear,
         };
         let value = inline.or_else(|| rest.next().map(String::as_str)).filter(|value| !value.is_empty());
@@ -79,16 +78,26 @@ pub(crate) fn split(arguments: &[String], variable: &dyn Fn(&str) -> Option<Path
     Split::Unclear
 }
 
-/// A variable's text, where it has one.
-fn written(variable: Option<PathBuf>) -> Option<String> {
-    variable.map(|text| text.to_string_lossy().into_owned()).filter(|text| !text.is_empty())
+impl Globals {
+    /// The options, and behind them what was set.
+    pub(crate) fn new(given: Given, settings: Settings) -> Self {
+        let set = |setting: &Setting| settings.get(setting).map(|told| told.text.clone());
+        let path = |option: Option<PathBuf>, setting| option.or_else(|| set(setting).map(PathBuf::from));
+        let host = given.host.map(|host| host.to_string_lossy().into_owned());
+        Self {
+            root: absolute(path(given.root, &schema::ROOT), "/var/lib/tinyd"),
+            run_root: absolute(path(given.run_root, &schema::RUN_ROOT), "/run/tinyd"),
+            host: host.or_else(|| set(&schema::HOST)),
+            runtime: path(given.runtime, &schema::RUNTIME),
+            max_containers: given.max_containers.or_else(|| set(&schema::MAX_CONTAINERS)),
+            settings,
+        }
+    }
 }
 
-/// The option, else the variable, else the default; absolute, because an engine may live elsewhere.
-fn place(option: Option<PathBuf>, variable: Option<PathBuf>, default: &str) -> PathBuf {
-    let path = option
-        .or(variable.filter(|path| !path.as_os_str().is_empty()))
-        .unwrap_or_else(|| Path::new(default).to_path_buf());
+/// The path, else the default; absolute, because an engine may live elsewhere.
+fn absolute(path: Option<PathBuf>, default: &str) -> PathBuf {
+    let path = path.unwrap_or_else(|| Path::new(default).to_path_buf());
     std::path::absolute(&path).unwrap_or(path)
 }
 
@@ -100,61 +109,42 @@ mod tests {
         line.split_whitespace().map(str::to_owned).collect()
     }
 
-    fn nothing(_: &str) -> Option<PathBuf> {
-        None
+    /// The command line where this was set.
+    fn with(line: &str, settings: Settings) -> Globals {
+        let Split::Verb(given, ..) = split(&words(line)) else { panic!("no verb in {line}") };
+        Globals::new(given, settings)
     }
 
     #[test]
     fn options_end_at_the_verb() {
-        let Split::Verb(globals, verb, rest) =
-            split(&words("--root /a --run-root=/b ps --root /c"), &nothing)
+        let Split::Verb(given, verb, rest) =
+            split(&words("--root /a --run-root=/b --config /f ps --root /c"))
         else {
             panic!("no verb");
         };
+        assert_eq!(given.config, Some(PathBuf::from("/f")));
+        let globals = Globals::new(given, Settings::default());
         assert_eq!((globals.root, globals.run_root), (PathBuf::from("/a"), PathBuf::from("/b")));
         assert_eq!((globals.runtime, verb.as_str()), (None, "ps"));
         assert_eq!(rest, words("--root /c"));
     }
 
     #[test]
-    fn the_environment_stands_behind_the_options() {
-        let environment = |name: &str| match name {
-            "TINYD_ROOT" => Some("/env".into()),
-            "TINYD_RUN_ROOT" => Some("".into()),
-            _ => None,
-        };
-        let Split::Verb(globals, ..) = split(&words("ps"), &environment) else { panic!("no verb") };
-        assert_eq!(globals.root, PathBuf::from("/env"));
-        assert_eq!(globals.run_root, PathBuf::from("/run/tinyd"), "an empty variable counts as none");
-        let Split::Verb(globals, ..) = split(&words("--root rel ps"), &environment) else {
-            panic!("no verb")
-        };
-        assert!(globals.root.is_absolute() && globals.root.ends_with("rel"));
-    }
-
-    #[test]
-    fn the_daemon_is_an_option_or_a_variable() {
-        let environment = |name: &str| match name {
-            "TINYD_HOST" => Some("unix:///env".into()),
-            "TINYD_CERT_PATH" => Some("/certs".into()),
-            _ => None,
-        };
+    fn what_is_set_stands_behind_the_options() {
+        let set = || Settings::of(&schema::ROOT, "/set");
+        assert_eq!(with("ps", set()).root, PathBuf::from("/set"));
+        assert_eq!(with("ps", set()).run_root, PathBuf::from("/run/tinyd"));
+        let root = with("--root rel ps", set()).root;
+        assert!(root.is_absolute() && root.ends_with("rel"));
+        let set = || Settings::of(&schema::HOST, "unix:///set");
         for (line, host) in
-            [("-H tcp://a:1 ps", "tcp://a:1"), ("--host=local ps", "local"), ("ps", "unix:///env")]
+            [("-H tcp://a:1 ps", "tcp://a:1"), ("--host=local ps", "local"), ("ps", "unix:///set")]
         {
-            let Split::Verb(globals, ..) = split(&words(line), &environment) else { panic!("no verb") };
-            assert_eq!(globals.host.as_deref(), Some(host), "{line}");
-            assert_eq!(globals.cert_path, Some("/certs".into()));
+            assert_eq!(with(line, set()).host.as_deref(), Some(host), "{line}");
         }
-        let Split::Verb(globals, ..) = split(&words("ps"), &nothing) else { panic!("no verb") };
-        assert_eq!((globals.host, globals.cert_path), (None, None));
-    }
-
-    #[test]
-    fn the_number_of_containers_is_an_option_or_a_variable() {
-        let environment = |name: &str| (name == "TINYD_MAX_CONTAINERS").then(|| "7".into());
+        assert_eq!(with("ps", Settings::default()).host, None);
         for (line, most) in [("--max-containers -1 ps", "-1"), ("--max-containers=3 ps", "3"), ("ps", "7")] {
-            let Split::Verb(globals, ..) = split(&words(line), &environment) else { panic!("no verb") };
+            let globals = with(line, Settings::of(&schema::MAX_CONTAINERS, "7"));
             assert_eq!(globals.max_containers.as_deref(), Some(most), "{line}");
         }
     }
@@ -172,7 +162,7 @@ mod tests {
             "--nonsense ps",
             "--root /a",
         ] {
-            assert_eq!(split(&words(line), &nothing), Split::Unclear, "{line:?}");
+            assert_eq!(split(&words(line)), Split::Unclear, "{line:?}");
         }
     }
 }

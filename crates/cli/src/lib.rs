@@ -21,8 +21,11 @@ pub mod fuzzing;
 mod globals;
 mod interrupt;
 mod opts;
+mod settings;
 #[cfg(test)]
 mod testing;
+
+use std::path::Path;
 
 /// Runs the program with the arguments of the process; gives the exit code.
 pub fn run() -> u8 {
@@ -32,5 +35,6 @@ pub fn run() -> u8 {
         return 125;
     }
     let arguments = std::env::args_os().skip(1).collect();
-    app::run(arguments, console::Console::standard(), &engine::open)
+    let load = |file: Option<&Path>| settings::Settings::load(file, &|name| std::env::var_os(name));
+    app::run(arguments, console::Console::standard(), &load, &engine::open)
 }

@@ -28,6 +28,7 @@ pub(crate) use session::{KeyOptions, SessionOptions};
 
 use crate::argv::image::{self, PROGRAM_FOLDERS};
 use crate::failure::Failure;
+use crate::settings::Settings;
 use std::path::PathBuf;
 use tinyd_engine::{
     ContainerSpec, Device, RestartPolicy, SecretMount, Security, TmpfsMount, Ulimit, UserNamespace,
@@ -176,7 +177,7 @@ impl ContainerOptions {
     }
 
     /// Settles what the words mean and reads what the options name.
-    pub(crate) fn into_spec(self) -> Result<Wanted, Failure> {
+    pub(crate) fn into_spec(self, settings: &Settings) -> Result<Wanted, Failure> {
         let image_named = self.image.is_some();
         // An empty entry point clears the image's and stands before nothing.
         let entrypoint = self.entrypoint.map(|program| match program.is_empty() {
@@ -187,7 +188,7 @@ impl ContainerOptions {
         let choice = image::choose(self.image, self.words, has_entrypoint, PROGRAM_FOLDERS)?;
         let mut security = security::collect(self.security_opt)?;
         security.no_32bit |= self.no_32bit;
-        let connected = self.network.connected()?;
+        let connected = self.network.connected(settings)?;
         let mounts =
             mounts::Mounts::collect(self.volume, self.mount, self.tmpfs, self.volume_driver.as_deref());
         let spec = ContainerSpec {
@@ -231,7 +232,7 @@ impl ContainerOptions {
                 ..security
             },
             labels: security::map(self.label),
-            log: self.log.collect()?,
+            log: self.log.collect(settings)?,
             stop_signal: self.stop_signal,
             stop_timeout: self.stop_timeout,
             restart: self.restart,

@@ -10,6 +10,7 @@ pub(crate) use session::{Message, Peer};
 
 use crate::app;
 use crate::console::Console;
+use crate::settings::Settings;
 use nix::sys::pthread::{pthread_kill, pthread_self};
 use nix::sys::signal::{SigSet, Signal};
 use std::ffi::OsString;
@@ -93,7 +94,9 @@ impl Bench {
         let mut stderr = tempfile::tempfile().expect("a file");
         let to = self.stdout.as_ref().map_or(stdout.as_fd(), AsFd::as_fd);
         let console = Console { stdin: self.stdin.as_fd(), stdout: to, stderr: stderr.as_fd() };
-        let code = app::run(words, console, &|_| Ok(Box::new(Shared(Arc::clone(&self.engine)))));
+        let code = app::run(words, console, &|_| Ok(Settings::default()), &|_| {
+            Ok(Box::new(Shared(Arc::clone(&self.engine))))
+        });
         let text = |file: &mut File| {
             let mut text = String::new();
             file.rewind().and_then(|()| file.read_to_string(&mut text)).expect("read");

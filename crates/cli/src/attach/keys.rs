@@ -1,10 +1,8 @@
 //! The keys that leave a session: what is typed is watched for them.
 
 use crate::failure::Failure;
-use std::ffi::OsStr;
+use crate::settings::{Settings, schema};
 
-/// Names them where no option does.
-const VARIABLE: &str = "TINYD_DETACH_KEYS";
 /// Ctrl-], as telnet(1) has it. (Docker's own default takes Ctrl-P away from every shell's history.)
 const DEFAULT: &str = "ctrl-]";
 
@@ -22,17 +20,15 @@ impl Keys {
     }
 
     /// What an option said, or else the environment, or else nobody.
-    pub(super) fn wanted(option: Option<Self>) -> Result<Self, Failure> {
-        match option {
+    pub(super) fn wanted(option: Option<Self>, settings: &Settings) -> Result<Self, Failure> {
+        if let Some(keys) = option {
+            return Ok(keys);
+        }
+        match settings.parse(&schema::DETACH_KEYS, Self::parse)? {
             Some(keys) => Ok(keys),
-            None => meant(std::env::var_os(VARIABLE).as_deref()),
+            None => Self::parse(DEFAULT).map_err(Failure::Usage),
         }
     }
-}
-
-fn meant(variable: Option<&OsStr>) -> Result<Keys, Failure> {
-    let text = variable.map_or(DEFAULT.into(), OsStr::to_string_lossy);
-    Keys::parse(&text).map_err(|problem| Failure::Usage(format!("${VARIABLE} is {text:?}: {problem}")))
 }
 
 fn key(text: &str) -> Result<u8, String> {
@@ -114,11 +110,13 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_names_them_where_no_option_does() {
-        assert_eq!(meant(None).expect("default").bytes, [29]);
-        assert_eq!(meant(Some(OsStr::new("ctrl-a,d"))).expect("keys").bytes, [1, b'd']);
-        assert!(meant(Some(OsStr::new(""))).expect("none").bytes.is_empty());
-        let bad = meant(Some(OsStr::new("hurry"))).expect_err("bad").line().expect("a line");
+    fn they_may_be_set_where_no_option_names_them() {
+        let wanted = |settings| Keys::wanted(None, &settings);
+        let set = |text| wanted(Settings::of(&schema::DETACH_KEYS, text));
+        assert_eq!(wanted(Settings::default()).expect("default").bytes, [29]);
+        assert_eq!(set("ctrl-a,d").expect("keys").bytes, [1, b'd']);
+        assert!(set("").expect("none").bytes.is_empty());
+        let bad = set("hurry").expect_err("bad").line().expect("a line");
         assert!(bad.starts_with("$TINYD_DETACH_KEYS is \"hurry\": "), "{bad}");
     }
 

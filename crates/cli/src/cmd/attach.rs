@@ -38,7 +38,7 @@ impl Verb for Attach {
         let engine = context.engine()?;
         let seen = engine.inspect(&self.container)?;
         let mode = Mode { tty: seen.config.tty, interactive: seen.config.open_stdin && !self.no_stdin };
-        let foreground = Foreground::prepare(context.console, mode, self.session.into())?;
+        let foreground = Foreground::prepare(context.console, context.settings(), mode, self.session.into())?;
         let request = AttachRequest { stdin: mode.interactive, window: foreground.window() };
         let session = engine.attach(&self.container, &request)?;
         foreground.attached(engine.as_ref(), &seen.id, session)

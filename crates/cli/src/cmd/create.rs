@@ -25,7 +25,7 @@ impl Verb for Create {
     const FORM: Form = Form::Image;
 
     fn run(self, context: &Context<'_>) -> Outcome {
-        let wanted = self.container.into_spec()?;
+        let wanted = self.container.into_spec(context.settings())?;
         let created = context.engine()?.create(&wanted.spec)?;
         context.console.notes(&wanted.notes);
         context.console.notes(&created.notes);

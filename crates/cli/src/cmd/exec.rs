@@ -77,7 +77,7 @@ impl Verb for Exec {
         }
         let engine = context.engine()?;
         let mode = Mode { tty: self.tty, interactive: self.interactive };
-        let foreground = Foreground::prepare(context.console, mode, self.keys.into())?;
+        let foreground = Foreground::prepare(context.console, context.settings(), mode, self.keys.into())?;
         spec.window = foreground.window();
         let session = engine.exec(&container, &spec)?;
         foreground.exec(session.ok_or_else(|| Failure::Failed("the engine gave no session".to_owned()))?)

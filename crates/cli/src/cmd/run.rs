@@ -45,7 +45,7 @@ impl Verb for Run {
     const FORM: Form = Form::Image;
 
     fn run(self, context: &Context<'_>) -> Outcome {
-        let wanted = self.container.into_spec()?;
+        let wanted = self.container.into_spec(context.settings())?;
         let spec = wanted.spec;
         let is_detached = self.detach || (wanted.image_named && !spec.interactive);
         if is_detached {
@@ -54,7 +54,7 @@ impl Verb for Run {
         }
         let mode = Mode { tty: spec.tty, interactive: spec.interactive };
         let engine = context.engine()?;
-        let foreground = Foreground::prepare(context.console, mode, self.session.into())?;
+        let foreground = Foreground::prepare(context.console, context.settings(), mode, self.session.into())?;
         let started = engine.run(&spec, &foreground.request())?;
         context.console.notes(&wanted.notes);
         if self.banner && mode.interactive {

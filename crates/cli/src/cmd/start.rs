@@ -45,7 +45,7 @@ impl Verb for Start {
         let engine = context.engine()?;
         let config = engine.inspect(container)?.config;
         let mode = Mode { tty: config.tty, interactive: self.interactive && config.open_stdin };
-        let foreground = Foreground::prepare(context.console, mode, self.session.into())?;
+        let foreground = Foreground::prepare(context.console, context.settings(), mode, self.session.into())?;
         let started = engine.start(container, &foreground.request())?;
         foreground.container(engine.as_ref(), started)
     }

@@ -2,6 +2,7 @@
 
 mod check;
 mod cleanup;
+mod config;
 mod info;
 mod restart;
 
@@ -16,6 +17,7 @@ Examples:
   tinyd system check
   tinyd system check --repair
   tinyd system cleanup
+  tinyd system config
   tinyd system restart-policies")]
 pub(crate) struct System {
     #[command(subcommand)]
@@ -26,6 +28,7 @@ pub(crate) struct System {
 enum SystemVerb {
     Check(check::Check),
     Cleanup(cleanup::Cleanup),
+    Config(config::Config),
     Info(info::Info),
     RestartPolicies(restart::RestartPolicies),
     #[command(hide = true)]
@@ -39,6 +42,7 @@ impl Verb for System {
         match self.verb {
             SystemVerb::Check(check) => check.run(context),
             SystemVerb::Cleanup(cleanup) => cleanup.run(context),
+            SystemVerb::Config(config) => config.run(context),
             SystemVerb::Info(info) => info.run(context),
             SystemVerb::RestartPolicies(_) => restart::RestartPolicies::run(context),
             SystemVerb::RestartDue(due) => due.run(context),

@@ -35,7 +35,7 @@ impl Verb for Update {
 
     fn run(self, context: &Context<'_>) -> Outcome {
         let limits = self.resources.into_resources();
-        let (add, note) = opts::settled_ports(self.publish)?;
+        let (add, note) = opts::settled_ports(self.publish, context.settings())?;
         let change = PortChange { add, remove: self.publish_rm };
         if change == PortChange::default() {
             return context.each(&self.containers, |engine, container| {

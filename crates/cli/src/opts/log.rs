@@ -2,6 +2,7 @@
 
 use super::limits::memory;
 use crate::failure::Failure;
+use crate::settings::{Settings, parts, schema};
 use tinyd_engine::{LogDriver, LogOptions as Wanted};
 
 /// The options of a container's log, with Docker's words.
@@ -22,9 +23,13 @@ enum LogOption {
 }
 
 impl LogOptions {
-    pub(super) fn collect(self) -> Result<Wanted, Failure> {
+    pub(super) fn collect(self, settings: &Settings) -> Result<Wanted, Failure> {
         let mut wanted = Wanted { driver: self.log_driver.unwrap_or_default(), ..Wanted::default() };
-        for option in self.log_opt {
+        let set = settings
+            .parse(&schema::LOG_OPTIONS, |text| parts(text).map(option).collect::<Result<Vec<_>, _>>())?;
+        // What is not kept at all has no size.
+        let set = set.filter(|_| wanted.driver != LogDriver::None).unwrap_or_default();
+        for option in set.into_iter().chain(self.log_opt) {
             match option {
                 LogOption::MaxSize(bytes) => wanted.max_size = Some(bytes),
                 LogOption::MaxFile(files) => wanted.max_file = Some(files),

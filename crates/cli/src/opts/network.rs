@@ -2,15 +2,12 @@
 
 use super::publish::{self, Published};
 use crate::failure::Failure;
-use std::ffi::OsStr;
+use crate::settings::{Settings, schema};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tinyd_engine::{Dns, ExtraHost, NetworkJoin, NetworkMode, PortMapping, PortProtocol};
 
 /// The network of a container for which none is named.
 const DEFAULT: &str = "tinyd";
-
-/// The variable that names another one.
-const VARIABLE: &str = "TINYD_NETWORK";
 
 /// What stands before the container whose network is shared.
 const CONTAINER: &str = "container:";
@@ -74,10 +71,10 @@ pub(super) struct Connected {
 
 impl NetworkOptions {
     /// Puts together what belongs together.
-    pub(super) fn connected(self) -> Result<Connected, Failure> {
+    pub(super) fn connected(self, settings: &Settings) -> Result<Connected, Failure> {
         let mut asked = self.network;
         if asked.is_empty() {
-            asked.push(unnamed(std::env::var_os(VARIABLE).as_deref())?);
+            asked.push(unnamed(settings)?);
         }
         let mut network = mode(asked)?;
         let asked = [
@@ -103,7 +100,7 @@ impl NetworkOptions {
                 }
             }
         }
-        let (ports, note) = publish::settle(self.publish)?;
+        let (ports, note) = publish::settle(self.publish, settings)?;
         Ok(Connected {
             network,
             ports,
@@ -155,11 +152,12 @@ fn mode(asked: Vec<Asked>) -> Result<NetworkMode, Failure> {
     Ok(NetworkMode::Networks(places))
 }
 
-/// What is joined where no network is named: what the variable says, or the default network.
-fn unnamed(variable: Option<&OsStr>) -> Result<Asked, Failure> {
-    let word = variable.filter(|word| !word.is_empty()).unwrap_or(OsStr::new(DEFAULT));
-    let failed = |problem: &str| Failure::Usage(format!("{VARIABLE} is {}: {problem}", word.display()));
-    network(word.to_str().ok_or_else(|| failed("it is no text"))?).map_err(|problem| failed(&problem))
+/// What is joined where no network is named: what was set, or the default network.
+fn unnamed(settings: &Settings) -> Result<Asked, Failure> {
+    match settings.parse(&schema::NETWORK, network)? {
+        Some(asked) => Ok(asked),
+        None => network(DEFAULT).map_err(Failure::Usage),
+    }
 }
 
 /// `none`, `host`, `container:NAME` or `NAME[:KEY=VALUE,…]`; whether there is such a network is the engine's to say.
@@ -235,14 +233,13 @@ mod tests {
     }
 
     #[test]
-    fn where_none_is_named_it_is_the_default_or_what_the_variable_says() {
-        let of = |text: Option<&str>| unnamed(text.map(OsStr::new));
-        assert!(matches!(of(None), Ok(Asked::Network(place)) if place.network == "tinyd"));
-        assert!(matches!(of(Some("")), Ok(Asked::Network(place)) if place.network == "tinyd"));
-        assert!(matches!(of(Some("web:alias=a")), Ok(Asked::Network(place)) if place.aliases == ["a"]));
-        assert!(matches!(of(Some("none")), Ok(Asked::None)));
-        let bad = of(Some("container:")).unwrap_err();
-        assert!(matches!(bad, Failure::Usage(text) if text.starts_with("TINYD_NETWORK is container:")));
+    fn where_none_is_named_it_is_the_default_or_what_was_set() {
+        let of = |text: &str| unnamed(&Settings::of(&schema::NETWORK, text));
+        assert!(matches!(of(""), Ok(Asked::Network(place)) if place.network == "tinyd"));
+        assert!(matches!(of("web:alias=a"), Ok(Asked::Network(place)) if place.aliases == ["a"]));
+        assert!(matches!(of("none"), Ok(Asked::None)));
+        let bad = of("container:").unwrap_err();
+        assert!(matches!(bad, Failure::Usage(text) if text.starts_with("$TINYD_NETWORK is \"container:\"")));
     }
 
     #[test]

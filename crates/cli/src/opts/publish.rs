@@ -1,7 +1,7 @@
 //! `--publish [IP:]HOST[-RANGE]:CONTAINER[-RANGE][/PROTOCOL]`, or `CONTAINER` alone.
 
 use crate::failure::Failure;
-use std::ffi::OsStr;
+use crate::settings::{Settings, schema};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use tinyd_engine::{HostPort, PortMapping, PortProtocol};
@@ -42,33 +42,24 @@ pub(crate) fn parse(text: &str) -> Result<Published, String> {
     Ok(Published(mappings.collect()))
 }
 
-/// The variable that says at which address of this machine ports are published for which none is named.
-const VARIABLE: &str = "TINYD_PUBLISH_ADDRESS";
-
 /// Ports as they are meant, and what is said of them where they can be reached from outside and nobody said that they should.
-pub(crate) fn settle(published: Vec<Published>) -> Result<(Vec<PortMapping>, Option<String>), Failure> {
-    meant(published, std::env::var_os(VARIABLE).as_deref())
-}
-
-fn meant(
+pub(crate) fn settle(
     published: Vec<Published>,
-    variable: Option<&OsStr>,
+    settings: &Settings,
 ) -> Result<(Vec<PortMapping>, Option<String>), Failure> {
     let mut ports: Vec<_> = published.into_iter().flat_map(|published| published.0).collect();
-    let Some(word) = variable.filter(|word| !word.is_empty()) else {
+    let Some(address) = settings.parse(&schema::PUBLISH_ADDRESS, own_address)? else {
         let is_open = |port: &&PortMapping| port.host_ip.is_none_or(|address| address.is_unspecified());
         return Ok((ports.clone(), ports.iter().find(is_open).map(open_to_all)));
     };
-    let address = word.to_str().and_then(|text| text.parse::<IpAddr>().ok()).ok_or_else(|| {
-        Failure::Usage(format!(
-            "{VARIABLE} is {}, which is no address: 127.0.0.1, or 0.0.0.0 for all",
-            word.display()
-        ))
-    })?;
     // All that there are, of both families.
     let address = Some(address).filter(|address| !address.is_unspecified());
     ports.iter_mut().for_each(|port| port.host_ip = port.host_ip.or(address));
     Ok((ports, None))
+}
+
+fn own_address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| "it is no address: 127.0.0.1, or 0.0.0.0 for all".to_owned())
 }
 
 fn open_to_all(port: &PortMapping) -> String {
@@ -78,7 +69,8 @@ fn open_to_all(port: &PortMapping) -> String {
     let which = if number.is_empty() { "a port".to_owned() } else { format!("port {number}") };
     format!(
         "{which} of this machine is open to whoever reaches it; -p 127.0.0.1:{number}:{container_port}{suffix} keeps it to \
-         itself, and {VARIABLE} says which is meant"
+         itself, and ${} says which is meant",
+        schema::PUBLISH_ADDRESS.variable
     )
 }
 
@@ -193,7 +185,7 @@ mod tests {
     fn who_publishes_to_all_is_told_unless_it_was_said() {
         let of = |words: &[&str], variable: Option<&str>| {
             let words = words.iter().map(|word| parse(word).expect("a port")).collect();
-            meant(words, variable.map(OsStr::new))
+            settle(words, &Settings::of(&schema::PUBLISH_ADDRESS, variable.unwrap_or_default()))
         };
         let addresses = |ports: &[PortMapping]| -> Vec<_> {
             ports.iter().map(|port| port.host_ip.map(|ip| ip.to_string()).unwrap_or_default()).collect()
