@@ -10,7 +10,7 @@ use tinyd_tests::{packages, paths};
 const LOCK: &str = "package-lock.json";
 
 /// A file that proves that a package is there, and the package.
-const NEEDED: [(&[&str], &str); 26] = [
+const NEEDED: [(&[&str], &str); 29] = [
     (&["/var/lib/dpkg/info/busybox-static.list"], "busybox-static"),
     (&["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"], "iproute2"),
     (&["/usr/sbin/nft"], "nftables"),
@@ -35,6 +35,10 @@ const NEEDED: [(&[&str], &str); 26] = [
     (&["/usr/sbin/mount.cifs", "/sbin/mount.cifs"], "cifs-utils"),
     (&["/usr/sbin/mkfs.ext4", "/sbin/mkfs.ext4", "/usr/bin/mkfs.ext4"], "e2fsprogs"),
     (&["/usr/sbin/mkfs.btrfs", "/sbin/mkfs.btrfs", "/usr/bin/mkfs.btrfs"], "btrfs-progs"),
+    // Shells that complete command lines, and what reads manual pages.
+    (&["/usr/bin/zsh", "/bin/zsh"], "zsh"),
+    (&["/usr/bin/fish"], "fish"),
+    (&["/usr/bin/mandoc"], "mandoc"),
     // The web page is looked at in a real browser.
     (&["/usr/bin/chromium"], "chromium"),
     (&["/usr/bin/node", "/usr/local/bin/node"], "nodejs"),

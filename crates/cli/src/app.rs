@@ -2,6 +2,7 @@
 
 use crate::argv;
 use crate::cmd::{self, Context, Entry};
+use crate::complete;
 use crate::console::Console;
 use crate::failure::{Codes, Failure, Outcome};
 use crate::globals::{self, Given, Globals, Split};
@@ -24,6 +25,7 @@ pub(crate) fn run(arguments: Vec<OsString>, console: Console<'_>, load: Load<'_>
     let Some(entry) = cmd::find(&verb) else {
         return match verb.as_str() {
             "help" => help(&rest, console),
+            complete::VERB => complete::run(&rest, console, load, open),
             // The word that other engines re-execute themselves with; ours is a program of its own.
             "init" => complain(console, "init: internal, not to be called by hand", 1),
             _ => whole(&words, wrong, console),

@@ -1,6 +1,7 @@
 //! The verbs, one file each, and the table that names them.
 
 mod attach;
+mod completion;
 mod cp;
 mod create;
 mod daemon;
@@ -176,6 +177,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
     Entry::of::<daemon::Serve>(),
     Entry::of::<system::System>(),
     Entry::of::<selftest::Test>(),
+    Entry::of::<completion::Completion>(),
     Entry::of::<version::Version>(),
 ];
 

@@ -11,6 +11,7 @@ mod archive;
 mod argv;
 mod attach;
 mod cmd;
+mod complete;
 mod console;
 mod engine;
 mod failure;
@@ -26,6 +27,12 @@ mod settings;
 mod testing;
 
 use std::path::Path;
+
+/// The whole parser, of which manual pages are made (`examples/man.rs`). No part of any interface.
+#[doc(hidden)]
+pub fn command() -> clap::Command {
+    cmd::root().bin_name("tinyd")
+}
 
 /// Runs the program with the arguments of the process; gives the exit code.
 pub fn run() -> u8 {
