@@ -22,6 +22,7 @@ pub mod fuzzing;
 mod globals;
 mod interrupt;
 mod opts;
+mod order;
 mod settings;
 #[cfg(test)]
 mod testing;

@@ -31,7 +31,7 @@ use crate::failure::Failure;
 use crate::settings::Settings;
 use std::path::PathBuf;
 use tinyd_engine::{
-    ContainerSpec, Device, RestartPolicy, SecretMount, Security, TmpfsMount, Ulimit, UserNamespace,
+    After, ContainerSpec, Device, RestartPolicy, SecretMount, Security, TmpfsMount, Ulimit, UserNamespace,
     VolumesFrom,
 };
 
@@ -138,6 +138,10 @@ pub(crate) struct ContainerOptions {
     /// Start it again when it has ended: no, on-failure, on-failure:N, always, unless-stopped; after a pause that grows up to a minute
     #[arg(long, value_name = "POLICY", value_parser = restart::parse, default_value = "no", hide_default_value = true)]
     restart: RestartPolicy,
+    /// Start it when another container is there: healthy, where that has a check, or running; NAME:started, NAME:healthy and
+    /// NAME:done (its command has ended well) say which. May be given again
+    #[arg(long, value_name = "CONTAINER[:CONDITION]")]
+    after: Vec<After>,
     #[command(flatten)]
     health: health::HealthOptions,
     /// Note something about the container; may be given again
@@ -237,6 +241,7 @@ impl ContainerOptions {
             stop_timeout: self.stop_timeout,
             restart: self.restart,
             health: self.health.check()?,
+            after: self.after,
         };
         Ok(Wanted { spec, image_named, notes: connected.note.into_iter().collect() })
     }
@@ -256,9 +261,9 @@ mod tests {
     use std::path::PathBuf;
     use std::time::Duration;
     use tinyd_engine::{
-        BindMount, ContainerSpec, Device, HealthCheck, HugepageLimit, ImageMount, IoLimit, LogDriver,
-        LogOptions, NetworkMode, OnUnhealthy, PortMapping, PortProtocol, Resources, RestartPolicy,
-        SecretMount, Security, TmpfsMount, Ulimit, UserNamespace, VolumeMount, VolumesFrom,
+        After, AfterCondition, BindMount, ContainerSpec, Device, HealthCheck, HugepageLimit, ImageMount,
+        IoLimit, LogDriver, LogOptions, NetworkMode, OnUnhealthy, PortMapping, PortProtocol, Resources,
+        RestartPolicy, SecretMount, Security, TmpfsMount, Ulimit, UserNamespace, VolumeMount, VolumesFrom,
     };
 
     fn spec(line: &str) -> ContainerSpec {
@@ -273,10 +278,11 @@ mod tests {
         let spec = spec(
             "--name c1 --hostname h -e A=1 -e A=2 -w /w -u 1:2 --entrypoint /e --rm --read-only --cpu 10000 --mem 500m \
              -cpushare 512 -cpuset 0-1 --cpuset-mems 0 --memory-swap -1 --memory-reservation 100m --pids-limit -1 --userns host --tmpfs /t:size=1m --shm-size 1m --ulimit core=0 --sysctl kernel.shmmax=1 -l a=b \
-             --security-opt no-new-privileges --no-32bit --stop-signal INT --log-driver json-file --log-opt max-size=1m --log-opt max-file=5 --stop-timeout 3 --restart on-failure:5 --health-cmd ok --health-interval 5s --health-timeout 500ms --health-retries 2 --health-start-period 1m --on-unhealthy kill --cgroup-parent x/y --device /dev/fuse:rw --init --cap-add NET_ADMIN --cap-drop ALL --privileged --device-read-bps /dev/a:1m \
+             --security-opt no-new-privileges --no-32bit --stop-signal INT --log-driver json-file --log-opt max-size=1m --log-opt max-file=5 --stop-timeout 3 --restart on-failure:5 --after db:healthy --health-cmd ok --health-interval 5s --health-timeout 500ms --health-retries 2 --health-start-period 1m --on-unhealthy kill --cgroup-parent x/y --device /dev/fuse:rw --init --cap-add NET_ADMIN --cap-drop ALL --privileged --device-read-bps /dev/a:1m \
              --device-write-iops /dev/a:5 --hugetlb-limit 2MB=4m --net-rate-egress 10mbit --net-rate-ingress 1mbps --net-cls-classid 10:1 -v /a:/b -v /c:/d:ro -v data:/v:nocopy --volume-driver local --mount type=bind,src=/e,dst=/f --mount type=tmpfs,dst=/t2 --mount type=image,src=/img,dst=/i --secret db,mode=440 --storage-size 1g --volumes-from db:ro --net web --ip 10.9.0.5 --ip6 fd00::5 --mac-address 02:00:00:00:00:05 --network-alias w -P --expose 81-82 --dns 9.9.9.9 --dns-search . --dns-opt ndots:2 --add-host me:host-gateway -p 8080:80 --publish=[::1]:53:53/udp -it host sh -c x",
         );
         let expected = ContainerSpec {
+            after: vec![After { container: "db".to_owned(), condition: AfterCondition::Healthy }],
             image: "host".into(),
             command: ["sh", "-c", "x"].map(String::from).to_vec(),
             entrypoint: Some(vec!["/e".into()]),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use std::os::fd::OwnedFd;
 use tinyd_engine::{
-    ArchiveSummary, AttachRequest, CheckReport, ContainerExport, ContainerInspect, ContainerSpec,
+    After, ArchiveSummary, AttachRequest, CheckReport, ContainerExport, ContainerInspect, ContainerSpec,
     ContainerStats, ContainerSummary, CopyIn, CopyOut, Created, Engine, Error, ErrorKind, Events,
     EventsRequest, ExecSpec, ExitStatus, FileChange, FileStat, ListRequest, Logs, LogsRequest, NetworkCreate,
     NetworkInspect, NetworkJoin, NetworkSummary, PortChange, Process, RemoveRequest, Resources,
@@ -91,6 +91,9 @@ impl Engine for Notes {
         unsupported("update")
     }
 
+    fn are_ready(&self, _: &[After]) -> Result<bool> {
+        unsupported("are_ready")
+    }
     fn set_restart_policy(&self, _: &str, _: RestartPolicy) -> Result<String> {
         unsupported("set_restart_policy")
     }

@@ -181,6 +181,9 @@ pub struct HostConfig {
     pub auto_remove: bool,
     /// When it is started again after its end.
     pub restart_policy: RestartPolicyConfig,
+    /// What has to be there before it is started: `db`, `db:healthy`.
+    #[serde(default)]
+    pub after: Vec<String>,
     /// The root file system cannot be written.
     pub readonly_rootfs: bool,
     /// Bytes, 0 without a limit.

@@ -68,10 +68,10 @@ pub use retire::Retire;
 pub use secret::{SecretCreate, SecretDriver, SecretInspect, SecretSpec, SecretSummary};
 pub use session::{Collected, Input, Output, Session, WaitCondition, Waiter};
 pub use spec::{
-    BindMount, ContainerSpec, Device, Dns, ExtraHost, HostPort, HugepageLimit, ImageMount, IoLimit,
-    LogDriver, LogOptions, NetworkJoin, NetworkMode, PortChange, PortMapping, PortProtocol, Propagation,
-    Recursive, Relabel, Resources, SeccompProfile, SecretMount, Security, TmpfsMount, Ulimit, UserNamespace,
-    VolumeMount, VolumesFrom,
+    After, AfterCondition, BindMount, ContainerSpec, Device, Dns, ExtraHost, HostPort, HugepageLimit,
+    ImageMount, IoLimit, LogDriver, LogOptions, NetworkJoin, NetworkMode, PortChange, PortMapping,
+    PortProtocol, Propagation, Recursive, Relabel, Resources, SeccompProfile, SecretMount, Security,
+    TmpfsMount, Ulimit, UserNamespace, VolumeMount, VolumesFrom,
 };
 pub use stats::ContainerStats;
 pub use version::VersionInfo;
@@ -139,6 +139,10 @@ pub trait Engine: Send + Sync {
 
     /// Says when a container is started again that ends from now on, and whether one that has just ended is. Returns the full id.
     fn set_restart_policy(&self, container: &str, policy: RestartPolicy) -> Result<String>;
+
+    /// Whether those are there that a container is to be started after; an error where one of them will not be. A start waits
+    /// for them by itself: this is for who wants to be able to do something else meanwhile.
+    fn are_ready(&self, after: &[After]) -> Result<bool>;
 
     /// Starts a container again that has ended, if its policy and whoever stopped it meanwhile want that still; `false` when
     /// there is nothing to be done. It is for the clean-up command, which a monitor runs when the pause after an end is over.

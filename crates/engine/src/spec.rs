@@ -3,6 +3,7 @@
 mod log;
 mod mount;
 mod network;
+mod order;
 mod resources;
 mod security;
 
@@ -13,6 +14,7 @@ pub use mount::{
 pub use network::{
     Dns, ExtraHost, HostPort, NetworkJoin, NetworkMode, PortChange, PortMapping, PortProtocol,
 };
+pub use order::{After, AfterCondition};
 pub use resources::{HugepageLimit, IoLimit, Resources};
 pub use security::{Device, SeccompProfile, Security, Ulimit};
 
@@ -103,6 +105,8 @@ pub struct ContainerSpec {
     pub restart: RestartPolicy,
     /// How it is found out that it is healthy.
     pub health: Option<HealthCheck>,
+    /// What has to be there before it is started.
+    pub after: Vec<After>,
 }
 
 impl ContainerSpec {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tinyd_engine::{
-    ArchiveSummary, AttachRequest, CheckReport, ContainerExport, ContainerInspect, ContainerSpec,
+    After, ArchiveSummary, AttachRequest, CheckReport, ContainerExport, ContainerInspect, ContainerSpec,
     ContainerStats, ContainerSummary, CopyIn, CopyOut, Created, Engine, Events, EventsRequest, ExecSpec,
     FileChange, FileStat, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin,
     NetworkSummary, PortChange, Process, RemoveRequest, Resources, RestartPolicy, Result, Retire,
@@ -101,6 +101,10 @@ impl Engine for LocalEngine {
 
     fn set_restart_policy(&self, container: &str, policy: RestartPolicy) -> Result<String> {
         self.core().set_restart_policy(container, policy).map_err(Error::into)
+    }
+
+    fn are_ready(&self, after: &[After]) -> Result<bool> {
+        self.core().are_ready(after).map_err(Error::into)
     }
 
     fn restart_due(&self, container: &str) -> Result<bool> {

@@ -77,6 +77,16 @@ pub enum Error {
         /// What to do about it.
         hint: Option<&'static str>,
     },
+    /// A container that another one is to be started after will not be there.
+    #[error("what is to be started after container {container} cannot be: it {why}")]
+    Awaited {
+        /// The word as it was given.
+        container: String,
+        /// Why, in a clause that follows `it`.
+        why: String,
+        /// What to do about it.
+        hint: Option<&'static str>,
+    },
     /// Another command holds the container for too long.
     #[error("container {container} is busy: another command works on it")]
     Busy {
@@ -432,6 +442,7 @@ impl Error {
             | Self::SecretTaken { .. }
             | Self::TooMany { .. } => ErrorKind::Conflict,
             Self::WrongState { .. }
+            | Self::Awaited { .. }
             | Self::Busy { .. }
             | Self::NetworksBusy
             | Self::NetworkInUse { .. }
@@ -480,7 +491,7 @@ impl Error {
             Self::NameTaken { .. } => {
                 Some("choose another name, or remove that container with tinyd rm".to_owned())
             }
-            Self::WrongState { hint, .. } => hint.map(str::to_owned),
+            Self::WrongState { hint, .. } | Self::Awaited { hint, .. } => hint.map(str::to_owned),
             Self::NoSuchImage { .. } => Some(
                 "an image is a folder that holds a root file system (/path or ./path), or the word host"
                     .to_owned(),

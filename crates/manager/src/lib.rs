@@ -61,6 +61,7 @@ mod mount;
 pub mod name_service;
 mod names;
 mod networks;
+mod order;
 mod parts;
 mod pause;
 mod places;

@@ -53,6 +53,7 @@ impl Core {
         spec.binds.iter().try_for_each(|bind| self.check_bind(bind))?;
         spec.volumes.iter().try_for_each(|mount| self.check_volume_mount(mount))?;
         self.check_secrets(&spec)?;
+        self.check_order(&spec)?;
         let Joined { places, netns, netns_of, held: _held, notes: of_networks } =
             self.places(&spec.network)?;
         notes.extend(of_networks);

@@ -341,23 +341,30 @@ impl Core {
     }
 
     fn start_at_boot(&self, id: &str) -> Result<bool> {
-        let Some(state) = self.restart_state(id)?.filter(|state| state.policy != Policy::No) else {
-            return Ok(false);
-        };
-        let lock = self.guard(id)?;
         let record = self.known(id, id)?;
-        let Life::Stopped(ended) = self.life(&record, Some(&lock))? else { return Ok(false) };
-        let was_started = record.launched || self.store.container_file(id, STARTED_FILE).exists();
-        let by_user = self.is_stopped_by_user(id);
-        let wanted = match state.policy {
-            Policy::Always => true,
-            _ => state.wants(ended.record.code) && !by_user,
-        };
-        if !was_started || !wanted || self.due(id)?.is_some() {
+        if !record.spec.after.is_empty() && self.is_wanted_at_boot(&record, None)? {
+            self.await_others(&record.spec)?;
+        }
+        let lock = self.guard(id)?;
+        if !self.is_wanted_at_boot(&record, Some(&lock))? {
             return Ok(false);
         }
         self.begin_anew(id, &lock)?;
         self.start_locked(id, &StartRequest::detached(), &lock, Verb::Restart).map(|_| true)
+    }
+
+    fn is_wanted_at_boot(&self, record: &Record, lock: Option<&ContainerLock>) -> Result<bool> {
+        let id = &record.id;
+        let Some(state) = self.restart_state(id)?.filter(|state| state.policy != Policy::No) else {
+            return Ok(false);
+        };
+        let Life::Stopped(ended) = self.life(record, lock)? else { return Ok(false) };
+        let was_started = record.launched || self.store.container_file(id, STARTED_FILE).exists();
+        let wanted = match state.policy {
+            Policy::Always => true,
+            _ => state.wants(ended.record.code) && !self.is_stopped_by_user(id),
+        };
+        Ok(was_started && wanted && self.due(id)?.is_none())
     }
 }
 

@@ -4,10 +4,16 @@ use crate::core::Core;
 use crate::error::Result;
 use crate::intent::Verb;
 use crate::session::{Left, LocalSession};
+use crate::validate;
 use tinyd_engine::{ContainerSpec, StartRequest, Started};
 
 impl Core {
     pub(crate) fn run(&self, spec: &ContainerSpec, request: &StartRequest) -> Result<Started> {
+        if !spec.after.is_empty() {
+            // What is wrong with it is said before anything is waited for.
+            self.image(&validate::spec(spec)?.image)?;
+            self.await_others(spec)?;
+        }
         let prepared = self.prepare(spec, Verb::Run)?;
         let launch = match self.launch(&prepared.record, request, &prepared.intent) {
             Ok(launch) => launch,

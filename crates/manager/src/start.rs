@@ -19,6 +19,7 @@ use tinyd_runtime::state::{EXIT_FILE, store};
 impl Core {
     pub(crate) fn start(&self, word: &str, request: &StartRequest) -> Result<Started> {
         let id = self.resolve(word)?;
+        self.await_others(&self.known(&id, word)?.spec)?;
         let lock = self.guard(&id)?;
         self.start_locked(&id, request, &lock, Verb::Start)
     }

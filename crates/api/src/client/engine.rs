@@ -90,6 +90,11 @@ impl Engine for Client {
         Ok(self.ask(self.containers().set_restart_policy(request))?.id)
     }
 
+    fn are_ready(&self, after: &[After]) -> Result<bool> {
+        let request = proto::AreReadyRequest { after: after.to_vec().into_wire() };
+        Ok(self.ask(self.containers().are_ready(request))?.ready)
+    }
+
     fn restart_due(&self, name: &str) -> Result<bool> {
         Ok(self.ask(self.containers().restart_due(container(name)))?.restarted)
     }

@@ -23,7 +23,8 @@ messages! {
         blkio_device_read_bps, blkio_device_write_bps, blkio_device_read_iops, blkio_device_write_iops,
         hugetlb_limits, net_rate_egress, net_rate_ingress, net_cls_classid, devices, privileged, cap_add,
         cap_drop, init, ulimits, sysctls, shm_size, storage_opt, tmpfs, security_opt, userns_mode,
-        cgroup_parent, cgroup_path, masked_paths, readonly_paths, log_config, restart_policy
+        cgroup_parent, cgroup_path, masked_paths, readonly_paths, log_config, restart_policy,
+        after
     }
     ThrottleConfig { path, rate }
     DeviceConfig { path_on_host, path_in_container, cgroup_permissions }

@@ -7,7 +7,7 @@ messages! {
         image, command, entrypoint, name, hostname, env, workdir, user, tty, interactive, init, remove,
         read_only, resources, cgroup_parent, devices, binds, volumes, volumes_from, images, tmpfs, secrets,
         storage_size, shm_size, network, dns, ports, exposed, publish_all, userns, security, ulimits,
-        sysctls, labels, log, stop_signal, stop_timeout, restart, health
+        sysctls, labels, log, stop_signal, stop_timeout, restart, health, after
     }
     Resources {
         cpu_quota, cpu_period, cpu_shares, cpuset_cpus, cpuset_mems, memory, memory_swap,
@@ -31,6 +31,7 @@ messages! {
     Security { no_new_privileges, seccomp, cap_add, cap_drop, privileged, no_32bit }
     Ulimit { name, soft, hard }
     Device { source, target, access }
+    After { container, condition }
 }
 
 enums! {
@@ -41,6 +42,7 @@ enums! {
     Recursive { Enabled, Disabled, Writable, ReadOnly }
     Relabel { Shared, Private }
     PortProtocol { Tcp, Udp, Sctp }
+    AfterCondition { Ready, Started, Healthy, Done }
 }
 
 #[cfg(test)]
@@ -88,6 +90,7 @@ mod tests {
             log: LogOptions { driver: LogDriver::None, max_size: Some(u64::MAX), max_file: None },
             restart: RestartPolicy::OnFailure { max_retries: 3 },
             health: Some(HealthCheck { on_unhealthy: OnUnhealthy::Stop, ..HealthCheck::new("true") }),
+            after: vec![After { container: "db".to_owned(), condition: AfterCondition::Done }],
             stop_signal: Some(-1),
             stop_timeout: Some(u32::MAX),
             ..ContainerSpec::new("host", ["sh", "-c", ""])
@@ -109,6 +112,7 @@ mod tests {
         assert_eq!(Wire::from_wire(0), Ok(Recursive::default()));
         assert_eq!(Wire::from_wire(0), Ok(UserNamespace::default()));
         assert_eq!(Wire::from_wire(0), Ok(PortProtocol::default()));
+        assert_eq!(Wire::from_wire(0), Ok(AfterCondition::default()));
         assert_eq!(Wire::from_wire(0), Ok(Compression::default()));
     }
 

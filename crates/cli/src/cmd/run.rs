@@ -5,6 +5,7 @@ use crate::argv::Form;
 use crate::attach::{Foreground, Mode};
 use crate::failure::{Codes, Failure, Outcome};
 use crate::opts::{ContainerOptions, SessionOptions};
+use crate::order;
 use tinyd_engine::{ContainerSpec, StartRequest};
 
 /// Run a command in a new container
@@ -54,6 +55,7 @@ impl Verb for Run {
         }
         let mode = Mode { tty: spec.tty, interactive: spec.interactive };
         let engine = context.engine()?;
+        order::wait(engine.as_ref(), &spec.after)?;
         let foreground = Foreground::prepare(context.console, context.settings(), mode, self.session.into())?;
         let started = engine.run(&spec, &foreground.request())?;
         context.console.notes(&wanted.notes);
@@ -65,7 +67,9 @@ impl Verb for Run {
 }
 
 fn detached(context: &Context<'_>, spec: &ContainerSpec, notes: &[String], sentence: bool) -> Outcome {
-    let started = context.engine()?.run(spec, &StartRequest::detached())?;
+    let engine = context.engine()?;
+    order::wait(engine.as_ref(), &spec.after)?;
+    let started = engine.run(spec, &StartRequest::detached())?;
     context.console.notes(notes);
     context.console.notes(&started.notes);
     let id = &started.id;

@@ -4,6 +4,7 @@ use super::{Context, Verb};
 use crate::attach::{Foreground, Mode};
 use crate::failure::{Codes, Failure, Outcome};
 use crate::opts::SessionOptions;
+use crate::order;
 use tinyd_engine::StartRequest;
 
 /// Start containers that were created or have stopped
@@ -43,7 +44,10 @@ impl Verb for Start {
             return Err(Failure::Usage("only one container can be attached to".to_owned()));
         };
         let engine = context.engine()?;
-        let config = engine.inspect(container)?.config;
+        let shown = engine.inspect(container)?;
+        let after: Vec<_> = shown.host_config.after.iter().filter_map(|one| one.parse().ok()).collect();
+        order::wait(engine.as_ref(), &after)?;
+        let config = shown.config;
         let mode = Mode { tty: config.tty, interactive: self.interactive && config.open_stdin };
         let foreground = Foreground::prepare(context.console, context.settings(), mode, self.session.into())?;
         let started = engine.start(container, &foreground.request())?;

@@ -8,7 +8,7 @@ use super::{Service, need, read, reply};
 use tinyd_api::proto::containers_server::Containers;
 use tinyd_api::proto::*;
 use tinyd_api::wire::Wire;
-use tinyd_engine::ExecSpec;
+use tinyd_engine::{After, ExecSpec};
 use tonic::{Request, Response, Status, Streaming};
 
 #[tonic::async_trait]
@@ -94,6 +94,12 @@ impl Containers for Service {
         let policy = read(request.policy)?;
         let done = self.ask(move |engine| engine.set_restart_policy(&request.container, policy)).await?;
         Ok(Response::new(ContainerId { id: done }))
+    }
+
+    async fn are_ready(&self, request: Request<AreReadyRequest>) -> Result<Response<AreReadyReply>, Status> {
+        let after: Vec<After> = read(request.into_inner().after)?;
+        let ready = self.ask(move |engine| engine.are_ready(&after)).await?;
+        Ok(Response::new(AreReadyReply { ready }))
     }
 
     async fn restart_due(

@@ -32,6 +32,7 @@ pub(super) fn config(record: &Record, bundle: &Spec, restart: RestartPolicy) -> 
             name: restart.name().to_owned(),
             maximum_retry_count: restart.max_retries(),
         },
+        after: spec.after.iter().map(ToString::to_string).collect(),
         readonly_rootfs: spec.read_only,
         memory: spec.resources.memory.unwrap_or(0),
         cpu_quota: spec.resources.cpu_quota.unwrap_or(0),

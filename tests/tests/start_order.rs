@@ -1,0 +1,125 @@
+//! `--after`: a container is started when those are there that it needs.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
+
+use std::time::{Duration, Instant};
+
+use tinyd_tests::{Env, require, roots, wait_until};
+
+fn image() -> String {
+    roots::busybox().to_str().unwrap().to_owned()
+}
+
+/// Ends at once when it is asked to.
+const STAY: &str = "trap 'exit 0' TERM; while :; do sleep 0.01; done";
+
+/// A container called `db` that runs, and is healthy as soon as it has a file `/tmp/ok`; it is found unhealthy without one
+/// after a minute.
+fn database(env: &Env, options: &[&str], script: &str) {
+    let image = image();
+    let words = ["run", "-d", "--name", "db", "--health-cmd", "test -e /tmp/ok", "--health-interval", "50ms"];
+    let words = words.into_iter().chain(["--health-retries", "1200"]).chain(options.iter().copied());
+    env.tinyd(words.chain([&*image, "sh", "-c", script])).ok();
+}
+
+fn status(env: &Env, name: &str) -> String {
+    env.tinyd(["inspect", "--format", "{{.State.Status}}", name]).ok().text()
+}
+
+#[test]
+fn a_start_waits_until_the_other_one_is_healthy_and_makes_nothing_before() {
+    require!(root);
+    let env = Env::new();
+    database(&env, &[], STAY);
+    let image = image();
+    let waiting = env.cmd(["run", "-d", "--name", "web", "--after", "db", &image, "sleep", "1000"]).spawn();
+    let at_once =
+        env.tinyd(["run", "-d", "--name", "fast", "--after", "db:started", &image, "sleep", "1000"]);
+    at_once.ok();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(env.containers().len(), 2, "nothing is made before its time");
+    env.tinyd(["exec", "db", "touch", "/tmp/ok"]).ok();
+    waiting.wait().ok();
+    assert_eq!(status(&env, "web"), "running");
+    assert_eq!(env.tinyd(["inspect", "--format", "{{.HostConfig.After}}", "web"]).ok().text(), "[db]");
+    // The same each time that somebody starts it.
+    env.tinyd(["stop", "-t", "0", "web"]).ok();
+    env.tinyd(["exec", "db", "rm", "/tmp/ok"]).ok();
+    env.tinyd(["restart", "db"]).ok();
+    let waiting = env.cmd(["start", "web"]).spawn();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(status(&env, "web"), "exited");
+    // It holds up nobody else, not even who works on the same one.
+    env.tinyd(["rename", "web", "site"]).ok();
+    env.tinyd(["exec", "db", "touch", "/tmp/ok"]).ok();
+    waiting.wait().ok();
+    assert_eq!(status(&env, "site"), "running");
+}
+
+#[test]
+fn who_is_interrupted_while_it_waits_leaves_nothing() {
+    require!(root);
+    let env = Env::new();
+    database(&env, &[], STAY);
+    let waiting = env.cmd(["run", "--name", "web", "--after", "db:healthy", &image(), "true"]).spawn();
+    std::thread::sleep(Duration::from_millis(200));
+    waiting.signal(rustix::process::Signal::INT);
+    waiting.wait();
+    assert_eq!(env.tinyd(["ps", "-a", "--format", "{{.Names}}"]).ok().text(), "db");
+    env.tinyd(["rm", "-f", "db"]).ok();
+    env.assert_clean();
+}
+
+#[test]
+fn what_will_not_come_is_said_at_once() {
+    require!(root);
+    let env = Env::new();
+    let image = image();
+    let run = |after: &str| env.tinyd(["run", "--rm", "--after", after, &image, "echo", "here"]);
+    let refused = |after: &str, said: &str| {
+        let output = run(after);
+        assert_eq!(output.code(), Some(125), "{output}");
+        assert!(output.stderr().contains(said) && output.stderr().lines().count() == 1, "{output}");
+    };
+    refused("nobody", "nobody");
+    refused("db:soon", "there are started, healthy and done");
+    env.tinyd(["create", "--name", "db", &image, "sh", "-c", "exit 3"]).ok();
+    refused("db", "does not run (start that one first, with tinyd start)");
+    refused("db:done", "does not run");
+    env.tinyd(["start", "-a", "db"]).fails(3);
+    refused("db:done", "ended with 3");
+    env.tinyd(["run", "--name", "job", &image, "true"]).ok();
+    assert_eq!(run("job:done").ok().text(), "here");
+    refused("job", "does not run");
+    env.tinyd(["run", "-d", "--name", "plain", &image, "sleep", "1000"]).ok();
+    refused("plain:healthy", "has no health check");
+    assert_eq!(run("plain").ok().text(), "here");
+    let sick = ["--health-cmd", "false", "--health-interval", "10ms", "--health-retries", "2"];
+    let words = ["run", "-d", "--name", "sick"].into_iter().chain(sick).chain([&*image, "sleep", "1000"]);
+    env.tinyd(words).ok();
+    refused("sick", "is not healthy");
+    // What is wrong with the container itself is said before anything is waited for.
+    database(&env, &["--name", "slow"], STAY);
+    let wrong = env.tinyd(["run", "--after", "slow", "/no/such/image", "true"]);
+    assert_eq!(wrong.code(), Some(125), "{wrong}");
+    assert_eq!(env.tinyd(["create", "--after", "slow", "--name", "c9", &image, "true"]).ok().code(), Some(0));
+}
+
+#[test]
+fn a_start_of_the_machine_goes_by_the_same_order() {
+    require!(root);
+    let env = Env::new();
+    // Healthy half a second after each start.
+    let script = format!("rm -f /tmp/ok; sleep 0.5; touch /tmp/ok; {STAY}");
+    database(&env, &["--restart", "always"], &script);
+    let image = image();
+    let words =
+        ["run", "-d", "--name", "web", "--restart", "always", "--after", "db", &image, "sh", "-c", STAY];
+    env.tinyd(words).ok();
+    env.tinyd(["system", "cleanup"]).ok();
+    wait_until("all have ended", || status(&env, "web") == "exited" && status(&env, "db") == "exited");
+    let begun = Instant::now();
+    env.tinyd(["system", "restart-policies"]).ok();
+    assert!(begun.elapsed() >= Duration::from_millis(500), "it did not wait");
+    assert_eq!((status(&env, "db"), status(&env, "web")), ("running".to_owned(), "running".to_owned()));
+    env.tinyd(["rm", "-f", "db", "web"]).ok();
+}
