@@ -140,9 +140,9 @@ async fn serve(
     }
     for listener in clients {
         let asker = asker.clone();
-        listeners.start(|mut stopping| async move {
-            let served = listener.serve(asker, async move { stopping.wait().await }).await;
-            served.map_err(|source| Error::Clients { source: Box::new(source) })
+        listeners.start(|stopping| async move {
+            listener.serve(asker, stopping).await;
+            Ok(())
         });
     }
     let watched = asker.clone();

@@ -1,12 +1,15 @@
 //! The contract's services over any engine.
 
 mod archive;
+mod calls;
 mod containers;
+mod door;
 mod follow;
 mod greeting;
 mod guarded;
 mod listen;
 mod networks;
+mod places;
 mod readiness;
 mod secrets;
 mod serve;

@@ -16,6 +16,7 @@
 //! ```
 mod activation;
 mod asker;
+mod awaited;
 mod beginning;
 mod certificates;
 mod daemon;
