@@ -13,11 +13,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 /// How long a connection may be silent. TLS has as long as the first call.
-const PATIENCE: Patience = Patience {
-    first: Duration::from_secs(10),
-    idle: Duration::from_secs(30),
-    grace: Duration::from_secs(2),
-};
+const PATIENCE: Patience =
+    Patience { first: Duration::from_secs(10), idle: Duration::from_secs(30), grace: Duration::from_secs(2) };
 /// After how long without a word a machine is asked whether it is still there, how often then, and how many times.
 const ALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(10), 3);
 
