@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tinyd_tests::frames::{END_HEADERS, END_STREAM, Frame, PREFACE, Wire, block, call, kind, literal};
 use tinyd_tests::grpc::Grpc;
+use tinyd_tests::protobuf::number;
 use tinyd_tests::web::Daemon;
 use tinyd_tests::{Env, require, wait_until};
 
@@ -58,7 +59,8 @@ fn a_connection_lasts_as_long_as_its_calls() {
     asked.call(1, LIST, &[]);
     assert!(asked.answered(1));
     let mut follows = begun();
-    follows.call(1, EVENTS, &[]);
+    // Those that are to come.
+    follows.call(1, EVENTS, &number(4, 1));
     assert!(follows.until(|frame| frame.kind == kind::HEADERS).is_some());
     follows.call(3, LIST, &[]);
     assert!(follows.answered(3));
@@ -110,8 +112,8 @@ fn a_user_who_takes_all_his_places_takes_none_of_others() {
     let open = || -> Vec<Wire> { (0..PLACES).map(|_| Wire::unix(&at)).collect() };
     let held = open();
     let refused = ps(&["env"]).fails(1).stderr();
-    assert!(refused.contains("connect to the daemon") && refused.lines().count() == 1, "{refused}");
-    assert_eq!(Wire::unix(&at).ended(), None);
+    assert!(refused.contains("256 connections are open") && refused.lines().count() == 1, "{refused}");
+    assert_eq!(Wire::unix(&at).begun().ended(), Some(ENHANCE_YOUR_CALM));
     ps(&nobody).ok();
     assert_eq!(daemon.get("/api/system").status, 200);
     // One that goes makes room for one, and time for all.
@@ -197,6 +199,22 @@ fn floods_of_pings_and_settings_end_with_their_connection() {
         assert!(matches!(reason, None | Some(0 | ENHANCE_YOUR_CALM)), "{reason:?}");
     }
     daemon.stop().ok();
+}
+
+#[test]
+fn a_log_that_nobody_takes_stops_nobody() {
+    require!(root);
+    let env = Env::new();
+    let daemon = Daemon::start(&env, &[]);
+    // A pipe holds some 64 KiB, and this is more than that.
+    let mut client = Grpc::connect(&socket(&env));
+    for _ in 0..4_000 {
+        assert_eq!(client.call(LIST, &[]).unwrap().status, Some(0));
+    }
+    let written = daemon.stop().ok().stderr();
+    let lost = written.lines().filter_map(|line| line.strip_suffix(" lines are lost: nobody took them"));
+    let lost: usize = lost.map(|count| count.parse::<usize>().unwrap()).sum();
+    assert!(lost > 0 && written.matches("call ").count() + lost == 4_000, "{lost} lost");
 }
 
 #[test]

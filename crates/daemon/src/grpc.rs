@@ -4,6 +4,7 @@ mod archive;
 mod calls;
 mod containers;
 mod door;
+mod farewell;
 mod follow;
 mod greeting;
 mod guarded;

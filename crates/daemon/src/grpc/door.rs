@@ -1,13 +1,15 @@
 //! Where connections come in, and what has to be so before one is served.
 
 use super::calls::Patience;
-use super::guarded::Guarded;
-use super::places::{Places, Whose};
+use super::farewell;
+use super::guarded::{Guarded, Stream};
+use super::places::{Place, Places, Whose};
 use crate::log;
 use rustix::net::sockopt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::net::unix::UCred;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -28,14 +30,19 @@ pub(super) enum Door {
 
 /// A connection that has come.
 pub(super) enum Arrived {
-    Unix(UnixStream),
+    Unix(UnixStream, UCred, Option<Place>),
     Tcp(TcpStream, SocketAddr, TlsAcceptor),
 }
 
 impl Door {
-    pub(super) async fn next(&self) -> io::Result<Arrived> {
+    /// The next connection. Of one from this machine it is known whose it is: who comes first takes the place.
+    pub(super) async fn next(&self, places: &Places) -> io::Result<Arrived> {
         match self {
-            Self::Unix(listener) => listener.accept().await.map(|(stream, _)| Arrived::Unix(stream)),
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let user = stream.peer_cred()?;
+                Ok(Arrived::Unix(stream, user, places.take(Whose::User(user.uid()))))
+            }
             Self::Tcp(listener, tls) => {
                 listener.accept().await.map(|(stream, from)| Arrived::Tcp(stream, from, tls.clone()))
             }
@@ -47,11 +54,7 @@ impl Arrived {
     /// Gives it a place, once it is known who it is. Those who have not proved that take no place from those who have.
     pub(super) async fn admit(self, places: Places) -> Option<Guarded> {
         match self {
-            Self::Unix(stream) => {
-                let user = stream.peer_cred().ok()?;
-                let place = places.take(Whose::User(user.uid()))?;
-                Some(Guarded::new(stream, Some(user), place, PATIENCE))
-            }
+            Self::Unix(stream, user, place) => seat(stream, Some(user), place).await,
             Self::Tcp(stream, from, tls) => {
                 let _ = prepare(&stream);
                 let stream = match timeout(PATIENCE.first, tls.accept(stream)).await.ok()? {
@@ -61,9 +64,19 @@ impl Arrived {
                         return None;
                     }
                 };
-                let place = places.take(Whose::Stranger)?;
-                Some(Guarded::new(stream, None, place, PATIENCE))
+                seat(stream, None, places.take(Whose::Stranger)).await
             }
+        }
+    }
+}
+
+/// Guards a connection in its place, or says that there is none.
+async fn seat(stream: impl Stream + 'static, user: Option<UCred>, place: Option<Place>) -> Option<Guarded> {
+    match place {
+        Some(place) => Some(Guarded::new(stream, user, place, PATIENCE)),
+        None => {
+            farewell::say(stream).await;
+            None
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) async fn serve(engine: &Asker, door: Door, mut stopping: Stopping) {
         loop {
             tokio::select! {
                 () = stopping.wait() => break,
-                arrived = door.next() => match arrived {
+                arrived = door.next(&places) => match arrived {
                     Ok(arrived) => {
                         let (sender, places) = (sender.clone(), places.clone());
                         awaited.push(async move {
