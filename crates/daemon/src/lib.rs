@@ -22,6 +22,8 @@ mod certificates;
 mod daemon;
 mod ending;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod grpc;
 mod listeners;
 mod lock;

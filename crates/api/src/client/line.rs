@@ -58,3 +58,54 @@ impl Line {
         InterceptedService::new(channel.clone(), Name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::Empty;
+    use crate::proto::system_client::SystemClient;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{UnixListener, UnixStream};
+    use tokio::time::timeout;
+
+    /// What a connection begins with, before any call.
+    const BEGINNING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    async fn accept(listener: &UnixListener) -> UnixStream {
+        let (mut stream, _) = timeout(PATIENCE, listener.accept()).await.expect("somebody comes").unwrap();
+        let mut beginning = [0; BEGINNING.len()];
+        stream.read_exact(&mut beginning).await.unwrap();
+        assert_eq!(beginning, BEGINNING);
+        stream
+    }
+
+    #[tokio::test]
+    async fn no_call_is_begun_on_a_connection_that_may_be_about_to_end() {
+        let folder = std::env::temp_dir().join(format!("tinyd-line-{}", std::process::id()));
+        let listener = UnixListener::bind(&folder).unwrap();
+        let endpoint = Endpoint::try_from(format!("unix://{}", folder.display())).unwrap();
+        let line = Line::new(endpoint.clone(), endpoint.connect().await.unwrap());
+        let call = || tokio::spawn(SystemClient::new(line.for_a_call()).version(Empty {}));
+        let first = accept(&listener).await;
+        let calls = [call(), call()];
+        // The next one is made only when that is no more as good as new.
+        line.current.lock().unwrap().1 = Instant::now();
+        let late = call();
+        let second = accept(&listener).await;
+        std::fs::remove_file(&folder).unwrap();
+        for mut stream in [first, second] {
+            // SETTINGS, and then a call: HEADERS.
+            let mut kinds = Vec::new();
+            while !kinds.contains(&1) {
+                let mut head = [0; 9];
+                timeout(PATIENCE, stream.read_exact(&mut head)).await.expect("a call comes").unwrap();
+                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+                let mut rest = vec![0; length as usize];
+                stream.read_exact(&mut rest).await.unwrap();
+                kinds.push(head[3]);
+            }
+        }
+        assert!(calls.iter().chain([&late]).all(|call| !call.is_finished()));
+    }
+}
