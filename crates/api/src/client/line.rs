@@ -86,7 +86,10 @@ mod tests {
         let listener = UnixListener::bind(&folder).unwrap();
         let endpoint = Endpoint::try_from(format!("unix://{}", folder.display())).unwrap();
         let line = Line::new(endpoint.clone(), endpoint.connect().await.unwrap());
-        let call = || tokio::spawn(SystemClient::new(line.for_a_call()).version(Empty {}));
+        let call = || {
+            let mut client = SystemClient::new(line.for_a_call());
+            tokio::spawn(async move { client.version(Empty {}).await })
+        };
         let first = accept(&listener).await;
         let calls = [call(), call()];
         // The next one is made only when that is no more as good as new.
