@@ -178,8 +178,7 @@ fn beside(env: &Env, daemon: &Daemon, flood: impl FnOnce(&Path) -> Option<u32> +
         }
         (flooding.join().unwrap(), answers, most)
     });
-    println!("{reason:?} after {answers} answers to others; {before} and at most {most} KiB");
-    assert!(most < before + 64 * 1024, "{before} and then {most} KiB");
+    assert!(most < before + 64 * 1024, "{before} and then {most} KiB, {reason:?} after {answers} answers");
     reason
 }
 

@@ -61,7 +61,7 @@ impl Wire {
 
     /// The next frame; none when the connection has ended.
     #[track_caller]
-    pub fn next(&mut self) -> Option<Frame> {
+    pub fn frame(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         self.fill(&mut head)?;
         let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
@@ -75,7 +75,7 @@ impl Wire {
     #[track_caller]
     pub fn until(&mut self, is_wanted: impl Fn(&Frame) -> bool) -> Option<Frame> {
         loop {
-            let frame = self.next()?;
+            let frame = self.frame()?;
             if is_wanted(&frame) {
                 return Some(frame);
             }
@@ -100,7 +100,7 @@ impl Wire {
     #[track_caller]
     pub fn ended(&mut self) -> Option<u32> {
         let mut reason = None;
-        while let Some(frame) = self.next() {
+        while let Some(frame) = self.frame() {
             reason = frame.reason().or(reason);
         }
         reason
