@@ -12,6 +12,7 @@
 //! | [`options`] | command lines | a second reading changes nothing; the command's own words are left alone |
 //! | [`names`] | questions for names and answers to them, `resolv.conf`, zones | nobody is answered for ever, or with what he did not ask, or with more than he takes |
 //! | [`netlink`] | what the kernel says of links, rules and connections | no byte is read twice; what is read is written the same, and names what it takes away |
+//! | [`head`] | the heads of requests to the web page | what is passed on is read the same by the parser behind it, however it arrives |
 //! | [`cni`] | CNI configurations and plugins' answers; the state of networks | plugins are told what was written for them, and no path is run |
 //! | [`plugin`] | what volume plugins answer over HTTP | however it arrives it is the same answer, and no longer than we take |
 #![forbid(unsafe_code)]
@@ -20,6 +21,7 @@ mod archive;
 mod bundle;
 mod cgroup_files;
 mod cni;
+mod head;
 mod mountinfo;
 mod names;
 mod netlink;
@@ -32,6 +34,7 @@ pub use archive::archive;
 pub use bundle::bundle;
 pub use cgroup_files::cgroup_files;
 pub use cni::cni;
+pub use head::head;
 pub use mountinfo::mountinfo;
 pub use names::names;
 pub use netlink::netlink;
@@ -44,11 +47,12 @@ pub use seccomp::seccomp;
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their folders.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("archive", archive),
     ("bundle", bundle),
     ("cgroup_files", cgroup_files),
     ("cni", cni),
+    ("head", head),
     ("mountinfo", mountinfo),
     ("names", names),
     ("netlink", netlink),

@@ -200,4 +200,4 @@ macro_rules! replays {
     };
 }
 
-replays!(archive bundle cgroup_files cni mountinfo names netlink options plugin protocol seccomp);
+replays!(archive bundle cgroup_files cni head mountinfo names netlink options plugin protocol seccomp);

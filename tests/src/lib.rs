@@ -28,12 +28,15 @@
 
 pub mod attack;
 pub mod bundle;
+pub mod certificates;
 mod command;
 pub mod comparison;
 mod crowd;
 mod dice;
 mod env;
+pub mod frames;
 pub mod ground;
+pub mod grpc;
 pub mod kill;
 pub mod leak;
 mod mode;
@@ -45,6 +48,7 @@ pub mod packages;
 pub mod paths;
 mod pipes;
 pub mod proc;
+pub mod protobuf;
 mod pty;
 pub mod remove;
 mod rescue;

@@ -1,9 +1,13 @@
 //! A daemon on another machine: client and daemon in network namespaces of their own, and mutual TLS between them.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
 
-use std::time::Duration;
+use std::io::Read as _;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use tinyd_tests::certificates::{Side, Years, connect, issue};
+use tinyd_tests::frames::{Frame, PREFACE, Wire};
 use tinyd_tests::{Cmd, Env, Machine, Output, require, roots};
 
 /// Of the daemon's machine. Its certificate knows the first alone.
@@ -201,8 +205,83 @@ fn w33_nobody_is_served_without_the_right_certificate() {
         }
         ground.tinyd(env, &["ps"]).ok();
     });
+    // Why, in the daemon's own words: somebody else has signed it, and it is for something else.
+    for why in ["BadSignature", "does not allow extended key usage for client authentication"] {
+        let told = |line: &str| line.starts_with("refused 10.99.7.2:") && line.contains(why);
+        assert!(written.lines().any(told), "{why}: {written}");
+    }
     // Only the first and the last were heard.
     assert_eq!(written.matches("call /tinyd.v1.Containers/List ").count(), 2, "{written}");
+    assert_eq!(written.matches("call ").count(), 2, "{written}");
+}
+
+#[test]
+fn w33_a_certificate_that_is_not_good_today_is_refused_by_both_sides() {
+    require!(root);
+    require!(program);
+    let written = Ground::stand(|ground, env| {
+        let certs = env.files().join("certs");
+        for (years, why) in [(Years::Past, "expired"), (Years::Future, "not valid yet")] {
+            let folder = env.files().join(format!("{years:?}"));
+            issue(&certs, &folder, Side::Client, years);
+            let command = ground.cmd(env, &["ps"]).env("TINYD_CERT_PATH", &folder);
+            let refused = ground.client.within(|| command.output()).fails(1).stderr();
+            // To strangers TLS says little: the reason is in the daemon's own words.
+            assert!(refused.contains("certificate") && refused.lines().count() == 1, "{why}: {refused}");
+
+            // The other way round it is the client who judges.
+            let folder = env.files().join(format!("{years:?}-server"));
+            issue(&certs, &folder, Side::Server(HOST[1]), years);
+            let address = format!("tcp://{}:23771", HOST[1]);
+            let other = ground.host.within(Env::new);
+            let words = ["daemon", "--no-web", "--listen", &address, "--cert-path", folder.to_str().unwrap()];
+            let mut daemon = ground.host.within(|| other.cmd(words).spawn());
+            daemon.expect_error(HOST[1]);
+            let command = env.cmd(["-H", &address, "ps"]).env("TINYD_CERT_PATH", certs.join("client"));
+            let refused = ground.client.within(|| command.output()).fails(1).stderr();
+            assert!(refused.contains(why) && refused.lines().count() == 1, "{why}: {refused}");
+            daemon.signal(Signal::TERM);
+            let heard = daemon.wait().ok().stderr();
+            assert!(heard.contains("refused 10.99.7.2:") && !heard.contains("call "), "{heard}");
+            ground.host.within(|| drop(other));
+        }
+    });
+    for why in ["expired", "not valid yet"] {
+        let told = |line: &str| line.starts_with("refused 10.99.7.2:") && line.contains(why);
+        assert!(written.lines().any(told), "{why}: {written}");
+    }
+    assert!(!written.contains("call "), "{written}");
+}
+
+#[test]
+fn w33_strangers_take_no_place_from_those_with_certificates() {
+    require!(root);
+    require!(program);
+    let written = Ground::stand(|ground, env| {
+        let address = format!("{}:{PORT}", HOST[0]);
+        let own = env.files().join("certs/client");
+        ground.client.within(|| {
+            // More than there are places, and than are waited for at once.
+            let silent = || TcpStream::connect(&address).unwrap();
+            let held: Vec<TcpStream> = (0..600).map(|_| silent()).collect();
+            ground.cmd(env, &["ps"]).output().ok();
+            // One that has proved who it is, and says nothing, or half of something, more.
+            let begun = || Wire::of(connect(&address, &own)).begun();
+            let mut wires = vec![Wire::of(connect(&address, &own)), begun(), begun()];
+            wires[0].send(&PREFACE[..12]).unwrap();
+            wires[1].send(&Frame::ping().bytes()).unwrap();
+            for wire in &mut wires {
+                let since = Instant::now();
+                wire.ended();
+                assert!(since.elapsed() < Duration::from_secs(30), "{:?}", since.elapsed());
+            }
+            for mut stream in held {
+                stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+                assert!(matches!(stream.read(&mut [0; 16]), Ok(0) | Err(_)));
+            }
+            ground.cmd(env, &["ps"]).output().ok();
+        });
+    });
     assert_eq!(written.matches("call ").count(), 2, "{written}");
 }
 

@@ -4,6 +4,7 @@ mod archive;
 mod connect;
 mod descriptor;
 mod engine;
+mod line;
 mod session;
 
 pub use connect::Tls;
@@ -16,57 +17,47 @@ use crate::proto::volumes_client::VolumesClient;
 use crate::status;
 use crate::version::{self, VERSION, VERSION_KEY};
 use crate::wire::Wire;
+use line::{Line, Named};
 use std::future::Future;
 use std::sync::Arc;
 use tinyd_engine::{Error, ErrorKind, Result};
 use tokio::runtime::Runtime;
-use tonic::metadata::MetadataValue;
-use tonic::service::Interceptor;
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
-use tonic::{Request, Response, Status};
+use tonic::{Response, Status};
 
 /// An engine that a daemon runs.
 ///
 /// Its methods block, as those of any engine do: they must not be called from within an asynchronous task.
 pub struct Client {
     runtime: Arc<Runtime>,
-    channel: Named,
-}
-
-/// A connection whose every call says who asks.
-type Named = InterceptedService<Channel, Name>;
-
-/// Says which version asks.
-#[derive(Clone)]
-struct Name;
-
-impl Interceptor for Name {
-    fn call(&mut self, mut request: Request<()>) -> std::result::Result<Request<()>, Status> {
-        request.metadata_mut().insert(VERSION_KEY, MetadataValue::from_static(VERSION));
-        Ok(request)
-    }
+    line: Line,
 }
 
 impl Client {
+    /// A connection for one call.
+    fn channel(&self) -> Named {
+        // What carries a new one on is a task.
+        let _within = self.runtime.enter();
+        self.line.for_a_call()
+    }
+
     fn containers(&self) -> ContainersClient<Named> {
-        ContainersClient::new(self.channel.clone())
+        ContainersClient::new(self.channel())
     }
 
     fn networks(&self) -> NetworksClient<Named> {
-        NetworksClient::new(self.channel.clone())
+        NetworksClient::new(self.channel())
     }
 
     fn volumes(&self) -> VolumesClient<Named> {
-        VolumesClient::new(self.channel.clone())
+        VolumesClient::new(self.channel())
     }
 
     fn secrets(&self) -> SecretsClient<Named> {
-        SecretsClient::new(self.channel.clone())
+        SecretsClient::new(self.channel())
     }
 
     fn system(&self) -> SystemClient<Named> {
-        SystemClient::new(self.channel.clone())
+        SystemClient::new(self.channel())
     }
 
     /// Waits for an answer.

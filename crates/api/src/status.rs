@@ -80,9 +80,11 @@ fn foreign(status: &Status) -> Error {
         Code::Unauthenticated | Code::PermissionDenied => {
             Error::new(ErrorKind::Permission, format!("the daemon refused this: {said}"))
         }
-        Code::ResourceExhausted | Code::OutOfRange => {
-            Error::new(ErrorKind::InvalidInput, format!("the daemon does not take this much: {said}"))
-        }
+        Code::ResourceExhausted | Code::OutOfRange => Error::with_causes(
+            ErrorKind::InvalidInput,
+            format!("the daemon does not take this much: {said}"),
+            innermost(status),
+        ),
         // Of TLS 1.3 a server's no to a certificate comes after the handshake, and may be lost with the connection.
         Code::Unknown => Error::with_causes(
             ErrorKind::Internal,

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::listeners::Listeners;
 use crate::lock::Lock;
 use crate::stopping::{Stop, Stopping, pair};
-use crate::{beginning, ending, grpc, notify, rules, web};
+use crate::{beginning, ending, grpc, log, notify, rules, web};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -106,6 +106,7 @@ impl Daemon {
         let ended = runtime.block_on(serve(engine, live_restore, web, clients, signals, stopping));
         // A question that hangs must not keep the process.
         runtime.shutdown_timeout(Duration::from_millis(100));
+        log::flush();
         ended
     }
 }
@@ -140,9 +141,9 @@ async fn serve(
     }
     for listener in clients {
         let asker = asker.clone();
-        listeners.start(|mut stopping| async move {
-            let served = listener.serve(asker, async move { stopping.wait().await }).await;
-            served.map_err(|source| Error::Clients { source: Box::new(source) })
+        listeners.start(|stopping| async move {
+            listener.serve(asker, stopping).await;
+            Ok(())
         });
     }
     let watched = asker.clone();

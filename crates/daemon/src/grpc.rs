@@ -1,12 +1,16 @@
 //! The contract's services over any engine.
 
 mod archive;
+mod calls;
 mod containers;
+mod door;
+mod farewell;
 mod follow;
 mod greeting;
 mod guarded;
 mod listen;
 mod networks;
+mod places;
 mod readiness;
 mod secrets;
 mod serve;

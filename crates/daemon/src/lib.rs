@@ -16,11 +16,14 @@
 //! ```
 mod activation;
 mod asker;
+mod awaited;
 mod beginning;
 mod certificates;
 mod daemon;
 mod ending;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod grpc;
 mod listeners;
 mod lock;

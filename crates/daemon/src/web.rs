@@ -10,7 +10,7 @@ mod control;
 mod details;
 mod gate;
 mod guard;
-mod head;
+pub(crate) mod head;
 mod io;
 mod logs;
 mod metrics;

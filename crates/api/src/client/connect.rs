@@ -1,6 +1,7 @@
 //! Connecting.
 
-use super::{Client, Name, failed};
+use super::line::Line;
+use super::{Client, failed};
 use crate::address::Address;
 use crate::status::innermost;
 use nix::sys::signal::{SigSet, SigmaskHow};
@@ -10,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tinyd_engine::{Error, ErrorKind, Result};
 use tokio::runtime::{Builder, Runtime};
-use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
 /// How long a daemon has to answer at first.
@@ -51,7 +51,7 @@ impl Client {
         };
         let runtime = background()?;
         let channel = runtime.block_on(endpoint.connect()).map_err(|error| refused(address, &error))?;
-        Ok(Self { runtime: Arc::new(runtime), channel: InterceptedService::new(channel, Name) })
+        Ok(Self { runtime: Arc::new(runtime), line: Line::new(endpoint, channel) })
     }
 }
 

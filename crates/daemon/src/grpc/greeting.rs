@@ -1,5 +1,7 @@
-//! What is done with every call: its version is looked at, and who made it is written down.
+//! What is done with every call: its version is looked at, who made it is written down, and its connection lasts as
+//! long as it.
 
+use super::guarded::Caller;
 use crate::log;
 use axum::extract::Request;
 use axum::middleware::Next;
@@ -7,16 +9,16 @@ use axum::response::Response;
 use http::HeaderValue;
 use tinyd_api::status;
 use tinyd_api::version::{self, VERSION, VERSION_KEY};
-use tonic::transport::server::UdsConnectInfo;
 
 /// Passes a call on, or refuses it by its version; names this version with every answer.
 pub(super) async fn greet(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    let peer = request.extensions().get::<UdsConnectInfo>().and_then(|info| info.peer_cred);
-    match peer {
-        Some(peer) => log::call(&path, peer.uid(), peer.pid()),
+    let caller = request.extensions().get::<Caller>();
+    match caller.and_then(|caller| caller.user) {
+        Some(user) => log::call(&path, user.uid(), user.pid()),
         None => log::call_from_afar(&path),
     }
+    let call = caller.map(|caller| caller.calls.begin());
     let client =
         request.headers().get(VERSION_KEY).map(|value| value.to_str().unwrap_or("unknown").to_owned());
     let refused = client.and_then(|client| version::check(&client, VERSION).err());
@@ -25,5 +27,8 @@ pub(super) async fn greet(request: Request, next: Next) -> Response {
         None => next.run(request).await,
     };
     response.headers_mut().insert(VERSION_KEY, HeaderValue::from_static(VERSION));
-    response
+    match call {
+        Some(call) => response.map(|body| call.until_end_of(body)),
+        None => response,
+    }
 }

@@ -1,129 +1,129 @@
-//! How many connections there may be, so that nobody takes all of the daemon's descriptors.
+//! A connection in its place, which ends when it is silent for too long.
 
-use std::collections::HashMap;
+use super::calls::{Calls, Patience};
+use super::places::Place;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::unix::UCred;
 use tonic::transport::server::Connected;
 
-/// The most of one user, or of all strangers.
-const MOST: usize = 256;
-/// Whoever comes over a network: users of this machine have smaller numbers.
-const STRANGER: u32 = u32::MAX;
+/// What connections are made of.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send {}
 
-/// Who has how many connections.
+impl<T: AsyncRead + AsyncWrite + Send> Stream for T {}
+
+/// Who is at the other end, and what he has asked.
 #[derive(Clone)]
-pub(super) struct Places(Arc<Mutex<HashMap<u32, usize>>>);
-
-/// One of them. It is given back when this is dropped.
-pub(super) struct Place {
-    places: Places,
-    user: u32,
-}
-
-impl Places {
-    pub(super) fn new() -> Self {
-        Self(Arc::default())
-    }
-
-    /// A place for one more connection of a user; none when he has too many.
-    pub(super) fn of_user(&self, user: u32) -> Option<Place> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.entry(user).or_default();
-        (*count < MOST).then(|| {
-            *count += 1;
-            Place { places: self.clone(), user }
-        })
-    }
-
-    /// A place for one more connection from elsewhere.
-    pub(super) fn of_stranger(&self) -> Option<Place> {
-        self.of_user(STRANGER)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.user) {
-            *count -= 1;
-            if *count == 0 {
-                taken.remove(&self.user);
-            }
-        }
-    }
+pub(super) struct Caller {
+    /// Who it is, as the kernel says; none for who comes over a network.
+    pub(super) user: Option<UCred>,
+    pub(super) calls: Calls,
 }
 
 /// A connection in its place.
-pub(super) struct Guarded<T> {
-    connection: T,
+pub(super) struct Guarded {
+    stream: Pin<Box<dyn Stream>>,
+    caller: Caller,
+    /// None when that has come to be.
+    overdue: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     _place: Place,
 }
 
-impl<T> Guarded<T> {
-    pub(super) fn new(connection: T, place: Place) -> Self {
-        Self { connection, _place: place }
+impl Guarded {
+    pub(super) fn new(
+        stream: impl Stream + 'static,
+        user: Option<UCred>,
+        place: Place,
+        patience: Patience,
+    ) -> Self {
+        let calls = Calls::new(patience);
+        let overdue: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(calls.overdue());
+        let caller = Caller { user, calls };
+        Self { stream: Box::pin(stream), caller, overdue: Some(overdue), _place: place }
+    }
+
+    pub(super) fn calls(&self) -> &Calls {
+        &self.caller.calls
+    }
+
+    /// Does something with the stream; fails when the other side was told to end it and has not.
+    fn with<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        act: impl FnOnce(Pin<&mut dyn Stream>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        self.overdue.take_if(|overdue| overdue.as_mut().poll(context).is_ready());
+        match self.overdue {
+            Some(_) => act(self.stream.as_mut(), context),
+            None => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+        }
+    }
+
+    /// The same, where something is written.
+    fn writing<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        act: impl FnOnce(Pin<&mut dyn Stream>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let written = self.with(context, act);
+        self.caller.calls.block(written.is_pending());
+        written
     }
 }
 
-impl<T: Connected> Connected for Guarded<T> {
-    type ConnectInfo = T::ConnectInfo;
-
-    fn connect_info(&self) -> Self::ConnectInfo {
-        self.connection.connect_info()
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        self.caller.calls.end();
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
+impl Connected for Guarded {
+    type ConnectInfo = Caller;
+
+    fn connect_info(&self) -> Caller {
+        self.caller.clone()
+    }
+}
+
+impl AsyncRead for Guarded {
     fn poll_read(
         mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_read(cx, buf)
+        self.with(context, |stream, context| stream.poll_read(context, buffer))
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.connection).poll_write(cx, buf)
+impl AsyncWrite for Guarded {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.writing(context, |stream, context| stream.poll_write(context, bytes))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_flush(cx)
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writing(context, |stream, context| stream.poll_flush(context))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_shutdown(cx)
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writing(context, |stream, context| stream.poll_shutdown(context))
     }
 
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.connection).poll_write_vectored(cx, bufs)
+        self.writing(context, |stream, context| stream.poll_write_vectored(context, pieces))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.connection.is_write_vectored()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_user_who_has_too_many_takes_none_from_others() {
-        let places = Places::new();
-        let taken: Vec<_> = (0..MOST).map(|_| places.of_user(7).unwrap()).collect();
-        assert!(places.of_user(7).is_none());
-        assert!(places.of_user(8).is_some() && places.of_stranger().is_some());
-        drop(taken);
-        assert!(places.of_user(7).is_some());
-        assert!(places.0.lock().unwrap().is_empty(), "nothing is kept of those who are gone");
+        self.stream.is_write_vectored()
     }
 }

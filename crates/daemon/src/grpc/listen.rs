@@ -1,13 +1,14 @@
 //! Where clients reach the services, opened before anything is served.
 
-use super::serve;
+use super::door::Door;
+use super::serve::serve;
 use crate::asker::Asker;
 use crate::socket::Socket;
+use crate::stopping::Stopping;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use std::future::Future;
 use std::net::{SocketAddr, TcpListener as Blocking, ToSocketAddrs as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -67,17 +68,15 @@ impl Listener {
         }
     }
 
-    /// Serves until `stop`.
-    pub(crate) async fn serve(self, engine: Asker, stop: impl Future<Output = ()>) -> Result<()> {
-        let served = match self {
+    /// Serves until the word is said.
+    pub(crate) async fn serve(self, engine: Asker, stopping: Stopping) {
+        match self {
             Self::Unix(socket, listener) => {
-                let served = serve::unix(&engine, listener, stop).await;
+                serve(&engine, Door::Unix(listener), stopping).await;
                 drop(socket);
-                served
             }
-            Self::Tcp(listener, tls) => serve::tcp(&engine, listener, tls, stop).await,
-        };
-        served.map_err(|error| Error::with_source(ErrorKind::Internal, "serve clients", &error))
+            Self::Tcp(listener, tls) => serve(&engine, Door::Tcp(listener, tls), stopping).await,
+        }
     }
 }
 

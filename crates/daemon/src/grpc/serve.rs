@@ -1,114 +1,75 @@
-//! Serving connections: how many there may be, how long one may say nothing, how much it may ask for at once.
+//! Serving connections: how many may come at once, how much one may ask for at once, and how they end.
 
-use super::guarded::{Guarded, Places};
+use super::door::Door;
+use super::guarded::Guarded;
+use super::places::Places;
 use super::routes;
 use crate::asker::Asker;
-use rustix::net::sockopt;
-use std::future::Future;
+use crate::awaited::Awaited;
+use crate::stopping::Stopping;
+use std::io;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::task::JoinSet;
+use tokio_stream::StreamExt as _;
 use tonic::transport::Server;
-use tonic::transport::server::Connected;
+use tonic::transport::server::Router;
 
-/// How long a connection may take to begin: its first byte, or all that TLS says first.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How many calls one connection may have under way. A client of ours has a handful.
 const MOST_CALLS: u32 = 200;
 /// The most that the headers of a call may be.
 const MOST_HEADERS: u32 = 32 * 1024;
-/// After how long without a word a machine is asked whether it is still there, how often then, and how many times.
-const ALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(10), 3);
+/// How many connections may be about to prove who they are.
+const MOST_AWAITED: usize = 400;
 
-/// Serves on a socket of this machine until `stop`.
-pub(super) async fn unix(
-    engine: &Asker,
-    listener: UnixListener,
-    stop: impl Future<Output = ()>,
-) -> Result<(), tonic::transport::Error> {
-    let (sender, connections) = mpsc::channel(1);
-    let places = Places::new();
-    let accept = async move {
-        loop {
-            let Ok((connection, _)) = listener.accept().await else {
-                // Too many files are open, say: those that there are end some day.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            };
-            let user = connection.peer_cred().map_or(u32::MAX, |peer| peer.uid());
-            let Some(place) = places.of_user(user) else { continue };
-            let sender = sender.clone();
-            tokio::spawn(async move {
-                if let Ok(Ok(())) = timeout(PATIENCE, connection.readable()).await {
-                    let _ = sender.send(Guarded::new(connection, place)).await;
-                }
-            });
-        }
-    };
-    serve(engine, connections, accept, stop).await
-}
-
-/// Serves on a port, whoever shows a certificate, until `stop`.
-pub(super) async fn tcp(
-    engine: &Asker,
-    listener: TcpListener,
-    tls: TlsAcceptor,
-    stop: impl Future<Output = ()>,
-) -> Result<(), tonic::transport::Error> {
-    let (sender, connections) = mpsc::channel(1);
-    let places = Places::new();
-    let accept = async move {
-        loop {
-            let Ok((connection, _)) = listener.accept().await else {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            };
-            let Some(place) = places.of_stranger() else { continue };
-            let (sender, tls) = (sender.clone(), tls.clone());
-            tokio::spawn(async move {
-                let _ = prepare(&connection);
-                if let Ok(Ok(connection)) = timeout(PATIENCE, tls.accept(connection)).await {
-                    let _ = sender.send(Guarded::new(connection, place)).await;
-                }
-            });
-        }
-    };
-    serve(engine, connections, accept, stop).await
-}
-
-/// What is small goes at once; and a machine that is gone without a word is found out. The kernels ask each other about that: a
-/// client may be stopped for as long as its user likes.
-fn prepare(connection: &TcpStream) -> std::io::Result<()> {
-    let (idle, every, times) = ALIVE;
-    connection.set_nodelay(true)?;
-    sockopt::set_socket_keepalive(connection, true)?;
-    sockopt::set_tcp_keepidle(connection, idle)?;
-    sockopt::set_tcp_keepintvl(connection, every)?;
-    Ok(sockopt::set_tcp_keepcnt(connection, times)?)
-}
-
-async fn serve<T>(
-    engine: &Asker,
-    connections: mpsc::Receiver<Guarded<T>>,
-    accept: impl Future<Output = ()>,
-    stop: impl Future<Output = ()>,
-) -> Result<(), tonic::transport::Error>
-where
-    T: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
-{
-    use tokio_stream::StreamExt as _;
-    let connections = ReceiverStream::new(connections).map(Ok::<_, std::io::Error>);
-    let served = Server::builder()
+/// Serves whoever comes in by a door until the word is said, and until those have gone who were there.
+pub(super) async fn serve(engine: &Asker, door: Door, mut stopping: Stopping) {
+    let server = Server::builder()
         .max_concurrent_streams(MOST_CALLS)
         .http2_max_header_list_size(MOST_HEADERS)
-        .add_routes(routes(engine))
-        .serve_with_incoming_shutdown(connections, stop);
-    tokio::select! {
-        served = served => served,
-        () = accept => Ok(()),
+        .add_routes(routes(engine));
+    let places = Places::new();
+    let mut served = JoinSet::new();
+    // Those who still come in go with this.
+    {
+        let mut awaited = Awaited::at_most(MOST_AWAITED);
+        let (sender, mut admitted) = mpsc::channel(1);
+        loop {
+            tokio::select! {
+                () = stopping.wait() => break,
+                arrived = door.next(&places) => match arrived {
+                    Ok(arrived) => {
+                        let (sender, places) = (sender.clone(), places.clone());
+                        awaited.push(async move {
+                            if let Some(connection) = arrived.admit(places).await {
+                                let _ = sender.send(connection).await;
+                            }
+                        });
+                    }
+                    // Too many files are open, say: those that there are end some day.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+                },
+                Some(connection) = admitted.recv() => {
+                    served.spawn(attend(server.clone(), connection, stopping.clone()));
+                }
+                Some(_) = served.join_next() => {}
+            }
+        }
     }
+    drop(door);
+    while served.join_next().await.is_some() {}
+}
+
+/// Serves one connection to its end. One that is over is told so; what was asked until then is answered.
+async fn attend(server: Router, connection: Guarded, mut stopping: Stopping) {
+    let silent = connection.calls().over();
+    let over = async move {
+        tokio::select! {
+            () = silent => {}
+            () = stopping.wait() => {}
+        }
+    };
+    let connection = tokio_stream::once(Ok::<_, io::Error>(connection)).chain(tokio_stream::pending());
+    // Its end is nobody's trouble but its own.
+    let _ = server.serve_with_incoming_shutdown(connection, over).await;
 }

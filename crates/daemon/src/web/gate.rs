@@ -4,8 +4,8 @@
 use super::answer::ALWAYS;
 use super::head::{self, MOST_BYTES, Refused, TOO_LONG};
 use super::io::Connection;
+use crate::awaited::Awaited;
 use axum::serve::Listener;
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -65,35 +65,13 @@ impl Listener for Gate {
     }
 }
 
-/// Those that have not said what they want; they go with the list.
-#[derive(Default)]
-struct Awaited(VecDeque<JoinHandle<()>>);
-
-impl Awaited {
-    fn push(&mut self, one: JoinHandle<()>) {
-        self.0.retain(|task| !task.is_finished());
-        if self.0.len() >= MOST_AWAITED
-            && let Some(oldest) = self.0.pop_front()
-        {
-            oldest.abort();
-        }
-        self.0.push_back(one);
-    }
-}
-
-impl Drop for Awaited {
-    fn drop(&mut self) {
-        self.0.iter().for_each(JoinHandle::abort);
-    }
-}
-
 async fn accept(listener: TcpListener, ready: mpsc::Sender<(Connection, SocketAddr)>) {
     let places = Arc::new(Semaphore::new(MOST_ANSWERED));
-    let mut awaited = Awaited::default();
+    let mut awaited = Awaited::at_most(MOST_AWAITED);
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                awaited.push(tokio::spawn(admit(stream, peer, Arc::clone(&places), ready.clone())));
+                awaited.push(admit(stream, peer, Arc::clone(&places), ready.clone()));
             }
             // Out of descriptors or memory: those that there are come to an end.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
