@@ -5,6 +5,7 @@ use crate::address::Address;
 use crate::status::innermost;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,10 +50,41 @@ impl Client {
             Address::Unix(path) => unix(path)?,
             Address::Tcp { host, port } => tcp(host, *port, tls)?,
         };
-        let runtime = background()?;
-        let channel = runtime.block_on(endpoint.connect()).map_err(|error| refused(address, &error))?;
-        Ok(Self { runtime: Arc::new(runtime), channel: InterceptedService::new(channel, Name) })
+        Self::reach(&endpoint)?.map_err(|error| refused(address, &error))
     }
+
+    /// Connects to the daemon that listens on a socket of this machine; none where nobody does, or nobody who lets this user in.
+    pub fn connect_if_any(socket: &Path) -> Result<Option<Self>> {
+        // Where there is nothing, nothing is made to reach it. What a daemon that was killed left there refuses.
+        if !socket.exists() {
+            return Ok(None);
+        }
+        match Self::reach(&unix(socket)?)? {
+            Ok(client) => Ok(Some(client)),
+            Err(error) if is_nobody(&error) => Ok(None),
+            Err(error) => Err(refused(&Address::Unix(socket.to_owned()), &error)),
+        }
+    }
+
+    fn reach(endpoint: &Endpoint) -> Result<std::result::Result<Self, tonic::transport::Error>> {
+        let runtime = background()?;
+        let reached = runtime.block_on(endpoint.connect());
+        Ok(reached.map(|channel| Self {
+            runtime: Arc::new(runtime),
+            channel: InterceptedService::new(channel, Name),
+        }))
+    }
+}
+
+/// Whether nobody is there, or nobody for this user; the path of a socket cannot be of any length.
+fn is_nobody(error: &tonic::transport::Error) -> bool {
+    let first = std::error::Error::source(error);
+    let said = std::iter::successors(first, |cause| cause.source())
+        .find_map(|cause| cause.downcast_ref::<io::Error>());
+    said.is_some_and(|error| {
+        use io::ErrorKind::{ConnectionRefused, InvalidInput, NotFound, PermissionDenied};
+        matches!(error.kind(), ConnectionRefused | InvalidInput | NotFound | PermissionDenied)
+    })
 }
 
 /// One thread that carries what goes on in the background: the streams of sessions and logs. Signals are none of its business:
