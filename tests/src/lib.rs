@@ -36,6 +36,7 @@ mod env;
 pub mod ground;
 pub mod kill;
 pub mod leak;
+pub mod load;
 mod mode;
 mod moment;
 mod need;

@@ -42,6 +42,9 @@ trait Source: Send + 'static {
     /// Readable when there may be something new.
     fn changes(&self) -> Option<BorrowedFd<'_>>;
 
+    /// The next message, where that has to be asked because the descriptor does not tell of what was there before.
+    fn at_hand(&mut self) -> Option<tinyd_engine::Result<Option<Self::Message>>>;
+
     /// The next message; none at the end.
     fn next(&mut self) -> tinyd_engine::Result<Option<Self::Message>>;
 }
@@ -54,6 +57,10 @@ impl Source for Log {
 
     fn changes(&self) -> Option<BorrowedFd<'_>> {
         self.0.as_fd()
+    }
+
+    fn at_hand(&mut self) -> Option<tinyd_engine::Result<Option<LogPiece>>> {
+        None
     }
 
     fn next(&mut self) -> tinyd_engine::Result<Option<LogPiece>> {
@@ -70,6 +77,10 @@ impl Source for Box<dyn Events> {
 
     fn changes(&self) -> Option<BorrowedFd<'_>> {
         self.as_fd()
+    }
+
+    fn at_hand(&mut self) -> Option<tinyd_engine::Result<Option<proto::Event>>> {
+        Some(self.as_mut().try_next().map(|event| event.map(Wire::into_wire)))
     }
 
     fn next(&mut self) -> tinyd_engine::Result<Option<proto::Event>> {
@@ -121,17 +132,7 @@ fn pass_on<S: Source>(
     sender: &mpsc::Sender<Result<S::Message, Status>>,
 ) {
     loop {
-        if let Some(changes) = source.changes() {
-            let mut fds = [
-                PollFd::from_borrowed_fd(changes, PollFlags::IN),
-                PollFd::from_borrowed_fd(unwanted.as_fd(), PollFlags::IN),
-            ];
-            let waited = rustix::io::retry_on_intr(|| poll(&mut fds, until.map(left).as_ref()));
-            if waited.is_err() || !fds[1].revents().is_empty() {
-                return;
-            }
-        }
-        let next = match source.next() {
+        let next = match await_next(&mut source, until, unwanted) {
             Ok(Some(message)) => Ok(message),
             Ok(None) => return,
             Err(error) => Err(status::of_error(&error)),
@@ -140,6 +141,35 @@ fn pass_on<S: Source>(
         if sender.blocking_send(next).is_err() || last {
             return;
         }
+    }
+}
+
+/// The next message, waiting for it; none at the end, and when nobody wants it any more.
+fn await_next<S: Source>(
+    source: &mut S,
+    until: Option<SystemTime>,
+    unwanted: &OwnedFd,
+) -> tinyd_engine::Result<Option<S::Message>> {
+    loop {
+        let asked = source.at_hand().transpose()?;
+        if let Some(Some(message)) = asked {
+            return Ok(Some(message));
+        }
+        if let Some(changes) = source.changes() {
+            let mut fds = [
+                PollFd::from_borrowed_fd(changes, PollFlags::IN),
+                PollFd::from_borrowed_fd(unwanted.as_fd(), PollFlags::IN),
+            ];
+            let waited = rustix::io::retry_on_intr(|| poll(&mut fds, until.map(left).as_ref()));
+            if waited.is_err() || !fds[1].revents().is_empty() {
+                return Ok(None);
+            }
+            // It may have been about nothing that is wanted.
+            if asked.is_some() && until.is_none_or(|until| SystemTime::now() < until) {
+                continue;
+            }
+        }
+        return source.next();
     }
 }
 
