@@ -19,6 +19,8 @@ use tonic::Status;
 const UNDER_WAY: usize = 64;
 /// A reader's thread does nothing deep.
 const STACK: usize = 256 * 1024;
+/// Answers come before what very many follow: so much nicer than others such a thread is.
+const NICER: i32 = 10;
 
 /// Messages of something that is followed. Their end ends the thread that reads them.
 pub(crate) struct Followed<M> {
@@ -120,7 +122,11 @@ fn followed<S: Source>(source: S, until: Option<SystemTime>) -> Result<Followed<
     std::thread::Builder::new()
         .name("follow".to_owned())
         .stack_size(STACK)
-        .spawn(move || pass_on(source, until, &unwanted, &sender))
+        .spawn(move || {
+            // Of this thread alone, as Linux has it; it starts no program that would inherit it.
+            let _ = rustix::process::nice(NICER);
+            pass_on(source, until, &unwanted, &sender);
+        })
         .map_err(failed)?;
     Ok(Followed { messages, _wanted: wanted })
 }
