@@ -1,6 +1,7 @@
 //! An engine in another process: the client of a daemon.
 
 mod archive;
+mod background;
 mod connect;
 mod descriptor;
 mod engine;
@@ -8,6 +9,7 @@ mod session;
 
 pub use connect::Tls;
 
+use self::background::Background;
 use crate::proto::containers_client::ContainersClient;
 use crate::proto::networks_client::NetworksClient;
 use crate::proto::secrets_client::SecretsClient;
@@ -19,7 +21,6 @@ use crate::wire::Wire;
 use std::future::Future;
 use std::sync::Arc;
 use tinyd_engine::{Error, ErrorKind, Result};
-use tokio::runtime::Runtime;
 use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -30,7 +31,7 @@ use tonic::{Request, Response, Status};
 ///
 /// Its methods block, as those of any engine do: they must not be called from within an asynchronous task.
 pub struct Client {
-    runtime: Arc<Runtime>,
+    runtime: Arc<Background>,
     channel: Named,
 }
 

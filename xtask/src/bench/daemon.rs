@@ -16,7 +16,7 @@ pub(super) mod comeback;
 mod idle;
 
 const NOTES: &str = "\
-run: `run --rm IMAGE true` through the daemon that listens, and by the engine of the client's own process (-H local).
+run: `run --rm --net none IMAGE true` through the daemon that listens, and by the engine of the client's own process (-H local).
 idle: the daemon's processor time while 100 containers sleep, its page is on and nobody asks.
 answers: those of the page to `GET /api/containers` and of one container, one after the other, before and under the load;
 the load's clients are on the same machine, and all its processors are busy with them.";
@@ -37,7 +37,7 @@ fn through(rounds: usize) -> Result<()> {
     let log = env.files().join("log");
     let line = |before: &[&str]| -> Words {
         let mut line = words(before.iter().copied());
-        line.extend(words(["run", "--rm"]));
+        line.extend(words(["run", "--rm", "--net", "none"]));
         line.extend([word(&roots::busybox()), "/bin/true".into()]);
         env.cmd(line).words().to_vec()
     };

@@ -1,16 +1,15 @@
 //! Connecting.
 
+use super::background::Background;
 use super::{Client, Name, failed};
 use crate::address::Address;
 use crate::status::innermost;
-use nix::sys::signal::{SigSet, SigmaskHow};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tinyd_engine::{Error, ErrorKind, Result};
-use tokio::runtime::{Builder, Runtime};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
@@ -67,7 +66,7 @@ impl Client {
     }
 
     fn reach(endpoint: &Endpoint) -> Result<std::result::Result<Self, tonic::transport::Error>> {
-        let runtime = background()?;
+        let runtime = Background::new()?;
         let reached = runtime.block_on(endpoint.connect());
         Ok(reached.map(|channel| Self {
             runtime: Arc::new(runtime),
@@ -85,18 +84,6 @@ fn is_nobody(error: &tonic::transport::Error) -> bool {
         use io::ErrorKind::{ConnectionRefused, InvalidInput, NotFound, PermissionDenied};
         matches!(error.kind(), ConnectionRefused | InvalidInput | NotFound | PermissionDenied)
     })
-}
-
-/// One thread that carries what goes on in the background: the streams of sessions and logs. Signals are none of its business:
-/// whoever made the client may wait for them in a thread of his own.
-fn background() -> Result<Runtime> {
-    let blocked = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
-    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    if let Ok(before) = blocked {
-        // It was this one just now.
-        let _ = before.thread_set_mask();
-    }
-    runtime.map_err(|error| failed("make a client", error))
 }
 
 fn unix(path: &Path) -> Result<Endpoint> {
