@@ -190,7 +190,7 @@ fn f1_the_daemon_is_killed_at_random_moments_of_a_storm() {
 /// F1.
 #[test]
 #[ignore = "takes minutes: 200 kills"]
-fn soak_the_daemon_is_killed_two_hundred_times() {
+fn soak_f1_the_daemon_is_killed_two_hundred_times() {
     require!(root);
     campaign(200);
 }
@@ -222,6 +222,65 @@ fn f2_a_monitor_that_is_killed_is_replaced_by_the_daemon() {
     assert_untouched(&env, &lasting);
     next.stop().ok();
     env.assert_clean();
+}
+
+/// F3: both are killed at one moment, and the next daemon has everything in order.
+fn both_at_once(kills: usize) {
+    let env = Env::new();
+    let names: Vec<_> = (0..3).map(|number| format!("c{number}")).collect();
+    let lasting = start_lasting(&env, &names);
+    let mut took = Vec::new();
+    let mut daemon = Daemon::start(&env, &["--live-restore"]);
+    for number in 0..kills {
+        let name = &names[number % names.len()];
+        let killed = monitor_of(&env, name);
+        match number % 2 {
+            0 => {
+                daemon.signal(Signal::KILL);
+                kill(killed);
+            }
+            _ => {
+                kill(killed);
+                daemon.signal(Signal::KILL);
+            }
+        }
+        daemon.wait();
+        let before = Instant::now();
+        daemon = Daemon::start(&env, &["--live-restore"]);
+        took.push(before.elapsed());
+        let mut listed: Vec<_> = env
+            .tinyd(["ps", "-a", "--format", "{{.Names}}"])
+            .ok()
+            .stdout()
+            .lines()
+            .map(str::to_owned)
+            .collect();
+        listed.sort();
+        assert_eq!(listed, names, "after {number} kills");
+        await_new_monitor(&env, name, killed);
+        assert!(lasting.iter().all(|(name, pid)| init(&env, name) == *pid), "after {number} kills");
+    }
+    took.sort();
+    println!("{kills} kills; ready again in {:?}, {:?} at most", took[took.len() / 2], took[took.len() - 1]);
+    assert_untouched(&env, &lasting);
+    daemon.stop().ok();
+    env.assert_clean();
+    env.assert_checked();
+}
+
+#[test]
+fn f3_daemon_and_monitor_are_killed_at_once() {
+    require!(root);
+    require!(program);
+    both_at_once(6);
+}
+
+#[test]
+#[ignore = "takes a minute: a hundred kills"]
+fn soak_f3_daemon_and_monitor_are_killed_at_once_a_hundred_times() {
+    require!(root);
+    require!(program);
+    both_at_once(100);
 }
 
 /// F19: another build's daemon takes over.
@@ -302,5 +361,51 @@ fn f22_signals_in_the_middle_of_the_end_leave_nothing_of_networks() {
             }
             env.assert_checked();
         }
+    });
+}
+
+/// F22: of those who take networks down themselves. What a signal cuts off the next command goes on with.
+#[test]
+fn f22_signals_to_rm_and_network_rm_leave_nothing_of_networks() {
+    require!(root);
+    Ground::stand(|ground, env| {
+        let (image, mut cut) = (image(), 0);
+        let mut interrupted = |words: &[&str], moment: u64, signal: Signal| {
+            let mut command = env.cmd(words.iter().copied()).spawn();
+            std::thread::sleep(Duration::from_millis(moment));
+            // Twice, as the impatient do; it may have ended by now.
+            for _ in 0..2 {
+                if !command.has_ended() {
+                    command.signal(signal);
+                    cut += 1;
+                }
+            }
+            command.wait()
+        };
+        for moment in [1, 2, 4, 6, 8, 10, 14, 20, 30] {
+            for signal in [Signal::TERM, Signal::INT] {
+                ground::network(env, "web", &["10.77.0.0/24"], &[]);
+                let run =
+                    ["run", "-d", "--net", "web", "--name", "c", "-p", "8080:80", &image, "sleep", "1000"];
+                env.tinyd(run).ok();
+                interrupted(&["rm", "-f", "c"], moment, signal);
+                // Gone on with, or never begun.
+                if env.tinyd(["ps", "-aq"]).ok().text() != "" {
+                    let status = env.tinyd(["inspect", "--format", "{{.State.Status}}", "c"]).ok().text();
+                    assert!(["running", "exited"].contains(&status.as_str()), "after {moment} ms: {status}");
+                    env.tinyd(["rm", "-f", "c"]).ok();
+                }
+                wait_until("no port is published", || ground.ports().is_empty());
+                interrupted(&["network", "rm", "web"], moment, signal);
+                if env.tinyd(["network", "inspect", "web"]).code() == Some(0) {
+                    env.tinyd(["network", "rm", "web"]).ok();
+                }
+                ground.holds_nothing(env);
+                let rules = ground.rules();
+                assert!(!rules.contains("8080") && !rules.contains("10.77"), "after {moment} ms: {rules}");
+                env.assert_checked();
+            }
+        }
+        assert!(cut > 0, "no command was there to be cut off");
     });
 }
