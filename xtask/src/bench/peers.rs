@@ -66,6 +66,9 @@ impl Podman {
 /// A docker daemon, which ends with this value.
 pub(super) struct Dockerd {
     daemon: Child,
+    /// One that lets containers live on has a containerd that is not its child, as distributions have it: its own dies with it, and
+    /// the next one does not start.
+    _containerd: Option<Killed>,
     folder: PathBuf,
     options: Vec<String>,
     socket: PathBuf,
@@ -82,9 +85,17 @@ impl Dockerd {
         let folder = env.files().join("docker");
         fs::create_dir_all(&folder)?;
         let socket = folder.join("docker.sock");
-        let options: Vec<_> = options.iter().map(|&option| option.to_owned()).collect();
+        let mut options: Vec<_> = options.iter().map(|&option| option.to_owned()).collect();
+        let containerd = match options.is_empty() {
+            true => None,
+            false => {
+                let address = folder.join("containerd.sock");
+                options.extend(["--containerd".to_owned(), address.display().to_string()]);
+                Some(containerd(&folder, &address)?)
+            }
+        };
         let daemon = Dockerd::spawn(&folder, &socket, &options)?;
-        let mut dockerd = Dockerd { daemon, folder, options, socket };
+        let mut dockerd = Dockerd { daemon, _containerd: containerd, folder, options, socket };
         dockerd.wait()?;
         let archive = archive(&dockerd.folder, image)?;
         let mut line = dockerd.client();
@@ -137,9 +148,12 @@ impl Dockerd {
         Ok(())
     }
 
-    /// Removes all that there are.
-    pub(super) fn remove_all(&self) -> Result<()> {
+    /// Removes all that run.
+    fn remove_all(&self) -> Result<()> {
         let listed = self.ids(Duration::from_secs(30)).context("dockerd does not list containers")?;
+        if listed.is_empty() {
+            return Ok(());
+        }
         let mut line = self.client();
         line.extend(words(["rm", "-f"]));
         line.extend(listed.into_iter().map(Into::into));
@@ -189,19 +203,55 @@ impl Dockerd {
 
 impl Drop for Dockerd {
     fn drop(&mut self) {
+        // Where it lets containers live on, they would outlive this too.
+        if let Err(error) = self.remove_all() {
+            println!("containers of dockerd are left: {error:#}");
+        }
         // Asked, it ends what it has started. It was not waited for: the number is its own.
         let _ = pidfd_open(Pid::from_child(&self.daemon), PidfdFlags::empty())
             .and_then(|pidfd| pidfd_send_signal(pidfd, Signal::TERM));
         let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            if !matches!(self.daemon.try_wait(), Ok(None)) {
-                return;
-            }
+        while Instant::now() < deadline && matches!(self.daemon.try_wait(), Ok(None)) {
             sleep(Duration::from_millis(50));
         }
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
+        // One that lets containers live on leaves its folder mounted on itself; of another there is nothing.
+        let _ = rustix::mount::unmount(self.folder.join("root"), rustix::mount::UnmountFlags::DETACH);
     }
+}
+
+/// A program that is killed with this.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts one that listens there.
+fn containerd(folder: &Path, address: &Path) -> Result<Killed> {
+    let settings = folder.join("containerd.toml");
+    fs::write(&settings, "version = 2\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n")?;
+    let log = File::create(folder.join("containerd.log"))?;
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "containerd", "--config"]).arg(&settings);
+    for (option, place) in [("--root", "containerd"), ("--state", "containerd-run")] {
+        command.arg(option).arg(folder.join(place));
+    }
+    command.arg("--address").arg(address);
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    let started = Killed(command.spawn().context("cannot start containerd")?);
+    let deadline = Instant::now() + PATIENCE;
+    while UnixStream::connect(address).is_err() {
+        if Instant::now() > deadline {
+            bail!("containerd does not listen");
+        }
+        sleep(Duration::from_millis(50));
+    }
+    Ok(started)
 }
 
 fn setting(name: &str, value: &Path) -> std::ffi::OsString {

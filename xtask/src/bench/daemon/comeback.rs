@@ -18,17 +18,26 @@ const KILLS: usize = 7;
 
 const NOTES: &str = "\
 Each is killed with SIGKILL while 100 containers sleep, and started again; the time is from before the start of the program
-until it has answered a list of all 100. dockerd runs with --live-restore. All 100 are the same processes afterwards.";
+until a list of all 100 is there: of tinyd's by `tinyd ps` through the daemon, of dockerd's asked at its socket. dockerd runs with --live-restore. All 100 are the same processes afterwards.";
 
 /// Prints how the one's time is to the other's.
 pub(in crate::bench) fn run() -> Result<()> {
     let env = Env::new();
+    let raced = race(&env);
+    if let Err(error) = &raced {
+        // What is left may be a reason to panic.
+        println!("{error:#}");
+    }
+    raced
+}
+
+fn race(env: &Env) -> Result<()> {
     let image = roots::busybox();
-    let mut ours = Daemon::start(&env, &["--live-restore"]);
-    start_many(&env, &image);
-    let mut theirs = Dockerd::start_with(&env, &image, &["--live-restore"])?;
+    let mut ours = Daemon::start(env, &["--live-restore"]);
+    start_many(env, &image);
+    let mut theirs = Dockerd::start_with(env, &image, &["--live-restore"])?;
     theirs.start_many(CONTAINERS)?;
-    let ours_before = processes(&env)?;
+    let ours_before = processes(env)?;
     let mut times: [Vec<Duration>; 2] = Default::default();
     let mut dice = Dice::new();
     for _ in 0..KILLS {
@@ -41,8 +50,8 @@ pub(in crate::bench) fn run() -> Result<()> {
                     ours.signal(Signal::KILL);
                     ours.wait();
                     let began = Instant::now();
-                    ours = Daemon::start(&env, &["--live-restore"]);
-                    let listed = ours.json("/api/containers")["containers"].as_array().map_or(0, Vec::len);
+                    ours = Daemon::start(env, &["--live-restore"]);
+                    let listed = env.tinyd(["ps", "-q"]).ok().stdout().lines().count();
                     if listed != CONTAINERS {
                         bail!("{listed} of {CONTAINERS} containers are there");
                     }
@@ -52,7 +61,7 @@ pub(in crate::bench) fn run() -> Result<()> {
             });
         }
     }
-    if processes(&env)? != ours_before {
+    if processes(env)? != ours_before {
         bail!("a container was started again");
     }
     let [ours_median, theirs_median] = times.map(|mut all| {
@@ -63,7 +72,6 @@ pub(in crate::bench) fn run() -> Result<()> {
     println!("tinyd / dockerd --live-restore: {:.3} (at most 0.5)", ours_median / theirs_median);
     println!("\n{NOTES}");
     ours.stop().ok();
-    theirs.remove_all()?;
     Ok(())
 }
 
