@@ -39,6 +39,7 @@ pub mod ground;
 pub mod grpc;
 pub mod kill;
 pub mod leak;
+pub mod load;
 mod mode;
 mod moment;
 mod need;

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use tinyd_tests::{Env, in_both_modes, paths, proc, require, wait_until};
+use tinyd_tests::{Env, in_both_modes, paths, proc, require, roots, wait_until};
 
 const PROGRAMS: [&str; 2] = ["tinyd", "tinyd-runtime"];
 
@@ -151,4 +151,52 @@ fn the_program_cannot_be_changed_through_a_process_of_a_container() {
     let after = fs::metadata(folder.join("tinyd-runtime")).unwrap();
     assert_eq!((after.mode(), after.mtime_nsec()), (before.mode(), before.mtime_nsec()));
     env.tinyd(["rm", "-f", "c"]).ok();
+}
+
+/// F19: whoever wrote it otherwise is named, and nothing is touched.
+#[test]
+fn f19_a_store_of_a_newer_schema_is_refused_before_any_effect() {
+    require!(root);
+    let env = Env::new();
+    let image = roots::busybox();
+    let image = image.to_str().unwrap();
+    env.tinyd(["run", "-d", "--name", "c", image, "sleep", "1000"]).ok();
+    let link = env.root().join("schema");
+    assert_eq!(fs::read_link(&link).unwrap(), Path::new("1"));
+    let mark = |schema: &str| {
+        fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink(schema, &link).unwrap();
+    };
+    let everything = || {
+        let mut words: Vec<std::ffi::OsString> =
+            vec!["find".into(), env.root().into(), env.run_root().into()];
+        words.extend(["-printf".into(), "%p %T@ %s\\n".into()]);
+        env.other(words).output().ok().stdout()
+    };
+    let pid = number(&env, "c", "Pid");
+    mark("2");
+    let before = everything();
+    let words: [(&[&str], i32); 7] = [
+        (&["ps"], 1),
+        (&["run", "--rm", image, "true"], 125),
+        (&["rm", "-f", "c"], 1),
+        (&["exec", "c", "true"], 125),
+        (&["volume", "create", "v"], 1),
+        (&["system", "check", "--repair"], 1),
+        (&["daemon", "--no-web"], 1),
+    ];
+    for (words, code) in words {
+        let said = env.tinyd(words.iter().copied()).fails(code).stderr();
+        assert!(said.contains("has schema \"2\"") && said.contains("knows schema 1"), "{words:?}: {said}");
+        assert_eq!(said.lines().count(), 1, "{words:?}: {said}");
+    }
+    assert_eq!(everything(), before);
+    mark("1");
+    assert_eq!(number(&env, "c", "Pid"), pid);
+    // A store of before there were numbers is one of the first, and is marked.
+    fs::remove_file(&link).unwrap();
+    assert_eq!(env.tinyd(["ps", "-q"]).ok().stdout().lines().count(), 1);
+    assert_eq!(fs::read_link(&link).unwrap(), Path::new("1"));
+    env.tinyd(["rm", "-f", "c"]).ok();
+    env.assert_clean();
 }

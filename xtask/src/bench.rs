@@ -15,6 +15,7 @@ use crate::{build_cmd, setup};
 
 mod bundle;
 mod contender;
+mod daemon;
 mod exec;
 mod floor;
 mod ground;
@@ -47,7 +48,7 @@ enum Kind {
 }
 
 /// The benchmarks by their names.
-const SUITES: [(&str, Kind); 7] = [
+const SUITES: [(&str, Kind); 9] = [
     ("start", Kind::Race(start::suite)),
     ("exec", Kind::Race(exec::suite)),
     ("rm", Kind::Race(remove::suite)),
@@ -56,10 +57,13 @@ const SUITES: [(&str, Kind); 7] = [
     // A round of it takes half a minute: it has fewer.
     ("throughput", Kind::Own(|rounds| throughput::run(rounds / 4))),
     ("volume", Kind::Own(volume::run)),
+    ("daemon", Kind::Own(daemon::run)),
+    (COMEBACK, Kind::Inside),
 ];
 
-/// The one that happens in a network namespace of its own.
+/// Those that happen in a network namespace of their own.
 const NET: &str = "net";
+const COMEBACK: &str = "comeback";
 
 /// What it needs of the distribution: a file that proves that a package is there, and the package.
 const PEERS: [(&str, &str); 4] = [
@@ -73,7 +77,7 @@ const PEERS: [(&str, &str); 4] = [
 pub(crate) fn run(options: &[&str]) -> Result<()> {
     let (suites, rounds) = chosen(options)?;
     if ground::is_inside() {
-        return inside(rounds);
+        return suites.iter().try_for_each(|(name, _)| inside(name, rounds));
     }
     if !geteuid().is_root() {
         bail!("the benchmark makes real containers: it needs root");
@@ -98,7 +102,10 @@ pub(crate) fn run(options: &[&str]) -> Result<()> {
 }
 
 /// The part that has a network namespace of its own.
-fn inside(rounds: usize) -> Result<()> {
+fn inside(name: &str, rounds: usize) -> Result<()> {
+    if name == COMEBACK {
+        return daemon::comeback::run();
+    }
     time(net::suite, rounds)?;
     net::side_by_side(&Env::new(), &roots::busybox())
 }

@@ -46,10 +46,11 @@ usage: cargo xtask VERB
                              installs docker.io and podman
   features                   the ledger of features as a table
   ci [--no-test]             all checks of CI, and the tests
-  bench [start] [exec] [rm] [net] [ports] [throughput] [volume] [--rounds N]
+  bench [start] [exec] [rm] [net] [ports] [throughput] [volume] [daemon] [comeback] [--rounds N]
                              time a container's life, a further command and a removal beside other engines; a life on a
                              network beside others', the 1,000th published port beside the first, and how much goes
-                             through a network beside bare links (of N / 4 pairs); and what volumes cost, as ratios";
+                             through a network beside bare links (of N / 4 pairs); what volumes cost, as ratios; what a
+                             daemon costs, and how soon one that was killed is back, beside dockerd";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

@@ -1,6 +1,7 @@
 //! An engine in another process: the client of a daemon.
 
 mod archive;
+mod background;
 mod connect;
 mod descriptor;
 mod engine;
@@ -9,6 +10,7 @@ mod session;
 
 pub use connect::Tls;
 
+use self::background::Background;
 use crate::proto::containers_client::ContainersClient;
 use crate::proto::networks_client::NetworksClient;
 use crate::proto::secrets_client::SecretsClient;
@@ -21,14 +23,13 @@ use line::{Line, Named};
 use std::future::Future;
 use std::sync::Arc;
 use tinyd_engine::{Error, ErrorKind, Result};
-use tokio::runtime::Runtime;
 use tonic::{Response, Status};
 
 /// An engine that a daemon runs.
 ///
 /// Its methods block, as those of any engine do: they must not be called from within an asynchronous task.
 pub struct Client {
-    runtime: Arc<Runtime>,
+    runtime: Arc<Background>,
     line: Line,
 }
 

@@ -85,8 +85,9 @@ fn foreign(status: &Status) -> Error {
             format!("the daemon does not take this much: {said}"),
             innermost(status),
         ),
-        // Of TLS 1.3 a server's no to a certificate comes after the handshake, and may be lost with the connection.
-        Code::Unknown => Error::with_causes(
+        // Of TLS 1.3 a server's no to a certificate comes after the handshake, and may be lost with the connection: then the call that
+        // was to go over it is called off.
+        Code::Unknown | Code::Cancelled => Error::with_causes(
             ErrorKind::Internal,
             format!("the connection to the daemon broke: {said}"),
             innermost(status),

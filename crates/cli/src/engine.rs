@@ -2,7 +2,6 @@
 
 use crate::globals::Globals;
 use crate::settings::{Told, schema};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::path::PathBuf;
 use tinyd_api::{Address, Client, Tls};
@@ -15,17 +14,17 @@ const LOCAL: &str = "local";
 /// Opens the engine that was asked for. Where none was: that of the daemon that listens in these folders, and without one that
 /// of this process. Both see the same containers.
 pub(crate) fn open(globals: &Globals) -> tinyd_engine::Result<Box<dyn Engine>> {
-    let address = match globals.host.as_deref() {
+    let client = match globals.host.as_deref() {
         Some(LOCAL) => None,
-        Some(host) => Some(host.parse::<Address>()?),
-        None => listening(globals).map(Address::Unix),
-    };
-    match address {
-        Some(address) => {
+        Some(host) => {
             let proof = globals.settings.get(&schema::CERT_PATH);
             let tls = proof.map(|folder| Tls::in_folder(&folder.text));
-            Ok(Box::new(Client::connect(&address, tls.as_ref())?))
+            Some(Client::connect(&host.parse::<Address>()?, tls.as_ref())?)
         }
+        None => Client::connect_if_any(&socket(globals))?,
+    };
+    match client {
+        Some(client) => Ok(Box::new(client)),
         None => Ok(Box::new(wanted(globals)?.open()?)),
     }
 }
@@ -33,12 +32,6 @@ pub(crate) fn open(globals: &Globals) -> tinyd_engine::Result<Box<dyn Engine>> {
 /// Where the daemon of these folders listens.
 pub(crate) fn socket(globals: &Globals) -> PathBuf {
     globals.run_root.join("tinyd.sock")
-}
-
-/// That socket, where somebody listens on it: one that was killed left his there.
-fn listening(globals: &Globals) -> Option<PathBuf> {
-    let socket = socket(globals);
-    UnixStream::connect(&socket).is_ok().then_some(socket)
 }
 
 /// Opens the engine of a daemon.

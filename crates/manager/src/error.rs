@@ -20,6 +20,16 @@ pub enum Error {
     /// The caller is not root.
     #[error("tinyd needs root: it makes namespaces, mounts and control groups")]
     NotRoot,
+    /// The store was written by a version that keeps it otherwise.
+    #[error("the store in {} has schema {found:?}, and tinyd {} knows schema {known}", root.display(), env!("CARGO_PKG_VERSION"))]
+    Schema {
+        /// The engine's root.
+        root: PathBuf,
+        /// What is written there.
+        found: String,
+        /// What this version reads and writes.
+        known: u32,
+    },
     /// Neither the container nor its image names a command.
     #[error("Missing container command")]
     MissingCommand,
@@ -428,6 +438,7 @@ impl Error {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::NotRoot => ErrorKind::Permission,
+            Self::Schema { .. } => ErrorKind::Unsupported,
             Self::MissingCommand | Self::Invalid { .. } => ErrorKind::InvalidInput,
             Self::NoSuchContainer { .. }
             | Self::NoSuchImage { .. }
@@ -485,6 +496,9 @@ impl Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NotRoot => Some("run it with sudo".to_owned()),
+            Self::Schema { .. } => {
+                Some("use the tinyd that wrote it or a newer one, or another --root".to_owned())
+            }
             Self::NoSuchContainer { similar: Some(similar), .. } => Some(format!("did you mean {similar}?")),
             Self::NoSuchContainer { .. } => Some("tinyd ps -a lists all containers".to_owned()),
             Self::Ambiguous { .. } | Self::AmbiguousNetwork { .. } => Some("give more digits".to_owned()),

@@ -8,6 +8,7 @@
 //! | `ROOT/volumes/<name>.json` | what is kept of a volume |
 //! | `ROOT/volumes/<driver>/` | the data of volumes, as their driver keeps it |
 //! | `ROOT/secrets/<name>.json`, `ROOT/secrets/data/<id>` | what is kept of a secret, and what it holds |
+//! | `ROOT/schema` | a link that holds the number of how all of this is to be read |
 //! | `ROOT/trash/<id>` | a container that is being removed, or a volume that went with one |
 //! | `ROOT/host-root/` | the prepared part of the `host` image |
 //! | `RUN/containers/<id>/` | what is true while it runs ([`tinyd_runtime::state`]) |
@@ -22,6 +23,7 @@ mod folder;
 mod record;
 mod records;
 mod records_lock;
+mod schema;
 
 pub(crate) use folder::{Contents, fill, let_pass, make_empty};
 pub(crate) use record::{Place, Record, ShownTree, StartError, UsedImage, UsedVolume};
@@ -57,6 +59,7 @@ impl Store {
         let whole =
             |path: &Path| std::path::absolute(path).map_err(|source| Error::file("resolve", path, source));
         let mut store = Self { root: whole(&config.root)?, run_root: whole(&config.run_root)? };
+        let is_marked = schema::is_marked(&store.root)?;
         // The last ones to be made in each tree: when they are there, so are the others.
         let there = |path: &Path| rustix::fs::access(path, Access::EXISTS).is_ok();
         if !there(&store.run_root.join("intents")) {
@@ -67,13 +70,14 @@ impl Store {
             let log = store.run_root.join(tinyd_runtime::events::LOG_FILE);
             tinyd_runtime::events::prepare(&log).map_err(|source| Error::file("make", log, source))?;
         }
-        if !there(&store.root.join("trash")) {
+        if !is_marked {
             make_all(&store.root, 0o711)?;
             // Users may pass through to a container's folder, which lets only its own root pass on, and list nothing.
             make_folder(&store.root.join("containers"), 0o711)?;
             for folder in ["names", "ids", "trash"] {
                 make_folder(&store.root.join(folder), 0o700)?;
             }
+            schema::mark(&store.root)?;
         }
         crate::spare::fill(&store);
         // What is bound from there must not lead through a link that someone could change.

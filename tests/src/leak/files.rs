@@ -10,7 +10,8 @@ use super::Owner;
 ///
 /// Everything else may stay only as an empty folder directly below the root or in [`SHELVES`], or as a lock (a file whose name ends in
 /// `lock`): an unlinked lock file would let two processes hold "the same" lock.
-const PERMANENT: [&str; 5] = ["host-root", "spare", "events", "revived", "volumes/btrfs/pool.btrfs"];
+const PERMANENT: [&str; 6] =
+    ["host-root", "spare", "events", "revived", "schema", "volumes/btrfs/pool.btrfs"];
 
 /// That of a daemon that was killed: nobody listens on it, and the next daemon puts its own in its place.
 const SOCKET: &str = "tinyd.sock";

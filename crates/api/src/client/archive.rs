@@ -23,20 +23,19 @@ impl Client {
         call: impl Future<Output = std::result::Result<Response<Streaming<proto::ArchiveOutput>>, Status>>,
         to: &OwnedFd,
     ) -> Result<ArchiveSummary> {
-        self.runtime.block_on(async {
-            let mut pieces = answered(call.await)?;
-            while let Some(piece) = pieces.message().await.map_err(|status| status::to_error(&status))? {
-                match piece.message {
-                    Some(Piece::Summary(summary)) => return read(summary),
-                    // This thread is the caller's, and may wait.
-                    Some(Piece::Data(bytes)) => {
-                        write_all(to, &bytes).map_err(|errno| failed("write the archive", errno))?;
-                    }
-                    None => {}
+        let mut pieces = self.ask(call)?;
+        let failed_at = |status: Status| status::to_error(&status);
+        while let Some(piece) = self.runtime.block_on(pieces.message()).map_err(failed_at)? {
+            match piece.message {
+                Some(Piece::Summary(summary)) => return read(summary),
+                // Whoever reads it may let us wait; other calls are none of his business.
+                Some(Piece::Data(bytes)) => {
+                    write_all(to, &bytes).map_err(|errno| failed("write the archive", errno))?;
                 }
+                None => {}
             }
-            Err(Error::new(ErrorKind::Internal, "the daemon broke the archive off"))
-        })
+        }
+        Err(Error::new(ErrorKind::Internal, "the daemon broke the archive off"))
     }
 
     /// Sends an archive as it is read. `first` stands before it; `wrap` makes a message of a piece.

@@ -1,16 +1,16 @@
 //! Connecting.
 
+use super::background::Background;
 use super::line::Line;
 use super::{Client, failed};
 use crate::address::Address;
 use crate::status::innermost;
-use nix::sys::signal::{SigSet, SigmaskHow};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tinyd_engine::{Error, ErrorKind, Result};
-use tokio::runtime::{Builder, Runtime};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
 /// How long a daemon has to answer at first.
@@ -49,22 +49,38 @@ impl Client {
             Address::Unix(path) => unix(path)?,
             Address::Tcp { host, port } => tcp(host, *port, tls)?,
         };
-        let runtime = background()?;
-        let channel = runtime.block_on(endpoint.connect()).map_err(|error| refused(address, &error))?;
-        Ok(Self { runtime: Arc::new(runtime), line: Line::new(endpoint, channel) })
+        Self::reach(endpoint)?.map_err(|error| refused(address, &error))
+    }
+
+    /// Connects to the daemon that listens on a socket of this machine; none where nobody does, or nobody who lets this user in.
+    pub fn connect_if_any(socket: &Path) -> Result<Option<Self>> {
+        // Where there is nothing, nothing is made to reach it. What a daemon that was killed left there refuses.
+        if !socket.exists() {
+            return Ok(None);
+        }
+        match Self::reach(unix(socket)?)? {
+            Ok(client) => Ok(Some(client)),
+            Err(error) if is_nobody(&error) => Ok(None),
+            Err(error) => Err(refused(&Address::Unix(socket.to_owned()), &error)),
+        }
+    }
+
+    fn reach(endpoint: Endpoint) -> Result<std::result::Result<Self, tonic::transport::Error>> {
+        let runtime = Background::new()?;
+        let reached = runtime.block_on(endpoint.connect());
+        Ok(reached.map(|channel| Self { runtime: Arc::new(runtime), line: Line::new(endpoint, channel) }))
     }
 }
 
-/// One thread that carries what goes on in the background: the streams of sessions and logs. Signals are none of its business:
-/// whoever made the client may wait for them in a thread of his own.
-fn background() -> Result<Runtime> {
-    let blocked = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
-    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    if let Ok(before) = blocked {
-        // It was this one just now.
-        let _ = before.thread_set_mask();
-    }
-    runtime.map_err(|error| failed("make a client", error))
+/// Whether nobody is there, or nobody for this user; the path of a socket cannot be of any length.
+fn is_nobody(error: &tonic::transport::Error) -> bool {
+    let first = std::error::Error::source(error);
+    let said = std::iter::successors(first, |cause| cause.source())
+        .find_map(|cause| cause.downcast_ref::<io::Error>());
+    said.is_some_and(|error| {
+        use io::ErrorKind::{ConnectionRefused, InvalidInput, NotFound, PermissionDenied};
+        matches!(error.kind(), ConnectionRefused | InvalidInput | NotFound | PermissionDenied)
+    })
 }
 
 fn unix(path: &Path) -> Result<Endpoint> {

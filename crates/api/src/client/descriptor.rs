@@ -3,6 +3,7 @@
 //! The messages travel as packets over a pair of sockets: a task of the client's runtime writes them at one end as they come,
 //! and whoever owns the other end reads them when he likes. Nothing is kept for a reader who does not read: the stream waits.
 
+use super::background::Background;
 use super::{failed, read};
 use crate::status;
 use crate::wire::Wire;
@@ -17,7 +18,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use tinyd_engine::{Error, ErrorKind, Result};
 use tokio::net::UnixDatagram;
-use tokio::runtime::Runtime;
 use tonic::{Status, Streaming};
 
 /// More than any message of a stream is long.
@@ -36,13 +36,13 @@ pub(super) struct TaskEnd(UnixDatagram);
 pub(super) struct OwnEnd<M> {
     socket: OwnedFd,
     /// What the task at the other end runs on: this may outlive its client.
-    _runtime: Arc<Runtime>,
+    _runtime: Arc<Background>,
     buffer: Vec<u8>,
     message: PhantomData<M>,
 }
 
 /// A pair of them.
-pub(super) fn pair<M>(runtime: &Arc<Runtime>) -> Result<(OwnEnd<M>, TaskEnd)> {
+pub(super) fn pair<M>(runtime: &Arc<Background>) -> Result<(OwnEnd<M>, TaskEnd)> {
     let made = || -> io::Result<_> {
         let (own, theirs) =
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
@@ -67,7 +67,7 @@ pub(super) fn pair<M>(runtime: &Arc<Runtime>) -> Result<(OwnEnd<M>, TaskEnd)> {
 
 /// The messages of a stream, by descriptor.
 pub(super) fn of_stream<M: Message + Default + 'static>(
-    runtime: &Arc<Runtime>,
+    runtime: &Arc<Background>,
     stream: Streaming<M>,
 ) -> Result<OwnEnd<M>> {
     let (own, task) = pair(runtime)?;
@@ -77,7 +77,7 @@ pub(super) fn of_stream<M: Message + Default + 'static>(
             () = task.hung_up() => {}
             () = task.pass_on(stream) => {}
         }
-    });
+    })?;
     Ok(own)
 }
 

@@ -40,7 +40,7 @@ impl Client {
             }
         });
         let (created, outputs) = opened?;
-        self.runtime.spawn(carry(task, outputs, input));
+        self.runtime.spawn(carry(task, outputs, input))?;
         Ok((created, RemoteSession { socket: own, last: None }))
     }
 }

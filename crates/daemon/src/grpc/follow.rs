@@ -19,6 +19,8 @@ use tonic::Status;
 const UNDER_WAY: usize = 64;
 /// A reader's thread does nothing deep.
 const STACK: usize = 256 * 1024;
+/// Answers come before what very many follow: so much nicer than others such a thread is.
+const NICER: i32 = 10;
 
 /// Messages of something that is followed. Their end ends the thread that reads them.
 pub(crate) struct Followed<M> {
@@ -42,6 +44,9 @@ trait Source: Send + 'static {
     /// Readable when there may be something new.
     fn changes(&self) -> Option<BorrowedFd<'_>>;
 
+    /// The next message, where that has to be asked because the descriptor does not tell of what was there before.
+    fn at_hand(&mut self) -> Option<tinyd_engine::Result<Option<Self::Message>>>;
+
     /// The next message; none at the end.
     fn next(&mut self) -> tinyd_engine::Result<Option<Self::Message>>;
 }
@@ -54,6 +59,10 @@ impl Source for Log {
 
     fn changes(&self) -> Option<BorrowedFd<'_>> {
         self.0.as_fd()
+    }
+
+    fn at_hand(&mut self) -> Option<tinyd_engine::Result<Option<LogPiece>>> {
+        None
     }
 
     fn next(&mut self) -> tinyd_engine::Result<Option<LogPiece>> {
@@ -70,6 +79,10 @@ impl Source for Box<dyn Events> {
 
     fn changes(&self) -> Option<BorrowedFd<'_>> {
         self.as_fd()
+    }
+
+    fn at_hand(&mut self) -> Option<tinyd_engine::Result<Option<proto::Event>>> {
+        Some(self.as_mut().try_next().map(|event| event.map(Wire::into_wire)))
     }
 
     fn next(&mut self) -> tinyd_engine::Result<Option<proto::Event>> {
@@ -109,7 +122,11 @@ fn followed<S: Source>(source: S, until: Option<SystemTime>) -> Result<Followed<
     std::thread::Builder::new()
         .name("follow".to_owned())
         .stack_size(STACK)
-        .spawn(move || pass_on(source, until, &unwanted, &sender))
+        .spawn(move || {
+            // Of this thread alone, as Linux has it; it starts no program that would inherit it.
+            let _ = rustix::process::nice(NICER);
+            pass_on(source, until, &unwanted, &sender);
+        })
         .map_err(failed)?;
     Ok(Followed { messages, _wanted: wanted })
 }
@@ -121,17 +138,7 @@ fn pass_on<S: Source>(
     sender: &mpsc::Sender<Result<S::Message, Status>>,
 ) {
     loop {
-        if let Some(changes) = source.changes() {
-            let mut fds = [
-                PollFd::from_borrowed_fd(changes, PollFlags::IN),
-                PollFd::from_borrowed_fd(unwanted.as_fd(), PollFlags::IN),
-            ];
-            let waited = rustix::io::retry_on_intr(|| poll(&mut fds, until.map(left).as_ref()));
-            if waited.is_err() || !fds[1].revents().is_empty() {
-                return;
-            }
-        }
-        let next = match source.next() {
+        let next = match await_next(&mut source, until, unwanted) {
             Ok(Some(message)) => Ok(message),
             Ok(None) => return,
             Err(error) => Err(status::of_error(&error)),
@@ -140,6 +147,35 @@ fn pass_on<S: Source>(
         if sender.blocking_send(next).is_err() || last {
             return;
         }
+    }
+}
+
+/// The next message, waiting for it; none at the end, and when nobody wants it any more.
+fn await_next<S: Source>(
+    source: &mut S,
+    until: Option<SystemTime>,
+    unwanted: &OwnedFd,
+) -> tinyd_engine::Result<Option<S::Message>> {
+    loop {
+        let asked = source.at_hand().transpose()?;
+        if let Some(Some(message)) = asked {
+            return Ok(Some(message));
+        }
+        if let Some(changes) = source.changes() {
+            let mut fds = [
+                PollFd::from_borrowed_fd(changes, PollFlags::IN),
+                PollFd::from_borrowed_fd(unwanted.as_fd(), PollFlags::IN),
+            ];
+            let waited = rustix::io::retry_on_intr(|| poll(&mut fds, until.map(left).as_ref()));
+            if waited.is_err() || !fds[1].revents().is_empty() {
+                return Ok(None);
+            }
+            // It may have been about nothing that is wanted.
+            if asked.is_some() && until.is_none_or(|until| SystemTime::now() < until) {
+                continue;
+            }
+        }
+        return source.next();
     }
 }
 
