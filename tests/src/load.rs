@@ -51,7 +51,7 @@ pub struct Report {
 }
 
 /// Events that come at once at the end: more than are kept for one who does not read.
-const FLOOD: usize = 60_000;
+const FLOOD: usize = 40_000;
 
 /// Puts a daemon under it. Its containers end with this.
 ///

@@ -37,7 +37,7 @@ fn campaign(load: &Load) {
 #[test]
 fn under_load_answers_are_quick_memory_is_small_and_what_was_promised_is_told() {
     require!(root);
-    campaign(&Load { half_open: 2000, viewers: 80, followers: 16, drowned: 4, events: 4000, questions: 600 });
+    campaign(&Load { half_open: 2000, viewers: 80, followers: 16, drowned: 4, events: 4000, questions: 400 });
 }
 
 #[test]

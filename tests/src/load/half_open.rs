@@ -1,6 +1,6 @@
 //! Connections over which only the beginning of a request comes.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,7 +40,7 @@ impl HalfOpen {
                     let mut again = 0;
                     for _ in 0..all.len() {
                         next = (next + 1) % all.len();
-                        if again < AGAIN && is_closed(&mut all[next]) {
+                        if again < AGAIN && is_closed(&all[next]) {
                             again += 1;
                             if let Ok(one) = begun() {
                                 all[next] = one;
@@ -60,9 +60,7 @@ impl HalfOpen {
     }
 }
 
-fn is_closed(one: &mut TcpStream) -> bool {
-    match one.read(&mut [0; 512]) {
-        Ok(_) => true,
-        Err(error) => error.kind() != ErrorKind::WouldBlock,
-    }
+/// An answer closes it as well.
+fn is_closed(one: &TcpStream) -> bool {
+    one.peek(&mut [0]).map_or_else(|error| error.kind() != ErrorKind::WouldBlock, |_| true)
 }
