@@ -11,7 +11,7 @@ use std::fs;
 use std::time::Duration;
 use tinyd_tests::ground::{self, Ground, inside, start};
 use tinyd_tests::tracer::{self, Fault, Point};
-use tinyd_tests::{Env, require, roots, wait_until};
+use tinyd_tests::{Env, require, roots, unserved, wait_until};
 
 fn image() -> String {
     roots::busybox().to_str().unwrap().to_owned()
@@ -109,6 +109,7 @@ const EFFECTS: [&str; 9] =
 fn whoever_is_killed_at_any_step_leaves_the_old_name_or_the_new_one() {
     require!(root);
     require!(program);
+    unserved!("who is killed is the client, and it does nothing itself");
     for options in [&["create"][..], &["run", "-d", "--rm"]] {
         let env = Env::new();
         let image = image();

@@ -21,11 +21,21 @@ pub(crate) fn open(globals: &Globals) -> tinyd_engine::Result<Box<dyn Engine>> {
     };
     match address {
         Some(address) => {
+            if let Some(option) = globals.of_engine {
+                return Err(not_of_a_client(option, &address));
+            }
             let tls = globals.cert_path.as_ref().map(Tls::in_folder);
             Ok(Box::new(Client::connect(&address, tls.as_ref())?))
         }
         None => Ok(Box::new(wanted(globals)?.open()?)),
     }
+}
+
+/// What says how an engine works, and was said to one that works already.
+fn not_of_a_client(option: &str, address: &Address) -> Error {
+    let why = format!("{option} is for an engine, and the daemon at {address} has its own already");
+    let hint = format!("give {option} to tinyd daemon, or ask the engine of this process by --host {LOCAL}");
+    Error::new(ErrorKind::InvalidInput, why).with_hint(hint)
 }
 
 /// Where the daemon of these folders listens.

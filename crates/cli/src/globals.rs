@@ -20,6 +20,9 @@ pub(crate) struct Globals {
     pub(crate) max_containers: Option<String>,
     /// Where networks get their ranges from, as it was written.
     pub(crate) address_pools: Option<String>,
+    /// The option that says how an engine works, where one was given: it says nothing to a daemon's. (A variable is the
+    /// surroundings' and may mean the engine of this process.)
+    pub(crate) of_engine: Option<&'static str>,
 }
 
 /// The command line, taken apart at the verb.
@@ -46,6 +49,10 @@ pub(crate) fn split(arguments: &[String], variable: &dyn Fn(&str) -> Option<Path
                 run_root: place(run_root, variable("TINYD_RUN_ROOT"), "/run/tinyd"),
                 host: written(host.or_else(|| variable("TINYD_HOST"))),
                 cert_path: variable("TINYD_CERT_PATH").filter(|path| !path.as_os_str().is_empty()),
+                of_engine: runtime
+                    .as_ref()
+                    .map(|_| "--runtime")
+                    .or(most.as_ref().map(|_| "--max-containers")),
                 runtime: runtime.or_else(|| variable("TINYD_RUNTIME")),
                 address_pools: written(variable("TINYD_ADDRESS_POOLS")),
                 max_containers: most.or_else(|| written(variable("TINYD_MAX_CONTAINERS"))),
@@ -130,6 +137,19 @@ mod tests {
             panic!("no verb")
         };
         assert!(globals.root.is_absolute() && globals.root.ends_with("rel"));
+    }
+
+    #[test]
+    fn options_of_an_engine_are_known_and_variables_are_none() {
+        let environment = |name: &str| name.starts_with("TINYD_").then(|| PathBuf::from("1"));
+        for (line, option) in [
+            ("--runtime /r ps", Some("--runtime")),
+            ("--max-containers 7 ps", Some("--max-containers")),
+            ("--root /a ps", None),
+        ] {
+            let Split::Verb(globals, ..) = split(&words(line), &environment) else { panic!("no verb") };
+            assert_eq!(globals.of_engine, option, "{line}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::store::Record;
 use crate::time;
 use filter::Wanted;
 use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
@@ -203,6 +204,8 @@ fn lost(count: u64, number: u64) -> Event {
 struct Watch {
     all: OwnedFd,
     changes: OwnedFd,
+    /// Readable until all has been read that was told before.
+    before: OwnedFd,
     /// Held, for what it makes readable.
     _timer: Option<OwnedFd>,
 }
@@ -215,18 +218,23 @@ impl Watch {
         for file in [path.to_owned(), path.with_file_name(log::MISSED_FILE)] {
             inotify::add_watch(&changes, &file, WatchFlags::MODIFY).map_err(failed)?;
         }
+        let before = eventfd(1, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(failed)?;
         let all = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(failed)?;
-        epoll::add(&all, &changes, EventData::new_u64(0), EventFlags::IN).map_err(failed)?;
+        for fd in [&changes, &before] {
+            epoll::add(&all, fd, EventData::new_u64(0), EventFlags::IN).map_err(failed)?;
+        }
         let timer = until.map(alarm).transpose().map_err(failed)?;
         if let Some(timer) = &timer {
             epoll::add(&all, timer, EventData::new_u64(0), EventFlags::IN).map_err(failed)?;
         }
-        Ok(Self { all, changes, _timer: timer })
+        Ok(Self { all, changes, before, _timer: timer })
     }
 
     fn forget(&self) {
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
-        while matches!(rustix::io::read(&self.changes, &mut buffer), Ok(_) | Err(Errno::INTR)) {}
+        for fd in [&self.before, &self.changes] {
+            while matches!(rustix::io::read(fd, &mut buffer), Ok(_) | Err(Errno::INTR)) {}
+        }
     }
 }
 

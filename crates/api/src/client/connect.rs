@@ -4,7 +4,9 @@ use super::{Client, Name, failed};
 use crate::address::Address;
 use crate::status::innermost;
 use nix::sys::signal::{SigSet, SigmaskHow};
+use rustix::event::EventfdFlags;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,9 +57,22 @@ impl Client {
     }
 }
 
+/// As many descriptors as a runtime of tokio takes for itself, and the first connection.
+const DESCRIPTORS: usize = 8;
+
+/// A runtime that cannot have its descriptors or its thread ends the whole process: it is an error here, of which somebody is told.
+fn room() -> io::Result<()> {
+    let eventfd = || rustix::event::eventfd(0, EventfdFlags::CLOEXEC);
+    let _descriptors = (0..DESCRIPTORS).map(|_| eventfd()).collect::<rustix::io::Result<Vec<_>>>()?;
+    // It does nothing, and has ended when it is joined.
+    let _ = std::thread::Builder::new().spawn(|| {})?.join();
+    Ok(())
+}
+
 /// One thread that carries what goes on in the background: the streams of sessions and logs. Signals are none of its business:
 /// whoever made the client may wait for them in a thread of his own.
 fn background() -> Result<Runtime> {
+    room().map_err(|error| failed("make a client", error))?;
     let blocked = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
     if let Ok(before) = blocked {
