@@ -3,6 +3,7 @@
 
 mod filter;
 
+use crate::connection::RENAMED_FILE;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::process::readable_by;
@@ -41,19 +42,32 @@ impl Core {
 
     /// A step of a monitor's that tells of something.
     pub(crate) fn announcing(&self, kind: &str, action: &str, id: &str, more: &[(&str, String)]) -> Release {
-        Release::Tell { log: self.event_log(), event: Box::new(event_of(kind, action, id, more)) }
+        Release::Tell {
+            log: self.event_log(),
+            event: Box::new(event_of(kind, action, id, more)),
+            renamed: None,
+        }
     }
 
     /// A step of a monitor's that tells of its container.
     pub(crate) fn announcing_of(&self, record: &Record, action: &str) -> Release {
         let mut event = log::Event::now("container", action, &record.id);
         event.attributes = attributes(record);
-        Release::Tell { log: self.event_log(), event: Box::new(event) }
+        Release::Tell { log: self.event_log(), event: Box::new(event), renamed: Some(self.renamed(record)) }
     }
 
     /// For a monitor, and for who runs a further command.
     pub(crate) fn event_plan(&self, record: &Record) -> EventPlan {
-        EventPlan { log: self.event_log(), attributes: attributes(record) }
+        EventPlan {
+            log: self.event_log(),
+            attributes: attributes(record),
+            renamed: Some(self.renamed(record)),
+        }
+    }
+
+    /// Where a container's monitor finds the name that it was given while it runs.
+    fn renamed(&self, record: &Record) -> PathBuf {
+        self.store.run_dir(&record.id).join(RENAMED_FILE)
     }
 
     /// What has happened, and what happens.
