@@ -71,8 +71,11 @@ pub use netns::Machine;
 pub use output::Output;
 pub use pty::Pty;
 pub use running::Running;
+pub use served::is_served;
 pub use wait::{eventually, wait_until};
 
 pub use need::{Missing, Need};
 #[doc(hidden)]
 pub use need::{check_need, kernel_is_before, skip};
+#[doc(hidden)]
+pub use served::not_served;

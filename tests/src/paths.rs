@@ -42,6 +42,11 @@ pub fn browser() -> PathBuf {
     target().join("browser")
 }
 
+/// The interpreter with the packages from pip that a client in Python uses, in the build folder.
+pub fn python() -> PathBuf {
+    target().join("python/bin/python")
+}
+
 /// Where the tests' `--root` folders are made: `TINYD_TEST_DIR`, or `/tmp`. It is meant to be a real disk.
 pub fn scratch() -> PathBuf {
     match std::env::var_os("TINYD_TEST_DIR") {

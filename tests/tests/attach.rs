@@ -228,7 +228,9 @@ fn who_attaches_and_stops_holds_up_nobody_and_is_told_what_it_missed() {
     stopped.signal(Signal::CONT);
     let stopped = stopped.wait().ok();
     assert_eq!(missed(&stopped) + stopped.stdout().len(), 200_000 * 101 + 4);
-    assert!(stopped.stdout().len() < 2_000_000, "{} bytes were kept for it", stopped.stdout().len());
+    // A daemon on the way, and the connection to it, hold something too.
+    let most = if tinyd_tests::is_served() { 4_000_000 } else { 2_000_000 };
+    assert!(stopped.stdout().len() < most, "{} bytes were kept for it", stopped.stdout().len());
     // Who takes what comes may be too slow for such a writer as well; it knows by how much.
     let taking = taking.join().unwrap().ok();
     assert_eq!(missed(&taking) + taking.stdout().len(), 200_000 * 101 + 4);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 use tinyd_tests::web::Daemon;
-use tinyd_tests::{Container, Env, require, wait_until};
+use tinyd_tests::{Container, Env, paths, require, wait_until};
 
 fn status(env: &Env, id: &str) -> String {
     env.tinyd(["inspect", "--format", "{{.State.Status}}", id]).ok().text()
@@ -165,6 +165,24 @@ fn a_second_daemon_of_a_root_is_refused_at_once() {
     first.signal(Signal::KILL);
     assert_eq!(first.wait().signal(), Some(9));
     Daemon::start(&env, &[]).stop().ok();
+}
+
+#[test]
+fn what_says_how_an_engine_works_is_refused_where_a_daemon_has_one() {
+    require!(root);
+    let env = Env::new();
+    let daemon = Daemon::start(&env, &[]);
+    let runtime = paths::tinyd().with_file_name("tinyd-runtime");
+    for option in [["--max-containers", "7"], ["--runtime", runtime.to_str().unwrap()]] {
+        let with = |words: &[&str]| env.tinyd(option.iter().chain(words).copied());
+        for refused in [with(&["ps"]).fails(1), with(&["create", "host", "true"]).fails(125)] {
+            let said = refused.stderr();
+            assert!(said.contains(option[0]) && said.contains("--host local"), "{said}");
+        }
+        with(&["--host", "local", "ps"]).ok();
+    }
+    assert_eq!(env.containers().len(), 0);
+    daemon.stop().ok();
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tinyd_tests::proc::cgroups;
-use tinyd_tests::{Container, Need, check_need, eventually, in_both_modes, packages, require, roots};
+use tinyd_tests::{
+    Container, Need, check_need, eventually, in_both_modes, packages, require, roots, unserved,
+};
 
 const SLEEP: [&str; 3] = ["host", "sleep", "300"];
 
@@ -327,6 +329,7 @@ fn hierarchies_are_found_wherever_they_are_mounted() {
 fn a_group_that_cannot_be_made_is_an_error_that_names_it() {
     require!(root);
     require!(command "unshare");
+    unserved!("the mounts that it changes are those of the client");
     in_both_modes(|mode| {
         let mount = cgroups::hierarchy_of("pids").unwrap().mount;
         let script =

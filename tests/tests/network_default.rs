@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::net::TcpListener;
 
 use tinyd_tests::ground::{self, Ground, HOST, OUTSIDE, SERVER, image};
-use tinyd_tests::{Cmd, Env, NO_NETWORK, require, wait_until};
+use tinyd_tests::{Cmd, Env, NO_NETWORK, require, unserved, wait_until};
 
 /// A command as a user's is, who has not said what containers are connected to.
 fn plain(env: &Env, words: &[&str]) -> Cmd {
@@ -87,6 +87,7 @@ fn who_may_make_no_network_is_told_how_to_do_without() {
     require!(root);
     require!(program);
     require!(command "setpriv");
+    unserved!("the rights that it takes away are those of the client");
     Ground::stand(|_, env| {
         let words = ["setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin"];
         let run = |variable: &str| {
@@ -134,6 +135,7 @@ fn d10_who_opens_a_port_to_all_is_told_and_a_variable_says_what_is_meant() {
 fn ranges_come_from_the_pools_that_a_variable_names() {
     require!(root);
     require!(program);
+    unserved!("a daemon has its own variables");
     Ground::stand(|ground, env| {
         // The host's own routes are in the way of the first range.
         ground.host.ip("route add 10.9.0.0/25 dev lo");

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tinyd_tests::ground::{self, GREET, Ground, HOST, OUTSIDE, SERVER, fetch, image, start};
 use tinyd_tests::web::Daemon;
-use tinyd_tests::{Env, require, wait_until};
+use tinyd_tests::{Env, require, unserved, wait_until};
 
 /// What ends the one who repeats.
 const END: &[u8] = b"end";
@@ -164,6 +164,7 @@ fn a_container_that_starts_brings_back_what_nft_flushed() {
 #[test]
 fn f21_a_daemon_brings_back_within_a_second_what_somebody_flushed() {
     require!(root);
+    unserved!("it starts a daemon of its own");
     for (program, firewall, flush) in
         [("nft", "nftables", NFT_FLUSH), ("iptables-save", "iptables", IPTABLES_FLUSH)]
     {

@@ -4,11 +4,12 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tinyd_tests::ground::{self, Ground, HOST, SERVER, start};
 use tinyd_tests::tracer::{self, Fault, Role};
-use tinyd_tests::{Env, require, wait_until};
+use tinyd_tests::{Env, require, unserved, wait_until};
 
 /// What a web server behind a port of the host says to the machine outside.
 fn at(ground: &Ground, port: u16) -> Option<String> {
@@ -155,10 +156,42 @@ fn ports_follow_the_way_out_when_its_network_is_left() {
     });
 }
 
+/// Whoever brings back what somebody flushed takes what a container has just left for flushed too, unless he waits.
+#[test]
+fn ports_of_a_network_that_is_left_do_not_come_back_with_a_reload() {
+    with_each_firewall(|ground, env| {
+        ground::network(env, "back", &["10.78.0.0/24"], &[]);
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let reloads = scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    env.tinyd(["network", "reload"]).ok();
+                }
+            });
+            for (joined, left) in [("back", "web"), ("web", "back")].repeat(5) {
+                if reloads.is_finished() {
+                    break;
+                }
+                let done: Vec<_> = [("connect", joined), ("disconnect", left)]
+                    .map(|(verb, network)| env.tinyd(["network", verb, network, "web"]))
+                    .into();
+                // The others end in any case, and who complains is looked at afterwards.
+                if done.iter().any(|output| output.code() != Some(0)) {
+                    over.store(true, Ordering::Relaxed);
+                    panic!("{done:?}");
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(at(ground, 8080).as_deref(), Some("hello\n"));
+    });
+}
+
 #[test]
 fn whoever_is_killed_at_any_step_leaves_what_the_record_says() {
     require!(root);
     require!(program);
+    unserved!("who is killed is the client, and it does nothing itself");
     Ground::stand(|ground, env| {
         ground::network(env, "web", &["10.77.0.0/24"], &[]);
         start(env, &["--net", "web", "--name", "web", "-p", "8080:80"], SERVER);

@@ -11,7 +11,7 @@ use std::fs;
 use std::time::Duration;
 use tinyd_tests::ground::{self, Ground, inside, start};
 use tinyd_tests::tracer::{self, Fault, Point};
-use tinyd_tests::{Env, require, roots, wait_until};
+use tinyd_tests::{Env, require, roots, unserved, wait_until};
 
 fn image() -> String {
     roots::busybox().to_str().unwrap().to_owned()
@@ -67,6 +67,41 @@ fn the_new_name_is_known_everywhere_and_the_old_one_is_free() {
     }
 }
 
+/// Also its monitor, which was told the old one when it began.
+#[test]
+fn what_happens_to_it_is_told_under_the_new_name() {
+    require!(root);
+    let env = Env::new();
+    let image = image();
+    for options in [&["run", "-d"][..], &["run", "-d", "--rm"]] {
+        let command = ["--name", "old", &image, "sleep", "1000"];
+        let id = env.tinyd(options.iter().chain(&command).copied()).ok().text();
+        env.tinyd(["rename", "old", "new"]).ok();
+        env.tinyd(["kill", "new"]).ok();
+        if options.len() == 2 {
+            env.tinyd(["wait", "new"]).ok();
+            // Started again, it has no other name than the one of its record.
+            env.tinyd(["start", "new"]).ok();
+            env.tinyd(["rm", "-f", "new"]).ok();
+        }
+        let filter = format!("container={id}");
+        let words = ["events", "--since", "0", "--no-stream", "--filter", &filter];
+        let told = || {
+            let format = ["--format", "{{.Action}} {{.Actor.Attributes.name}}"];
+            env.tinyd(words.iter().chain(&format).copied()).ok().stdout()
+        };
+        wait_until("its end is told", || told().contains("destroy "));
+        let (before, after): (Vec<_>, Vec<_>) =
+            told().lines().map(str::to_owned).partition(|line| line.ends_with(" old"));
+        assert_eq!(before, ["create old", "start old"]);
+        assert!(after.iter().all(|line| line.ends_with(" new")), "{after:?}");
+        for action in ["rename", "kill", "die", "destroy"] {
+            assert!(after.iter().any(|line| line.starts_with(action)), "{action}: {after:?}");
+        }
+    }
+    env.assert_clean();
+}
+
 #[test]
 fn of_many_who_want_a_name_one_gets_it() {
     require!(root);
@@ -109,6 +144,7 @@ const EFFECTS: [&str; 9] =
 fn whoever_is_killed_at_any_step_leaves_the_old_name_or_the_new_one() {
     require!(root);
     require!(program);
+    unserved!("who is killed is the client, and it does nothing itself");
     for options in [&["create"][..], &["run", "-d", "--rm"]] {
         let env = Env::new();
         let image = image();

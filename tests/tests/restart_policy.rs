@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tinyd_tests::kill::{kill, monitor_of};
 use tinyd_tests::web::Daemon;
-use tinyd_tests::{Env, in_both_modes, proc, require, roots, wait_until};
+use tinyd_tests::{Env, in_both_modes, proc, require, roots, unserved, wait_until};
 
 fn image() -> String {
     roots::busybox().to_str().unwrap().to_owned()
@@ -298,6 +298,7 @@ fn a_monitor_that_is_killed_in_the_pause_or_in_the_run_keeps_nobody_from_coming_
 #[test]
 fn without_a_program_that_could_start_it_the_next_command_does() {
     require!(root);
+    unserved!("the program that goes is the client's, and monitors call the daemon's");
     let env = Env::new();
     let here = tinyd_tests::paths::tinyd();
     let copy = env.files().join("tinyd");
@@ -392,6 +393,7 @@ fn f13_a_start_of_the_machine_starts_what_its_policy_says() {
 #[test]
 fn f13_a_daemon_starts_after_a_reboot_what_policies_say_and_nothing_when_it_merely_comes_back() {
     require!(root);
+    unserved!("it starts a daemon of its own");
     let env = Env::new();
     const STAY: &str = "trap 'exit 0' TERM; while :; do sleep 0.01; done";
     let running = || {
@@ -450,6 +452,7 @@ fn f13_a_daemon_starts_after_a_reboot_what_policies_say_and_nothing_when_it_mere
 #[test]
 fn a_daemon_brings_back_those_whose_monitors_were_killed() {
     require!(root);
+    unserved!("it starts a daemon of its own");
     let env = Env::new();
     let daemon = Daemon::start(&env, &[]);
     start(&env, "c", &["--restart", "always"], "echo run; exit 0");

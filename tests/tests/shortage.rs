@@ -91,7 +91,9 @@ fn of_descriptors() {
         only_one_stays(&env, &format!("{most} descriptors"));
     }
     said.iter().for_each(|(said, count)| println!("{count:>4} x {}", said.trim()));
-    assert!(worked >= 2 && said.len() > 3, "{worked} worked");
+    // A client of a daemon needs few of them for little.
+    let kinds = if tinyd_tests::is_served() { 2 } else { 4 };
+    assert!(worked >= 2 && said.len() >= kinds, "{worked} worked: {said:?}");
     env.tinyd(["rm", "-f", "stays"]).ok();
     env.assert_clean();
 }
@@ -137,7 +139,10 @@ fn of_processes() {
         }
         only_one_stays(&env, &format!("{most} processes"));
     }
-    assert!(failed >= 3, "only {failed} commands were short of processes");
+    assert!(
+        failed >= if tinyd_tests::is_served() { 2 } else { 3 },
+        "only {failed} commands were short of processes"
+    );
     // Whoever was in it is gone, or has left it.
     let empty = || cgroups::members(&group.0).is_empty().then_some(());
     assert!(tinyd_tests::eventually(leak::PATIENCE, empty).is_some(), "{:?}", cgroups::members(&group.0));

@@ -13,6 +13,7 @@ use anyhow::{Result, bail};
 mod bench;
 mod build_cmd;
 mod ci;
+mod contract;
 mod embed;
 mod features;
 mod fuzz;
@@ -40,6 +41,8 @@ usage: cargo xtask VERB
                              kernel that apt has
   embed                      build and run the programs of examples/ as a stranger would; they need root
   replay                     run the corpus of the fuzz targets, and mutations of it, through them
+  contract                   let the lock of the gRPC contract know what has been added to it; clients of the last release
+                             are kept
   tidy                       check what no compiler checks: crate graph, file lengths, ledgers, documents
   weakened [CASE]            switch the defences off one by one, and require the attack tests to fail
   sandbox                    compare what a container may do with Docker's and Podman's, and write docs/sandbox.md; it
@@ -78,6 +81,7 @@ fn dispatch(args: &[&str]) -> Result<bool> {
         ["vm-guest", payload, share] => vm::guest::run(payload.as_ref(), share.as_ref()),
         ["replay"] => fuzz::replay().map(|(ok, _)| ok),
         ["embed"] => embed::run().map(|(ok, _)| ok),
+        ["contract"] => contract::run().map(|()| true),
         ["tidy"] => tidy::run(),
         ["sandbox"] => sandbox::run(),
         ["weakened"] => weakened::run(None),

@@ -7,10 +7,13 @@ use std::path::Path;
 use std::process::Command;
 use tinyd_tests::{packages, paths};
 
+use crate::shell;
+
 const LOCK: &str = "package-lock.json";
+const REQUIREMENTS: &str = "requirements.txt";
 
 /// A file that proves that a package is there, and the package.
-const NEEDED: [(&[&str], &str); 29] = [
+const NEEDED: [(&[&str], &str); 30] = [
     (&["/var/lib/dpkg/info/busybox-static.list"], "busybox-static"),
     (&["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"], "iproute2"),
     (&["/usr/sbin/nft"], "nftables"),
@@ -43,9 +46,11 @@ const NEEDED: [(&[&str], &str); 29] = [
     (&["/usr/bin/chromium"], "chromium"),
     (&["/usr/bin/node", "/usr/local/bin/node"], "nodejs"),
     (&["/usr/bin/npm", "/usr/local/bin/npm"], "npm"),
+    // And the daemon is asked by a client in another language.
+    (&["/var/lib/dpkg/info/python3-venv.list"], "python3-venv"),
 ];
 
-/// Installs what is missing, by one call of apt and one of npm; as another user than root it only says what is.
+/// Installs what is missing, by one call each of apt, npm and pip; as another user than root it only says what is.
 pub(crate) fn run() -> Result<()> {
     let missing = missing(|file| Path::new(file).exists());
     if !geteuid().is_root() {
@@ -58,7 +63,8 @@ pub(crate) fn run() -> Result<()> {
         println!("installing {}", missing.join(" "));
         packages::install(&missing).context("the packages that the tests need cannot be installed")?;
     }
-    browser_packages().context("the packages of the browser tests cannot be installed")
+    browser_packages().context("the packages of the browser tests cannot be installed")?;
+    python_packages().context("the packages of the client in Python cannot be installed")
 }
 
 /// Those that `tests/browser/package-lock.json` names, into the build folder, unless they are there.
@@ -81,6 +87,34 @@ fn browser_packages() -> Result<()> {
         bail!("npm ci in {}: {done}", to.display());
     }
     Ok(())
+}
+
+/// Those that `tests/python/requirements.txt` names, into an environment of the build folder, unless they are there.
+fn python_packages() -> Result<()> {
+    let wanted = paths::workspace().join("tests/python").join(REQUIREMENTS);
+    let python = paths::python();
+    let folder = python.ancestors().nth(2).context("the interpreter lies in an environment")?;
+    let installed = folder.join(REQUIREMENTS);
+    if python.is_file()
+        && fs::read(&installed).is_ok_and(|there| fs::read(&wanted).is_ok_and(|text| text == there))
+    {
+        return Ok(());
+    }
+    shell::run(Command::new("/usr/bin/python3").args(["-m", "venv", "--clear"]).arg(folder))?;
+    let mut pip = Command::new(&python);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--only-binary",
+        ":all:",
+        "-r",
+    ]);
+    shell::run(pip.arg(&wanted))?;
+    // Last: it says that all of them are there.
+    fs::copy(&wanted, &installed).map(drop).with_context(|| format!("cannot write {}", installed.display()))
 }
 
 fn missing(exists: impl Fn(&str) -> bool) -> Vec<&'static str> {

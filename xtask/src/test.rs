@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -12,6 +13,62 @@ use tinyd_tests::{paths, proc};
 use crate::tally::{self, Tally};
 use crate::workspace::cargo;
 use crate::{build_cmd, embed, fuzz, setup, shell};
+
+/// The tests of commands, which are run once more, each through a daemon of its own: every command works the same with and
+/// without one. Not among them are those that look at how a container is walled off and made, which a daemon has no part in, and
+/// those that kill, trace or starve the engine, or start daemons themselves. What of these says nothing through a daemon begins
+/// with `unserved!`.
+const SERVED: [&str; 49] = [
+    "accounts",
+    "attach",
+    "binds",
+    "check",
+    "copy",
+    "devices",
+    "events",
+    "exec",
+    "health",
+    "image_mounts",
+    "init",
+    "inspect",
+    "lifecycle",
+    "limits",
+    "logs",
+    "logs_kept",
+    "names",
+    "network",
+    "network_default",
+    "network_life",
+    "network_names",
+    "network_ports",
+    "network_verbs",
+    "options",
+    "pause",
+    "ps",
+    "refusals",
+    "rename",
+    "restart",
+    "restart_policy",
+    "run",
+    "secrets",
+    "selftest",
+    "shortage",
+    "signals",
+    "stats",
+    "storage",
+    "streams",
+    "terminal",
+    "top",
+    "ulimits",
+    "update",
+    "users",
+    "volumes",
+    "volumes_drivers",
+    "volumes_parts",
+    "volumes_sizes",
+    "wait",
+    "words",
+];
 
 /// Runs the tests whose name contains `filter`, or all.
 pub(crate) fn run(filter: Option<&str>) -> Result<bool> {
@@ -33,6 +90,8 @@ pub(crate) fn run(filter: Option<&str>) -> Result<bool> {
     title("tier root: the built programs on the real kernel");
     if is_root {
         summary.add(black_box(filter, &skips)?);
+        title("tier root, served: the tests of commands, each through a daemon of its own");
+        summary.add(served(filter, &skips)?);
         if filter.is_none_or(|filter| "embed".contains(filter)) {
             title("tier root: programs outside the workspace that use its crates");
             summary.add(embed::run()?);
@@ -83,19 +142,44 @@ fn cargo_test(filter: Option<&str>, skips: &Path) -> Result<(bool, Tally)> {
     tally::run(command.env("TINYD_SKIPS", skips))
 }
 
-/// The black-box tests by nextest, which gives each a process of its own, where it is installed.
+/// All black-box tests.
 fn black_box(filter: Option<&str>, skips: &Path) -> Result<(bool, Tally)> {
+    tally::run(&mut built(None, filter, skips))
+}
+
+/// Those of commands, through daemons; says which of them would say nothing so, and why.
+fn served(filter: Option<&str>, skips: &Path) -> Result<(bool, Tally)> {
+    let unserved = paths::target().join("unserved-tests");
+    forget(&unserved)?;
+    let mut command = built(Some(&SERVED), filter, skips);
+    let done = tally::run(command.env("TINYD_TESTS_SERVED", "1").env("TINYD_UNSERVED", &unserved))?;
+    let text = fs::read_to_string(&unserved).unwrap_or_default();
+    println!("{} of them are run without a daemon alone:\n{text}", text.lines().count());
+    Ok(done)
+}
+
+/// Black-box tests, of some files or of all, by nextest, which gives each a process of its own, where it is installed.
+fn built(files: Option<&[&str]>, filter: Option<&str>, skips: &Path) -> Command {
     let threads = threads().to_string();
+    let files = files.unwrap_or_default();
     let mut command = cargo();
     if shell::works(cargo().args(["nextest", "--version"])) {
         command.args(["nextest", "run", "--package", "tinyd-tests", "--no-fail-fast", "--no-tests", "pass"]);
         command.args(["--test-threads", &threads]).args(filter);
+        let some: Vec<String> = files.iter().map(|file| format!("binary({file})")).collect();
+        if !some.is_empty() {
+            command.args(["-E", &some.join(" | ")]);
+        }
     } else {
-        command.args(["test", "--package", "tinyd-tests", "--lib", "--tests", "--no-fail-fast"]).args(filter);
-        command.args(["--", "--test-threads", &threads]);
+        command.args(["test", "--package", "tinyd-tests", "--no-fail-fast"]);
+        if files.is_empty() {
+            command.args(["--lib", "--tests"]);
+        }
+        command.args(files.iter().flat_map(|file| ["--test", file]));
+        command.args(filter).args(["--", "--test-threads", &threads]);
     }
     command.env("TINYD_BIN", paths::tinyd()).env("TINYD_SKIPS", skips);
-    tally::run(&mut command)
+    command
 }
 
 /// A container's life is mostly the kernel's waiting: two tests a processor, unless `TINYD_TEST_THREADS` says otherwise.
@@ -159,6 +243,19 @@ mod tests {
         assert_eq!(show_skips(&skips).unwrap(), !shell::is_ci());
         forget(&skips).unwrap();
         assert!(!skips.exists());
+    }
+
+    #[test]
+    fn what_is_served_are_files_of_tests() {
+        for file in SERVED {
+            assert!(paths::workspace().join(format!("tests/tests/{file}.rs")).is_file(), "{file}");
+        }
+        let words: Vec<String> = built(Some(&["run"]), Some("x"), Path::new("/s"))
+            .get_args()
+            .map(|word| word.display().to_string())
+            .collect();
+        let only = |word: &str| words.iter().any(|other| other.contains(word));
+        assert!(only("binary(run)") || (only("run") && only("--test")), "{words:?}");
     }
 
     #[test]

@@ -30,4 +30,7 @@ pub use client::{Client, Tls};
 #[allow(missing_docs, clippy::all)]
 pub mod proto {
     tonic::include_proto!("tinyd.v1");
+
+    /// All of it, as a `google.protobuf.FileDescriptorSet` without comments: for programs that show a contract or check one.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/contract.bin"));
 }

@@ -17,16 +17,34 @@ pub(crate) fn open(globals: &Globals) -> tinyd_engine::Result<Box<dyn Engine>> {
     let client = match globals.host.as_deref() {
         Some(LOCAL) => None,
         Some(host) => {
+            let address = host.parse::<Address>()?;
+            if let Some(option) = globals.of_engine {
+                return Err(not_of_a_client(option, &address));
+            }
             let proof = globals.settings.get(&schema::CERT_PATH);
             let tls = proof.map(|folder| Tls::in_folder(&folder.text));
-            Some(Client::connect(&host.parse::<Address>()?, tls.as_ref())?)
+            Some(Client::connect(&address, tls.as_ref())?)
         }
-        None => Client::connect_if_any(&socket(globals))?,
+        None => {
+            let socket = socket(globals);
+            let client = Client::connect_if_any(&socket)?;
+            if let (Some(_), Some(option)) = (&client, globals.of_engine) {
+                return Err(not_of_a_client(option, &Address::Unix(socket)));
+            }
+            client
+        }
     };
     match client {
         Some(client) => Ok(Box::new(client)),
         None => Ok(Box::new(wanted(globals)?.open()?)),
     }
+}
+
+/// What says how an engine works, and was said to one that works already.
+fn not_of_a_client(option: &str, address: &Address) -> Error {
+    let why = format!("{option} is for an engine, and the daemon at {address} has its own already");
+    let hint = format!("give {option} to tinyd daemon, or ask the engine of this process by --host {LOCAL}");
+    Error::new(ErrorKind::InvalidInput, why).with_hint(hint)
 }
 
 /// Where the daemon of these folders listens.

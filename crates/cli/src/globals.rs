@@ -18,6 +18,9 @@ pub(crate) struct Globals {
     pub(crate) runtime: Option<PathBuf>,
     /// How many containers there may be, as it was written; the engine's default when nothing was.
     pub(crate) max_containers: Option<String>,
+    /// The option that says how an engine works, where one was given: it says nothing to a daemon's. (What is set may mean the
+    /// engine of this process.)
+    pub(crate) of_engine: Option<&'static str>,
     /// What was said elsewhere than on the command line.
     pub(crate) settings: Settings,
 }
@@ -88,6 +91,12 @@ impl Globals {
             root: absolute(path(given.root, &schema::ROOT), "/var/lib/tinyd"),
             run_root: absolute(path(given.run_root, &schema::RUN_ROOT), "/run/tinyd"),
             host: host.or_else(|| set(&schema::HOST)),
+            of_engine: [
+                ("--runtime", given.runtime.is_some()),
+                ("--max-containers", given.max_containers.is_some()),
+            ]
+            .into_iter()
+            .find_map(|(option, is_given)| is_given.then_some(option)),
             runtime: path(given.runtime, &schema::RUNTIME),
             max_containers: given.max_containers.or_else(|| set(&schema::MAX_CONTAINERS)),
             settings,
@@ -146,6 +155,18 @@ mod tests {
         for (line, most) in [("--max-containers -1 ps", "-1"), ("--max-containers=3 ps", "3"), ("ps", "7")] {
             let globals = with(line, Settings::of(&schema::MAX_CONTAINERS, "7"));
             assert_eq!(globals.max_containers.as_deref(), Some(most), "{line}");
+        }
+    }
+
+    #[test]
+    fn options_of_an_engine_are_known_and_what_is_set_is_none() {
+        let set = || Settings::of(&schema::RUNTIME, "/r");
+        for (line, option) in [
+            ("--runtime /r ps", Some("--runtime")),
+            ("--max-containers 7 ps", Some("--max-containers")),
+            ("--root /a ps", None),
+        ] {
+            assert_eq!(with(line, set()).of_engine, option, "{line}");
         }
     }
 

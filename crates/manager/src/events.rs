@@ -3,6 +3,7 @@
 
 mod filter;
 
+use crate::connection::RENAMED_FILE;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::process::readable_by;
@@ -10,6 +11,7 @@ use crate::store::Record;
 use crate::time;
 use filter::Wanted;
 use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
@@ -40,19 +42,32 @@ impl Core {
 
     /// A step of a monitor's that tells of something.
     pub(crate) fn announcing(&self, kind: &str, action: &str, id: &str, more: &[(&str, String)]) -> Release {
-        Release::Tell { log: self.event_log(), event: Box::new(event_of(kind, action, id, more)) }
+        Release::Tell {
+            log: self.event_log(),
+            event: Box::new(event_of(kind, action, id, more)),
+            renamed: None,
+        }
     }
 
     /// A step of a monitor's that tells of its container.
     pub(crate) fn announcing_of(&self, record: &Record, action: &str) -> Release {
         let mut event = log::Event::now("container", action, &record.id);
         event.attributes = attributes(record);
-        Release::Tell { log: self.event_log(), event: Box::new(event) }
+        Release::Tell { log: self.event_log(), event: Box::new(event), renamed: Some(self.renamed(record)) }
     }
 
     /// For a monitor, and for who runs a further command.
     pub(crate) fn event_plan(&self, record: &Record) -> EventPlan {
-        EventPlan { log: self.event_log(), attributes: attributes(record) }
+        EventPlan {
+            log: self.event_log(),
+            attributes: attributes(record),
+            renamed: Some(self.renamed(record)),
+        }
+    }
+
+    /// Where a container's monitor finds the name that it was given while it runs.
+    fn renamed(&self, record: &Record) -> PathBuf {
+        self.store.run_dir(&record.id).join(RENAMED_FILE)
     }
 
     /// What has happened, and what happens.
@@ -203,6 +218,8 @@ fn lost(count: u64, number: u64) -> Event {
 struct Watch {
     all: OwnedFd,
     changes: OwnedFd,
+    /// Readable until all has been read that was told before.
+    before: OwnedFd,
     /// Held, for what it makes readable.
     _timer: Option<OwnedFd>,
 }
@@ -215,18 +232,23 @@ impl Watch {
         for file in [path.to_owned(), path.with_file_name(log::MISSED_FILE)] {
             inotify::add_watch(&changes, &file, WatchFlags::MODIFY).map_err(failed)?;
         }
+        let before = eventfd(1, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(failed)?;
         let all = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(failed)?;
-        epoll::add(&all, &changes, EventData::new_u64(0), EventFlags::IN).map_err(failed)?;
+        for fd in [&changes, &before] {
+            epoll::add(&all, fd, EventData::new_u64(0), EventFlags::IN).map_err(failed)?;
+        }
         let timer = until.map(alarm).transpose().map_err(failed)?;
         if let Some(timer) = &timer {
             epoll::add(&all, timer, EventData::new_u64(0), EventFlags::IN).map_err(failed)?;
         }
-        Ok(Self { all, changes, _timer: timer })
+        Ok(Self { all, changes, before, _timer: timer })
     }
 
     fn forget(&self) {
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
-        while matches!(rustix::io::read(&self.changes, &mut buffer), Ok(_) | Err(Errno::INTR)) {}
+        for fd in [&self.before, &self.changes] {
+            while matches!(rustix::io::read(fd, &mut buffer), Ok(_) | Err(Errno::INTR)) {}
+        }
     }
 }
 

@@ -55,6 +55,9 @@ pub struct EventPlan {
     pub log: PathBuf,
     /// What all events of the container say of it: its name, its image, its labels.
     pub attributes: BTreeMap<String, String>,
+    /// Where the name stands that it was given since.
+    #[serde(default)]
+    pub renamed: Option<PathBuf>,
 }
 
 impl EventPlan {
@@ -62,6 +65,7 @@ impl EventPlan {
     pub fn tell(&self, id: &str, action: &str, more: &[(&str, String)]) {
         let mut event = Event::now("container", action, id);
         event.attributes.clone_from(&self.attributes);
+        event.is_of(self.renamed.as_deref());
         event.attributes.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         append(&self.log, &event);
     }
@@ -76,6 +80,14 @@ impl Event {
             action: action.to_owned(),
             id: id.to_owned(),
             attributes: BTreeMap::new(),
+        }
+    }
+
+    /// Says the name that a container was given since, if there is one in this file.
+    pub(crate) fn is_of(&mut self, renamed: Option<&Path>) {
+        let name = renamed.and_then(|path| state::load::<String>(path).ok().flatten());
+        if let Some(name) = name {
+            self.attributes.insert("name".to_owned(), name);
         }
     }
 }

@@ -134,6 +134,9 @@ pub enum Release {
         log: PathBuf,
         /// What has happened, but for its moment.
         event: Box<Event>,
+        /// Where the name stands that the container was given since.
+        #[serde(default)]
+        renamed: Option<PathBuf>,
     },
     /// Send whole netlink messages to the kernel as one packet. What they take away may be gone already.
     Netlink {

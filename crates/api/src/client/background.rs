@@ -3,11 +3,16 @@
 
 use super::failed;
 use nix::sys::signal::{SigSet, SigmaskHow};
+use rustix::event::EventfdFlags;
 use std::future::Future;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use tinyd_engine::Result;
 use tokio::runtime::{Builder, EnterGuard, Runtime};
 use tokio::sync::oneshot;
+
+/// As many descriptors as a runtime of tokio takes for itself, and the first connection.
+const DESCRIPTORS: usize = 8;
 
 /// It may be used from several threads at once. Whichever waits drives what the others wait for too.
 pub(super) struct Background {
@@ -18,6 +23,7 @@ pub(super) struct Background {
 
 impl Background {
     pub(super) fn new() -> Result<Self> {
+        room().map_err(|error| failed("make a client", error))?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = Arc::new(runtime.map_err(|error| failed("make a client", error))?);
         Ok(Self { runtime, thread: Mutex::default() })
@@ -42,6 +48,13 @@ impl Background {
         self.runtime.spawn(task);
         Ok(())
     }
+}
+
+/// A runtime that cannot have its descriptors ends the whole process: it is an error here, of which somebody is told.
+fn room() -> io::Result<()> {
+    let eventfd = || rustix::event::eventfd(0, EventfdFlags::CLOEXEC);
+    let _descriptors = (0..DESCRIPTORS).map(|_| eventfd()).collect::<rustix::io::Result<Vec<_>>>()?;
+    Ok(())
 }
 
 /// Starts the thread. Signals are none of its business: whoever made the client may wait for them in a thread of his own.

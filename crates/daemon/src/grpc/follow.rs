@@ -44,11 +44,16 @@ trait Source: Send + 'static {
     /// Readable when there may be something new.
     fn changes(&self) -> Option<BorrowedFd<'_>>;
 
-    /// The next message, where that has to be asked because the descriptor does not tell of what was there before.
-    fn at_hand(&mut self) -> Option<tinyd_engine::Result<Option<Self::Message>>>;
+    /// The next message.
+    fn next(&mut self) -> tinyd_engine::Result<Next<Self::Message>>;
+}
 
-    /// The next message; none at the end.
-    fn next(&mut self) -> tinyd_engine::Result<Option<Self::Message>>;
+/// What there is of something that is followed.
+enum Next<M> {
+    Message(M),
+    /// Nothing by now.
+    Later,
+    End,
 }
 
 /// A log, and how much of it is missing, as that was last told.
@@ -61,32 +66,36 @@ impl Source for Log {
         self.0.as_fd()
     }
 
-    fn at_hand(&mut self) -> Option<tinyd_engine::Result<Option<LogPiece>>> {
-        None
-    }
-
-    fn next(&mut self) -> tinyd_engine::Result<Option<LogPiece>> {
+    fn next(&mut self) -> tinyd_engine::Result<Next<LogPiece>> {
         let entry = self.0.next()?;
         let (missed, unlogged) = (self.0.missed(), self.0.unlogged());
         let told = std::mem::replace(&mut self.1, (missed, unlogged)) == (missed, unlogged);
-        let nothing = entry.is_none() && told;
-        Ok((!nothing).then(|| LogPiece { entry: entry.map(Wire::into_wire), missed, unlogged }))
+        if entry.is_none() && told {
+            return Ok(Next::End);
+        }
+        Ok(Next::Message(LogPiece { entry: entry.map(Wire::into_wire), missed, unlogged }))
     }
 }
 
-impl Source for Box<dyn Events> {
+/// Events, and the moment after which none is wanted.
+struct Happenings(Box<dyn Events>, Option<SystemTime>);
+
+impl Source for Happenings {
     type Message = proto::Event;
 
     fn changes(&self) -> Option<BorrowedFd<'_>> {
-        self.as_fd()
+        self.0.as_fd()
     }
 
-    fn at_hand(&mut self) -> Option<tinyd_engine::Result<Option<proto::Event>>> {
-        Some(self.as_mut().try_next().map(|event| event.map(Wire::into_wire)))
-    }
-
-    fn next(&mut self) -> tinyd_engine::Result<Option<proto::Event>> {
-        Ok(self.as_mut().next()?.map(Wire::into_wire))
+    fn next(&mut self) -> tinyd_engine::Result<Next<proto::Event>> {
+        // Before the look: what was told until then is seen by it.
+        let over = self.0.as_fd().is_none() || self.1.is_some_and(|until| SystemTime::now() >= until);
+        // Not waiting for it: what made it readable may be nothing that is wanted, and its reader may leave meanwhile.
+        Ok(match self.0.try_next()? {
+            Some(event) => Next::Message(event.into_wire()),
+            None if over => Next::End,
+            None => Next::Later,
+        })
     }
 }
 
@@ -107,7 +116,7 @@ impl Service {
     ) -> Result<Followed<proto::Event>, Status> {
         let until = request.until;
         let events = self.ask(move |engine| engine.events(&request)).await?;
-        followed(events, until)
+        followed(Happenings(events, until), until)
     }
 }
 
@@ -138,9 +147,20 @@ fn pass_on<S: Source>(
     sender: &mpsc::Sender<Result<S::Message, Status>>,
 ) {
     loop {
-        let next = match await_next(&mut source, until, unwanted) {
-            Ok(Some(message)) => Ok(message),
-            Ok(None) => return,
+        if let Some(changes) = source.changes() {
+            let mut fds = [
+                PollFd::from_borrowed_fd(changes, PollFlags::IN),
+                PollFd::from_borrowed_fd(unwanted.as_fd(), PollFlags::IN),
+            ];
+            let waited = rustix::io::retry_on_intr(|| poll(&mut fds, until.map(left).as_ref()));
+            if waited.is_err() || !fds[1].revents().is_empty() {
+                return;
+            }
+        }
+        let next = match source.next() {
+            Ok(Next::Message(message)) => Ok(message),
+            Ok(Next::Later) => continue,
+            Ok(Next::End) => return,
             Err(error) => Err(status::of_error(&error)),
         };
         let last = next.is_err();
@@ -150,40 +170,75 @@ fn pass_on<S: Source>(
     }
 }
 
-/// The next message, waiting for it; none at the end, and when nobody wants it any more.
-fn await_next<S: Source>(
-    source: &mut S,
-    until: Option<SystemTime>,
-    unwanted: &OwnedFd,
-) -> tinyd_engine::Result<Option<S::Message>> {
-    loop {
-        let asked = source.at_hand().transpose()?;
-        if let Some(Some(message)) = asked {
-            return Ok(Some(message));
-        }
-        if let Some(changes) = source.changes() {
-            let mut fds = [
-                PollFd::from_borrowed_fd(changes, PollFlags::IN),
-                PollFd::from_borrowed_fd(unwanted.as_fd(), PollFlags::IN),
-            ];
-            let waited = rustix::io::retry_on_intr(|| poll(&mut fds, until.map(left).as_ref()));
-            if waited.is_err() || !fds[1].revents().is_empty() {
-                return Ok(None);
-            }
-            // It may have been about nothing that is wanted.
-            if asked.is_some() && until.is_none_or(|until| SystemTime::now() < until) {
-                continue;
-            }
-        }
-        return source.next();
-    }
-}
-
 /// How long it is until then.
 fn left(until: SystemTime) -> Timespec {
     let left = until.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
     Timespec {
         tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(left.subsec_nanos()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::time::Instant;
+    use tinyd_engine::Event;
+
+    /// Readable for ever, and nothing of it is wanted; waiting for what is would last as long.
+    struct Unwanted {
+        changes: OwnedFd,
+        _alive: Arc<()>,
+    }
+
+    impl Events for Unwanted {
+        fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+            Some(self.changes.as_fd())
+        }
+
+        fn next(&mut self) -> tinyd_engine::Result<Option<Event>> {
+            loop {
+                std::thread::park();
+            }
+        }
+
+        fn try_next(&mut self) -> tinyd_engine::Result<Option<Event>> {
+            Ok(None)
+        }
+    }
+
+    /// Whether the thread that followed has ended, and dropped what it read.
+    fn ended(alive: &Arc<()>) -> bool {
+        let begun = Instant::now();
+        while Arc::strong_count(alive) > 1 && begun.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Arc::strong_count(alive) == 1
+    }
+
+    fn unwanted(alive: &Arc<()>) -> Box<dyn Events> {
+        // A pipe without a writer is readable.
+        let (changes, _) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        Box::new(Unwanted { changes, _alive: Arc::clone(alive) })
+    }
+
+    #[test]
+    fn pure_who_leaves_is_noticed_whatever_happens_that_he_did_not_want() {
+        let alive = Arc::new(());
+        let followed = followed(Happenings(unwanted(&alive), None), None).unwrap();
+        std::thread::sleep(Duration::from_millis(10));
+        assert_eq!(Arc::strong_count(&alive), 2);
+        drop(followed);
+        assert!(ended(&alive));
+    }
+
+    #[test]
+    fn pure_after_the_moment_that_was_said_it_ends() {
+        let alive = Arc::new(());
+        let until = Some(SystemTime::now() + Duration::from_millis(20));
+        let mut followed = followed(Happenings(unwanted(&alive), until), until).unwrap();
+        assert!(followed.messages.blocking_recv().is_none());
+        assert!(ended(&alive) && Some(SystemTime::now()) >= until);
     }
 }

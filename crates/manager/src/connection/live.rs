@@ -141,6 +141,9 @@ impl Core {
         if !driver.connects(&place.network) {
             return Ok(());
         }
+        // Whoever brings back what somebody flushed waits: what is taken away here still stands among what it has. (Not by the
+        // network, which may be gone.)
+        let _held = self.network_records().shared()?;
         let mut endpoints = self.endpoints(&record.id)?;
         let index = endpoints.iter().position(|endpoint| endpoint.network == place.name());
         let state = index.map_or_else(|| unknown(&record.id), |index| endpoints.remove(index).state);

@@ -44,8 +44,10 @@ pub(super) fn release<'a>(steps: impl IntoIterator<Item = &'a Release>) -> Unclo
             Release::Unlink(path) => fs::remove_file(path),
             Release::Name { names, name, id, renamed } => free_names(names, name, id, renamed),
             Release::Rename(from, to) => fs::rename(from, to),
-            Release::Tell { log, event } => {
-                events::append(log, &Event { time_ns: now_ns(), ..(**event).clone() });
+            Release::Tell { log, event, renamed } => {
+                let mut event = Event { time_ns: now_ns(), ..(**event).clone() };
+                event.is_of(renamed.as_deref());
+                events::append(log, &event);
                 Ok(())
             }
             Release::Netlink { protocol, packet } => {
