@@ -212,7 +212,7 @@ fn hostile() -> Vec<Vec<u8>> {
 fn hostile_names_are_refused_before_any_effect() {
     require!(root);
     let env = Env::new();
-    let container = Container::start(&env, ["run", "-d", "host", "sleep", "300"]);
+    let container = Container::start(&env, ["run", "-d", "--stop-timeout", "0", "host", "sleep", "300"]);
     let daemon = Daemon::start(&env, &[]);
     let mut client = Grpc::connect(&socket(&env));
     let spec = |name: &[u8]| [field(1, "host"), field(2, "true"), field(4, name)].concat();
@@ -371,8 +371,8 @@ fn no_secret_is_written_down() {
     let create = env.cmd(["secret", "create", "s1", "-"]).stdin(SECRETS[0]);
     create.output().ok();
     let variable = format!("PASSWORD={}", SECRETS[1]);
-    let words = ["run", "-d", "--name", "c1", "--secret", "s1", "-e", &variable, "host", "sleep", "300"];
-    let container = Container::start(&env, words);
+    let words = ["run", "-d", "--stop-timeout", "0", "--name", "c1", "--secret", "s1", "-e", &variable];
+    let container = Container::start(&env, words.iter().chain(&["host", "sleep", "300"]).copied());
     container.exec(&["-e", &format!("TOKEN={}", SECRETS[2])], &["true"]).ok();
     let argument = format!("--password={}", SECRETS[3]);
     container.exec(&[], &["true", &argument]).ok();
