@@ -7,6 +7,10 @@
 //! A test makes an [`Env`]. Each has a tag that is part of all its paths, so that tests may run side by side; when it is
 //! dropped its containers are removed, and whatever is still there afterwards is a leak, and fails the test.
 //!
+//! With `TINYD_TESTS_SERVED=1` an [`Env`] starts a daemon first, and all its commands go through that. `cargo xtask test` runs
+//! the tests of commands in this way too (`SERVED` in `xtask/src/test.rs`), for every command works the same with and without a
+//! daemon. A test that says nothing of that begins with [`unserved!`], which has the reason.
+//!
 //! ```no_run
 //! use tinyd_tests::{Env, require, roots};
 //!

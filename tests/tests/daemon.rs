@@ -186,6 +186,32 @@ fn what_says_how_an_engine_works_is_refused_where_a_daemon_has_one() {
 }
 
 #[test]
+fn a_client_without_descriptors_says_so() {
+    require!(root);
+    require!(command "prlimit");
+    let env = Env::new();
+    let daemon = Daemon::start(&env, &[]);
+    let (mut worked, mut failed) = (0, 0);
+    for most in (5..30).chain([64]) {
+        let output = env.cmd(["ps"]).under(["prlimit", &format!("--nofile={most}:{most}")]).output();
+        // The loader comes before us.
+        if output.code() == Some(127) && output.stderr().contains("shared libraries") {
+            continue;
+        }
+        if output.code() == Some(0) {
+            worked += 1;
+            continue;
+        }
+        failed += 1;
+        let said = output.stderr();
+        assert!(output.code() == Some(1) && said.lines().count() == 1, "{most}: {output}");
+        assert!(said.contains("Too many open files"), "{most}: {output}");
+    }
+    assert!(worked > 0 && failed > 1, "{worked} worked, {failed} did not");
+    daemon.stop().ok();
+}
+
+#[test]
 fn a_place_that_cannot_be_had_is_an_error_before_any_effect() {
     require!(root);
     let env = Env::new();

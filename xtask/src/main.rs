@@ -34,7 +34,8 @@ const HELP: &str = "\
 usage: cargo xtask VERB
 
   build                      both programs for release, static where the machine can link so
-  test [FILTER]              set up, build, run all tests, and look for what they left
+  test [FILTER]              set up, build, run all tests, those of commands once more through daemons, and look for what
+                             they left
   soak [WORD]                build, and run the long tests, whose names begin with soak_ (and WORD), one after the other
   vm-test [--cgroup v2|v1] [--kernel VERSION-OR-PATH] [FILTER]
                              a chosen set of the root tests in a virtual machine, by default on cgroup v2 and the newest
