@@ -97,8 +97,13 @@ fn commands_run_on_the_other_machine() {
         ground.tinyd(env, &["unpause", "c1"]).ok();
         events.expect("unpause\n");
         drop((log, events));
-        let shown = ground.tinyd(env, &["stats", "--no-stream", "--format", "{{.Name}}", "c1"]).ok();
-        assert_eq!(shown.text(), "c1");
+        let mut stats = ground
+            .client
+            .within(|| ground.cmd(env, &["stats", "--format", "{{.Name}} {{.PIDs}}", "c1"]).spawn());
+        stats.expect("c1 1\n");
+        ground.tinyd(env, &["exec", "-d", "c1", "sleep", "1000"]).ok();
+        stats.expect("c1 2\n");
+        drop(stats);
 
         let file = env.file("there", "and back\n");
         ground.tinyd(env, &["cp", file.to_str().unwrap(), "c1:/tmp/there"]).ok();

@@ -18,7 +18,7 @@ use crate::{build_cmd, embed, fuzz, setup, shell};
 /// without one. Not among them are those that look at how a container is walled off and made, which a daemon has no part in, and
 /// those that kill, trace, starve or measure, or start daemons themselves. What of these says nothing through a daemon begins
 /// with `unserved!`.
-const SERVED: [&str; 47] = [
+const SERVED: [&str; 48] = [
     "accounts",
     "attach",
     "binds",
@@ -44,6 +44,7 @@ const SERVED: [&str; 47] = [
     "network_verbs",
     "options",
     "pause",
+    "programs",
     "ps",
     "refusals",
     "rename",
