@@ -24,6 +24,9 @@ struct Group {
     without: BTreeMap<String, String>,
     /// The only layout of hierarchies that the group is for.
     cgroup: Option<String>,
+    /// Nothing else runs meanwhile, and they come last.
+    #[serde(default)]
+    alone: bool,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +40,8 @@ struct List {
 pub(super) struct Test {
     pub(super) binary: String,
     pub(super) name: String,
+    /// Nothing else may run meanwhile.
+    pub(super) alone: bool,
 }
 
 impl Test {
@@ -93,7 +98,7 @@ fn select(
                 && !group.without.contains_key(*name)
         };
         for name in names.iter().filter(is_wanted) {
-            let test = Test { binary: group.binary.clone(), name: name.clone() };
+            let test = Test { binary: group.binary.clone(), name: name.clone(), alone: group.alone };
             if filter.is_none_or(|part| test.full().contains(part)) && !chosen.contains(&test) {
                 chosen.push(test);
             }

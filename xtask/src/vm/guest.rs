@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::chosen::Test;
 use super::report::{Line, Outcome};
 
 /// On the payload disk: a test a line, `binary TAB name`.
@@ -30,22 +31,41 @@ pub(super) const LIMIT: Duration = Duration::from_secs(120);
 /// Tests side by side. A container's life is mostly the kernel's waiting.
 const THREADS: usize = 2;
 
+/// The last word of the line of a test beside which no other runs.
+const ALONE: &str = "alone";
+
+/// The line of a test in the list.
+pub(super) fn listed(test: &Test) -> String {
+    let alone = if test.alone { ALONE } else { "" };
+    format!("{}\t{}\t{alone}\n", test.binary, test.name)
+}
+
 /// Runs all tests of the list in `payload`, writing to `share`.
 pub(crate) fn run(payload: &Path, share: &Path) -> Result<bool> {
     let read =
         |name| fs::read_to_string(payload.join(name)).with_context(|| format!("no {name} on the disk"));
     let (list, variables) = (read(LIST)?, read(VARIABLES)?);
-    let tests: Vec<(&str, &str)> = list.lines().filter_map(|line| line.split_once('\t')).collect();
+    let tests: Vec<(&str, &str, bool)> = list
+        .lines()
+        .filter_map(|line| {
+            let (binary, rest) = line.split_once('\t')?;
+            let (name, alone) = rest.split_once('\t')?;
+            Some((binary, name, alone == ALONE))
+        })
+        .collect();
     let variables: Vec<(&str, &str)> = variables.lines().filter_map(|line| line.split_once('=')).collect();
     fs::create_dir(share.join(OUTPUT)).context("the shared folder cannot be written to")?;
     let results = Mutex::new(File::create(share.join(RESULTS)).context("no results can be written")?);
     fs::write(share.join(BOOTED), "").context("the shared folder cannot be written to")?;
     let next = AtomicUsize::new(0);
-    let work = || -> Result<bool> {
+    let run = |alone: bool| -> Result<bool> {
         let mut ok = true;
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some((binary, name)) = tests.get(number) else { return Ok(ok) };
+            let Some((binary, name, is_alone)) = tests.get(number) else { return Ok(ok) };
+            if *is_alone != alone {
+                continue;
+            }
             let output = Path::new("/run").join(format!("output-{number}"));
             let start = Instant::now();
             let outcome = one(&payload.join(binary), name, &variables, &output)?;
@@ -61,10 +81,11 @@ pub(crate) fn run(payload: &Path, share: &Path) -> Result<bool> {
         }
     };
     let done: Vec<Result<bool>> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (0..THREADS).map(|_| scope.spawn(|| run(false))).collect();
         workers.into_iter().map(|worker| worker.join().unwrap_or(Ok(false))).collect()
     });
-    done.into_iter().try_fold(true, |all, ok| Ok(all & ok?))
+    next.store(0, Ordering::Relaxed);
+    done.into_iter().chain([run(true)]).try_fold(true, |all, ok| Ok(all & ok?))
 }
 
 /// Runs one test; what it and its children print goes to the file `output`.
@@ -126,7 +147,10 @@ mod tests {
         let (payload, share) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let own = std::env::current_exe().unwrap();
         std::os::unix::fs::symlink(own, payload.path().join("own")).unwrap();
-        let list = "own\tshell::tests::an_error_says_what_was_run_and_what_it_said\nown\tno::such::test\n";
+        let test =
+            |name: &str, alone| listed(&Test { binary: "own".to_owned(), name: name.to_owned(), alone });
+        let list = test("shell::tests::an_error_says_what_was_run_and_what_it_said", true)
+            + &test("no::such::test", false);
         fs::write(payload.path().join(LIST), list).unwrap();
         fs::write(payload.path().join(VARIABLES), "A=b\n").unwrap();
         assert!(!run(payload.path(), share.path()).unwrap());

@@ -76,7 +76,7 @@ pub(super) fn make(
     }
     let busybox = roots::busybox();
     shell::run(Command::new("cp").arg("-a").arg(&busybox).arg(&cache))?;
-    let list: String = tests.iter().map(|test| format!("{}\t{}\n", test.binary, test.name)).collect();
+    let list: String = tests.iter().map(guest::listed).collect();
     let variables: String = variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
     for (name, text) in [("guest.sh", SCRIPT), (guest::LIST, &list), (guest::VARIABLES, &variables)] {
         fs::write(tree.join(name), text).with_context(|| format!("{name} cannot be written"))?;
