@@ -16,7 +16,8 @@ pub fn number(number: u8, value: u64) -> Vec<u8> {
     bytes
 }
 
-fn varint(mut value: u64, bytes: &mut Vec<u8>) {
+/// Seven bits a byte, the lowest first.
+pub(crate) fn varint(mut value: u64, bytes: &mut Vec<u8>) {
     while value >= 128 {
         bytes.push((value % 128) as u8 | 128);
         value /= 128;

@@ -1,5 +1,7 @@
 //! Headers as blocks (RFC 7541): each a literal that no table keeps.
 
+use crate::protobuf::varint;
+
 /// One header.
 pub fn literal(name: &str, value: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0];
@@ -28,18 +30,13 @@ pub fn call(path: &str) -> Vec<u8> {
 }
 
 /// An integer in seven bits and what follows.
-fn length(mut value: usize, bytes: &mut Vec<u8>) {
+fn length(value: usize, bytes: &mut Vec<u8>) {
     if value < 127 {
         bytes.push(value as u8);
         return;
     }
     bytes.push(127);
-    value -= 127;
-    while value >= 128 {
-        bytes.push((value % 128) as u8 | 128);
-        value /= 128;
-    }
-    bytes.push(value as u8);
+    varint(value as u64 - 127, bytes);
 }
 
 #[cfg(test)]
