@@ -72,7 +72,7 @@ fn the_variable_names_another_one_and_the_option_stands_above_it() {
         assert_eq!(links("web", &["--ip", "10.77.0.7"]).ok().text(), "10.77.0.7/24");
         for (variable, option, expected) in [
             ("nowhere", &[][..], "nowhere"),
-            ("container:", &[], "TINYD_NETWORK is container:"),
+            ("container:", &[], "$TINYD_NETWORK is \"container:\""),
             ("none", &["--ip", "10.77.0.7"], "--ip needs a network of its own"),
         ] {
             let refused = links(variable, option).fails(125);
@@ -127,7 +127,7 @@ fn d10_who_opens_a_port_to_all_is_told_and_a_variable_says_what_is_meant() {
         assert_eq!(run("127.0.0.1", "8080:80"), (false, false));
         let words = ["run", "--rm", "--net", "web", "-p", "8080:80", &image(), "true"];
         let refused = env.cmd(words).env("TINYD_PUBLISH_ADDRESS", "here").output().fails(125);
-        assert!(refused.stderr().contains("TINYD_PUBLISH_ADDRESS is here"), "{refused}");
+        assert!(refused.stderr().contains("$TINYD_PUBLISH_ADDRESS is \"here\""), "{refused}");
     });
 }
 
