@@ -174,6 +174,10 @@ fn f19_a_store_of_a_newer_schema_is_refused_before_any_effect() {
         env.other(words).output().ok().stdout()
     };
     let pid = number(&env, "c", "Pid");
+    // Its monitor keeps ready what it may need, when the start has been answered.
+    wait_until("its monitor is at rest", || {
+        ["seccomp.bpf", "exit.json.new"].iter().all(|name| everything().contains(name))
+    });
     mark("2");
     let before = everything();
     let words: [(&[&str], i32); 7] = [
