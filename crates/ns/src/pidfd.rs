@@ -4,6 +4,7 @@ use rustix::io::Errno;
 use rustix::process::{PidfdFlags, Signal, WaitId, WaitIdOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,14 +74,44 @@ pub fn peek(pidfd: impl AsFd) -> io::Result<Exit> {
 /// kept since Linux 6.15 (PIDFD_INFO_EXIT of ioctl_pidfd(2)), that of a zombie is told since 6.13. On older ones an
 /// [`ExitWatch`](crate::exit_watch::ExitWatch) that listened before hears of it.
 pub fn exit_of_other(pidfd: impl AsFd) -> Option<Exit> {
-    let first = Info::of(pidfd.as_fd()).ok()?;
-    if let Some(exit) = first.exit() {
-        return Some(exit);
+    for pause in PAUSES {
+        match look(pidfd.as_fd()) {
+            Look::Told(exit) => return exit,
+            Look::Passing => std::thread::sleep(Duration::from_millis(pause)),
+        }
     }
-    let zombie = zombie_exit(first.pid);
+    None
+}
+
+/// How long an exit that is just being taken is waited for, in milliseconds: for an instant the process is a zombie no more, and
+/// the kernel has not kept its exit yet. On kernels that keep none it is never found, which costs this once.
+const PAUSES: [u64; 7] = [0, 1, 2, 5, 10, 20, 40];
+
+/// What the kernel says of the exit of another's child.
+enum Look {
+    /// How it ended; `None` while it runs, and where the kernel does not say.
+    Told(Option<Exit>),
+    /// Its parent is just taking it, or has.
+    Passing,
+}
+
+fn look(pidfd: BorrowedFd<'_>) -> Look {
+    let first = match Info::of(pidfd) {
+        Ok(info) => info,
+        Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => return Look::Passing,
+        Err(_) => return Look::Told(None),
+    };
+    if let Some(exit) = first.exit() {
+        return Look::Told(Some(exit));
+    }
+    let stat = stat(first.pid);
     // Asked again: had the exit been taken meanwhile, the number might have been another process's.
-    let second = Info::of(pidfd.as_fd()).ok()?;
-    second.exit().or(zombie)
+    match (Info::of(pidfd).map(|second| second.exit()), stat) {
+        (Ok(Some(exit)), _) => Look::Told(Some(exit)),
+        (Ok(None), Some(Stat::Zombie(exit))) => Look::Told(exit),
+        (Ok(None), Some(Stat::Alive)) => Look::Told(None),
+        _ => Look::Passing,
+    }
 }
 
 /// `struct pidfd_info` of the kernel's `pidfd.h`, in its first size.
@@ -114,16 +145,26 @@ impl Info {
     }
 }
 
-/// The exit of a zombie, the last field of proc_pid_stat(5).
-fn zombie_exit(pid: u32) -> Option<Exit> {
+/// What proc_pid_stat(5) says of a process.
+enum Stat {
+    Alive,
+    /// How it ended: the last field.
+    Zombie(Option<Exit>),
+    /// Taken by its parent, and not gone yet.
+    Dead,
+}
+
+/// None where there is no such process.
+fn stat(pid: u32) -> Option<Stat> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the program's name in brackets, which may itself hold brackets and blanks.
     let (_, rest) = text.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace();
-    if fields.next() != Some("Z") {
-        return None;
-    }
-    from_status(fields.nth(48)?.parse().ok()?)
+    Some(match fields.next()? {
+        "Z" => Stat::Zombie(fields.nth(48).and_then(|status| from_status(status.parse().ok()?))),
+        "X" | "x" => Stat::Dead,
+        _ => Stat::Alive,
+    })
 }
 
 /// Reads a status as wait(2) gives it.
@@ -191,6 +232,35 @@ mod tests {
                 Ok(_) => assert_eq!(told, Some(exit)),
                 // A kernel before 6.13 says nothing, and nothing is invented.
                 Err(_) => assert!(told.is_none() || told == Some(exit)),
+            }
+        }
+    }
+
+    /// However the looks fall between the end of a process and the moment when its parent has taken it.
+    #[test]
+    fn an_exit_that_is_being_taken_is_told() {
+        for _ in 0..300 {
+            // The shell takes its child's exit at once.
+            let mut parent = std::process::Command::new("sh")
+                .args(["-c", "exec 3<&0; sh -c 'read x; exit 7' <&3 & echo $!; wait; exec sleep 60"])
+                .stdin(std::process::Stdio::piped())
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            let stdout = parent.stdout.take().unwrap();
+            std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
+            let pidfd = open(line.trim().parse().unwrap()).unwrap();
+            drop(parent.stdin.take());
+            let mut fds = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
+            rustix::event::poll(&mut fds, None).unwrap();
+            let told = exit_of_other(&pidfd);
+            parent.kill().unwrap();
+            parent.wait().unwrap();
+            match crate::exit_watch::ExitWatch::is_needed() {
+                // What has been taken such a kernel does not tell.
+                true => assert!(told.is_none() || told == Some(Exit::Exited(7))),
+                false => assert_eq!(told, Some(Exit::Exited(7))),
             }
         }
     }
