@@ -33,13 +33,16 @@ pub(super) fn build(wanted: &BTreeSet<String>) -> Result<BTreeMap<String, PathBu
     Ok(made)
 }
 
-/// The test binaries in cargo's messages.
+/// The test binaries in cargo's messages. Of two with one name it is that of the black-box tests, whichever was built first.
 fn test_binaries(messages: &str) -> BTreeMap<String, PathBuf> {
     let mut made = BTreeMap::new();
     for message in messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
         let (name, path) = (message["target"]["name"].as_str(), message["executable"].as_str());
         if let (Some(name), Some(path), Some(true)) = (name, path, message["profile"]["test"].as_bool()) {
-            made.insert(name.to_owned(), PathBuf::from(path));
+            let is_black_box = message["package_id"].as_str().is_some_and(|id| id.contains("tinyd-tests"));
+            if is_black_box || !made.contains_key(name) {
+                made.insert(name.to_owned(), PathBuf::from(path));
+            }
         }
     }
     made
@@ -99,7 +102,9 @@ mod tests {
     #[test]
     fn only_test_binaries_are_taken_from_cargos_messages() {
         let text = r#"{"reason":"compiler-artifact","target":{"name":"tinyd"},"profile":{"test":false},"executable":"/t"}
-{"reason":"compiler-artifact","target":{"name":"limits"},"profile":{"test":true},"executable":"/l"}
+{"package_id":"path+file:///w/crates/net#tinyd-net@0.1.0","target":{"name":"limits"},"profile":{"test":true},"executable":"/n"}
+{"package_id":"path+file:///w/tests#tinyd-tests@0.1.0","target":{"name":"limits"},"profile":{"test":true},"executable":"/l"}
+{"package_id":"path+file:///w/crates/net#tinyd-net@0.1.0","target":{"name":"limits"},"profile":{"test":true},"executable":"/n"}
 {"reason":"compiler-artifact","target":{"name":"libc"},"profile":{"test":false},"executable":null}
 not json
 {"reason":"build-finished","success":true}"#;
