@@ -201,33 +201,40 @@ mod tests {
         assert!(wait(&pidfd).is_err());
     }
 
+    /// A shell, and its child: `child` in the background once the shell's input ends, beside which the shell does `meanwhile`.
+    fn childs_parent(child: &str, meanwhile: &str) -> (std::process::Child, OwnedFd) {
+        // A command in the background has no input but one that it is given by another number.
+        let text = format!("exec 3<&0; sh -c 'read x; {child}' <&3 & echo $!; {meanwhile}");
+        let mut parent = std::process::Command::new("sh")
+            .args(["-c", &text])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = parent.stdout.take().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
+        (parent, open(line.trim().parse().unwrap()).unwrap())
+    }
+
+    /// Lets the child end; gives what is told of its exit as soon as it has.
+    fn told_at_its_end(parent: &mut std::process::Child, pidfd: &OwnedFd) -> Option<Exit> {
+        drop(parent.stdin.take());
+        let mut fds = [rustix::event::PollFd::new(pidfd, rustix::event::PollFlags::IN)];
+        rustix::event::poll(&mut fds, None).unwrap();
+        let told = exit_of_other(pidfd);
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        told
+    }
+
     /// Its parent is a shell that has gone on to be another program, and so never takes the exit.
     #[test]
     fn the_exit_of_another_s_child_is_told_where_the_kernel_does() {
         for (command, exit) in [("exit 7", Exit::Exited(7)), ("kill -9 $$", Exit::Signaled(9))] {
-            // A command in the background has no input but one that it is given by another number.
-            let text = format!("exec 3<&0; sh -c 'read x; {command}' <&3 & echo $!; exec sleep 60");
-            let mut parent = std::process::Command::new("sh")
-                .args(["-c", &text])
-                .stdin(std::process::Stdio::piped())
-                .stdout(std::process::Stdio::piped())
-                .spawn()
-                .unwrap();
-            let mut line = String::new();
-            std::io::BufRead::read_line(
-                &mut std::io::BufReader::new(parent.stdout.take().unwrap()),
-                &mut line,
-            )
-            .unwrap();
-            let pidfd = open(line.trim().parse().unwrap()).unwrap();
-            let early = exit_of_other(&pidfd);
-            drop(parent.stdin.take());
-            let mut fds = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
-            rustix::event::poll(&mut fds, None).unwrap();
-            let told = exit_of_other(&pidfd);
-            parent.kill().unwrap();
-            parent.wait().unwrap();
-            assert_eq!(early, None);
+            let (mut parent, pidfd) = childs_parent(command, "exec sleep 60");
+            assert_eq!(exit_of_other(&pidfd), None, "it runs");
+            let told = told_at_its_end(&mut parent, &pidfd);
             match Info::of(pidfd.as_fd()) {
                 Ok(_) => assert_eq!(told, Some(exit)),
                 // A kernel before 6.13 says nothing, and nothing is invented.
@@ -240,23 +247,8 @@ mod tests {
     #[test]
     fn an_exit_that_is_being_taken_is_told() {
         for _ in 0..300 {
-            // The shell takes its child's exit at once.
-            let mut parent = std::process::Command::new("sh")
-                .args(["-c", "exec 3<&0; sh -c 'read x; exit 7' <&3 & echo $!; wait; exec sleep 60"])
-                .stdin(std::process::Stdio::piped())
-                .stdout(std::process::Stdio::piped())
-                .spawn()
-                .unwrap();
-            let mut line = String::new();
-            let stdout = parent.stdout.take().unwrap();
-            std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
-            let pidfd = open(line.trim().parse().unwrap()).unwrap();
-            drop(parent.stdin.take());
-            let mut fds = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
-            rustix::event::poll(&mut fds, None).unwrap();
-            let told = exit_of_other(&pidfd);
-            parent.kill().unwrap();
-            parent.wait().unwrap();
+            let (mut parent, pidfd) = childs_parent("exit 7", "wait; exec sleep 60");
+            let told = told_at_its_end(&mut parent, &pidfd);
             match crate::exit_watch::ExitWatch::is_needed() {
                 // What has been taken such a kernel does not tell.
                 true => assert!(told.is_none() || told == Some(Exit::Exited(7))),
