@@ -11,7 +11,7 @@ use crate::app::{Load, Open};
 use crate::console::Console;
 use crate::globals::{self, Given, Globals, Split};
 use crate::settings::Settings;
-pub(crate) use line::Line;
+use line::Line;
 use std::fmt::Write as _;
 use tinyd_engine::Engine;
 use values::Values;

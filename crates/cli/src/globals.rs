@@ -3,7 +3,7 @@
 
 use crate::settings::Settings;
 use crate::settings::schema::{self, Setting};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Where the engine lives, and what a command goes by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,11 +85,15 @@ impl Globals {
     /// The options, and behind them what was set.
     pub(crate) fn new(given: Given, settings: Settings) -> Self {
         let set = |setting: &Setting| settings.get(setting).map(|told| told.text.clone());
-        let path = |option: Option<PathBuf>, setting| option.or_else(|| set(setting).map(PathBuf::from));
+        // Absolute, because an engine may live elsewhere.
+        let place = |option: Option<PathBuf>, setting| {
+            let path = option.unwrap_or_else(|| settings.held(setting).into());
+            std::path::absolute(&path).unwrap_or(path)
+        };
         let host = given.host.map(|host| host.to_string_lossy().into_owned());
         Self {
-            root: absolute(path(given.root, &schema::ROOT), "/var/lib/tinyd"),
-            run_root: absolute(path(given.run_root, &schema::RUN_ROOT), "/run/tinyd"),
+            root: place(given.root, &schema::ROOT),
+            run_root: place(given.run_root, &schema::RUN_ROOT),
             host: host.or_else(|| set(&schema::HOST)),
             of_engine: [
                 ("--runtime", given.runtime.is_some()),
@@ -97,17 +101,11 @@ impl Globals {
             ]
             .into_iter()
             .find_map(|(option, is_given)| is_given.then_some(option)),
-            runtime: path(given.runtime, &schema::RUNTIME),
+            runtime: given.runtime.or_else(|| set(&schema::RUNTIME).map(PathBuf::from)),
             max_containers: given.max_containers.or_else(|| set(&schema::MAX_CONTAINERS)),
             settings,
         }
     }
-}
-
-/// The path, else the default; absolute, because an engine may live elsewhere.
-fn absolute(path: Option<PathBuf>, default: &str) -> PathBuf {
-    let path = path.unwrap_or_else(|| Path::new(default).to_path_buf());
-    std::path::absolute(&path).unwrap_or(path)
 }
 
 #[cfg(test)]

@@ -91,11 +91,26 @@ impl Settings {
         self.get(setting).map(|told| told.parse(parse)).transpose()
     }
 
+    /// What holds: what was said, or else the default.
+    pub(crate) fn held(&self, setting: &Setting) -> String {
+        self.get(setting).map_or_else(|| setting.default_text(), |told| told.text.clone())
+    }
+
+    /// What holds, as what it means.
+    pub(crate) fn parse_held<T>(
+        &self,
+        setting: &Setting,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<T, Failure> {
+        match self.get(setting) {
+            Some(told) => told.parse(parse),
+            None => parse(&setting.default_text()).map_err(Failure::Usage),
+        }
+    }
+
     /// Whether something is switched on.
     pub(crate) fn is_on(&self, setting: &Setting) -> Result<bool, Failure> {
-        let told =
-            self.parse(setting, |text| text.parse::<bool>().map_err(|_| "neither true nor false".to_owned()));
-        told.map(Option::unwrap_or_default)
+        self.parse_held(setting, |text| text.parse().map_err(|_| "neither true nor false".to_owned()))
     }
 
     #[cfg(test)]

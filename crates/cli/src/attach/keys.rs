@@ -3,9 +3,6 @@
 use crate::failure::Failure;
 use crate::settings::{Settings, schema};
 
-/// Ctrl-], as telnet(1) has it. (Docker's own default takes Ctrl-P away from every shell's history.)
-const DEFAULT: &str = "ctrl-]";
-
 /// Keys in a row; none at all when there is no such way to leave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Keys {
@@ -21,12 +18,9 @@ impl Keys {
 
     /// What an option said, or else the environment, or else nobody.
     pub(super) fn wanted(option: Option<Self>, settings: &Settings) -> Result<Self, Failure> {
-        if let Some(keys) = option {
-            return Ok(keys);
-        }
-        match settings.parse(&schema::DETACH_KEYS, Self::parse)? {
+        match option {
             Some(keys) => Ok(keys),
-            None => Self::parse(DEFAULT).map_err(Failure::Usage),
+            None => settings.parse_held(&schema::DETACH_KEYS, Self::parse),
         }
     }
 }

@@ -6,14 +6,11 @@ use super::{Context, Verb};
 use crate::failure::{Failure, Outcome, line_of};
 use crate::globals::Globals;
 use crate::settings::{parts, schema};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tinyd_api::Address;
 use tinyd_daemon::{Daemon, Options, WebOptions};
-
-/// Where the page is, where nobody says anything.
-const WEB: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 808);
 
 /// Serve clients and the web page, until SIGINT or SIGTERM; then stop all containers
 #[derive(clap::Parser, Debug)]
@@ -102,7 +99,7 @@ impl Serve {
         let address = match (self.no_web, self.web) {
             (true, _) => None,
             (false, Some(address)) => Some(address),
-            (false, None) => settings.parse(&schema::WEB, page)?.unwrap_or(Some(WEB)),
+            (false, None) => settings.parse_held(&schema::WEB, page)?,
         };
         let listen = match self.listen.is_empty() {
             false => self.listen,

@@ -6,7 +6,7 @@ use crate::cmd;
 use clap::{Arg, Command};
 
 /// A command line up to its last word.
-pub(crate) struct Line<'a> {
+pub(super) struct Line<'a> {
     command: &'a Command,
     /// The verb, and the verb below it.
     pub(super) path: Vec<&'a str>,
@@ -28,7 +28,7 @@ pub(super) enum Positional<'a> {
 
 impl<'a> Line<'a> {
     /// Reads the words before the cursor.
-    pub(crate) fn read(root: &'a Command, words: &[String]) -> Self {
+    pub(super) fn read(root: &'a Command, words: &[String]) -> Self {
         let mut line = Self {
             command: root,
             path: Vec::new(),

@@ -6,9 +6,6 @@ use crate::settings::{Settings, schema};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tinyd_engine::{Dns, ExtraHost, NetworkJoin, NetworkMode, PortMapping, PortProtocol};
 
-/// The network of a container for which none is named.
-const DEFAULT: &str = "tinyd";
-
 /// What stands before the container whose network is shared.
 const CONTAINER: &str = "container:";
 
@@ -74,7 +71,7 @@ impl NetworkOptions {
     pub(super) fn connected(self, settings: &Settings) -> Result<Connected, Failure> {
         let mut asked = self.network;
         if asked.is_empty() {
-            asked.push(unnamed(settings)?);
+            asked.push(settings.parse_held(&schema::NETWORK, network)?);
         }
         let mut network = mode(asked)?;
         let asked = [
@@ -152,14 +149,6 @@ fn mode(asked: Vec<Asked>) -> Result<NetworkMode, Failure> {
     Ok(NetworkMode::Networks(places))
 }
 
-/// What is joined where no network is named: what was set, or the default network.
-fn unnamed(settings: &Settings) -> Result<Asked, Failure> {
-    match settings.parse(&schema::NETWORK, network)? {
-        Some(asked) => Ok(asked),
-        None => network(DEFAULT).map_err(Failure::Usage),
-    }
-}
-
 /// `none`, `host`, `container:NAME` or `NAME[:KEY=VALUE,…]`; whether there is such a network is the engine's to say.
 fn network(text: &str) -> Result<Asked, String> {
     if let Some(name) = text.strip_prefix(CONTAINER) {
@@ -234,7 +223,7 @@ mod tests {
 
     #[test]
     fn where_none_is_named_it_is_the_default_or_what_was_set() {
-        let of = |text: &str| unnamed(&Settings::of(&schema::NETWORK, text));
+        let of = |text: &str| Settings::of(&schema::NETWORK, text).parse_held(&schema::NETWORK, network);
         assert!(matches!(of(""), Ok(Asked::Network(place)) if place.network == "tinyd"));
         assert!(matches!(of("web:alias=a"), Ok(Asked::Network(place)) if place.aliases == ["a"]));
         assert!(matches!(of("none"), Ok(Asked::None)));

@@ -161,6 +161,7 @@ pub(crate) const LOG_OPTIONS: Setting = Setting {
     ..BLANK
 };
 
+/// Ctrl-], as telnet(1) has it. (Docker's own default takes Ctrl-P away from every shell's history.)
 pub(crate) const DETACH_KEYS: Setting = Setting {
     key: "container.detach_keys",
     variable: "TINYD_DETACH_KEYS",

@@ -32,7 +32,12 @@ impl Config {
         if self.schema {
             return context.console.print(&schema::as_file()).map(|()| 0);
         }
-        let row = |setting: &&'static Setting| Row { setting, told: context.settings().get(setting) };
+        let settings = context.settings();
+        let row = |setting: &&'static Setting| Row {
+            setting,
+            value: settings.held(setting),
+            told: settings.get(setting),
+        };
         let rows: Vec<Row<'_>> = schema::ALL.iter().map(row).collect();
         list::print(
             context.console,
@@ -44,14 +49,11 @@ impl Config {
 
 struct Row<'a> {
     setting: &'static Setting,
+    value: String,
     told: Option<&'a Told>,
 }
 
 impl Row<'_> {
-    fn value(&self) -> String {
-        self.told.map_or_else(|| self.setting.default_text(), |told| told.text.clone())
-    }
-
     fn source(&self) -> String {
         match self.told {
             Some(told) => told.source.to_string(),
@@ -74,19 +76,14 @@ impl Line for Row<'_> {
     }
 
     fn cells(&self) -> Vec<String> {
-        let value = Some(self.value()).filter(|value| !value.is_empty());
-        vec![
-            self.setting.key.to_owned(),
-            value.unwrap_or_else(|| "-".to_owned()),
-            self.source(),
-            self.setting.variable.to_owned(),
-        ]
+        let value = if self.value.is_empty() { "-" } else { &self.value };
+        vec![self.setting.key.to_owned(), value.to_owned(), self.source(), self.setting.variable.to_owned()]
     }
 
     fn json(&self) -> Value {
         json!({
             "Setting": self.setting.key,
-            "Value": self.value(),
+            "Value": self.value,
             "From": self.source(),
             "Variable": self.setting.variable,
             "Option": self.setting.option,
