@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tinyd_api::Address;
 use tinyd_engine::{Engine, Retire};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How long verbs that are under way may take to come to their end, when the daemon does.
@@ -52,6 +52,8 @@ pub struct Daemon {
     web: Option<web::Bound>,
     clients: Vec<grpc::Listener>,
     runtime: Runtime,
+    /// The page's own threads: what clients have much of, as logs, holds nobody up who looks.
+    page: Runtime,
     signals: Signals,
     word: (Stop, Stopping),
     _lock: Option<Lock>,
@@ -64,13 +66,8 @@ impl Daemon {
         let mut passed = Passed::take()?;
         let web = options.web.map(|wanted| web::Bound::new(wanted, passed.named("web"))).transpose()?;
         let failed = |operation| move |source| Error::System { operation, source };
-        let mut builder = Builder::new_multi_thread();
-        let runtime = builder
-            .worker_threads(2)
-            .thread_name("tinyd-daemon")
-            .enable_all()
-            .build()
-            .map_err(failed("start threads"))?;
+        let runtime = threads("tinyd-daemon", 2).map_err(failed("start threads"))?;
+        let page = threads("tinyd-page", 1).map_err(failed("start threads"))?;
         let signals = {
             let _within = runtime.enter();
             Signals::catch().map_err(failed("catch signals"))?
@@ -81,7 +78,7 @@ impl Daemon {
             listeners_of(options.listen, options.certificates.as_deref(), passed.named("grpc"))?
         };
         let live_restore = options.live_restore;
-        Ok(Self { engine, live_restore, web, clients, runtime, signals, word, _lock: lock })
+        Ok(Self { engine, live_restore, web, clients, runtime, page, signals, word, _lock: lock })
     }
 
     /// Where the web page is.
@@ -101,14 +98,30 @@ impl Daemon {
 
     /// Serves until SIGINT or SIGTERM, ends the containers, closes the listeners. A second signal skips the waiting.
     pub fn run(self) -> Result<(), Error> {
-        let Self { engine, live_restore, web, clients, runtime, signals, word: (_stop, stopping), _lock } =
-            self;
+        let Self {
+            engine,
+            live_restore,
+            web,
+            clients,
+            runtime,
+            page,
+            signals,
+            word: (_stop, stopping),
+            _lock,
+        } = self;
+        let web = web.map(|web| (web, page.handle().clone()));
         let ended = runtime.block_on(serve(engine, live_restore, web, clients, signals, stopping));
         // A question that hangs must not keep the process.
-        runtime.shutdown_timeout(Duration::from_millis(100));
+        for threads in [page, runtime] {
+            threads.shutdown_timeout(Duration::from_millis(100));
+        }
         log::flush();
         ended
     }
+}
+
+fn threads(name: &str, count: usize) -> std::io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(count).thread_name(name).enable_all().build()
 }
 
 fn listeners_of(
@@ -127,7 +140,7 @@ fn listeners_of(
 async fn serve(
     engine: Arc<dyn Retire>,
     live_restore: bool,
-    web: Option<web::Bound>,
+    web: Option<(web::Bound, Handle)>,
     clients: Vec<grpc::Listener>,
     mut signals: Signals,
     mut word: Stopping,
@@ -135,9 +148,12 @@ async fn serve(
     let asked: Arc<dyn Engine> = engine.clone();
     let asker = Asker::new(asked);
     let mut listeners = Listeners::new();
-    if let Some(web) = web {
-        let web = web.prepare(asker.clone())?;
-        listeners.start(|stopping| web.serve(stopping));
+    if let Some((web, page)) = web {
+        let web = {
+            let _within = page.enter();
+            web.prepare(asker.clone())?
+        };
+        listeners.start_on(&page, |stopping| web.serve(stopping));
     }
     for listener in clients {
         let asker = asker.clone();

@@ -4,6 +4,7 @@ use crate::Error;
 use crate::stopping::{Stop, Stopping, pair};
 use std::future::Future;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 /// Longer than an answer that is under way takes; what lasts longer is cut off.
@@ -27,7 +28,15 @@ impl Listeners {
     where
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        self.running.spawn(serve(self.stopping.clone()));
+        self.start_on(&Handle::current(), serve);
+    }
+
+    /// The same, on other threads than the caller's.
+    pub(crate) fn start_on<F>(&mut self, threads: &Handle, serve: impl FnOnce(Stopping) -> F)
+    where
+        F: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        self.running.spawn_on(serve(self.stopping.clone()), threads);
     }
 
     /// Returns when one has failed.

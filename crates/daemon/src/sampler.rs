@@ -6,9 +6,10 @@
 mod machine;
 
 use crate::asker::Asker;
+use axum::body::Bytes;
 use machine::{CpuTimes, Machine};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 use tinyd_engine::{ContainerStats, ContainerStatus, ContainerSummary, Engine, ListRequest, Result};
 use tokio::sync::Mutex;
@@ -29,6 +30,8 @@ pub(crate) struct Snapshot {
     pub(crate) machine: Machine,
     /// All containers, newest first.
     pub(crate) containers: Vec<Sample>,
+    /// What viewers are told of it, from the first one on: it is the same for all.
+    pub(crate) event: OnceLock<Bytes>,
 }
 
 /// A container at one moment.
@@ -104,7 +107,11 @@ fn look(engine: &dyn Engine, before: Option<&Look>) -> Result<Look> {
     let containers = containers.collect();
     let cpu_percent = before.map_or(0.0, |before| cpu.percent_since(&before.cpu));
     let machine = Machine { cpu_percent, ..memory };
-    Ok(Look { at: Instant::now(), cpu, snapshot: Arc::new(Snapshot { machine, containers }) })
+    Ok(Look {
+        at: Instant::now(),
+        cpu,
+        snapshot: Arc::new(Snapshot { machine, containers, event: OnceLock::new() }),
+    })
 }
 
 /// Of one processor. What was not there at the look before has its whole life as the time between.

@@ -2,6 +2,7 @@
 
 use super::answer::Refusal;
 use super::{Web, api};
+use crate::sampler::Snapshot;
 use crate::stopping::Stopping;
 use axum::body::{Body, Bytes};
 use axum::http::{StatusCode, header};
@@ -41,20 +42,24 @@ async fn tell(
             () = stopping.wait() => return,
         }
         let Ok(room) = viewer.reserve().await else { return };
-        room.send(Ok(event(&web).await.into()));
+        room.send(Ok(event(&web).await));
     }
 }
 
 /// JSON has no line feed of its own, so it is one line of data.
-async fn event(web: &Web) -> String {
+async fn event(web: &Web) -> Bytes {
     match web.sampler.current(AGE).await {
-        Ok(now) => match api::overview_text(web, &now) {
-            Some(text) => format!("event: sample\ndata: {text}\n\n"),
-            None => ": nothing\n\n".to_owned(),
-        },
+        Ok(now) => now.event.get_or_init(|| sample(web, &now).into()).clone(),
         Err(error) => {
             let Refusal(_, sentence) = Refusal::from(error);
-            format!("event: trouble\ndata: {}\n\n", serde_json::json!({ "error": sentence }))
+            format!("event: trouble\ndata: {}\n\n", serde_json::json!({ "error": sentence })).into()
         }
+    }
+}
+
+fn sample(web: &Web, now: &Snapshot) -> String {
+    match api::overview_text(web, now) {
+        Some(text) => format!("event: sample\ndata: {text}\n\n"),
+        None => ": nothing\n\n".to_owned(),
     }
 }
