@@ -60,6 +60,7 @@ mod launch;
 pub mod load;
 mod monitor;
 mod mount_verb;
+mod oci;
 mod plan;
 mod prepare;
 mod program;

@@ -14,12 +14,15 @@ mod shared;
 mod spec;
 
 pub(crate) use build::{MAX_LAYERS, MAX_PREPARED, build, id_maps_of, namespaces_of};
-pub(crate) use cstrings::CStrings;
+pub(crate) use cstrings::{CStrings, c_path};
 pub(crate) use filter::{Filter, keep as keep_filter};
-pub(crate) use process::for_exec;
-pub(crate) use spec::Bundle;
+pub(crate) use mounts::OPTIONS as MOUNT_OPTIONS;
+pub(crate) use process::{for_exec, of_its_own};
+pub(crate) use resources::limits as limits_of;
+pub(crate) use spec::{Bundle, CONFIG, invalid};
 
 use crate::SecretFile;
+use crate::init::Gate;
 use rustix::mount::MountAttrFlags;
 use std::ffi::CString;
 use std::path::PathBuf;
@@ -47,6 +50,8 @@ pub(crate) struct Plan {
     /// Files below `/proc`, and what is written to them.
     pub(crate) sysctls: Vec<(CString, CString)>,
     pub(crate) root_read_only: bool,
+    /// Where the root is attached before it becomes the root, for those who are to find it there meanwhile.
+    pub(crate) shown_at: Option<CString>,
     pub(crate) process: ProcessPlan,
     /// `USER[:GROUP]`, or who the bundle says by number.
     pub(crate) user: UserPlan,
@@ -163,6 +168,10 @@ pub(crate) struct ProcessPlan {
     /// The first process stays, reaps orphans, and passes signals on to the command.
     pub(crate) init: bool,
     pub(crate) window: Option<(u16, u16)>,
+    /// Where the command waits, when it is only created.
+    pub(crate) gate: Option<Gate>,
+    /// So many descriptors from 3 on are the command's.
+    pub(crate) preserved: u32,
 }
 
 /// Whom the command becomes.

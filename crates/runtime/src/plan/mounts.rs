@@ -143,6 +143,39 @@ fn no_subpath(mount: &Mount, subpath: &Path) -> Failure {
     invalid("mounts", format!("{target}: {} {subpath} is not the end of its source", annotation::SUBPATH))
 }
 
+/// The options that hold for every file system.
+pub(crate) const OPTIONS: [&str; 29] = [
+    "async",
+    "bind",
+    "defaults",
+    "dev",
+    "exec",
+    "idmap",
+    "newinstance",
+    "noatime",
+    "nodev",
+    "nodiratime",
+    "noexec",
+    "nosuid",
+    "nosymfollow",
+    "private",
+    "rbind",
+    "relatime",
+    "ridmap",
+    "ro",
+    "rprivate",
+    "rro",
+    "rshared",
+    "rslave",
+    "runbindable",
+    "rw",
+    "shared",
+    "slave",
+    "strictatime",
+    "suid",
+    "unbindable",
+];
+
 fn options(mount: &Mount) -> Result<Options, Failure> {
     let mut all = Options {
         set: MountAttrFlags::empty(),

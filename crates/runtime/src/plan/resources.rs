@@ -10,7 +10,7 @@ use tinyd_cgroup::{
     NetPriority,
 };
 
-pub(super) fn limits(resources: &LinuxResources) -> Result<Limits, Failure> {
+pub(crate) fn limits(resources: &LinuxResources) -> Result<Limits, Failure> {
     refuse_what_is_not_done(resources)?;
     let mut limits = Limits::default();
     if let Some(cpu) = resources.cpu() {
