@@ -18,6 +18,7 @@ pub(crate) use cstrings::{CStrings, c_path};
 pub(crate) use filter::{Filter, keep as keep_filter};
 pub(crate) use mounts::OPTIONS as MOUNT_OPTIONS;
 pub(crate) use process::{for_exec, of_its_own};
+pub use resources::everybodys_devices;
 pub(crate) use resources::limits as limits_of;
 pub(crate) use spec::{Bundle, CONFIG, invalid};
 

@@ -1,7 +1,7 @@
 //! Where failures are told: on standard error for people, and in the file of `--log` for the engine that called.
 
 use super::options::Parsed;
-use crate::Failure;
+use crate::{Failure, FailureKind};
 use crate::monitor::{now_ns, rfc3339};
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -36,7 +36,12 @@ impl Reports {
 
     /// Tells of a failure.
     pub(super) fn failed(&self, failure: &Failure) {
-        self.error(&failure.in_one_line());
+        let mut line = failure.in_one_line();
+        if failure.kind == FailureKind::CommandNotFound {
+            // Engines look for these words, to end as a shell would.
+            line.push_str(": executable file not found in $PATH: no such file or directory");
+        }
+        self.error(&line);
     }
 
     /// Tells of wrong words; gives the exit code.

@@ -8,7 +8,7 @@ pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem>
     let (detached, keep) = (parsed.has("detach"), parsed.has("keep"));
     let wanted = create::Wanted::of("run", &parsed)?;
     let mut made = create::make(context, &wanted, !detached)?;
-    start::start(&made.container)?;
+    start::start(&made.container, &made.bundle)?;
     if detached {
         made.keep();
         return Ok(0);

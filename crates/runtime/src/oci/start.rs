@@ -4,7 +4,7 @@ use super::hooks::{self, Inside, Moment};
 use super::store::{Container, START, Status, TOLD};
 use super::{Context, Problem, create, only_id};
 use crate::launch::{self, internal};
-use crate::plan;
+use crate::plan::{self, Bundle};
 use crate::report::Report;
 use crate::{Failure, FailureKind};
 use rustix::fs::{Mode, OFlags};
@@ -14,12 +14,12 @@ pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem>
     let id = only_id("start", words)?;
     let container = Container::open(context, &id)?;
     let _lock = container.lock()?;
-    start(&container)?;
+    start(&container, &container.bundle()?)?;
     Ok(0)
 }
 
 /// Starts a created container. What fails ends it.
-pub(super) fn start(container: &Container) -> Result<(), Failure> {
+pub(super) fn start(container: &Container, bundle: &Bundle) -> Result<(), Failure> {
     let id = &container.record.id;
     let refuse =
         |problem: &str| Err(Failure::new(FailureKind::NotRunning, format!("container {id:?} {problem}")));
@@ -30,10 +30,9 @@ pub(super) fn start(container: &Container) -> Result<(), Failure> {
         Status::Creating => return refuse("cannot be started: it is being created"),
     }
     let Some(pidfd) = container.process() else { return refuse("has stopped") };
-    let bundle = container.bundle()?;
     let inside = Inside { pid: container.pid(), pidfd: pidfd.as_fd() };
-    let started = hooks::run(Moment::StartContainer, &bundle, container, Status::Created, Some(inside))
-        .and_then(|()| go(container));
+    let started = hooks::run(Moment::StartContainer, bundle, container, Status::Created, Some(inside))
+        .and_then(|()| go(container, bundle));
     if let Err(failure) = started {
         let _ = tinyd_ns::pidfd::send_signal(&pidfd, libc::SIGKILL);
         super::store::wait_for_end(&pidfd, super::kill::PATIENCE);
@@ -43,14 +42,14 @@ pub(super) fn start(container: &Container) -> Result<(), Failure> {
         let _ = std::fs::remove_file(container.folder.join(name));
     }
     // The command runs: what comes after it does not undo that.
-    if let Err(failure) = hooks::run(Moment::Poststart, &bundle, container, Status::Running, None) {
+    if let Err(failure) = hooks::run(Moment::Poststart, bundle, container, Status::Running, None) {
         super::report::warn(&failure);
     }
     Ok(())
 }
 
 /// Says the word, and hears what came of it.
-fn go(container: &Container) -> Result<(), Failure> {
+fn go(container: &Container, bundle: &Bundle) -> Result<(), Failure> {
     let failed = |errno| internal("talk to the container's first process", errno);
     let open =
         |name, flags| rustix::fs::open(container.folder.join(name), flags | OFlags::CLOEXEC, Mode::empty());
@@ -66,8 +65,7 @@ fn go(container: &Container) -> Result<(), Failure> {
             None if length == 0 && ready => return Ok(()),
             Some(Report::Ready) => ready = true,
             Some(Report::Failed(failure)) => {
-                let bundle = container.bundle()?;
-                let plan = plan::build(&bundle, &create::request(container, &bundle))?;
+                let plan = plan::build(bundle, &create::request(container, bundle))?;
                 return Err(launch::explain_exec(&failure, &plan.process));
             }
             _ => {
