@@ -130,10 +130,11 @@ fn prepare_for(
     let mapping = user_namespace.as_ref().zip(plan.id_maps.as_ref().and_then(idmap::IdMaps::root));
     let mapping = mapping.map(|(fd, root)| Mapping { user_namespace: fd.as_fd(), root });
     let root_folder = bundle.spec.root().as_ref().map_or_else(|| "rootfs".into(), |root| root.path().clone());
-    let rootfs = prepare::rootfs(&request.rootfs, &request.bundle.join(root_folder), mapping)?;
+    let rootfs =
+        prepare::rootfs(&request.rootfs, &request.bundle.join(root_folder), plan.root_propagation, mapping)?;
     let root = rootfs.first().ok_or_else(|| Failure::new(FailureKind::Internal, "no root file system"))?;
     let identity = Identity::resolve(&plan.user, root.as_fd(), !plan.process.has_home)?;
-    let mounts = prepare::mounts(plan, &identity, mapping)?;
+    let mounts = prepare::mounts(plan, &identity, &rootfs, mapping)?;
     give_streams(plan, &identity, stdio)?;
     converse::send_mounts(channel, prepare::borrowed(&rootfs, &mounts))?;
     limits::raise(&plan.process.rlimits, pid)?;

@@ -7,6 +7,7 @@ mod devices;
 mod filter;
 mod layers;
 mod mounts;
+mod options;
 mod process;
 mod resources;
 mod secrets;
@@ -20,11 +21,12 @@ pub(crate) use process::for_exec;
 pub(crate) use spec::Bundle;
 
 use crate::SecretFile;
+use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 use std::ffi::CString;
 use std::path::PathBuf;
 use tinyd_fs::dev::Node;
-use tinyd_fs::mount::Propagation;
+use tinyd_fs::mount::{Changes, DetachedMount, Propagation};
 use tinyd_ns::Namespaces;
 use tinyd_ns::caps::CapSets;
 use tinyd_ns::idmap::IdMaps;
@@ -47,6 +49,8 @@ pub(crate) struct Plan {
     /// Files below `/proc`, and what is written to them.
     pub(crate) sysctls: Vec<(CString, CString)>,
     pub(crate) root_read_only: bool,
+    /// Where mounts show that are made below the root later; and those on the mounts below it, where it says so. Private else.
+    pub(crate) root_propagation: Option<(Propagation, bool)>,
     pub(crate) process: ProcessPlan,
     /// `USER[:GROUP]`, or who the bundle says by number.
     pub(crate) user: UserPlan,
@@ -61,11 +65,14 @@ pub(crate) struct MountPlan {
 
 pub(crate) enum MountSource {
     /// A file system that the child makes, because it belongs to its namespaces.
-    New { kind: CString, options: Vec<(CString, CString)>, attributes: MountAttrFlags, role: Role },
+    New { file_system: FileSystem, attributes: MountAttrFlags, propagation: Option<Propagation>, role: Role },
+    /// A file system that the parent makes.
+    Made(MadePlan),
     /// `/dev`: made by the parent, who may make device nodes.
     Dev {
         options: Vec<(CString, CString)>,
         attributes: MountAttrFlags,
+        propagation: Option<Propagation>,
         /// What it holds beside the nodes that every container has.
         nodes: Vec<Node>,
     },
@@ -81,6 +88,55 @@ pub(crate) enum MountSource {
         /// Filled in when the cgroup has been made.
         views: Vec<CgroupView>,
     },
+}
+
+/// A file system, as fsopen(2) wants it described.
+pub(crate) struct FileSystem {
+    pub(crate) kind: CString,
+    pub(crate) source: CString,
+    pub(crate) options: Vec<(CString, CString)>,
+}
+
+impl FileSystem {
+    /// *Child-side.* Makes it, attached nowhere yet.
+    pub(crate) fn mount(
+        &self,
+        attributes: MountAttrFlags,
+        propagation: Option<Propagation>,
+    ) -> Result<DetachedMount, Errno> {
+        let options = self.options.iter().map(|(name, value)| (name.as_c_str(), value.as_c_str()));
+        let mount = DetachedMount::of_device(&self.kind, &self.source, options, attributes)?;
+        if propagation.is_some() {
+            mount.change(&Changes { propagation, ..Changes::NONE })?;
+        }
+        Ok(mount)
+    }
+}
+
+/// A file system that only the host's rights, or the root's files, can make.
+pub(crate) struct MadePlan {
+    pub(crate) file_system: FileSystem,
+    pub(crate) attributes: MountAttrFlags,
+    pub(crate) propagation: Option<Propagation>,
+    pub(crate) idmap: Option<IdmapPlan>,
+    /// It begins with what the root has in its place (`tmpcopyup`), and the mode, if one was asked for.
+    pub(crate) copied: Option<Option<u32>>,
+}
+
+/// Ids that a mount shows under other numbers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct IdmapPlan {
+    /// The maps; those of the container's user namespace where there are none.
+    pub(crate) maps: Option<IdMaps>,
+    /// Those below it as well.
+    pub(crate) recursive: bool,
+}
+
+/// What becomes of a mount's attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attributes {
+    pub(crate) set: MountAttrFlags,
+    pub(crate) clear: MountAttrFlags,
 }
 
 /// Secrets on a file system of their own.
@@ -120,12 +176,14 @@ pub(crate) struct BindPlan {
     /// What is mounted of the source, looked up beneath it.
     pub(crate) subpath: Option<PathBuf>,
     pub(crate) recursive: bool,
-    pub(crate) attributes: MountAttrFlags,
+    /// Of the mount itself.
+    pub(crate) attributes: Attributes,
+    /// Of the mounts below it as well.
+    pub(crate) attributes_below: Attributes,
     pub(crate) propagation: Propagation,
-    /// The attributes hold for the mounts below it too.
-    pub(crate) attributes_recursive: bool,
-    /// Shown with the ids of the container's user namespace.
-    pub(crate) idmap: bool,
+    pub(crate) idmap: Option<IdmapPlan>,
+    /// Its path may lead through links: whoever wrote it knows what is there.
+    pub(crate) through_links: bool,
     /// It is `/sys` of the host, for a container with the host's network.
     pub(crate) role: Role,
 }

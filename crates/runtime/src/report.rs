@@ -38,6 +38,7 @@ pub(crate) enum Stage {
     Loopback,
     Keyring,
     PrivateMounts,
+    Propagation,
     Root,
     Layer,
     Mount,
@@ -62,7 +63,7 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    const ALL: [Self; 31] = [
+    const ALL: [Self; 32] = [
         Self::JoinCgroup,
         Self::JoinNamespaces,
         Self::CgroupNamespace,
@@ -73,6 +74,7 @@ impl Stage {
         Self::Loopback,
         Self::Keyring,
         Self::PrivateMounts,
+        Self::Propagation,
         Self::Root,
         Self::Layer,
         Self::Mount,

@@ -10,7 +10,7 @@ use rustix::mount::MountAttrFlags;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tinyd_fs::mask::{self, Masker, Roots};
-use tinyd_fs::mount::{Changes, DetachedMount};
+use tinyd_fs::mount::{Changes, DetachedMount, Propagation};
 use tinyd_fs::{pivot, resolve};
 use tinyd_ns::pty::{self, Pty};
 
@@ -21,9 +21,8 @@ pub(super) struct Made([Option<DetachedMount>; crate::plan::MAX_PREPARED]);
 pub(super) fn make(plan: &Plan) -> Result<Made, ChildFailure> {
     let mut made = [const { None }; crate::plan::MAX_PREPARED];
     for (index, (mount, place)) in plan.mounts.iter().zip(&mut made).enumerate() {
-        if let MountSource::New { kind, options, attributes, .. } = &mount.source {
-            let options = options.iter().map(|(name, value)| (name.as_c_str(), value.as_c_str()));
-            let new = DetachedMount::new(kind, options, *attributes);
+        if let MountSource::New { file_system, attributes, propagation, .. } = &mount.source {
+            let new = file_system.mount(*attributes, *propagation);
             *place = Some(new.map_err(at_operand(Stage::Mount, index))?);
         }
     }
@@ -67,6 +66,7 @@ pub(super) fn attach(
     let terminal = open_terminal(plan, root.as_fd(), &known, channel).map_err(at(Stage::Terminal))?;
     sysctls(plan, &known)?;
     protect(plan, root.as_fd(), &known)?;
+    spread_below(plan, &root).map_err(at(Stage::Propagation))?;
     attach_shared(plan, root.as_fd(), descriptors)?;
 
     resolve::ensure_dir(root.as_fd(), &plan.process.cwd).map_err(at(Stage::MakeWorkingDirectory))?;
@@ -76,7 +76,24 @@ pub(super) fn attach(
         }
     }
     pivot::into_root(root.as_fd()).map_err(at(Stage::Pivot))?;
+    if let Some((propagation, _)) = plan.root_propagation {
+        let changes = Changes { propagation: Some(propagation), ..Changes::NONE };
+        root.change(&changes).map_err(at(Stage::Propagation))?;
+    }
     Ok(terminal)
+}
+
+/// Lets what is mounted on the mounts below the root later spread, where that was asked for. The root itself cannot be shared before
+/// it is the root, and mounts of the host that spread have a say of their own.
+fn spread_below(plan: &Plan, root: &DetachedMount) -> Result<(), Errno> {
+    let Some((propagation, true)) = plan.root_propagation else { return Ok(()) };
+    root.change(&Changes { propagation: Some(propagation), recursive: true, ..Changes::NONE })?;
+    match propagation {
+        Propagation::Shared => {
+            root.change(&Changes { propagation: Some(Propagation::Private), ..Changes::NONE })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn attach_layer(
@@ -123,9 +140,9 @@ fn attach_one(
             }
             Ok(())
         }
-        (MountSource::Overlay(_), _) => {
-            let layers = DetachedMount::from_fd(descriptors.take()?);
-            layers.attach(place_of(root, &mount.target, &layers, Role::Plain)?.as_fd())
+        (MountSource::Overlay(_) | MountSource::Made(_), _) => {
+            let made = DetachedMount::from_fd(descriptors.take()?);
+            made.attach(place_of(root, &mount.target, &made, Role::Plain)?.as_fd())
         }
         (MountSource::Secrets(secrets), _) => {
             let folder = DetachedMount::from_fd(descriptors.take()?);

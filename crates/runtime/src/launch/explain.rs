@@ -24,6 +24,7 @@ pub(super) fn explain(failure: &ChildFailure, plan: &Plan, cgroup: &str) -> Fail
         Stage::Domainname => "set the domain name".to_owned(),
         Stage::Loopback => "switch the loopback device on".to_owned(),
         Stage::PrivateMounts => "make the container's mounts private".to_owned(),
+        Stage::Propagation => "set the propagation of the root's mounts".to_owned(),
         Stage::Root => "attach the root file system".to_owned(),
         Stage::Layer => named("attach the layer of", &plan.layers),
         Stage::Mount => {

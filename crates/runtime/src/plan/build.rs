@@ -7,6 +7,7 @@ use crate::{Failure, StartRequest, annotation, defence, sysctl};
 use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, Spec};
 use std::ffi::CString;
 use std::path::Path;
+use tinyd_fs::mount::Propagation;
 use tinyd_ns::Namespaces;
 use tinyd_ns::idmap::{IdMaps, IdRange};
 
@@ -51,7 +52,15 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         .skip(1)
         .map(|overlay| c_path("rootfs", &overlay.target))
         .collect::<Result<_, _>>()?;
-    let mut mounts = mounts::plan(spec, linux, namespaces)?;
+    let mut mounts = mounts::plan(
+        spec,
+        mounts::Scene {
+            namespaces,
+            maps: id_maps.as_ref(),
+            bundle: &request.bundle,
+            foreign: request.rootfs.overlays.is_empty(),
+        },
+    )?;
     devices::place(linux.devices().as_deref().unwrap_or_default(), id_maps.as_ref(), &mut mounts)?;
     mounts.extend(secrets::plan(&request.secrets)?);
     shared::last(&mut mounts);
@@ -73,12 +82,27 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         read_only: paths("linux.readonlyPaths", linux.readonly_paths())?,
         sysctls: sysctls(linux, namespaces)?,
         root_read_only: spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false),
+        root_propagation: linux.rootfs_propagation().as_deref().map(root_propagation).transpose()?.flatten(),
         process: process::plan(process, bundle.seccomp.as_deref(), &request.id, request.window, init)?,
         user,
         limits: linux.resources().as_ref().map(resources::limits).transpose()?.unwrap_or_default(),
     };
     shared::check(&plan)?;
     Ok(defence::plan(plan))
+}
+
+/// `None` is private, which everything is.
+fn root_propagation(word: &str) -> Result<Option<(Propagation, bool)>, Failure> {
+    Ok(match word {
+        "" | "private" | "rprivate" => None,
+        "slave" => Some((Propagation::Slave, false)),
+        "rslave" => Some((Propagation::Slave, true)),
+        "shared" => Some((Propagation::Shared, false)),
+        "rshared" => Some((Propagation::Shared, true)),
+        "unbindable" => Some((Propagation::Unbindable, false)),
+        "runbindable" => Some((Propagation::Unbindable, true)),
+        other => return Err(invalid("linux.rootfsPropagation", format!("{other:?} is no propagation"))),
+    })
 }
 
 /// What the OCI specification knows and this runtime does not do yet is refused, not ignored.
@@ -131,18 +155,19 @@ fn id_maps(linux: &Linux, namespaces: Namespaces) -> Result<Option<IdMaps>, Fail
     if !namespaces.contains(Namespaces::USER) {
         return Ok(None);
     }
-    let ranges = |mappings: &Option<Vec<LinuxIdMapping>>| {
-        mappings
-            .iter()
-            .flatten()
-            .map(|m| IdRange { inside: m.container_id(), outside: m.host_id(), length: m.size() })
-            .collect()
-    };
-    let maps = IdMaps { users: ranges(linux.uid_mappings()), groups: ranges(linux.gid_mappings()) };
+    let of = |mappings: &Option<Vec<LinuxIdMapping>>| ranges(mappings.as_deref().unwrap_or_default());
+    let maps = IdMaps { users: of(linux.uid_mappings()), groups: of(linux.gid_mappings()) };
     if maps.root().is_none() {
         return Err(invalid("linux.uidMappings", "user and group 0 must be mapped"));
     }
     Ok(Some(maps))
+}
+
+/// Mappings in the words of the kernel.
+pub(super) fn ranges(mappings: &[LinuxIdMapping]) -> Vec<IdRange> {
+    let range =
+        |m: &LinuxIdMapping| IdRange { inside: m.container_id(), outside: m.host_id(), length: m.size() };
+    mappings.iter().map(range).collect()
 }
 
 fn sysctls(linux: &Linux, namespaces: Namespaces) -> Result<Vec<(CString, CString)>, Failure> {
