@@ -134,7 +134,7 @@ pub fn launch(
 ) -> Result<Launched, ClientError> {
     let (verb, id, protect) = match request {
         Request::Start(start) | Request::TakeOver(start) => ("monitor", &start.id, start.protect_program),
-        Request::Exec(exec) => ("exec", &exec.id, exec.protect_program),
+        Request::Exec(exec) => ("enter", &exec.id, exec.protect_program),
         Request::Mount(mount) => ("mount", &mount.id, false),
     };
     reap_leaving();

@@ -46,11 +46,10 @@ pub fn run() -> u8 {
     match verb.as_deref() {
         Some("--version" | "version") => say(&format!("tinyd-runtime {}\n", env!("CARGO_PKG_VERSION"))),
         Some("--help" | "-h" | "help") => say(USAGE),
-        Some("monitor" | "exec" | "mount") => serve(),
+        Some("monitor" | "enter" | "mount") => serve(),
         Some(load::VERB) => load::main(args),
-        Some("init") => refuse("init is internal: do not call it outside"),
-        Some(other) => refuse(&format!("there is no verb {other:?}")),
         None => refuse("a verb is missing"),
+        Some(_) => oci(),
     }
 }
 
@@ -105,6 +104,28 @@ fn serve() -> u8 {
         Err(failure) => Client::new(socket, false).send_record(Kind::Failed, &failure),
     }
     0
+}
+
+/// Does what another engine says.
+fn oci() -> u8 {
+    if let Err(problem) = defence::choose() {
+        return refuse(&problem);
+    }
+    process::reset_signals();
+    process::ignore_signal(libc::SIGPIPE);
+    let ready = defence::become_undumpable().map_err(Into::into).and_then(|()| {
+        match defence::on(Defence::ExeProtection) {
+            // The container's root may be the host's.
+            true => program::become_protected(),
+            false => Ok(()),
+        }
+    });
+    if let Err(error) = ready {
+        return refuse(&format!("cannot be set up: {error}"));
+    }
+    rustix::process::umask(Mode::WGRP | Mode::WOTH);
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    crate::oci::main(words.collect())
 }
 
 /// Owes nothing to whoever called: neither signals that are ignored (an ignored SIGCHLD would lose every exit), nor a umask,

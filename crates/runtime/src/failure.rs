@@ -74,6 +74,21 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// All of it: message, causes, remedy.
+    pub(crate) fn in_one_line(&self) -> String {
+        let mut line = self.message.clone();
+        for cause in &self.causes {
+            line.push_str(": ");
+            line.push_str(cause);
+        }
+        if let Some(hint) = &self.hint {
+            line.push_str(&format!(" ({hint})"));
+        }
+        line
+    }
+}
+
 /// A failure is one packet and one line: an argument of a megabyte in it helps nobody.
 fn shorten(mut text: String) -> String {
     const MAX: usize = 512;

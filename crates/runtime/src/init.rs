@@ -2,12 +2,14 @@
 //! *child-side*: no allocation, no lock, no path inside the container's root that is not resolved by descriptor.
 
 mod finish;
+mod gate;
 mod loopback;
 mod mounts;
 mod reaper;
 mod receive;
 
 pub(crate) use finish::{Stdio, finish};
+pub(crate) use gate::Gate;
 pub(crate) use receive::Channel;
 
 use crate::defence::{self, Defence};
@@ -33,8 +35,15 @@ impl Kept {
         Self(all)
     }
 
-    pub(crate) fn and(mut self, fd: BorrowedFd<'_>) -> Self {
-        self.0.push(fd.as_raw_fd());
+    pub(crate) fn and<'fd>(mut self, fds: impl IntoIterator<Item = BorrowedFd<'fd>>) -> Self {
+        self.0.extend(fds.into_iter().map(|fd| fd.as_raw_fd()));
+        self.0.sort_unstable();
+        self
+    }
+
+    /// The first so many after the three streams as well: they are the command's.
+    pub(crate) fn and_first(mut self, count: u32) -> Self {
+        self.0.extend((3..).take(count as usize));
         self.0.sort_unstable();
         self
     }

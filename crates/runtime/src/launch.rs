@@ -25,13 +25,15 @@ pub(crate) use explain::{cannot_join, explain_exec};
 pub(crate) use guards::{Child, NewCgroup};
 
 use crate::identity::Identity;
-use crate::init::{self, Channel, Kept, Stdio};
-use crate::plan::{self, Bundle, CgroupView, Filter, MountSource, Plan};
+use crate::init::{self, Channel, Gate, Kept, Stdio};
+use crate::plan::{self, Bundle, CgroupView, Filter, MountSource, Plan, c_path};
 use crate::prepare::{self, AsMappedRoot, Mapping, RootMount};
 use crate::report::Order;
 use crate::{Connected, Failure, FailureKind, StartRequest};
+use rustix::fs::FileType;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use tinyd_cgroup::{Cgroup, CgroupDriver, CgroupPath, JoinHandle};
 use tinyd_ns::clone::{Clone3, Cloned};
 use tinyd_ns::{Namespaces, idmap, pidfd, socket};
@@ -59,15 +61,38 @@ impl Running {
     }
 }
 
-/// Starts a bundle's command. `connector` is the sender, where it connects the network namespace.
+/// Done while a start stands still; is given the container's first process.
+pub(crate) type Meanwhile<'a> = &'a mut dyn FnMut(u32, BorrowedFd<'_>) -> Result<(), Failure>;
+
+/// What starts differ in.
+#[derive(Default)]
+pub(crate) struct Terms<'a> {
+    /// The sender, where it connects the network namespace.
+    pub(crate) connector: Option<BorrowedFd<'a>>,
+    /// The command waits there until somebody starts it.
+    pub(crate) gate: Option<Gate>,
+    /// So many descriptors of ours from 3 on are the command's.
+    pub(crate) preserved: u32,
+    /// Done when the mounts are in place, the root among them at the path of the bundle, and before the root is changed.
+    pub(crate) assembled: Option<Meanwhile<'a>>,
+    /// The command inherits how willingly the kernel ends this process for want of memory.
+    pub(crate) inherits_oom_score: bool,
+}
+
+/// Starts a bundle's command.
 pub(crate) fn launch(
     request: &StartRequest,
     bundle: &Bundle,
     driver: &dyn CgroupDriver,
     stdio: Stdio,
-    connector: Option<BorrowedFd<'_>>,
+    terms: Terms<'_>,
 ) -> Result<Running, Failure> {
+    let Terms { connector, gate, preserved, mut assembled, inherits_oom_score } = terms;
     let mut plan = plan::build(bundle, request)?;
+    plan.process.preserved = preserved;
+    if assembled.is_some() {
+        plan.shown_at = Some(c_path("root.path", &root_folder(bundle, request))?);
+    }
     limits::check(&plan.process.rlimits)?;
     let (cgroup, join) = make_cgroup(request, driver, &plan)?;
     add_views(&mut plan, cgroup.cgroup.as_ref());
@@ -75,7 +100,9 @@ pub(crate) fn launch(
     let (ours, theirs) =
         socket::pair().map_err(|errno| internal("make a socket for the container", errno))?;
     let theirs = Channel::new(theirs);
-    let kept = Kept::new(&theirs, &join, &stdio);
+    let kept = Kept::new(&theirs, &join, &stdio).and_first(preserved);
+    let kept = kept.and(gate.iter().flat_map(Gate::as_fds));
+    plan.process.gate = gate;
     // The file system of a new namespace's message queues is made by clone3 itself, and belongs to whoever calls it.
     let as_root = plan.id_maps.as_ref().and_then(idmap::IdMaps::root).map(AsMappedRoot::assume);
     let visit = request.netns.as_deref().map(netns::Visit::begin).transpose()?;
@@ -86,22 +113,28 @@ pub(crate) fn launch(
         Cloned::Child => init::run(&mut plan, &theirs, &join, &stdio, &kept),
         Cloned::Parent { pid, pidfd } => (pid, Child::new(pidfd)),
     };
+    plan.process.gate = None;
     drop((visit, as_root, theirs, join));
 
-    reset_oom_score(pid);
+    if !inherits_oom_score {
+        reset_oom_score(pid);
+    }
     let connecting = connector.map_or(Ok(()), |sender| connection::offer(sender, pid));
     let prepared =
         connecting.and_then(|()| prepare_for(pid, request, bundle, &plan, &stdio, ours.as_fd(), connector));
     drop(stdio);
     // A child that failed has said why, and that is the cause of whatever went wrong here afterwards.
     let answer = match &prepared {
-        Ok(_) => listen(ours.as_fd())?,
+        Ok(_) => listen(ours.as_fd(), || match &mut assembled {
+            Some(work) => work(pid, child.pidfd.as_fd()),
+            None => Ok(()),
+        })?,
         Err(_) => converse::last_words(ours.as_fd()),
     };
     let terminal = match (answer, prepared.is_ok()) {
         (Answer::Failed(failure), _) => return Err(explain::explain(&failure, &plan, &request.cgroup)),
         (Answer::Died, true) => return Err(died(&child.pidfd, cgroup.cgroup.as_ref())),
-        (Answer::Running { terminal }, _) => terminal,
+        (Answer::Running { terminal } | Answer::Waiting { terminal }, _) => terminal,
         (Answer::Died, false) => None,
     };
     let (rootfs, connected) = prepared?;
@@ -129,9 +162,8 @@ fn prepare_for(
     let user_namespace = map_ids(plan, pid, channel)?;
     let mapping = user_namespace.as_ref().zip(plan.id_maps.as_ref().and_then(idmap::IdMaps::root));
     let mapping = mapping.map(|(fd, root)| Mapping { user_namespace: fd.as_fd(), root });
-    let root_folder = bundle.spec.root().as_ref().map_or_else(|| "rootfs".into(), |root| root.path().clone());
     let rootfs =
-        prepare::rootfs(&request.rootfs, &request.bundle.join(root_folder), plan.root_propagation, mapping)?;
+        prepare::rootfs(&request.rootfs, &root_folder(bundle, request), plan.root_propagation, mapping)?;
     let root = rootfs.first().ok_or_else(|| Failure::new(FailureKind::Internal, "no root file system"))?;
     let identity = Identity::resolve(&plan.user, root.as_fd(), !plan.process.has_home)?;
     let mounts = prepare::mounts(plan, &identity, &rootfs, mapping)?;
@@ -141,6 +173,11 @@ fn prepare_for(
     let connected = connector.map_or(Ok(Connected::default()), connection::wait)?;
     send_identity(channel, &identity)?;
     Ok((rootfs, connected))
+}
+
+fn root_folder(bundle: &Bundle, request: &StartRequest) -> PathBuf {
+    let root = bundle.spec.root().as_ref();
+    request.bundle.join(root.map_or(Path::new("rootfs"), |root| root.path()))
 }
 
 fn make_cgroup(
@@ -186,10 +223,14 @@ fn map_ids(plan: &Plan, pid: u32, channel: BorrowedFd<'_>) -> Result<Option<Owne
     Ok(Some(namespace.into()))
 }
 
-/// The command's user must be able to open its streams again, as `/dev/stdout`.
+/// The command's user must be able to open its pipes again, as `/dev/stdout`. Files and devices of a caller stay as they are.
 fn give_streams(plan: &Plan, identity: &Identity, stdio: &Stdio) -> Result<(), Failure> {
     let (uid, gid) = outside(plan.id_maps.as_ref(), identity)?;
     for stream in [&stdio.stdin, &stdio.stdout, &stdio.stderr].into_iter().flatten() {
+        let kind = rustix::fs::fstat(stream).map(|stat| FileType::from_raw_mode(stat.st_mode));
+        if kind != Ok(FileType::Fifo) {
+            continue;
+        }
         rustix::fs::fchown(
             stream,
             Some(rustix::fs::Uid::from_raw(uid)),

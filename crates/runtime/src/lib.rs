@@ -60,6 +60,7 @@ mod launch;
 pub mod load;
 mod monitor;
 mod mount_verb;
+mod oci;
 mod plan;
 mod prepare;
 mod program;
@@ -81,6 +82,7 @@ pub fn weaken() -> Result<(), String> {
 }
 
 pub use failure::{Failure, FailureKind};
+pub use plan::everybodys_devices;
 pub use request::{
     Companion, Connected, ExecRequest, LogSpec, MountRequest, OverlayMount, Release, Request, Rootfs,
     SecretFile, SecretMount, StartRequest, Storage,

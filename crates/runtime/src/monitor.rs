@@ -17,7 +17,7 @@ mod wait_loop;
 
 use crate::defence::{self, Defence};
 use crate::frame::Kind;
-use crate::launch::{self, Running, internal};
+use crate::launch::{self, Running, Terms, internal};
 use crate::plan::{self, Bundle};
 use crate::state::{self, ProcessId, RunState, SOCKET_FILE, STATE_FILE};
 use crate::{Failure, FailureKind, StartRequest};
@@ -29,7 +29,7 @@ use tinyd_cgroup::{CgroupDriver, Host, JoinHandle};
 
 pub(crate) use client::{Client, Wish};
 pub(crate) use clients::Clients;
-pub(crate) use clock::now_ns;
+pub(crate) use clock::{now_ns, rfc3339};
 pub(crate) use companions::Companions;
 pub(crate) use streams::Streams;
 pub(crate) use takeover::take_over;
@@ -109,8 +109,9 @@ fn start(request: &StartRequest, driver: &dyn CgroupDriver, client: &Client) -> 
         let bundle = Bundle::load(&request.bundle)?;
         let (mut streams, stdio) =
             Streams::make(&run_dir, &request.run_dir, request.interactive, bundle.wants_terminal())?;
-        let mut running =
-            launch::launch(request, &bundle, driver, stdio, request.connect.then(|| client.as_fd()))?;
+        let connector = request.connect.then(|| client.as_fd());
+        let terms = Terms { connector, ..Terms::default() };
+        let mut running = launch::launch(request, &bundle, driver, stdio, terms)?;
         if let Some(terminal) = running.terminal.take() {
             streams.add_terminal(terminal)?;
         }

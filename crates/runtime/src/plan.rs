@@ -15,12 +15,16 @@ mod shared;
 mod spec;
 
 pub(crate) use build::{MAX_LAYERS, MAX_PREPARED, build, id_maps_of, namespaces_of};
-pub(crate) use cstrings::CStrings;
+pub(crate) use cstrings::{CStrings, c_path};
 pub(crate) use filter::{Filter, keep as keep_filter};
-pub(crate) use process::for_exec;
-pub(crate) use spec::Bundle;
+pub(crate) use options::known as mount_options;
+pub(crate) use process::{for_exec, of_its_own};
+pub use resources::everybodys_devices;
+pub(crate) use resources::limits as limits_of;
+pub(crate) use spec::{Bundle, CONFIG, invalid};
 
 use crate::SecretFile;
+use crate::init::Gate;
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 use std::ffi::CString;
@@ -51,6 +55,8 @@ pub(crate) struct Plan {
     pub(crate) root_read_only: bool,
     /// Where mounts show that are made below the root later; and those on the mounts below it, where it says so. Private else.
     pub(crate) root_propagation: Option<(Propagation, bool)>,
+    /// Where the root is attached before it becomes the root, for those who are to find it there meanwhile.
+    pub(crate) shown_at: Option<CString>,
     pub(crate) process: ProcessPlan,
     /// `USER[:GROUP]`, or who the bundle says by number.
     pub(crate) user: UserPlan,
@@ -221,6 +227,10 @@ pub(crate) struct ProcessPlan {
     /// The first process stays, reaps orphans, and passes signals on to the command.
     pub(crate) init: bool,
     pub(crate) window: Option<(u16, u16)>,
+    /// Where the command waits, when it is only created.
+    pub(crate) gate: Option<Gate>,
+    /// So many descriptors from 3 on are the command's.
+    pub(crate) preserved: u32,
 }
 
 /// Whom the command becomes.

@@ -5,8 +5,11 @@
 //! |---|---|---|
 //! | `Mapped` | parent | – : the id maps are written, the child may take on root's ids |
 //! | `Mounts` | parent | descriptors of prepared mounts, in the order in which the plan uses them; several packets |
-//! | `Identity` | parent | [`Identity`](crate::identity::Identity): who to become; the last packet |
+//! | `Identity` | parent | [`Identity`](crate::identity::Identity): who to become |
+//! | `Assembled` | child | – : its mounts are in place; only where the parent has something to do before the root is changed |
+//! | `Pivot` | parent | – : the answer to that |
 //! | `Terminal` | child | the descriptor of the terminal's master |
+//! | `Waiting` | child | – : it waits at its [gate](crate::init::Gate); what it says from here on it says there |
 //! | `Ready` | child | – : only the exec is left |
 //! | `Failed` | child | stage, operand, errno |
 //!
@@ -21,6 +24,7 @@ pub(crate) enum Order {
     Mapped = 1,
     Mounts = 2,
     Identity = 3,
+    Pivot = 4,
 }
 
 /// Where the child was when something failed. The operand is an index into the part of the plan that the stage works
@@ -59,6 +63,7 @@ pub(crate) enum Stage {
     User,
     Init,
     Descriptors,
+    Gate,
     Exec,
 }
 
@@ -95,6 +100,7 @@ impl Stage {
         Self::User,
         Self::Init,
         Self::Descriptors,
+        Self::Gate,
         Self::Exec,
     ];
 }
@@ -122,6 +128,8 @@ pub(crate) fn at_operand(stage: Stage, operand: usize) -> impl Fn(Errno) -> Chil
 pub(crate) enum Report {
     Terminal,
     Ready,
+    Assembled,
+    Waiting,
     Failed(ChildFailure),
 }
 
@@ -133,6 +141,8 @@ impl Report {
         match self {
             Self::Terminal => bytes[0] = 1,
             Self::Ready => bytes[0] = 2,
+            Self::Assembled => bytes[0] = 4,
+            Self::Waiting => bytes[0] = 5,
             Self::Failed(failure) => {
                 bytes[0] = 3;
                 bytes[1] = failure.stage as u8;
@@ -148,6 +158,8 @@ impl Report {
         match bytes[0] {
             1 => Some(Self::Terminal),
             2 => Some(Self::Ready),
+            4 => Some(Self::Assembled),
+            5 => Some(Self::Waiting),
             3 => {
                 let errno = i32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
                 Some(Self::Failed(ChildFailure {
@@ -168,7 +180,7 @@ mod tests {
 
     #[test]
     fn every_report_survives() {
-        let mut reports = vec![Report::Terminal, Report::Ready];
+        let mut reports = vec![Report::Terminal, Report::Ready, Report::Assembled, Report::Waiting];
         reports.extend(
             Stage::ALL.map(|stage| Report::Failed(ChildFailure { stage, operand: 258, errno: Errno::NOSPC })),
         );

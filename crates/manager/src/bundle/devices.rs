@@ -8,19 +8,6 @@ use std::path::Path;
 use tinyd_cgroup::{DeviceAccess, DeviceKind, DeviceRule};
 use tinyd_ns::caps::{CapSet, Capability};
 
-/// The devices that everybody may use: null, zero, full, random, urandom, tty, ptmx and the terminals (136 is their
-/// driver). The host's console is none of them: a container's is a terminal.
-const EVERYBODYS: [(u32, Option<u32>); 8] = [
-    (1, Some(3)),
-    (1, Some(5)),
-    (1, Some(7)),
-    (1, Some(8)),
-    (1, Some(9)),
-    (5, Some(0)),
-    (5, Some(2)),
-    (136, None),
-];
-
 /// All that a container may do with devices.
 pub(crate) fn rules(nodes: &[Node], capabilities: CapSet, privileged: bool) -> Vec<DeviceRule> {
     if privileged {
@@ -32,9 +19,7 @@ pub(crate) fn rules(nodes: &[Node], capabilities: CapSet, privileged: bool) -> V
         let any = |kind| DeviceRule::new(true, kind, None, None, DeviceAccess::MKNOD);
         rules.extend([any(DeviceKind::Char), any(DeviceKind::Block)]);
     }
-    rules.extend(EVERYBODYS.map(|(major, minor)| {
-        DeviceRule::new(true, DeviceKind::Char, Some(major), minor, DeviceAccess::ALL)
-    }));
+    rules.extend(tinyd_runtime::everybodys_devices());
     rules.extend(nodes.iter().map(Node::rule));
     rules
 }

@@ -5,7 +5,7 @@ use crate::defence::{self, Defence};
 use crate::identity::ReceivedIdentity;
 use crate::plan::ProcessPlan;
 use crate::report::{ChildFailure, Report, Stage, at, at_operand};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{Access, CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use std::convert::Infallible;
 use std::ffi::CStr;
@@ -20,7 +20,8 @@ pub(crate) struct Stdio {
     pub(crate) stderr: Option<OwnedFd>,
 }
 
-/// Where the socket to the parent is kept at the end: the one descriptor beside the three streams.
+/// Where the socket to the parent is kept at the end: the one descriptor beside the three streams and those that the command
+/// was promised.
 const CHANNEL: RawFd = 3;
 
 /// Becomes the command.
@@ -50,6 +51,22 @@ pub(crate) fn finish(
 
     // As root first, who may enter folders that the user may not; then as the user, who may enter what root may not (FUSE).
     let entered = enter(&plan.cwd);
+    let Some(gate) = plan.gate.take() else { return go(plan, identity, entered, channel) };
+    find(plan).map_err(at(Stage::Exec))?;
+    let channel = gate.wait(channel).map_err(at(Stage::Gate))?;
+    match go(plan, identity, entered, &channel) {
+        Ok(never) => match never {},
+        Err(failure) => channel.fail(failure),
+    }
+}
+
+/// Gives up what the command must not have, and becomes it.
+fn go(
+    plan: &mut ProcessPlan,
+    identity: &ReceivedIdentity<'_>,
+    entered: Result<(), Errno>,
+    channel: &Channel,
+) -> Result<Infallible, ChildFailure> {
     rights(plan, identity)?;
     entered.or_else(|_| enter(&plan.cwd)).map_err(at(Stage::WorkingDirectory))?;
 
@@ -63,18 +80,19 @@ pub(crate) fn finish(
     defence::linger();
     channel.send(Report::Ready, &[]).map_err(at(Stage::Parent))?;
     // Nothing of the host's is open when the command starts, nor while it is looked for (CVE-2024-21626).
-    process::dup_to(channel.as_raw(), CHANNEL).map_err(at(Stage::Descriptors))?;
-    // SAFETY: descriptor 3 was made a copy of the channel just now, and is open until the process ends here.
-    let copy = unsafe { std::os::fd::BorrowedFd::borrow_raw(CHANNEL) };
+    let number = CHANNEL + plan.preserved as RawFd;
+    process::dup_to(channel.as_raw(), number).map_err(at(Stage::Descriptors))?;
+    // SAFETY: this descriptor was made a copy of the channel just now, and is open until the process ends here.
+    let copy = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
     if defence::on(Defence::CloseDescriptors) {
-        process::cloexec_from(CHANNEL).map_err(at(Stage::Descriptors))?;
-        process::close_from(CHANNEL + 1).map_err(at(Stage::Descriptors))?;
+        process::cloexec_from(number).map_err(at(Stage::Descriptors))?;
+        process::close_from(number + 1).map_err(at(Stage::Descriptors))?;
     } else {
         rustix::io::fcntl_setfd(copy, rustix::io::FdFlags::CLOEXEC).map_err(at(Stage::Descriptors))?;
     }
     let failure = at(Stage::Exec)(exec(plan));
     // The channel's own number may just have been closed.
-    let _ = rustix::net::send(copy, &Report::Failed(failure).to_bytes(), rustix::net::SendFlags::NOSIGNAL);
+    let _ = super::receive::tell(copy, Report::Failed(failure));
     process::exit_now(1)
 }
 
@@ -149,6 +167,12 @@ fn rights(plan: &ProcessPlan, identity: &ReceivedIdentity<'_>) -> Result<(), Chi
 fn load_filter(plan: &ProcessPlan) -> Result<(), ChildFailure> {
     let load = |(program, flags): &(seccomp::Program, seccomp::FilterFlags)| program.load(*flags);
     plan.seccomp.as_ref().map_or(Ok(()), load).map_err(at(Stage::Seccomp))
+}
+
+/// Whether the program is there at all: whoever only creates a container wants to hear of that at once.
+fn find(plan: &ProcessPlan) -> Result<(), Errno> {
+    let is_there = |path: &std::ffi::CString| rustix::fs::access(path, Access::EXISTS).is_ok();
+    if plan.candidates.iter().any(is_there) { Ok(()) } else { Err(Errno::NOENT) }
 }
 
 /// Tries each place where the program may be; gives the error that says most.

@@ -3,8 +3,8 @@
 use super::receive::{Channel, Descriptors};
 use crate::defence::{self, Defence};
 use crate::plan::{MountPlan, MountSource, Plan, Role};
-use crate::report::{ChildFailure, Stage, at, at_operand};
-use rustix::fs::{FileType, Mode, OFlags, fstat, mkdirat, openat, symlinkat};
+use crate::report::{ChildFailure, Order, Report, Stage, at, at_operand};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat, symlinkat};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 use std::ffi::CStr;
@@ -46,7 +46,14 @@ pub(super) fn attach(
     channel: &Channel,
 ) -> Result<Option<OwnedFd>, ChildFailure> {
     let root = descriptors.take().map(DetachedMount::from_fd).map_err(at(Stage::Root))?;
-    root.attach_over_root().map_err(at(Stage::Root))?;
+    match &plan.shown_at {
+        None => root.attach_over_root(),
+        Some(folder) => {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            openat(CWD, folder, flags, Mode::empty()).and_then(|folder| root.attach(folder.as_fd()))
+        }
+    }
+    .map_err(at(Stage::Root))?;
     let mut layers = [const { None }; crate::plan::MAX_LAYERS];
     for (index, (target, place)) in plan.layers.iter().zip(&mut layers).enumerate() {
         let layer =
@@ -74,6 +81,10 @@ pub(super) fn attach(
         for mount in std::iter::once(&root).chain(layers.iter().flatten()) {
             mount.change(&Changes::read_only(false)).map_err(at(Stage::ReadOnlyRoot))?;
         }
+    }
+    if plan.shown_at.is_some() {
+        channel.send(Report::Assembled, &[]).map_err(at(Stage::Parent))?;
+        channel.expect(Order::Pivot).map_err(at(Stage::Parent))?;
     }
     pivot::into_root(root.as_fd()).map_err(at(Stage::Pivot))?;
     if let Some((propagation, _)) = plan.root_propagation {

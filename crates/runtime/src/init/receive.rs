@@ -34,7 +34,15 @@ impl Descriptors {
     }
 }
 
-/// The socket.
+/// *Child-side.* Says something over a socket or a pipe.
+pub(super) fn tell(over: BorrowedFd<'_>, report: Report) -> Result<(), Errno> {
+    match socket::send(over, &report.to_bytes(), &[]) {
+        Err(Errno::NOTSOCK) => rustix::io::write(over, &report.to_bytes()).map(drop),
+        sent => sent,
+    }
+}
+
+/// The socket; or, when the parent is gone, the pipe of a [gate](super::Gate).
 pub(crate) struct Channel(OwnedFd);
 
 impl Channel {
@@ -85,7 +93,10 @@ impl Channel {
     }
 
     pub(super) fn send(&self, report: Report, descriptors: &[BorrowedFd<'_>]) -> Result<(), Errno> {
-        socket::send(self.0.as_fd(), &report.to_bytes(), descriptors)
+        match descriptors {
+            [] => tell(self.0.as_fd(), report),
+            _ => socket::send(self.0.as_fd(), &report.to_bytes(), descriptors),
+        }
     }
 
     /// Tells the parent and ends the process.

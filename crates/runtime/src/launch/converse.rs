@@ -13,14 +13,19 @@ use tinyd_ns::socket;
 pub(crate) enum Answer {
     /// The exec succeeded.
     Running { terminal: Option<OwnedFd> },
+    /// It waits at its gate.
+    Waiting { terminal: Option<OwnedFd> },
     /// A step failed.
     Failed(ChildFailure),
     /// The child ended without a word.
     Died,
 }
 
-/// Hears the child out.
-pub(crate) fn listen(channel: BorrowedFd<'_>) -> Result<Answer, Failure> {
+/// Hears the child out. `assembled` is done when its mounts are in place and its root is not changed yet.
+pub(crate) fn listen(
+    channel: BorrowedFd<'_>,
+    mut assembled: impl FnMut() -> Result<(), Failure>,
+) -> Result<Answer, Failure> {
     let (mut ready, mut terminal) = (false, None);
     loop {
         let mut packet = [0; Report::LENGTH];
@@ -31,6 +36,11 @@ pub(crate) fn listen(channel: BorrowedFd<'_>) -> Result<Answer, Failure> {
             None => return Err(talk(Errno::PROTO)),
             Some(Report::Terminal) => {}
             Some(Report::Ready) => ready = true,
+            Some(Report::Assembled) => {
+                assembled()?;
+                send(channel, &[Order::Pivot as u8], &[])?;
+            }
+            Some(Report::Waiting) => return Ok(Answer::Waiting { terminal }),
             Some(Report::Failed(failure)) => return Ok(Answer::Failed(failure)),
         }
     }

@@ -9,7 +9,7 @@ pub(crate) fn now_ns() -> i64 {
 }
 
 /// RFC 3339 in UTC with nine digits: `2026-11-22T02:13:31.000000001Z`.
-pub(super) fn rfc3339(ns: i64) -> String {
+pub(crate) fn rfc3339(ns: i64) -> String {
     let (seconds, nanoseconds) = (ns.div_euclid(1_000_000_000), ns.rem_euclid(1_000_000_000));
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = date(days);

@@ -203,7 +203,7 @@ fn start(plan: &HealthPlan, request: &StartRequest) -> io::Result<Check> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     let mut child = Command::new("/proc/self/exe")
         .arg0("tinyd-runtime")
-        .args(["exec", "--id", &request.id])
+        .args(["enter", "--id", &request.id])
         .args(plan.exec.protect_program.then_some(PROTECT))
         .env_clear()
         .envs(crate::defence::passed_on())

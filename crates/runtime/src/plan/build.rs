@@ -83,6 +83,7 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         sysctls: sysctls(linux, namespaces)?,
         root_read_only: spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false),
         root_propagation: linux.rootfs_propagation().as_deref().map(root_propagation).transpose()?.flatten(),
+        shown_at: None,
         process: process::plan(process, bundle.seccomp.as_deref(), &request.id, request.window, init)?,
         user,
         limits: linux.resources().as_ref().map(resources::limits).transpose()?.unwrap_or_default(),
@@ -110,7 +111,6 @@ fn refuse_what_is_not_done(spec: &Spec) -> Result<(), Failure> {
     let linux = spec.linux().as_ref();
     let process = spec.process().as_ref();
     let present = [
-        ("hooks", spec.hooks().is_some()),
         ("linux.intelRdt", linux.is_some_and(|l| l.intel_rdt().is_some())),
         ("linux.personality", linux.is_some_and(|l| l.personality().is_some())),
         ("linux.mountLabel", linux.is_some_and(|l| l.mount_label().is_some())),

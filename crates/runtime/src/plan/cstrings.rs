@@ -41,6 +41,6 @@ impl CStrings {
 }
 
 /// A path or text without a zero byte.
-pub(super) fn c_path(property: &str, path: &Path) -> Result<CString, Failure> {
+pub(crate) fn c_path(property: &str, path: &Path) -> Result<CString, Failure> {
     CString::new(path.as_os_str().as_bytes()).map_err(|_| invalid(property, "holds a zero byte"))
 }

@@ -107,6 +107,21 @@ const IDLE: [&str; 14] = [
 /// Words about a file system as a whole that each of them takes.
 const OF_ANY: [&str; 7] = ["sync", "async", "dirsync", "mand", "nomand", "lazytime", "nolazytime"];
 
+/// Words that settle more than attributes.
+const OTHERS: [&str; 13] = [
+    "bind", "rbind", "private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable", "idmap",
+    "ridmap", "tmpcopyup",
+];
+
+/// Every word that is known here, whatever the file system.
+pub(crate) fn known() -> Vec<String> {
+    let attributes = ATTRIBUTES.iter().flat_map(|(word, ..)| [(*word).to_owned(), format!("r{word}")]);
+    let others = OTHERS.iter().chain(&IDLE).chain(&OF_ANY).map(|word| (*word).to_owned());
+    let mut all: Vec<String> = attributes.chain(others).collect();
+    all.sort();
+    all
+}
+
 pub(super) fn read(words: &[String]) -> Result<Options, Failure> {
     let mut all = Options {
         attributes: Attributes::NONE,
@@ -177,6 +192,14 @@ mod tests {
             let idle = of(&[word]);
             assert!(idle.own.is_empty() && idle.of_any.is_empty() && idle.attributes.is_none(), "{word}");
         }
+    }
+
+    #[test]
+    fn pure_every_word_that_is_told_is_known() {
+        for word in known() {
+            assert!(of(&[&word]).own.is_empty(), "{word}");
+        }
+        assert_eq!(known().len(), 2 * ATTRIBUTES.len() + OTHERS.len() + IDLE.len() + OF_ANY.len());
     }
 
     #[test]

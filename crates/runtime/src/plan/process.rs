@@ -52,13 +52,34 @@ pub(crate) fn for_exec(bundle: &Bundle, request: &ExecRequest) -> Result<(Proces
         (Some(text), _) | (None, Some(text)) => UserPlan::Text(text.clone()),
         (None, None) => ids(process)?,
     };
-    let filter = match (&bundle.seccomp, filter::kept(&request.run_dir)) {
-        (None, _) => None,
-        (Some(_), Some(kept)) => Some(kept),
-        (Some(profile), None) => Some(filter::compile(profile)?),
-    };
+    let filter = filter_of(bundle, &request.run_dir)?;
     let plan = command(process, &request.args, &env, cwd, filter, &request.id)?;
     Ok((ProcessPlan { terminal: request.terminal, window: request.window, ..plan }, user))
+}
+
+/// A further command that is described as a whole, in a container whose folder has its filter.
+pub(crate) fn of_its_own(
+    bundle: &Bundle,
+    process: &Process,
+    id: &str,
+    run_dir: &Path,
+    window: Option<(u16, u16)>,
+) -> Result<(ProcessPlan, UserPlan), Failure> {
+    let args = process.args().as_deref().unwrap_or_default();
+    let env = process.env().as_deref().unwrap_or_default();
+    let filter = filter_of(bundle, run_dir)?;
+    let plan = command(process, args, env, process.cwd(), filter, id)?;
+    let terminal = process.terminal().unwrap_or(false);
+    Ok((ProcessPlan { terminal, window, ..plan }, ids(process)?))
+}
+
+/// The container's filter, for a command that joins it.
+fn filter_of(bundle: &Bundle, run_dir: &Path) -> Result<Option<Filter>, Failure> {
+    match (&bundle.seccomp, filter::kept(run_dir)) {
+        (None, _) => Ok(None),
+        (Some(_), Some(kept)) => Ok(Some(kept)),
+        (Some(profile), None) => filter::compile(profile).map(Some),
+    }
 }
 
 /// Who the bundle says by number.
@@ -111,6 +132,8 @@ fn command(
         terminal: false,
         init: false,
         window: None,
+        gate: None,
+        preserved: 0,
     }))
 }
 

@@ -10,7 +10,7 @@ use tinyd_cgroup::{
     NetPriority,
 };
 
-pub(super) fn limits(resources: &LinuxResources) -> Result<Limits, Failure> {
+pub(crate) fn limits(resources: &LinuxResources) -> Result<Limits, Failure> {
     refuse_what_is_not_done(resources)?;
     let mut limits = Limits::default();
     if let Some(cpu) = resources.cpu() {
@@ -28,7 +28,7 @@ pub(super) fn limits(resources: &LinuxResources) -> Result<Limits, Failure> {
     if let Some(pids) = resources.pids() {
         limits.pids_max = Some(pids.limit());
     }
-    limits.devices = resources.devices().iter().flatten().map(device).collect::<Result<_, _>>()?;
+    limits.devices = devices(resources)?;
     limits.io = resources.block_io().as_ref().map(io).transpose()?.unwrap_or_default();
     let pages = resources.hugepage_limits().iter().flatten();
     limits.hugetlb = pages
@@ -55,6 +55,33 @@ fn refuse_what_is_not_done(resources: &LinuxResources) -> Result<(), Failure> {
         )),
         None => Ok(()),
     }
+}
+
+/// The rules, and what everybody may use besides; where there are none, or all is allowed, nothing is ruled.
+fn devices(resources: &LinuxResources) -> Result<Vec<DeviceRule>, Failure> {
+    let mut rules = resources.devices().iter().flatten().map(device).collect::<Result<Vec<_>, _>>()?;
+    if rules.last().is_some_and(|rule| *rule != DeviceRule::all(true)) {
+        let missing: Vec<_> = everybodys_devices().filter(|rule| !rules.contains(rule)).collect();
+        rules.extend(missing);
+    }
+    Ok(rules)
+}
+
+/// The devices that everybody may use: null, zero, full, random, urandom, tty, ptmx and the terminals (136 is their
+/// driver). The host's console is none of them: a container's is a terminal.
+pub fn everybodys_devices() -> impl Iterator<Item = DeviceRule> {
+    const ALL: [(u32, Option<u32>); 8] = [
+        (1, Some(3)),
+        (1, Some(5)),
+        (1, Some(7)),
+        (1, Some(8)),
+        (1, Some(9)),
+        (5, Some(0)),
+        (5, Some(2)),
+        (136, None),
+    ];
+    ALL.into_iter()
+        .map(|(major, minor)| DeviceRule::new(true, DeviceKind::Char, Some(major), minor, DeviceAccess::ALL))
 }
 
 fn device(rule: &LinuxDeviceCgroup) -> Result<DeviceRule, Failure> {
@@ -149,7 +176,10 @@ mod tests {
         .unwrap();
         let rules: Vec<_> = found.devices.iter().map(|rule| (rule.allow, rule.to_string())).collect();
         let expected = [(false, "a *:* rwm"), (true, "c 1:3 rw"), (true, "b *:* m")];
-        assert_eq!(rules, expected.map(|(allow, text)| (allow, text.to_owned())));
+        assert_eq!(rules[..3], expected.map(|(allow, text)| (allow, text.to_owned())));
+        assert_eq!(rules.len(), 3 + everybodys_devices().count());
+        let all = read(r#"{"devices": [{"allow": true, "access": "rwm"}]}"#).unwrap();
+        assert_eq!(all.devices, [DeviceRule::all(true)]);
         assert_eq!(
             (found.memory.limit_bytes, found.memory.swap_bytes, found.memory.reservation_bytes),
             (Some(1), Some(2), Some(3))

@@ -26,14 +26,26 @@ struct LinuxSeccompOnly<'a> {
     seccomp: Option<&'a RawValue>,
 }
 
+/// The file's name in a bundle.
+pub(crate) const CONFIG: &str = "config.json";
+
+fn unread(folder: &Path, kind: FailureKind, error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::new(kind, format!("read {}", folder.join(CONFIG).display())).caused_by(error)
+}
+
 impl Bundle {
     pub(crate) fn load(folder: &Path) -> Result<Self, Failure> {
-        let path = folder.join("config.json");
-        let failed = |kind, error: &(dyn std::error::Error + 'static)| {
-            Failure::new(kind, format!("read {}", path.display())).caused_by(error)
-        };
-        let bytes = std::fs::read(&path).map_err(|error| failed(FailureKind::Internal, &error))?;
-        Self::parse(&bytes).map_err(|error| failed(FailureKind::Invalid, &error))
+        Self::parse_of(folder, &Self::read(folder)?)
+    }
+
+    /// The text of a bundle's configuration.
+    pub(crate) fn read(folder: &Path) -> Result<Vec<u8>, Failure> {
+        std::fs::read(folder.join(CONFIG)).map_err(|error| unread(folder, FailureKind::Internal, &error))
+    }
+
+    /// Reads the text that a bundle has.
+    pub(crate) fn parse_of(folder: &Path, json: &[u8]) -> Result<Self, Failure> {
+        Self::parse(json).map_err(|error| unread(folder, FailureKind::Invalid, &error))
     }
 
     pub(crate) fn parse(json: &[u8]) -> serde_json::Result<Self> {

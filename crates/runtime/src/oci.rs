@@ -1,0 +1,158 @@
+//! The runtime as other engines call it: the command line that Podman, containerd and Docker know, over the same core.
+//!
+//! Whoever creates a container this way is its engine: there is no monitor, and its first process belongs to the caller, or to
+//! whoever reaps the caller's orphans. What is known of a container lies in its [folder](store); what can be asked of the kernel
+//! is asked there.
+
+mod cgroup;
+mod console;
+mod create;
+mod delete;
+mod events;
+mod exec;
+mod features;
+mod foreground;
+mod hooks;
+mod kill;
+mod list;
+mod options;
+mod pause;
+mod ps;
+mod report;
+mod run;
+mod signal;
+mod spec;
+mod start;
+mod state;
+mod store;
+mod update;
+
+use crate::{Failure, FailureKind};
+use options::{Flag, Parsed, flag, value};
+use report::Reports;
+use std::path::PathBuf;
+
+/// The version of the specification that this runtime follows.
+pub(crate) const SPECIFICATION: &str = "1.2.1";
+
+/// Where containers are kept when nobody says.
+const ROOT: &str = "/run/tinyd-runtime";
+
+/// What stands before the verb.
+const FLAGS: &[Flag] = &[
+    value("root", None),
+    value("log", None),
+    value("log-format", None),
+    value("log-level", None),
+    flag("debug", None),
+    flag("systemd-cgroup", None),
+    value("cgroup-manager", None),
+    value("rootless", None),
+    value("criu", None),
+];
+
+/// What all verbs need to know.
+struct Context {
+    /// The folder with a folder for each container.
+    root: PathBuf,
+    /// Control groups are asked of systemd.
+    systemd: bool,
+}
+
+/// Does what the words say, and gives the exit code.
+pub(crate) fn main(words: Vec<String>) -> u8 {
+    let parsed = match options::parse(FLAGS, words, options::Rest::AsItIs) {
+        Ok(parsed) => parsed,
+        Err(problem) => return Reports::default().wrong_use(&problem),
+    };
+    let reports = match Reports::of(&parsed) {
+        Ok(reports) => reports,
+        Err(problem) => return Reports::default().wrong_use(&problem),
+    };
+    match act(&parsed) {
+        Ok(code) => code,
+        Err(Problem::Use(problem)) => reports.wrong_use(&problem),
+        Err(Problem::Failed(failure, code)) => {
+            reports.failed(&failure);
+            code
+        }
+    }
+}
+
+/// Why a verb was not done.
+enum Problem {
+    /// The words are wrong.
+    Use(String),
+    /// Something failed; the exit code says what kind of thing to who looks at no text.
+    Failed(Failure, u8),
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure, 1)
+    }
+}
+
+impl From<String> for Problem {
+    fn from(problem: String) -> Self {
+        Self::Use(problem)
+    }
+}
+
+fn act(parsed: &Parsed) -> Result<u8, Problem> {
+    let systemd = match parsed.last("cgroup-manager") {
+        None | Some("cgroupfs") => parsed.has("systemd-cgroup"),
+        Some("systemd") => true,
+        Some(other) => return Err(format!("--cgroup-manager {other}: cgroupfs or systemd").into()),
+    };
+    let root = parsed.last("root").unwrap_or(ROOT);
+    let root = std::path::absolute(root).map_err(|error| format!("--root {root:?}: {error}"))?;
+    let context = Context { root, systemd };
+    let Some((verb, words)) = parsed.rest.split_first() else {
+        return Err("a verb is missing".to_owned().into());
+    };
+    let words = words.to_vec();
+    match verb.as_str() {
+        "create" => create::verb(&context, words),
+        "start" => start::verb(&context, words),
+        "state" => state::verb(&context, words),
+        "kill" => kill::verb(&context, words),
+        "delete" => delete::verb(&context, words),
+        "run" => run::verb(&context, words),
+        "exec" => exec::verb(&context, words),
+        "ps" => ps::verb(&context, words),
+        "list" => list::verb(&context, words),
+        "pause" => pause::verb(&context, words, true),
+        "resume" => pause::verb(&context, words, false),
+        "update" => update::verb(&context, words),
+        "events" => events::verb(&context, words),
+        "spec" => spec::verb(words),
+        "features" => features::verb(words),
+        "checkpoint" | "restore" => Err(Failure::new(
+            FailureKind::Unsupported,
+            format!("{verb}: this runtime saves no running processes"),
+        )
+        .into()),
+        other => Err(format!("there is no verb {other:?}").into()),
+    }
+}
+
+/// Prints a line; a reader that is gone is no failure of the verb.
+fn say(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// The only word that a verb takes.
+fn only_id(verb: &str, words: Vec<String>) -> Result<String, Problem> {
+    let parsed = options::parse(&[], words, options::Rest::Mixed)?;
+    one_id(verb, &parsed)
+}
+
+fn one_id(verb: &str, parsed: &Parsed) -> Result<String, Problem> {
+    match parsed.rest.as_slice() {
+        [id] => Ok(id.clone()),
+        [] => Err(format!("{verb}: the container's id is missing").into()),
+        _ => Err(format!("{verb} takes one container, not {}", parsed.rest.join(" ")).into()),
+    }
+}

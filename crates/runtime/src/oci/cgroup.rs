@@ -1,0 +1,71 @@
+//! A container's control group.
+
+use super::store::Record;
+use crate::monitor;
+use crate::plan::Bundle;
+use crate::{Failure, FailureKind};
+use std::time::{Duration, Instant};
+use tinyd_cgroup::{Cgroup, CgroupDriver, CgroupPath};
+
+/// How long the kernel may take to take the last process out of a group.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The driver that was asked for.
+pub(super) fn driver(systemd: bool) -> Result<Box<dyn CgroupDriver>, Failure> {
+    match systemd {
+        false => monitor::cgroup_driver(),
+        true => Err(Failure::new(FailureKind::Unsupported, "control groups by systemd are not there yet")
+            .with_hint("leave --systemd-cgroup out")),
+    }
+}
+
+/// The name that the bundle gives it, or one of its own.
+pub(super) fn name(bundle: &Bundle, id: &str) -> String {
+    let path = bundle.spec.linux().as_ref().and_then(|linux| linux.cgroups_path().as_ref());
+    match path.map(|path| path.to_string_lossy().into_owned()).filter(|path| !path.is_empty()) {
+        Some(path) => path.trim_matches('/').to_owned(),
+        None => format!("tinyd-runtime/{id}"),
+    }
+}
+
+/// Finds it.
+pub(super) fn open(record: &Record) -> Result<Box<dyn Cgroup>, Failure> {
+    let failed = |error: tinyd_cgroup::Error| {
+        Failure::new(FailureKind::Internal, format!("open cgroup {}", record.cgroup)).caused_by(&error)
+    };
+    let path = CgroupPath::new(&record.cgroup).map_err(failed)?;
+    driver(record.systemd)?.open(&path).map_err(failed)
+}
+
+/// Makes room for it: a group that is there and empty is the caller's, who has made it ahead.
+pub(super) fn make_room(driver: &dyn CgroupDriver, name: &str) -> Result<(), Failure> {
+    let failed = |error: tinyd_cgroup::Error| {
+        Failure::new(FailureKind::Internal, format!("look for cgroup {name}")).caused_by(&error)
+    };
+    let path = CgroupPath::new(name).map_err(failed)?;
+    driver.prune(&path).map_err(failed)
+}
+
+/// Ends whatever is left in it, and removes it.
+pub(super) fn remove(record: &Record) -> Result<(), Failure> {
+    if record.init.is_none() {
+        // Whether it was made at all nobody knows: what is in it may be somebody else's.
+        return driver(record.systemd).and_then(|driver| make_room(driver.as_ref(), &record.cgroup));
+    }
+    let Ok(group) = open(record) else { return Ok(()) };
+    let failed = |error: tinyd_cgroup::Error| {
+        Failure::new(FailureKind::Internal, format!("remove cgroup {}", record.cgroup)).caused_by(&error)
+    };
+    let ends = Instant::now() + PATIENCE;
+    loop {
+        // Frozen processes do not die.
+        let _ = group.thaw();
+        let _ = group.kill();
+        match group.remove() {
+            Ok(()) => return Ok(()),
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) if Instant::now() > ends => return Err(failed(error)),
+            Err(_) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! `create`: everything but the command, whose process waits to be started.
+
+use super::hooks::{self, Inside, Moment};
+use super::options::{Flag, Parsed, Rest, flag, parse, value};
+use super::store::{CONFIG, Container, Lock, Record, START, Status, TOLD};
+use super::{Context, Problem, cgroup, console, one_id};
+use crate::init::{Gate, Stdio};
+use crate::launch::{self, Running, Terms, internal};
+use crate::monitor::now_ns;
+use crate::plan::{self, Bundle, invalid};
+use crate::state::ProcessId;
+use crate::{Failure, FailureKind, Rootfs, StartRequest};
+use oci_spec::runtime::Process;
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// What `create` and `run` take.
+pub(super) const FLAGS: &[Flag] = &[
+    value("bundle", Some('b')),
+    value("console-socket", None),
+    value("pid-file", None),
+    value("preserve-fds", None),
+    value("pidfd-socket", None),
+    flag("no-pivot", None),
+    flag("no-new-keyring", None),
+    flag("detach", Some('d')),
+    flag("keep", None),
+    flag("no-subreaper", None),
+];
+
+pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem> {
+    let parsed = parse(FLAGS, words, Rest::Mixed)?;
+    let wanted = Wanted::of("create", &parsed)?;
+    let made = make(context, &wanted, false)?;
+    made.keep();
+    Ok(0)
+}
+
+/// A container as it is wanted.
+pub(super) struct Wanted {
+    id: String,
+    bundle: PathBuf,
+    console: Option<String>,
+    pid_file: Option<PathBuf>,
+    pidfd_socket: Option<PathBuf>,
+    preserved: u32,
+    no_pivot: bool,
+}
+
+impl Wanted {
+    pub(super) fn of(verb: &str, parsed: &Parsed) -> Result<Self, Problem> {
+        let bundle = parsed.last("bundle").unwrap_or(".");
+        let path = |name| parsed.last(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let absolute =
+            std::path::absolute(bundle).map_err(|error| format!("--bundle {bundle:?}: {error}"))?;
+        Ok(Self {
+            id: one_id(verb, parsed)?,
+            bundle: absolute.components().collect(),
+            console: parsed.last("console-socket").map(str::to_owned),
+            pid_file: path("pid-file"),
+            pidfd_socket: path("pidfd-socket"),
+            preserved: parsed.number("preserve-fds")?.unwrap_or(0),
+            no_pivot: parsed.has("no-pivot"),
+        })
+    }
+}
+
+/// A container whose command waits. It goes with this value unless it is [kept](Made::keep).
+pub(super) struct Made {
+    pub(super) container: Container,
+    pub(super) bundle: Bundle,
+    pub(super) running: Running,
+    _lock: Lock,
+    pub(super) kept: bool,
+}
+
+impl Made {
+    /// Lets it be.
+    pub(super) fn keep(mut self) {
+        self.kept = true;
+        self.running.keep();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = super::delete::destroy(&self.container);
+        }
+    }
+}
+
+/// Makes it. In the foreground its terminal is the caller's to take.
+pub(super) fn make(context: &Context, wanted: &Wanted, foreground: bool) -> Result<Made, Failure> {
+    if wanted.no_pivot {
+        return Err(Failure::new(
+            FailureKind::Unsupported,
+            "--no-pivot leaves the host's root within reach of the container",
+        )
+        .with_hint("a root that cannot be pivoted into (initramfs) can be bound onto itself first"));
+    }
+    let json = Bundle::read(&wanted.bundle)?;
+    let bundle = Bundle::parse_of(&wanted.bundle, &json)?;
+    hooks::check(&bundle)?;
+    check_preserved(wanted.preserved)?;
+    let console = console::wanted(wanted.console.as_deref(), bundle.wants_terminal(), foreground)?;
+    let driver = cgroup::driver(context.systemd)?;
+    let record = Record {
+        id: wanted.id.clone(),
+        bundle: wanted.bundle.clone(),
+        rootfs: rootfs_of(&bundle, &wanted.bundle)?,
+        cgroup: cgroup::name(&bundle, &wanted.id),
+        systemd: context.systemd,
+        created_ns: now_ns(),
+        init: None,
+    };
+    let (mut container, lock) = Container::reserve(context, record)?;
+    let launched = launch(&mut container, &bundle, &json, driver.as_ref(), wanted);
+    let running = match launched {
+        Ok(running) => running,
+        Err(failure) => {
+            let _ = super::delete::destroy(&container);
+            return Err(failure);
+        }
+    };
+    let mut made = Made { container, bundle, running, _lock: lock, kept: false };
+    if let (Some(path), Some(terminal)) = (&console, &made.running.terminal) {
+        console::send(terminal, path)?;
+        made.running.terminal = None;
+    }
+    if let Some(filter) = &made.running.filter {
+        plan::keep_filter(filter, &made.container.folder);
+    }
+    if let Some(path) = &wanted.pidfd_socket {
+        console::send(&made.running.child.pidfd, path)?;
+    }
+    if let Some(path) = &wanted.pid_file {
+        write_pid(path, made.running.pid)?;
+    }
+    Ok(made)
+}
+
+fn launch(
+    container: &mut Container,
+    bundle: &Bundle,
+    json: &[u8],
+    driver: &dyn tinyd_cgroup::CgroupDriver,
+    wanted: &Wanted,
+) -> Result<Running, Failure> {
+    let config = container.folder.join(CONFIG);
+    std::fs::write(&config, json).map_err(|error| internal(&format!("write {}", config.display()), error))?;
+    cgroup::make_room(driver, &container.record.cgroup)?;
+    let gate = gate(&container.folder)?;
+    let stdio = match bundle.wants_terminal() {
+        true => Stdio { stdin: None, stdout: None, stderr: None },
+        false => own_streams(wanted.preserved)?,
+    };
+    let request = request(container, bundle);
+    let pauses = [Moment::Prestart, Moment::CreateRuntime, Moment::CreateContainer];
+    let pauses = pauses.iter().any(|moment| moment.is_wanted(bundle));
+    let mut assembled = |pid, pidfd: BorrowedFd<'_>| {
+        container.record.init =
+            Some(ProcessId::of(pid).map_err(|error| internal("look at the container", error))?);
+        let inside = Inside { pid, pidfd };
+        hooks::run(Moment::Prestart, bundle, container, Status::Created, None)?;
+        hooks::run(Moment::CreateRuntime, bundle, container, Status::Created, None)?;
+        hooks::run(Moment::CreateContainer, bundle, container, Status::Created, Some(inside))
+    };
+    let terms = Terms {
+        connector: None,
+        gate: Some(gate),
+        preserved: wanted.preserved,
+        assembled: if pauses { Some(&mut assembled) } else { None },
+        inherits_oom_score: true,
+    };
+    let running = launch::launch(&request, bundle, driver, stdio, terms)?;
+    container.record.init =
+        Some(ProcessId::of(running.pid).map_err(|error| internal("look at the container", error))?);
+    container.save()?;
+    Ok(running)
+}
+
+/// The start in the words of the core.
+pub(super) fn request(container: &Container, bundle: &Bundle) -> StartRequest {
+    StartRequest {
+        id: container.record.id.clone(),
+        bundle: container.record.bundle.clone(),
+        run_dir: container.folder.clone(),
+        cgroup: container.record.cgroup.clone(),
+        monitor_cgroup: String::new(),
+        rootfs: Rootfs { overlays: Vec::new(), volatile: false, devices: true, storage: None },
+        protect_program: false,
+        attach: false,
+        connect: false,
+        netns: None,
+        secrets: Vec::new(),
+        interactive: false,
+        window: bundle.spec.process().as_ref().and_then(window),
+        log: None,
+        exit_copy: None,
+        sync: None,
+        release: Vec::new(),
+        trash: Vec::new(),
+        restart: None,
+        events: None,
+        health: None,
+    }
+}
+
+/// Rows and columns of the terminal, where the process says them.
+pub(super) fn window(process: &Process) -> Option<(u16, u16)> {
+    let size = process.console_size()?;
+    let cells = |n: u64| u16::try_from(n).unwrap_or(u16::MAX);
+    Some((cells(size.height()), cells(size.width())))
+}
+
+fn rootfs_of(bundle: &Bundle, folder: &Path) -> Result<PathBuf, Failure> {
+    let root = bundle.spec.root().as_ref().ok_or_else(|| invalid("root", "is missing"))?;
+    let path = folder.join(root.path());
+    match path.metadata() {
+        Ok(found) if found.is_dir() => Ok(path),
+        Ok(_) => Err(invalid("root.path", format!("{} is no folder", path.display()))),
+        Err(error) => Err(invalid("root.path", format!("{}: {error}", path.display()))),
+    }
+}
+
+/// What the command is promised must be there: other numbers would be given to files of ours.
+pub(super) fn check_preserved(count: u32) -> Result<(), Failure> {
+    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    let missing = (3..).take(count as usize).find(|number| {
+        u64::from(*number as u32) >= most || !Path::new(&format!("/proc/self/fd/{number}")).exists()
+    });
+    match missing {
+        None => Ok(()),
+        Some(number) => Err(Failure::new(
+            FailureKind::Invalid,
+            format!("--preserve-fds {count}: descriptor {number} is not open"),
+        )),
+    }
+}
+
+fn gate(folder: &Path) -> Result<Gate, Failure> {
+    let end = |name: &str| {
+        let path = folder.join(name);
+        let made = rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+            .and_then(|()| rustix::fs::open(&path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()));
+        made.map_err(|errno| internal(&format!("make {}", path.display()), errno))
+    };
+    Ok(Gate { go: end(START)?, told: end(TOLD)? })
+}
+
+/// The caller's streams are the command's. Copies of them, beyond what it is promised.
+pub(super) fn own_streams(preserved: u32) -> Result<Stdio, Failure> {
+    let copy = |stream: BorrowedFd<'_>| -> Result<Option<OwnedFd>, Failure> {
+        rustix::io::fcntl_dupfd_cloexec(stream, 3 + preserved.cast_signed())
+            .map(Some)
+            .map_err(|errno| internal("copy a stream", errno))
+    };
+    use rustix::stdio::{stderr, stdin, stdout};
+    Ok(Stdio { stdin: copy(stdin())?, stdout: copy(stdout())?, stderr: copy(stderr())? })
+}
+
+/// Whole, or not at all: somebody may wait for the file.
+pub(super) fn write_pid(path: &Path, pid: u32) -> Result<(), Failure> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    std::fs::write(&beside, pid.to_string())
+        .and_then(|()| std::fs::rename(&beside, path))
+        .map_err(|error| internal(&format!("write the process id to {}", path.display()), error))
+}

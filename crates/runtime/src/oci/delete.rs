@@ -1,0 +1,57 @@
+//! `delete`: takes away what a stopped container has left.
+
+use super::hooks::{self, Moment};
+use super::options::{Rest, flag, parse};
+use super::store::{Container, Status, wait_for_end};
+use super::{Context, Problem, cgroup, kill, one_id};
+use crate::{Failure, FailureKind};
+
+pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem> {
+    let parsed = parse(&[flag("force", Some('f'))], words, Rest::Mixed)?;
+    let force = parsed.has("force");
+    let id = one_id("delete", &parsed)?;
+    let container = match Container::open(context, &id) {
+        Ok(container) => container,
+        // It is as it should be.
+        Err(failure) if force && failure.kind == FailureKind::NotRunning => return Ok(0),
+        Err(failure) => return Err(failure.into()),
+    };
+    let _lock = container.lock()?;
+    match container.status() {
+        // Nothing runs in one that was never started; engines delete such without a word more.
+        Status::Stopped | Status::Creating | Status::Created => {}
+        _ if force => {}
+        status => {
+            let problem =
+                format!("container {id:?} is {}, and is deleted when it has stopped", status.word());
+            return Err(Failure::new(FailureKind::Invalid, problem)
+                .with_hint("kill it first, or delete it with --force")
+                .into());
+        }
+    }
+    destroy(&container)?;
+    Ok(0)
+}
+
+/// Ends it, and takes everything away.
+pub(super) fn destroy(container: &Container) -> Result<(), Failure> {
+    if let Some(pidfd) = container.process() {
+        let _ = tinyd_ns::pidfd::send_signal(&pidfd, libc::SIGKILL);
+        if let Ok(group) = cgroup::open(&container.record) {
+            // Frozen processes do not die.
+            let _ = group.thaw();
+        }
+        wait_for_end(&pidfd, kill::PATIENCE);
+    }
+    cgroup::remove(&container.record)?;
+    // What cannot be read any more has no hooks to run.
+    if let Ok(bundle) = container.bundle()
+        && let Err(failure) = hooks::run(Moment::Poststop, &bundle, container, Status::Stopped, None)
+    {
+        super::report::warn(&failure);
+    }
+    tinyd_fs::remove_tree(&container.folder).map_err(|error| {
+        Failure::new(FailureKind::Internal, format!("remove {}", container.folder.display()))
+            .caused_by(&error)
+    })
+}

@@ -1,0 +1,192 @@
+//! `exec`: a further command in a container.
+
+use super::options::{Flag, Parsed, Rest, flag, parse, value};
+use super::store::{Container, Status};
+use super::{Context, Problem, cgroup, console, create, foreground};
+use crate::exec::{Entrance, Target};
+use crate::init::Stdio;
+use crate::launch::internal;
+use crate::plan::{self, Bundle, invalid};
+use crate::{Failure, FailureKind};
+use oci_spec::runtime::{Process, UserBuilder};
+use serde_json::{Value, json};
+use std::path::Path;
+use tinyd_ns::Namespaces;
+
+const FLAGS: &[Flag] = &[
+    value("process", Some('p')),
+    value("console-socket", None),
+    value("pid-file", None),
+    value("pidfd-socket", None),
+    value("cwd", None),
+    value("env", Some('e')),
+    value("user", Some('u')),
+    value("additional-gids", Some('g')),
+    value("cap", Some('c')),
+    value("preserve-fds", None),
+    value("process-label", None),
+    value("apparmor", None),
+    value("cgroup", None),
+    flag("tty", Some('t')),
+    flag("detach", Some('d')),
+    flag("no-new-privs", None),
+    flag("ignore-paused", None),
+];
+
+/// What is told when the command was not run: neither 126 nor 127, nor what a command says itself.
+const NOT_RUN: u8 = 255;
+
+pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem> {
+    let parsed = parse(FLAGS, words, Rest::AsItIs)?;
+    let Some((id, command)) = parsed.rest.split_first() else {
+        return Err("exec: the container's id is missing".to_owned().into());
+    };
+    exec(context, id, command, &parsed).map_err(|problem| match problem {
+        Problem::Failed(failure, _) => {
+            let code = match failure.kind {
+                FailureKind::CommandNotFound => 127,
+                FailureKind::CommandNotExecutable => 126,
+                _ => NOT_RUN,
+            };
+            Problem::Failed(failure, code)
+        }
+        problem => problem,
+    })
+}
+
+fn exec(context: &Context, id: &str, command: &[String], parsed: &Parsed) -> Result<u8, Problem> {
+    let container = Container::open(context, id)?;
+    let status = container.status();
+    match status {
+        Status::Created | Status::Running => {}
+        Status::Paused if parsed.has("ignore-paused") => {}
+        status => {
+            let problem = format!("exec: container {id:?} is {}", status.word());
+            return Err(Failure::new(FailureKind::NotRunning, problem).into());
+        }
+    }
+    let bundle = container.bundle()?;
+    let process = process(&bundle, command, parsed)?;
+    let terminal = process.terminal().unwrap_or(false);
+    let detached = parsed.has("detach");
+    let console = console::wanted(parsed.last("console-socket"), terminal, !detached)?;
+    let preserved = parsed.number("preserve-fds")?.unwrap_or(0);
+    create::check_preserved(preserved)?;
+
+    let window = create::window(&process);
+    let (mut plan, user) = plan::of_its_own(&bundle, &process, id, &container.folder, window)?;
+    plan.preserved = preserved;
+    let pidfd = container.process().ok_or_else(|| {
+        Failure::new(FailureKind::NotRunning, format!("exec: container {id:?} has stopped"))
+    })?;
+    let target = Target { pid: container.pid(), pidfd };
+    let namespaces = namespaces_of(target.pid).map_err(|error| internal("look at the container", error))?;
+    let group = cgroup::open(&container.record)?;
+    let join = group.join_handle().map_err(|error| {
+        Failure::new(FailureKind::Internal, "open the container's cgroup").caused_by(&error)
+    })?;
+    let maps = plan::id_maps_of(&bundle)?;
+    let mut entrance = Entrance::new(id, target, plan, &user, namespaces, maps, join)?;
+    entrance.inherits_oom_score = true;
+    let stdio = match terminal {
+        true => Stdio { stdin: None, stdout: None, stderr: None },
+        false => create::own_streams(preserved)?,
+    };
+    let mut entered = entrance.enter(stdio)?;
+    if let (Some(path), Some(terminal)) = (&console, &entered.terminal) {
+        console::send(terminal, path)?;
+        entered.terminal = None;
+    }
+    if let Some(path) = parsed.last("pidfd-socket") {
+        console::send(&entered.child.pidfd, Path::new(path))?;
+    }
+    if let Some(path) = parsed.last("pid-file") {
+        create::write_pid(Path::new(path), entered.pid)?;
+    }
+    entered.child.keep();
+    if detached {
+        return Ok(0);
+    }
+    Ok(foreground::stay(&entered.child.pidfd, entered.terminal)?)
+}
+
+/// The namespaces of a process that are not this one's.
+pub(super) fn namespaces_of(pid: u32) -> std::io::Result<Namespaces> {
+    let own = std::process::id();
+    let mut differ = Namespaces::empty();
+    for kind in Namespaces::all().iter() {
+        // A kernel without a kind has no file for it.
+        match (kind.id_of(pid), kind.id_of(own)) {
+            (Ok(theirs), Ok(ours)) if theirs == ours => {}
+            (Ok(_), _) => differ |= kind,
+            (Err(error), _) if error.kind() == std::io::ErrorKind::NotFound => {}
+            (Err(error), _) => return Err(error),
+        }
+    }
+    Ok(differ)
+}
+
+/// The process as it is described in a file, or the bundle's with what the options say instead.
+fn process(bundle: &Bundle, command: &[String], parsed: &Parsed) -> Result<Process, Problem> {
+    if let Some(path) = parsed.last("process") {
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            Failure::new(FailureKind::Invalid, format!("read the process from {path}")).caused_by(error)
+        };
+        let text = std::fs::read(path).map_err(|error| failed(&error))?;
+        return Ok(serde_json::from_slice(&text).map_err(|error| failed(&error))?);
+    }
+    let own = bundle.spec.process().as_ref().ok_or_else(|| invalid("process", "is missing"))?;
+    if command.is_empty() {
+        return Err("exec: a command is missing".to_owned().into());
+    }
+    let mut process = own.clone();
+    process.set_args(Some(command.to_vec())).set_terminal(Some(parsed.has("tty")));
+    if let Some(cwd) = parsed.last("cwd") {
+        process.set_cwd(cwd.into());
+    }
+    let mut env = process.env().clone().unwrap_or_default();
+    env.extend(parsed.all("env").map(str::to_owned));
+    process.set_env(Some(env));
+    if parsed.has("no-new-privs") {
+        process.set_no_new_privileges(Some(true));
+    }
+    set_user(&mut process, parsed)?;
+    let added: Vec<&str> = parsed.all("cap").collect();
+    add_capabilities(process, &added).map_err(|error| format!("--cap {}: {error}", added.join(",")).into())
+}
+
+fn set_user(process: &mut Process, parsed: &Parsed) -> Result<(), Problem> {
+    let number = |text: &str| {
+        text.parse::<u32>().map_err(|_| format!("--user, --additional-gids: {text:?} is no number"))
+    };
+    let mut user = process.user().clone();
+    if let Some(text) = parsed.last("user") {
+        let (uid, gid) = text.split_once(':').map_or((text, None), |(uid, gid)| (uid, Some(gid)));
+        let gid = gid.map_or(Ok(user.gid()), number)?;
+        let built = UserBuilder::default().uid(number(uid)?).gid(gid).build();
+        user = built.map_err(|error| error.to_string())?;
+    }
+    let more = parsed.all("additional-gids").map(number).collect::<Result<Vec<_>, _>>()?;
+    if !more.is_empty() {
+        let mut groups = user.additional_gids().clone().unwrap_or_default();
+        groups.extend(more);
+        user.set_additional_gids(Some(groups));
+    }
+    process.set_user(user);
+    Ok(())
+}
+
+/// Adds capabilities to all sets but the ambient one.
+fn add_capabilities(process: Process, names: &[&str]) -> serde_json::Result<Process> {
+    if names.is_empty() {
+        return Ok(process);
+    }
+    let mut value = serde_json::to_value(process)?;
+    for set in ["bounding", "effective", "permitted", "inheritable"] {
+        let list = &mut value["capabilities"][set];
+        let mut all = list.as_array().cloned().unwrap_or_default();
+        all.extend(names.iter().map(|name| json!(name)));
+        *list = Value::Array(all);
+    }
+    serde_json::from_value(value)
+}

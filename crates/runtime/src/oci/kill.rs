@@ -1,0 +1,56 @@
+//! `kill`: sends a signal to a container's first process, or to all of its processes.
+
+use super::options::{Rest, flag, parse};
+use super::store::{Container, Status};
+use super::{Context, Problem, cgroup, signal};
+use crate::launch::internal;
+use crate::{Failure, FailureKind};
+use rustix::event::Timespec;
+
+/// How long a killed process may take to end.
+pub(super) const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+
+pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem> {
+    let parsed = parse(&[flag("all", Some('a'))], words, Rest::Mixed)?;
+    let (id, number) = match parsed.rest.as_slice() {
+        [id] => (id, libc::SIGTERM),
+        [id, name] => (id, signal::number(name).ok_or_else(|| format!("{name:?} is no signal"))?),
+        _ => return Err("kill takes a container and a signal".to_owned().into()),
+    };
+    let container = Container::open(context, id)?;
+    if parsed.has("all") {
+        all(&container, number)?;
+        return Ok(0);
+    }
+    let status = container.status();
+    let process = container.process().filter(|_| status.has_process());
+    // Engines look for these words.
+    let process = process.ok_or_else(|| {
+        Failure::new(FailureKind::NotRunning, format!("container not running: {id:?} is {}", status.word()))
+    })?;
+    tinyd_ns::pidfd::send_signal(&process, number).map_err(|error| internal("send the signal", error))?;
+    if number == libc::SIGKILL && status == Status::Paused {
+        // Frozen processes do not die.
+        let _ = cgroup::open(&container.record)?.thaw();
+    }
+    Ok(0)
+}
+
+/// To all processes of its control group: also when the first one has ended, where they have no PID namespace of their own.
+fn all(container: &Container, number: i32) -> Result<(), Failure> {
+    let Ok(group) = cgroup::open(&container.record) else { return Ok(()) };
+    let failed = |error: tinyd_cgroup::Error| {
+        Failure::new(FailureKind::Internal, "kill the container's processes").caused_by(&error)
+    };
+    if number == libc::SIGKILL {
+        let _ = group.thaw();
+        return group.kill().map_err(failed);
+    }
+    for pid in group.processes().map_err(failed)? {
+        // One that has ended meanwhile needs no signal, and its number may be another's only if it is in the group as well.
+        if let Ok(process) = tinyd_ns::pidfd::open(pid) {
+            let _ = tinyd_ns::pidfd::send_signal(&process, number);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Where failures are told: on standard error for people, and in the file of `--log` for the engine that called.
+
+use super::options::Parsed;
+use crate::{Failure, FailureKind};
+use crate::monitor::{now_ns, rfc3339};
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+
+/// How the file is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Where it goes.
+#[derive(Debug, Default)]
+pub(super) struct Reports {
+    file: Option<PathBuf>,
+    format: Format,
+}
+
+impl Reports {
+    pub(super) fn of(parsed: &Parsed) -> Result<Self, String> {
+        let format = match parsed.last("log-format") {
+            None | Some("text" | "") => Format::Text,
+            Some("json") => Format::Json,
+            Some(other) => return Err(format!("--log-format {other}: text or json")),
+        };
+        let file = parsed.last("log").filter(|file| !file.is_empty()).map(PathBuf::from);
+        Ok(Self { file, format })
+    }
+
+    /// Tells of a failure.
+    pub(super) fn failed(&self, failure: &Failure) {
+        let mut line = failure.in_one_line();
+        if failure.kind == FailureKind::CommandNotFound {
+            // Engines look for these words, to end as a shell would.
+            line.push_str(": executable file not found in $PATH: no such file or directory");
+        }
+        self.error(&line);
+    }
+
+    /// Tells of wrong words; gives the exit code.
+    pub(super) fn wrong_use(&self, problem: &str) -> u8 {
+        self.error(&format!("{problem}; see tinyd-runtime --help"));
+        2
+    }
+
+    fn error(&self, text: &str) {
+        let _ = writeln!(std::io::stderr(), "tinyd-runtime: {text}");
+        let Some(file) = &self.file else { return };
+        let time = rfc3339(now_ns());
+        let line = match self.format {
+            Format::Text => format!("time={time:?} level=error msg={text:?}\n"),
+            Format::Json => {
+                let mut line = serde_json::json!({ "level": "error", "msg": text, "time": time }).to_string();
+                line.push('\n');
+                line
+            }
+        };
+        // The failure is told on standard error in any case.
+        let opened = OpenOptions::new().append(true).create(true).mode(0o644).open(file);
+        let _ = opened.and_then(|mut file| file.write_all(line.as_bytes()));
+    }
+}
+
+/// Tells of something that stops nothing.
+pub(super) fn warn(failure: &Failure) {
+    let _ = writeln!(std::io::stderr(), "tinyd-runtime: warning: {}", failure.in_one_line());
+}

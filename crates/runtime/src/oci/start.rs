@@ -1,0 +1,77 @@
+//! `start`: lets the command of a created container go.
+
+use super::hooks::{self, Inside, Moment};
+use super::store::{Container, START, Status, TOLD};
+use super::{Context, Problem, create, only_id};
+use crate::launch::{self, internal};
+use crate::plan::{self, Bundle};
+use crate::report::Report;
+use crate::{Failure, FailureKind};
+use rustix::fs::{Mode, OFlags};
+use std::os::fd::AsFd as _;
+
+pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem> {
+    let id = only_id("start", words)?;
+    let container = Container::open(context, &id)?;
+    let _lock = container.lock()?;
+    start(&container, &container.bundle()?)?;
+    Ok(0)
+}
+
+/// Starts a created container. What fails ends it.
+pub(super) fn start(container: &Container, bundle: &Bundle) -> Result<(), Failure> {
+    let id = &container.record.id;
+    let refuse =
+        |problem: &str| Err(Failure::new(FailureKind::NotRunning, format!("container {id:?} {problem}")));
+    match container.status() {
+        Status::Created => {}
+        Status::Running | Status::Paused => return refuse("cannot be started: it is running already"),
+        Status::Stopped => return refuse("cannot be started: it has stopped"),
+        Status::Creating => return refuse("cannot be started: it is being created"),
+    }
+    let Some(pidfd) = container.process() else { return refuse("has stopped") };
+    let inside = Inside { pid: container.pid(), pidfd: pidfd.as_fd() };
+    let started = hooks::run(Moment::StartContainer, bundle, container, Status::Created, Some(inside))
+        .and_then(|()| go(container, bundle));
+    if let Err(failure) = started {
+        let _ = tinyd_ns::pidfd::send_signal(&pidfd, libc::SIGKILL);
+        super::store::wait_for_end(&pidfd, super::kill::PATIENCE);
+        return Err(failure);
+    }
+    for name in [START, TOLD] {
+        let _ = std::fs::remove_file(container.folder.join(name));
+    }
+    // The command runs: what comes after it does not undo that.
+    if let Err(failure) = hooks::run(Moment::Poststart, bundle, container, Status::Running, None) {
+        super::report::warn(&failure);
+    }
+    Ok(())
+}
+
+/// Says the word, and hears what came of it.
+fn go(container: &Container, bundle: &Bundle) -> Result<(), Failure> {
+    let failed = |errno| internal("talk to the container's first process", errno);
+    let open =
+        |name, flags| rustix::fs::open(container.folder.join(name), flags | OFlags::CLOEXEC, Mode::empty());
+    let told = open(TOLD, OFlags::RDONLY | OFlags::NONBLOCK).map_err(failed)?;
+    let word = open(START, OFlags::WRONLY | OFlags::NONBLOCK).map_err(failed)?;
+    rustix::fs::fcntl_setfl(&told, OFlags::empty()).map_err(failed)?;
+    rustix::io::write(&word, &[1]).map_err(failed)?;
+    let mut ready = false;
+    loop {
+        let mut packet = [0; Report::LENGTH];
+        let length = rustix::io::retry_on_intr(|| rustix::io::read(&told, &mut packet)).map_err(failed)?;
+        match Report::from_bytes(&packet[..length]) {
+            None if length == 0 && ready => return Ok(()),
+            Some(Report::Ready) => ready = true,
+            Some(Report::Failed(failure)) => {
+                let plan = plan::build(bundle, &create::request(container, bundle))?;
+                return Err(launch::explain_exec(&failure, &plan.process));
+            }
+            _ => {
+                let problem = format!("container {:?} ended before its command ran", container.record.id);
+                return Err(Failure::new(FailureKind::NotRunning, problem));
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! A container's folder below `--root`: what was asked for, and what the kernel calls it.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `config.json` | the bundle's, as it was when the container was created: later changes to it have no effect |
+//! | `container.json` | a [`Record`] |
+//! | `start`, `told` | the FIFOs of the [gate](crate::init::Gate), until it is started |
+//! | `seccomp.bpf` | its compiled filter |
+//!
+//! The folder itself is locked (flock(2)) by whoever changes it.
+
+use super::Context;
+use super::cgroup;
+use crate::launch::internal;
+use crate::plan::Bundle;
+use crate::state::{self, ProcessId};
+use crate::{Failure, FailureKind};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use serde::{Deserialize, Serialize};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// Names of the files.
+pub(super) const CONFIG: &str = "config.json";
+const RECORD: &str = "container.json";
+pub(super) const START: &str = "start";
+pub(super) const TOLD: &str = "told";
+
+/// The longest id.
+const MAX_ID: usize = 1024;
+
+/// What is kept of a container.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) id: String,
+    pub(super) bundle: PathBuf,
+    pub(super) rootfs: PathBuf,
+    /// Its control group, as the driver calls it.
+    pub(super) cgroup: String,
+    /// The group is a unit of systemd.
+    pub(super) systemd: bool,
+    /// Nanoseconds since 1970.
+    pub(super) created_ns: i64,
+    /// Its first process; `None` until there is one.
+    pub(super) init: Option<ProcessId>,
+}
+
+/// Where a container is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    Creating,
+    Created,
+    Running,
+    Paused,
+    Stopped,
+}
+
+impl Status {
+    /// The specification's word.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Creating => "creating",
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    pub(super) fn has_process(self) -> bool {
+        matches!(self, Self::Created | Self::Running | Self::Paused)
+    }
+}
+
+/// A container.
+pub(super) struct Container {
+    pub(super) folder: PathBuf,
+    pub(super) record: Record,
+}
+
+impl Container {
+    /// Makes the folder of a new one and locks it; until the record has a process it is being created.
+    pub(super) fn reserve(context: &Context, record: Record) -> Result<(Self, Lock), Failure> {
+        let folder = folder(context, &record.id)?;
+        let failed = |error| internal(&format!("make {}", folder.display()), error);
+        std::fs::create_dir_all(&context.root).map_err(failed)?;
+        match rustix::fs::mkdir(&folder, Mode::RWXU) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::EXIST) => {
+                let problem = format!("container with the given id {:?} already exists", record.id);
+                return Err(Failure::new(FailureKind::Invalid, problem));
+            }
+            Err(errno) => return Err(failed(errno.into())),
+        }
+        let container = Self { folder, record };
+        let lock = container.lock()?;
+        container.save()?;
+        Ok((container, lock))
+    }
+
+    /// Finds one.
+    pub(super) fn open(context: &Context, id: &str) -> Result<Self, Failure> {
+        let folder = folder(context, id)?;
+        let record = state::load(&folder.join(RECORD))
+            .map_err(|error| internal(&format!("read {}", folder.join(RECORD).display()), error))?
+            .ok_or_else(|| {
+                Failure::new(FailureKind::NotRunning, format!("container {id:?} does not exist"))
+            })?;
+        Ok(Self { folder, record })
+    }
+
+    /// All that there are, by their ids.
+    pub(super) fn all(context: &Context) -> Vec<Self> {
+        let entries = std::fs::read_dir(&context.root).into_iter().flatten().flatten();
+        let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort_unstable();
+        names.iter().filter_map(|name| Self::open(context, name).ok()).collect()
+    }
+
+    /// Writes the record.
+    pub(super) fn save(&self) -> Result<(), Failure> {
+        let path = self.folder.join(RECORD);
+        state::store(&path, &self.record, false)
+            .map_err(|error| internal(&format!("write {}", path.display()), error))
+    }
+
+    /// The configuration that it was created with.
+    pub(super) fn bundle(&self) -> Result<Bundle, Failure> {
+        Bundle::load(&self.folder)
+    }
+
+    /// Waits for the lock.
+    pub(super) fn lock(&self) -> Result<Lock, Failure> {
+        let failed = |errno| internal(&format!("lock {}", self.folder.display()), errno);
+        let folder = self.open_folder().map_err(failed)?;
+        rustix::io::retry_on_intr(|| flock(&folder, FlockOperation::LockExclusive)).map_err(failed)?;
+        Ok(Lock(folder))
+    }
+
+    fn open_folder(&self) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::open(&self.folder, flags, Mode::empty())
+    }
+
+    /// A descriptor of its first process, if that has not ended.
+    pub(super) fn process(&self) -> Option<OwnedFd> {
+        let pidfd = self.record.init?.open()?;
+        (!has_ended(&pidfd)).then_some(pidfd)
+    }
+
+    /// Where it is in its life, as the kernel has it.
+    pub(super) fn status(&self) -> Status {
+        if self.record.init.is_none() {
+            let is_locked = self
+                .open_folder()
+                .is_ok_and(|folder| flock(&folder, FlockOperation::NonBlockingLockShared).is_err());
+            return if is_locked { Status::Creating } else { Status::Stopped };
+        }
+        if self.process().is_none() {
+            return Status::Stopped;
+        }
+        // A host that cannot freeze has no group that is frozen.
+        if cgroup::open(&self.record).is_ok_and(|group| group.is_frozen().unwrap_or(false)) {
+            return Status::Paused;
+        }
+        if self.waits() { Status::Created } else { Status::Running }
+    }
+
+    /// Whether its first process waits to be started: then it has the FIFO open.
+    fn waits(&self) -> bool {
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        rustix::fs::open(self.folder.join(START), flags, Mode::empty()).is_ok()
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.record.init.map_or(0, |init| init.pid)
+    }
+}
+
+/// A folder's lock, until this goes.
+pub(super) struct Lock(#[allow(dead_code, reason = "it is held, not used")] OwnedFd);
+
+/// Whether a process has ended, whoever its parent is.
+pub(super) fn has_ended(pidfd: &OwnedFd) -> bool {
+    wait_for_end(pidfd, Timespec { tv_sec: 0, tv_nsec: 0 })
+}
+
+/// Waits so long for its end.
+pub(super) fn wait_for_end(pidfd: &OwnedFd, patience: Timespec) -> bool {
+    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+    rustix::io::retry_on_intr(|| poll(&mut fds, Some(&patience))).is_ok_and(|ready| ready > 0)
+}
+
+/// An id is the name of a folder.
+fn folder(context: &Context, id: &str) -> Result<PathBuf, Failure> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '-' | '.');
+    let is_folder = matches!(id, "" | "." | "..");
+    if is_folder || id.len() > MAX_ID || !id.chars().all(is_plain) {
+        let problem = format!("{id:?} is no container id: letters, digits and _ + - . are");
+        return Err(Failure::new(FailureKind::Invalid, problem));
+    }
+    Ok(context.root.join(Path::new(id)))
+}
