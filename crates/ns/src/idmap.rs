@@ -25,7 +25,7 @@ mod error;
 mod namespace;
 
 pub use error::IdMapError;
-pub use namespace::namespace;
+pub use namespace::{maps_of, namespace};
 
 /// A run of ids that a user namespace shows under other numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@
 //!
 //! When a step fails, everything before it is undone here, the child's own effects with the child.
 
+mod between;
 mod connection;
 mod converse;
 mod explain;
@@ -35,7 +36,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use tinyd_cgroup::{Cgroup, CgroupDriver, CgroupPath, JoinHandle};
-use tinyd_ns::clone::{Clone3, Cloned};
+use tinyd_ns::clone::Cloned;
 use tinyd_ns::{Namespaces, idmap, pidfd, socket};
 
 /// A container's first process, running its command. It ends with this value unless it is [kept](Running::keep).
@@ -108,8 +109,8 @@ pub(crate) fn launch(
     let visit = request.netns.as_deref().map(netns::Visit::begin).transpose()?;
     // SAFETY: this process has a single thread (the monitor starts its only other one after this), and the child ends in
     // `init::run`, which never returns.
-    let cloned = unsafe { Clone3::new(plan.namespaces).into_cgroup(join.v2_dir()).spawn() };
-    let (pid, child) = match cloned.map_err(|error| explain::cannot_clone(plan.namespaces, &error))? {
+    let cloned = unsafe { between::spawn(&plan, join.v2_dir(), &request.cgroup) };
+    let (pid, child) = match cloned? {
         Cloned::Child => init::run(&mut plan, &theirs, &join, &stdio, &kept),
         Cloned::Parent { pid, pidfd } => (pid, Child::new(pidfd)),
     };
@@ -213,10 +214,10 @@ fn add_views(plan: &mut Plan, cgroup: &dyn Cgroup) {
 
 /// Gives the child its ids, and the caller the namespace that they are shown in.
 fn map_ids(plan: &Plan, pid: u32, channel: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Failure> {
-    let Some(maps) = plan.id_maps.as_ref().filter(|_| plan.namespaces.contains(Namespaces::USER)) else {
-        return Ok(None);
-    };
-    maps.write(pid).map_err(|error| internal("map the container's user and group ids", error))?;
+    let Some(maps) = &plan.id_maps else { return Ok(None) };
+    if plan.namespaces.contains(Namespaces::USER) {
+        maps.write(pid).map_err(|error| internal("map the container's user and group ids", error))?;
+    }
     let namespace = std::fs::File::open(format!("/proc/{pid}/ns/user"))
         .map_err(|error| internal("open the container's user namespace", error))?;
     converse::send(channel, &[Order::Mapped as u8], &[])?;

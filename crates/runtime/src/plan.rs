@@ -7,6 +7,7 @@ mod devices;
 mod filter;
 mod layers;
 mod mounts;
+mod namespaces;
 mod options;
 mod process;
 mod resources;
@@ -25,6 +26,7 @@ pub(crate) use spec::{Bundle, CONFIG, invalid};
 
 use crate::SecretFile;
 use crate::init::Gate;
+use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 use std::ffi::CString;
@@ -41,6 +43,10 @@ pub(crate) struct Plan {
     /// New namespaces, but for the cgroup one, which comes after the cgroups were joined.
     pub(crate) namespaces: Namespaces,
     pub(crate) cgroup_namespace: bool,
+    /// Namespaces that are there already.
+    pub(crate) joined: Vec<Joined>,
+    /// What is written of the clocks of a new time namespace.
+    pub(crate) time_offsets: Option<CString>,
     /// Maps of the user namespace, if there is one.
     pub(crate) id_maps: Option<IdMaps>,
     pub(crate) hostname: Option<CString>,
@@ -48,6 +54,8 @@ pub(crate) struct Plan {
     /// Where the overlays below the root are mounted.
     pub(crate) layers: Vec<CString>,
     pub(crate) mounts: Vec<MountPlan>,
+    /// Devices that lie in no file system that is made for them.
+    pub(crate) strays: Strays,
     pub(crate) masked: Vec<CString>,
     pub(crate) read_only: Vec<CString>,
     /// Files below `/proc`, and what is written to them.
@@ -61,6 +69,33 @@ pub(crate) struct Plan {
     /// `USER[:GROUP]`, or who the bundle says by number.
     pub(crate) user: UserPlan,
     pub(crate) limits: tinyd_cgroup::Limits,
+}
+
+/// Device nodes that are mounted, each by itself, in whatever the container has in their places: a node that is made in the root
+/// stays there when the container is gone, and in a user namespace nobody could open it.
+#[derive(Default)]
+pub(crate) struct Strays {
+    /// As they are made, by names that tell nothing.
+    pub(crate) nodes: Vec<Node>,
+    /// The name and the place of each.
+    pub(crate) places: Vec<Stray>,
+    /// `/dev` gets the links that every container has.
+    pub(crate) links: bool,
+}
+
+/// Where a device goes.
+pub(crate) struct Stray {
+    pub(crate) name: CString,
+    pub(crate) target: CString,
+    /// Its numbers, where something else in its place is an error.
+    pub(crate) expected: Option<(FileType, u64)>,
+}
+
+/// A namespace that the container lives in with others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Joined {
+    pub(crate) kind: Namespaces,
+    pub(crate) path: PathBuf,
 }
 
 /// A mount below the root.

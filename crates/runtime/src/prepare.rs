@@ -145,18 +145,16 @@ pub(crate) fn mounts(
         [root] => Some(root.as_fd()),
         _ => None,
     };
+    if !plan.strays.nodes.is_empty() {
+        all.push(with_open_umask(|| tinyd_fs::dev::make_nodes(&plan.strays.nodes))?.into_fd());
+    }
     for mount in &plan.mounts {
         match &mount.source {
             MountSource::New { .. } => {}
             MountSource::Dev { options, attributes, propagation, nodes } => {
                 let options = options.iter().map(|(name, value)| (name.as_c_str(), value.as_c_str()));
-                // Device nodes are everybody's, whatever this process gives its own files.
-                let umask = rustix::process::umask(Mode::empty());
-                let dev =
-                    tinyd_fs::dev::make(options, *attributes, mapping.map_or((0, 0), |m| m.root), nodes);
-                rustix::process::umask(umask);
-                let dev =
-                    dev.map_err(|error| Failure::new(FailureKind::Internal, "make /dev").caused_by(&error))?;
+                let owner = mapping.map_or((0, 0), |m| m.root);
+                let dev = with_open_umask(|| tinyd_fs::dev::make(options, *attributes, owner, nodes))?;
                 let spread = Changes { propagation: *propagation, ..Changes::NONE };
                 all.push(configure(dev, Path::new("/dev"), &spread)?.into_fd());
             }
@@ -179,6 +177,16 @@ pub(crate) fn mounts(
         }
     }
     Ok(all)
+}
+
+/// Device nodes are everybody's, whatever this process gives its own files.
+fn with_open_umask(make: impl FnOnce() -> tinyd_fs::Result<DetachedMount>) -> Result<DetachedMount, Failure> {
+    let umask = rustix::process::umask(Mode::empty());
+    let made = make();
+    rustix::process::umask(umask);
+    made.map_err(|error| {
+        Failure::new(FailureKind::Internal, "make the container's devices").caused_by(&error)
+    })
 }
 
 fn bind(bind: &BindPlan, mapping: Option<Mapping<'_>>, mappings: &mut Mappings) -> Result<OwnedFd, Failure> {

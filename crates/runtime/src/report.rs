@@ -34,6 +34,8 @@ pub(crate) enum Order {
 pub(crate) enum Stage {
     JoinCgroup = 1,
     JoinNamespaces,
+    Clocks,
+    NewNamespaces,
     CgroupNamespace,
     Parent,
     MappedRoot,
@@ -46,6 +48,7 @@ pub(crate) enum Stage {
     Root,
     Layer,
     Mount,
+    Device,
     Mask,
     ReadOnlyPath,
     Sysctl,
@@ -68,9 +71,11 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    const ALL: [Self; 32] = [
+    const ALL: [Self; 36] = [
         Self::JoinCgroup,
         Self::JoinNamespaces,
+        Self::Clocks,
+        Self::NewNamespaces,
         Self::CgroupNamespace,
         Self::Parent,
         Self::MappedRoot,
@@ -83,6 +88,7 @@ impl Stage {
         Self::Root,
         Self::Layer,
         Self::Mount,
+        Self::Device,
         Self::Mask,
         Self::ReadOnlyPath,
         Self::Sysctl,

@@ -1,8 +1,8 @@
 //! Where failures are told: on standard error for people, and in the file of `--log` for the engine that called.
 
 use super::options::Parsed;
-use crate::{Failure, FailureKind};
 use crate::monitor::{now_ns, rfc3339};
+use crate::{Failure, FailureKind};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;

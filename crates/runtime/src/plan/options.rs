@@ -109,8 +109,19 @@ const OF_ANY: [&str; 7] = ["sync", "async", "dirsync", "mand", "nomand", "lazyti
 
 /// Words that settle more than attributes.
 const OTHERS: [&str; 13] = [
-    "bind", "rbind", "private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable", "idmap",
-    "ridmap", "tmpcopyup",
+    "bind",
+    "rbind",
+    "private",
+    "rprivate",
+    "slave",
+    "rslave",
+    "shared",
+    "rshared",
+    "unbindable",
+    "runbindable",
+    "idmap",
+    "ridmap",
+    "tmpcopyup",
 ];
 
 /// Every word that is known here, whatever the file system.
