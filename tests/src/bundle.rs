@@ -5,6 +5,27 @@ use std::fs;
 use serde_json::Value;
 
 use crate::env::Env;
+use crate::mode::Mode;
+use crate::output::Output;
+use crate::roots;
+
+/// Runs a script in a container of busybox whose bundle was changed, to its end, and removes it.
+#[track_caller]
+pub fn run(mode: &Mode, change: impl FnOnce(&mut Value), script: &str) -> Output {
+    let image = roots::busybox();
+    let words = ["--userns", mode.userns(), &image.to_string_lossy(), "sh", "-c", script];
+    let bundle = Bundle::create(&mode.env, &words);
+    bundle.edit(change);
+    let output = mode.env.tinyd(["start", "-a", &bundle.id]);
+    mode.env.tinyd(["rm", &bundle.id]).ok();
+    output
+}
+
+/// As [`run`], with one more mount.
+#[track_caller]
+pub fn run_with_mount(mode: &Mode, mount: Value, script: &str) -> Output {
+    run(mode, |config| config["mounts"].as_array_mut().expect("a bundle has mounts").push(mount), script)
+}
 
 /// A container that has been created, not started.
 #[derive(Debug)]

@@ -81,6 +81,40 @@ pub fn make<'a>(
     Ok(mount)
 }
 
+/// The nodes that every `/dev` has, as ones to be asked for.
+pub fn standard_nodes(owner: (u32, u32)) -> Vec<Node> {
+    let node = |(name, major, minor): (&str, u32, u32)| Node {
+        path: name.into(),
+        kind: NodeKind::Char,
+        major,
+        minor,
+        mode: 0o666,
+        owner,
+    };
+    NODES.map(node).to_vec()
+}
+
+/// Makes a file system of nodes alone, not attached yet; whoever wants one somewhere mounts it there. Like [`make`] it asks for an
+/// umask of 0.
+pub fn make_nodes(nodes: &[Node]) -> Result<DetachedMount> {
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let mount = DetachedMount::new(c"tmpfs", [(c"mode", c"755")], attributes)
+        .map_err(Error::file_system("make", "tmpfs"))?;
+    for node in nodes {
+        add(&mount, node, (0, 0)).map_err(|errno| Error::Path {
+            operation: "make the node",
+            path: node.path.clone(),
+            source: errno.into(),
+        })?;
+    }
+    Ok(mount)
+}
+
+/// *Child-side.* Makes the links of a `/dev` in a folder that is there already; what has their names stays.
+pub fn link_standard(folder: BorrowedFd<'_>) -> std::result::Result<(), Errno> {
+    LINKS.iter().try_for_each(|(target, name)| existing_is_fine(symlinkat(*target, folder, *name)))
+}
+
 /// Makes the nodes, links and folders in a folder that is there already; those that it has stay. Unlike [`make`] it does
 /// not ask for an umask.
 pub(crate) fn fill_folder(folder: BorrowedFd<'_>) -> std::result::Result<(), Errno> {

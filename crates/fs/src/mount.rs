@@ -94,8 +94,8 @@ impl DetachedMount {
         Self::of_device(kind, kind, options, attributes)
     }
 
-    /// *Child-side.* The same, of what is on a device.
-    pub(crate) fn of_device<'a>(
+    /// *Child-side.* The same, of what is on a device, or of whatever else the kind takes for its source.
+    pub fn of_device<'a>(
         kind: &CStr,
         source: &CStr,
         options: impl IntoIterator<Item = (&'a CStr, &'a CStr)>,

@@ -12,6 +12,7 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 pub struct Clone3<'fd> {
     namespaces: Namespaces,
     cgroup: Option<BorrowedFd<'fd>>,
+    sibling: bool,
 }
 
 /// On which side of the call this is.
@@ -31,7 +32,7 @@ pub enum Cloned {
 impl<'fd> Clone3<'fd> {
     /// A child in new namespaces of these kinds, and the parent's own of all others.
     pub fn new(namespaces: Namespaces) -> Self {
-        Self { namespaces, cgroup: None }
+        Self { namespaces, cgroup: None, sibling: false }
     }
 
     /// Has the child born into a cgroup of version 2, given as its open folder: no migration, which waits for a grace
@@ -39,6 +40,13 @@ impl<'fd> Clone3<'fd> {
     #[must_use]
     pub fn into_cgroup(mut self, folder: Option<BorrowedFd<'fd>>) -> Self {
         self.cgroup = folder;
+        self
+    }
+
+    /// Has the child be its grandparent's: the caller's own parent hears of its end, and waits for it.
+    #[must_use]
+    pub fn sibling(mut self) -> Self {
+        self.sibling = true;
         self
     }
 
@@ -58,7 +66,11 @@ impl<'fd> Clone3<'fd> {
         let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
         args.flags = self.namespaces.bits() | libc::CLONE_PIDFD as u64;
         args.pidfd = &raw mut pidfd as u64;
-        args.exit_signal = libc::SIGCHLD as u64;
+        match self.sibling {
+            // It ends with the signal that the caller ends with.
+            true => args.flags |= libc::CLONE_PARENT as u64,
+            false => args.exit_signal = libc::SIGCHLD as u64,
+        }
         if let Some(folder) = self.cgroup {
             args.flags |= CLONE_INTO_CGROUP;
             args.cgroup = folder.as_raw_fd() as u64;

@@ -22,8 +22,10 @@ use std::str::FromStr;
 
 mod check;
 mod error;
+mod namespace;
 
 pub use error::IdMapError;
+pub use namespace::{maps_of, namespace};
 
 /// A run of ids that a user namespace shows under other numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The child: from clone to exec. It carries out the [`Plan`] and nothing else; everything here is
 //! *child-side*: no allocation, no lock, no path inside the container's root that is not resolved by descriptor.
 
+mod devices;
 mod finish;
 mod gate;
 mod loopback;

@@ -13,6 +13,7 @@
 //!
 //! When a step fails, everything before it is undone here, the child's own effects with the child.
 
+mod between;
 mod connection;
 mod converse;
 mod explain;
@@ -35,7 +36,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use tinyd_cgroup::{Cgroup, CgroupDriver, CgroupPath, JoinHandle};
-use tinyd_ns::clone::{Clone3, Cloned};
+use tinyd_ns::clone::Cloned;
 use tinyd_ns::{Namespaces, idmap, pidfd, socket};
 
 /// A container's first process, running its command. It ends with this value unless it is [kept](Running::keep).
@@ -108,8 +109,8 @@ pub(crate) fn launch(
     let visit = request.netns.as_deref().map(netns::Visit::begin).transpose()?;
     // SAFETY: this process has a single thread (the monitor starts its only other one after this), and the child ends in
     // `init::run`, which never returns.
-    let cloned = unsafe { Clone3::new(plan.namespaces).into_cgroup(join.v2_dir()).spawn() };
-    let (pid, child) = match cloned.map_err(|error| explain::cannot_clone(plan.namespaces, &error))? {
+    let cloned = unsafe { between::spawn(&plan, join.v2_dir(), &request.cgroup) };
+    let (pid, child) = match cloned? {
         Cloned::Child => init::run(&mut plan, &theirs, &join, &stdio, &kept),
         Cloned::Parent { pid, pidfd } => (pid, Child::new(pidfd)),
     };
@@ -162,10 +163,11 @@ fn prepare_for(
     let user_namespace = map_ids(plan, pid, channel)?;
     let mapping = user_namespace.as_ref().zip(plan.id_maps.as_ref().and_then(idmap::IdMaps::root));
     let mapping = mapping.map(|(fd, root)| Mapping { user_namespace: fd.as_fd(), root });
-    let rootfs = prepare::rootfs(&request.rootfs, &root_folder(bundle, request), mapping)?;
+    let rootfs =
+        prepare::rootfs(&request.rootfs, &root_folder(bundle, request), plan.root_propagation, mapping)?;
     let root = rootfs.first().ok_or_else(|| Failure::new(FailureKind::Internal, "no root file system"))?;
     let identity = Identity::resolve(&plan.user, root.as_fd(), !plan.process.has_home)?;
-    let mounts = prepare::mounts(plan, &identity, mapping)?;
+    let mounts = prepare::mounts(plan, &identity, &rootfs, mapping)?;
     give_streams(plan, &identity, stdio)?;
     converse::send_mounts(channel, prepare::borrowed(&rootfs, &mounts))?;
     limits::raise(&plan.process.rlimits, pid)?;
@@ -212,10 +214,10 @@ fn add_views(plan: &mut Plan, cgroup: &dyn Cgroup) {
 
 /// Gives the child its ids, and the caller the namespace that they are shown in.
 fn map_ids(plan: &Plan, pid: u32, channel: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Failure> {
-    let Some(maps) = plan.id_maps.as_ref().filter(|_| plan.namespaces.contains(Namespaces::USER)) else {
-        return Ok(None);
-    };
-    maps.write(pid).map_err(|error| internal("map the container's user and group ids", error))?;
+    let Some(maps) = &plan.id_maps else { return Ok(None) };
+    if plan.namespaces.contains(Namespaces::USER) {
+        maps.write(pid).map_err(|error| internal("map the container's user and group ids", error))?;
+    }
     let namespace = std::fs::File::open(format!("/proc/{pid}/ns/user"))
         .map_err(|error| internal("open the container's user namespace", error))?;
     converse::send(channel, &[Order::Mapped as u8], &[])?;

@@ -23,7 +23,7 @@ pub(crate) fn mount(request: &MountRequest) -> Result<(), Failure> {
     if request.rootfs.overlays.is_empty() {
         return Err(Failure::new(FailureKind::Invalid, "this container's root is not an overlay"));
     }
-    let mounts = prepare::rootfs(&request.rootfs, &request.bundle, mapping)?;
+    let mounts = prepare::rootfs(&request.rootfs, &request.bundle, None, mapping)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let target = openat(CWD, &request.target, flags, Mode::empty());
     let target = target.map_err(|errno| internal(&format!("open {}", request.target.display()), errno))?;

@@ -7,6 +7,8 @@ mod devices;
 mod filter;
 mod layers;
 mod mounts;
+mod namespaces;
+mod options;
 mod process;
 mod resources;
 mod secrets;
@@ -16,7 +18,7 @@ mod spec;
 pub(crate) use build::{MAX_LAYERS, MAX_PREPARED, build, id_maps_of, namespaces_of};
 pub(crate) use cstrings::{CStrings, c_path};
 pub(crate) use filter::{Filter, keep as keep_filter};
-pub(crate) use mounts::OPTIONS as MOUNT_OPTIONS;
+pub(crate) use options::known as mount_options;
 pub(crate) use process::{for_exec, of_its_own};
 pub use resources::everybodys_devices;
 pub(crate) use resources::limits as limits_of;
@@ -24,11 +26,13 @@ pub(crate) use spec::{Bundle, CONFIG, invalid};
 
 use crate::SecretFile;
 use crate::init::Gate;
+use rustix::fs::FileType;
+use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 use std::ffi::CString;
 use std::path::PathBuf;
 use tinyd_fs::dev::Node;
-use tinyd_fs::mount::Propagation;
+use tinyd_fs::mount::{Changes, DetachedMount, Propagation};
 use tinyd_ns::Namespaces;
 use tinyd_ns::caps::CapSets;
 use tinyd_ns::idmap::IdMaps;
@@ -39,6 +43,10 @@ pub(crate) struct Plan {
     /// New namespaces, but for the cgroup one, which comes after the cgroups were joined.
     pub(crate) namespaces: Namespaces,
     pub(crate) cgroup_namespace: bool,
+    /// Namespaces that are there already.
+    pub(crate) joined: Vec<Joined>,
+    /// What is written of the clocks of a new time namespace.
+    pub(crate) time_offsets: Option<CString>,
     /// Maps of the user namespace, if there is one.
     pub(crate) id_maps: Option<IdMaps>,
     pub(crate) hostname: Option<CString>,
@@ -46,17 +54,48 @@ pub(crate) struct Plan {
     /// Where the overlays below the root are mounted.
     pub(crate) layers: Vec<CString>,
     pub(crate) mounts: Vec<MountPlan>,
+    /// Devices that lie in no file system that is made for them.
+    pub(crate) strays: Strays,
     pub(crate) masked: Vec<CString>,
     pub(crate) read_only: Vec<CString>,
     /// Files below `/proc`, and what is written to them.
     pub(crate) sysctls: Vec<(CString, CString)>,
     pub(crate) root_read_only: bool,
+    /// Where mounts show that are made below the root later; and those on the mounts below it, where it says so. Private else.
+    pub(crate) root_propagation: Option<(Propagation, bool)>,
     /// Where the root is attached before it becomes the root, for those who are to find it there meanwhile.
     pub(crate) shown_at: Option<CString>,
     pub(crate) process: ProcessPlan,
     /// `USER[:GROUP]`, or who the bundle says by number.
     pub(crate) user: UserPlan,
     pub(crate) limits: tinyd_cgroup::Limits,
+}
+
+/// Device nodes that are mounted, each by itself, in whatever the container has in their places: a node that is made in the root
+/// stays there when the container is gone, and in a user namespace nobody could open it.
+#[derive(Default)]
+pub(crate) struct Strays {
+    /// As they are made, by names that tell nothing.
+    pub(crate) nodes: Vec<Node>,
+    /// The name and the place of each.
+    pub(crate) places: Vec<Stray>,
+    /// `/dev` gets the links that every container has.
+    pub(crate) links: bool,
+}
+
+/// Where a device goes.
+pub(crate) struct Stray {
+    pub(crate) name: CString,
+    pub(crate) target: CString,
+    /// Its numbers, where something else in its place is an error.
+    pub(crate) expected: Option<(FileType, u64)>,
+}
+
+/// A namespace that the container lives in with others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Joined {
+    pub(crate) kind: Namespaces,
+    pub(crate) path: PathBuf,
 }
 
 /// A mount below the root.
@@ -67,11 +106,14 @@ pub(crate) struct MountPlan {
 
 pub(crate) enum MountSource {
     /// A file system that the child makes, because it belongs to its namespaces.
-    New { kind: CString, options: Vec<(CString, CString)>, attributes: MountAttrFlags, role: Role },
+    New { file_system: FileSystem, attributes: MountAttrFlags, propagation: Option<Propagation>, role: Role },
+    /// A file system that the parent makes.
+    Made(MadePlan),
     /// `/dev`: made by the parent, who may make device nodes.
     Dev {
         options: Vec<(CString, CString)>,
         attributes: MountAttrFlags,
+        propagation: Option<Propagation>,
         /// What it holds beside the nodes that every container has.
         nodes: Vec<Node>,
     },
@@ -87,6 +129,55 @@ pub(crate) enum MountSource {
         /// Filled in when the cgroup has been made.
         views: Vec<CgroupView>,
     },
+}
+
+/// A file system, as fsopen(2) wants it described.
+pub(crate) struct FileSystem {
+    pub(crate) kind: CString,
+    pub(crate) source: CString,
+    pub(crate) options: Vec<(CString, CString)>,
+}
+
+impl FileSystem {
+    /// *Child-side.* Makes it, attached nowhere yet.
+    pub(crate) fn mount(
+        &self,
+        attributes: MountAttrFlags,
+        propagation: Option<Propagation>,
+    ) -> Result<DetachedMount, Errno> {
+        let options = self.options.iter().map(|(name, value)| (name.as_c_str(), value.as_c_str()));
+        let mount = DetachedMount::of_device(&self.kind, &self.source, options, attributes)?;
+        if propagation.is_some() {
+            mount.change(&Changes { propagation, ..Changes::NONE })?;
+        }
+        Ok(mount)
+    }
+}
+
+/// A file system that only the host's rights, or the root's files, can make.
+pub(crate) struct MadePlan {
+    pub(crate) file_system: FileSystem,
+    pub(crate) attributes: MountAttrFlags,
+    pub(crate) propagation: Option<Propagation>,
+    pub(crate) idmap: Option<IdmapPlan>,
+    /// It begins with what the root has in its place (`tmpcopyup`), and the mode, if one was asked for.
+    pub(crate) copied: Option<Option<u32>>,
+}
+
+/// Ids that a mount shows under other numbers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct IdmapPlan {
+    /// The maps; those of the container's user namespace where there are none.
+    pub(crate) maps: Option<IdMaps>,
+    /// Those below it as well.
+    pub(crate) recursive: bool,
+}
+
+/// What becomes of a mount's attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attributes {
+    pub(crate) set: MountAttrFlags,
+    pub(crate) clear: MountAttrFlags,
 }
 
 /// Secrets on a file system of their own.
@@ -126,12 +217,14 @@ pub(crate) struct BindPlan {
     /// What is mounted of the source, looked up beneath it.
     pub(crate) subpath: Option<PathBuf>,
     pub(crate) recursive: bool,
-    pub(crate) attributes: MountAttrFlags,
+    /// Of the mount itself.
+    pub(crate) attributes: Attributes,
+    /// Of the mounts below it as well.
+    pub(crate) attributes_below: Attributes,
     pub(crate) propagation: Propagation,
-    /// The attributes hold for the mounts below it too.
-    pub(crate) attributes_recursive: bool,
-    /// Shown with the ids of the container's user namespace.
-    pub(crate) idmap: bool,
+    pub(crate) idmap: Option<IdmapPlan>,
+    /// Its path may lead through links: whoever wrote it knows what is there.
+    pub(crate) through_links: bool,
     /// It is `/sys` of the host, for a container with the host's network.
     pub(crate) role: Role,
 }

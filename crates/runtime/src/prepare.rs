@@ -1,12 +1,15 @@
 //! The parent's part of the mounts: what needs the host's rights is made here, as detached mounts, and travels to the
 //! child as descriptors.
 
+mod made;
+mod mappings;
 mod secrets;
 mod storage;
 
 use crate::identity::Identity;
-use crate::plan::{BindPlan, LayersPlan, MountSource, Plan};
+use crate::plan::{Attributes, BindPlan, LayersPlan, MountSource, Plan};
 use crate::{Failure, FailureKind, Rootfs};
+use mappings::Mappings;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
@@ -53,10 +56,16 @@ impl AsFd for RootMount {
 pub(crate) fn rootfs(
     rootfs: &Rootfs,
     folder: &Path,
+    propagation: Option<(Propagation, bool)>,
     mapping: Option<Mapping<'_>>,
 ) -> Result<Vec<RootMount>, Failure> {
     if rootfs.overlays.is_empty() {
-        let changes = Changes { propagation: Some(Propagation::Private), recursive: true, ..Changes::NONE };
+        // What the host mounts in it later shows. A root that is shared is so within the container.
+        let propagation = match propagation {
+            Some((Propagation::Slave, _)) => Propagation::Slave,
+            _ => Propagation::Private,
+        };
+        let changes = Changes { propagation: Some(propagation), recursive: true, ..Changes::NONE };
         return clone_of(folder, true, &changes).map(|mount| vec![RootMount::Folder(mount)]);
     }
     match &rootfs.storage {
@@ -127,24 +136,33 @@ impl Drop for AsMappedRoot {
 pub(crate) fn mounts(
     plan: &Plan,
     identity: &Identity,
+    rootfs: &[RootMount],
     mapping: Option<Mapping<'_>>,
 ) -> Result<Vec<OwnedFd>, Failure> {
-    let mut all = Vec::new();
+    let (mut all, mut mappings) = (Vec::new(), Mappings::default());
+    // What lies in the place of a mount is known only where all of the root is one tree.
+    let root = match rootfs {
+        [root] => Some(root.as_fd()),
+        _ => None,
+    };
+    if !plan.strays.nodes.is_empty() {
+        all.push(with_open_umask(|| tinyd_fs::dev::make_nodes(&plan.strays.nodes))?.into_fd());
+    }
     for mount in &plan.mounts {
         match &mount.source {
             MountSource::New { .. } => {}
-            MountSource::Dev { options, attributes, nodes } => {
+            MountSource::Dev { options, attributes, propagation, nodes } => {
                 let options = options.iter().map(|(name, value)| (name.as_c_str(), value.as_c_str()));
-                // Device nodes are everybody's, whatever this process gives its own files.
-                let umask = rustix::process::umask(Mode::empty());
-                let dev =
-                    tinyd_fs::dev::make(options, *attributes, mapping.map_or((0, 0), |m| m.root), nodes);
-                rustix::process::umask(umask);
-                let dev =
-                    dev.map_err(|error| Failure::new(FailureKind::Internal, "make /dev").caused_by(&error))?;
-                all.push(dev.into_fd());
+                let owner = mapping.map_or((0, 0), |m| m.root);
+                let dev = with_open_umask(|| tinyd_fs::dev::make(options, *attributes, owner, nodes))?;
+                let spread = Changes { propagation: *propagation, ..Changes::NONE };
+                all.push(configure(dev, Path::new("/dev"), &spread)?.into_fd());
             }
-            MountSource::Bind(bind) => all.push(self::bind(bind, mapping)?),
+            MountSource::Bind(bind) => all.push(self::bind(bind, mapping, &mut mappings)?),
+            MountSource::Made(made) => {
+                let user_namespace = mappings.of(made.idmap.as_ref(), mapping)?;
+                all.push(made::make(made, &mount.target, user_namespace, root)?);
+            }
             MountSource::Overlay(layers) => all.push(self::layers(layers, mapping)?),
             MountSource::Secrets(secrets) => {
                 all.push(secrets::make(&secrets.files, plan.id_maps.as_ref(), identity)?);
@@ -161,24 +179,41 @@ pub(crate) fn mounts(
     Ok(all)
 }
 
-fn bind(bind: &BindPlan, mapping: Option<Mapping<'_>>) -> Result<OwnedFd, Failure> {
-    let changes = Changes {
-        set: if bind.attributes_recursive { bind.attributes } else { MountAttrFlags::empty() },
-        propagation: Some(bind.propagation),
-        user_namespace: mapping.filter(|_| bind.idmap).map(|m| m.user_namespace),
-        recursive: bind.recursive,
-        ..Changes::NONE
-    };
+/// Device nodes are everybody's, whatever this process gives its own files.
+fn with_open_umask(make: impl FnOnce() -> tinyd_fs::Result<DetachedMount>) -> Result<DetachedMount, Failure> {
+    let umask = rustix::process::umask(Mode::empty());
+    let made = make();
+    rustix::process::umask(umask);
+    made.map_err(|error| {
+        Failure::new(FailureKind::Internal, "make the container's devices").caused_by(&error)
+    })
+}
+
+fn bind(bind: &BindPlan, mapping: Option<Mapping<'_>>, mappings: &mut Mappings) -> Result<OwnedFd, Failure> {
+    let path = &bind.source;
     let source = source_of(bind)?;
     can_spread(source.as_fd(), bind)?;
+    let user_namespace = mappings.of(bind.idmap.as_ref(), mapping)?;
+    let (below, alone) = match &bind.idmap {
+        Some(idmap) if idmap.recursive => (user_namespace, None),
+        _ => (None, user_namespace),
+    };
     let mount = DetachedMount::clone_of(source.as_fd(), c"", bind.recursive)
-        .map_err(|errno| failed("bind", &bind.source, errno))?;
-    let mount = configure(mount, &bind.source, &changes)?;
-    if !bind.attributes_recursive && !bind.attributes.is_empty() {
-        let attributes = Changes { set: bind.attributes, ..Changes::NONE };
-        mount.change(&attributes).map_err(|errno| failed("bind", &bind.source, errno))?;
+        .map_err(|errno| failed("bind", path, errno))?;
+    let all = Changes {
+        set: bind.attributes_below.set,
+        clear: bind.attributes_below.clear,
+        propagation: Some(bind.propagation),
+        user_namespace: below,
+        recursive: bind.recursive,
+    };
+    let mount = configure(mount, path, &all)?;
+    if bind.attributes.is_none() && alone.is_none() {
+        return Ok(mount.into_fd());
     }
-    Ok(mount.into_fd())
+    let Attributes { set, clear } = bind.attributes;
+    configure(mount, path, &Changes { set, clear, user_namespace: alone, ..Changes::NONE })
+        .map(DetachedMount::into_fd)
 }
 
 fn clone_of(path: &Path, recursive: bool, changes: &Changes<'_>) -> Result<DetachedMount, Failure> {
@@ -202,10 +237,10 @@ fn configure(mount: DetachedMount, path: &Path, changes: &Changes<'_>) -> Result
 fn source_of(bind: &BindPlan) -> Result<OwnedFd, Failure> {
     let path = &bind.source;
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let name = |path: &Path| {
-        CString::new(path.as_os_str().as_bytes()).map_err(|_| failed("bind", path, Errno::INVAL))
-    };
-    let plain = name(path)?;
+    let plain = CString::new(path.as_os_str().as_bytes()).map_err(|_| failed("bind", path, Errno::INVAL))?;
+    if bind.through_links {
+        return openat(CWD, &plain, flags, Mode::empty()).map_err(|errno| failed("bind", path, errno));
+    }
     let source = openat(CWD, c"/", flags | OFlags::DIRECTORY, Mode::empty())
         .and_then(|top| resolve::open_plain(top.as_fd(), &plain, flags));
     let source = source.map_err(|errno| match errno {

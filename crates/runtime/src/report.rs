@@ -34,6 +34,8 @@ pub(crate) enum Order {
 pub(crate) enum Stage {
     JoinCgroup = 1,
     JoinNamespaces,
+    Clocks,
+    NewNamespaces,
     CgroupNamespace,
     Parent,
     MappedRoot,
@@ -42,9 +44,11 @@ pub(crate) enum Stage {
     Loopback,
     Keyring,
     PrivateMounts,
+    Propagation,
     Root,
     Layer,
     Mount,
+    Device,
     Mask,
     ReadOnlyPath,
     Sysctl,
@@ -67,9 +71,11 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    const ALL: [Self; 32] = [
+    const ALL: [Self; 36] = [
         Self::JoinCgroup,
         Self::JoinNamespaces,
+        Self::Clocks,
+        Self::NewNamespaces,
         Self::CgroupNamespace,
         Self::Parent,
         Self::MappedRoot,
@@ -78,9 +84,11 @@ impl Stage {
         Self::Loopback,
         Self::Keyring,
         Self::PrivateMounts,
+        Self::Propagation,
         Self::Root,
         Self::Layer,
         Self::Mount,
+        Self::Device,
         Self::Mask,
         Self::ReadOnlyPath,
         Self::Sysctl,

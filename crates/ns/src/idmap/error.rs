@@ -42,6 +42,12 @@ pub enum IdMapError {
         /// and the other.
         second: String,
     },
+    /// The kernel makes no user namespace.
+    #[error("cannot make a user namespace for a map")]
+    Namespace {
+        /// What the kernel says.
+        source: io::Error,
+    },
     /// The kernel does not take the map.
     #[error("cannot write {map:?} as the {kind} id map of process {pid}{}", reason(source))]
     Write {

@@ -1,5 +1,6 @@
 //! The container's root: attached, filled, protected and made the root of the process.
 
+use super::devices;
 use super::receive::{Channel, Descriptors};
 use crate::defence::{self, Defence};
 use crate::plan::{MountPlan, MountSource, Plan, Role};
@@ -10,7 +11,7 @@ use rustix::mount::MountAttrFlags;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tinyd_fs::mask::{self, Masker, Roots};
-use tinyd_fs::mount::{Changes, DetachedMount};
+use tinyd_fs::mount::{Changes, DetachedMount, Propagation};
 use tinyd_fs::{pivot, resolve};
 use tinyd_ns::pty::{self, Pty};
 
@@ -21,9 +22,8 @@ pub(super) struct Made([Option<DetachedMount>; crate::plan::MAX_PREPARED]);
 pub(super) fn make(plan: &Plan) -> Result<Made, ChildFailure> {
     let mut made = [const { None }; crate::plan::MAX_PREPARED];
     for (index, (mount, place)) in plan.mounts.iter().zip(&mut made).enumerate() {
-        if let MountSource::New { kind, options, attributes, .. } = &mount.source {
-            let options = options.iter().map(|(name, value)| (name.as_c_str(), value.as_c_str()));
-            let new = DetachedMount::new(kind, options, *attributes);
+        if let MountSource::New { file_system, attributes, propagation, .. } = &mount.source {
+            let new = file_system.mount(*attributes, *propagation);
             *place = Some(new.map_err(at_operand(Stage::Mount, index))?);
         }
     }
@@ -62,6 +62,10 @@ pub(super) fn attach(
         *place = Some(layer);
     }
 
+    let nodes = match plan.strays.nodes.is_empty() {
+        true => None,
+        false => Some(descriptors.take().map(DetachedMount::from_fd).map_err(at(Stage::Root))?),
+    };
     let mut known = Known::default();
     for (index, (mount, made)) in plan.mounts.iter().zip(made.0).enumerate() {
         // They come last in the plan too, as their descriptors do.
@@ -71,9 +75,13 @@ pub(super) fn attach(
         attach_one(root.as_fd(), mount, made, descriptors, &mut known)
             .map_err(at_operand(Stage::Mount, index))?;
     }
+    if let Some(nodes) = nodes {
+        devices::attach(&plan.strays, root.as_fd(), &nodes)?;
+    }
     let terminal = open_terminal(plan, root.as_fd(), &known, channel).map_err(at(Stage::Terminal))?;
     sysctls(plan, &known)?;
     protect(plan, root.as_fd(), &known)?;
+    spread_below(plan, &root).map_err(at(Stage::Propagation))?;
     attach_shared(plan, root.as_fd(), descriptors)?;
 
     resolve::ensure_dir(root.as_fd(), &plan.process.cwd).map_err(at(Stage::MakeWorkingDirectory))?;
@@ -87,7 +95,24 @@ pub(super) fn attach(
         channel.expect(Order::Pivot).map_err(at(Stage::Parent))?;
     }
     pivot::into_root(root.as_fd()).map_err(at(Stage::Pivot))?;
+    if let Some((propagation, _)) = plan.root_propagation {
+        let changes = Changes { propagation: Some(propagation), ..Changes::NONE };
+        root.change(&changes).map_err(at(Stage::Propagation))?;
+    }
     Ok(terminal)
+}
+
+/// Lets what is mounted on the mounts below the root later spread, where that was asked for. The root itself cannot be shared before
+/// it is the root, and mounts of the host that spread have a say of their own.
+fn spread_below(plan: &Plan, root: &DetachedMount) -> Result<(), Errno> {
+    let Some((propagation, true)) = plan.root_propagation else { return Ok(()) };
+    root.change(&Changes { propagation: Some(propagation), recursive: true, ..Changes::NONE })?;
+    match propagation {
+        Propagation::Shared => {
+            root.change(&Changes { propagation: Some(Propagation::Private), ..Changes::NONE })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn attach_layer(
@@ -134,9 +159,9 @@ fn attach_one(
             }
             Ok(())
         }
-        (MountSource::Overlay(_), _) => {
-            let layers = DetachedMount::from_fd(descriptors.take()?);
-            layers.attach(place_of(root, &mount.target, &layers, Role::Plain)?.as_fd())
+        (MountSource::Overlay(_) | MountSource::Made(_), _) => {
+            let made = DetachedMount::from_fd(descriptors.take()?);
+            made.attach(place_of(root, &mount.target, &made, Role::Plain)?.as_fd())
         }
         (MountSource::Secrets(secrets), _) => {
             let folder = DetachedMount::from_fd(descriptors.take()?);
@@ -253,16 +278,17 @@ fn open_terminal(
     if !plan.process.terminal {
         return Ok(None);
     }
-    let (Some(terminals), Some(dev)) = (&known.terminals, &known.dev) else { return Err(Errno::NODEV) };
+    let Some(terminals) = &known.terminals else { return Err(Errno::NODEV) };
     let pty = Pty::open_in(terminals.as_fd())?;
     if let Some((rows, columns)) = plan.process.window {
         pty::resize(pty.slave.as_fd(), rows, columns)?;
     }
-    let console = if defence::on(Defence::OwnDevices) {
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        openat(dev, c"console", flags, Mode::from_raw_mode(0o600))?
-    } else {
-        resolve::ensure_file(root, c"/dev/console")?
+    let console = match &known.dev {
+        Some(dev) if defence::on(Defence::OwnDevices) => {
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+            openat(dev, c"console", flags, Mode::from_raw_mode(0o600))?
+        }
+        _ => resolve::ensure_file(root, c"/dev/console")?,
     };
     DetachedMount::clone_of(pty.slave.as_fd(), c"", false)?.attach(console.as_fd())?;
     channel.send_terminal(pty.master.as_fd())?;
@@ -272,8 +298,19 @@ fn open_terminal(
 fn sysctls(plan: &Plan, known: &Known) -> Result<(), ChildFailure> {
     for (index, (path, value)) in plan.sysctls.iter().enumerate() {
         let set = || {
-            let proc = known.proc.as_ref().ok_or(Errno::NOENT)?;
-            let file = resolve::open_beneath(proc.as_fd(), path, OFlags::WRONLY)?;
+            let file = match &known.proc {
+                Some(proc) => resolve::open_beneath(proc.as_fd(), path, OFlags::WRONLY)?,
+                // That of the host shows every process its own namespaces, and is the root's until that is changed.
+                None => {
+                    let proc = openat(
+                        CWD,
+                        c"/proc",
+                        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                        Mode::empty(),
+                    )?;
+                    resolve::open_beneath(proc.as_fd(), path, OFlags::WRONLY)?
+                }
+            };
             rustix::io::write(&file, value.to_bytes()).map(drop)
         };
         set().map_err(at_operand(Stage::Sysctl, index))?;
@@ -303,7 +340,10 @@ fn null_device(root: BorrowedFd<'_>, known: &Known) -> Result<OwnedFd, Errno> {
     if !defence::on(Defence::OwnDevices) {
         return resolve::open(root, c"/dev/null");
     }
-    let dev = known.dev.as_ref().ok_or(Errno::NODEV)?;
-    let null = openat(dev, c"null", OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    let null = match &known.dev {
+        Some(dev) => openat(dev, c"null", OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?,
+        // Somebody else's /dev: by its number.
+        None => resolve::open(root, c"/dev/null")?,
+    };
     if tinyd_fs::dev::is_null(&null)? { Ok(null) } else { Err(Errno::NODEV) }
 }

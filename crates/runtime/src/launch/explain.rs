@@ -18,17 +18,35 @@ pub(super) fn explain(failure: &ChildFailure, plan: &Plan, cgroup: &str) -> Fail
     };
     let message = match failure.stage {
         Stage::JoinCgroup => format!("join cgroup {cgroup}"),
+        Stage::JoinNamespaces => {
+            let joined = plan.joined.get(operand);
+            joined.map_or_else(
+                || "join namespaces".to_owned(),
+                |joined| format!("join the {} namespace {}", joined.kind, joined.path.display()),
+            )
+        }
+        Stage::Clocks => "set the clocks of the container".to_owned(),
+        Stage::NewNamespaces => return cannot_clone(plan.namespaces, &failure.errno.into()),
         Stage::CgroupNamespace => "make a cgroup namespace".to_owned(),
         Stage::MappedRoot => "become root of the user namespace".to_owned(),
         Stage::Hostname => "set the host name".to_owned(),
         Stage::Domainname => "set the domain name".to_owned(),
         Stage::Loopback => "switch the loopback device on".to_owned(),
         Stage::PrivateMounts => "make the container's mounts private".to_owned(),
+        Stage::Propagation => "set the propagation of the root's mounts".to_owned(),
         Stage::Root => "attach the root file system".to_owned(),
         Stage::Layer => named("attach the layer of", &plan.layers),
         Stage::Mount => {
             let target = plan.mounts.get(operand).map(|mount| mount.target.to_string_lossy());
             format!("mount {} in the container", target.unwrap_or_else(|| "?".into()))
+        }
+        Stage::Device => {
+            let stray = plan.strays.places.get(operand).map(|stray| stray.target.to_string_lossy());
+            let place = stray.unwrap_or_else(|| "?".into());
+            match failure.errno {
+                Errno::EXIST => format!("make the device {place}: something else has its place"),
+                _ => format!("make the device {place}"),
+            }
         }
         Stage::Mask => named("mask", &plan.masked),
         Stage::ReadOnlyPath => named("make read-only", &plan.read_only),

@@ -3,7 +3,7 @@
 use super::hooks::Moment;
 use super::options::{Rest, parse};
 use super::{Problem, SPECIFICATION, say};
-use crate::plan::MOUNT_OPTIONS;
+use crate::plan::mount_options;
 use serde_json::{Value, json};
 use tinyd_ns::Namespaces;
 use tinyd_ns::caps::Capability;
@@ -36,7 +36,7 @@ fn document() -> Value {
         "ociVersionMin": "1.0.0",
         "ociVersionMax": SPECIFICATION,
         "hooks": Moment::ALL.map(Moment::word),
-        "mountOptions": MOUNT_OPTIONS,
+        "mountOptions": mount_options(),
         "linux": {
             "namespaces": namespaces,
             "capabilities": capabilities,

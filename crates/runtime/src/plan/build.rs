@@ -1,12 +1,14 @@
 //! From the OCI configuration to the plan of a start.
 
 use super::cstrings::c_path;
+use super::namespaces::Wanted;
 use super::spec::{Bundle, invalid};
 use super::{Plan, UserPlan, devices, mounts, process, resources, secrets, shared};
 use crate::{Failure, StartRequest, annotation, defence, sysctl};
-use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, Spec};
+use oci_spec::runtime::{Linux, LinuxIdMapping, Spec};
 use std::ffi::CString;
 use std::path::Path;
+use tinyd_fs::mount::Propagation;
 use tinyd_ns::Namespaces;
 use tinyd_ns::idmap::{IdMaps, IdRange};
 
@@ -18,13 +20,13 @@ pub(crate) const MAX_LAYERS: usize = 16;
 
 /// The namespaces that a bundle's container has of its own.
 pub(crate) fn namespaces_of(bundle: &Bundle) -> Result<Namespaces, Failure> {
-    bundle.spec.linux().as_ref().map_or(Ok(Namespaces::empty()), namespaces)
+    bundle.spec.linux().as_ref().map_or(Ok(Namespaces::empty()), |linux| Ok(Wanted::of(linux)?.all()))
 }
 
 /// The maps of its user namespace, if it has one.
 pub(crate) fn id_maps_of(bundle: &Bundle) -> Result<Option<IdMaps>, Failure> {
     let Some(linux) = bundle.spec.linux() else { return Ok(None) };
-    id_maps(linux, namespaces(linux)?)
+    Wanted::of(linux)?.id_maps(linux)
 }
 
 /// Checks the configuration and works out the start.
@@ -32,8 +34,13 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
     let spec = &bundle.spec;
     refuse_what_is_not_done(spec)?;
     let linux = spec.linux().as_ref().ok_or_else(|| invalid("linux", "is missing"))?;
-    let namespaces = namespaces(linux)?;
-    let id_maps = id_maps(linux, namespaces)?;
+    let wanted = Wanted::of(linux)?;
+    let (namespaces, id_maps) = (wanted.all(), wanted.id_maps(linux)?);
+    for (property, name) in [("hostname", spec.hostname()), ("domainname", spec.domainname())] {
+        if name.is_some() && !wanted.apart().contains(Namespaces::UTS) {
+            return Err(invalid(property, "would be that of the host: there is no uts namespace"));
+        }
+    }
     let process = spec.process().as_ref().ok_or_else(|| invalid("process", "is missing"))?;
     let noted = |name| spec.annotations().as_ref().and_then(|all| all.get(name));
     let init = noted(annotation::INIT).is_some_and(|value| value == "true");
@@ -51,35 +58,62 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         .skip(1)
         .map(|overlay| c_path("rootfs", &overlay.target))
         .collect::<Result<_, _>>()?;
-    let mut mounts = mounts::plan(spec, linux, namespaces)?;
-    devices::place(linux.devices().as_deref().unwrap_or_default(), id_maps.as_ref(), &mut mounts)?;
+    let mut mounts = mounts::plan(
+        spec,
+        mounts::Scene {
+            namespaces,
+            maps: id_maps.as_ref(),
+            bundle: &request.bundle,
+            foreign: request.rootfs.overlays.is_empty(),
+        },
+    )?;
+    let devices = linux.devices().as_deref().unwrap_or_default();
+    let strays = devices::place(devices, id_maps.as_ref(), &mut mounts)?;
     mounts.extend(secrets::plan(&request.secrets)?);
     shared::last(&mut mounts);
-    if mounts.len() + request.rootfs.overlays.len() > MAX_PREPARED {
+    if mounts.len() + strays.places.len() + request.rootfs.overlays.len() > MAX_PREPARED {
         return Err(invalid("mounts", format!("there are more than {MAX_PREPARED}")));
     }
     let paths = |property, list: &Option<Vec<String>>| {
         list.iter().flatten().map(|path| c_path(property, Path::new(path))).collect::<Result<Vec<_>, _>>()
     };
     let plan = Plan {
-        namespaces: namespaces - Namespaces::CGROUP,
-        cgroup_namespace: namespaces.contains(Namespaces::CGROUP),
+        namespaces: wanted.new - Namespaces::CGROUP,
+        cgroup_namespace: wanted.new.contains(Namespaces::CGROUP),
+        time_offsets: wanted.offsets(linux)?,
         id_maps,
         hostname: c_text("hostname", spec.hostname().as_deref())?,
         domainname: c_text("domainname", spec.domainname().as_deref())?,
         layers,
         mounts,
+        strays,
         masked: paths("linux.maskedPaths", linux.masked_paths())?,
         read_only: paths("linux.readonlyPaths", linux.readonly_paths())?,
-        sysctls: sysctls(linux, namespaces)?,
+        sysctls: sysctls(linux, wanted.apart())?,
         root_read_only: spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false),
+        root_propagation: linux.rootfs_propagation().as_deref().map(root_propagation).transpose()?.flatten(),
         shown_at: None,
         process: process::plan(process, bundle.seccomp.as_deref(), &request.id, request.window, init)?,
         user,
+        joined: wanted.joined,
         limits: linux.resources().as_ref().map(resources::limits).transpose()?.unwrap_or_default(),
     };
     shared::check(&plan)?;
     Ok(defence::plan(plan))
+}
+
+/// `None` is private, which everything is.
+fn root_propagation(word: &str) -> Result<Option<(Propagation, bool)>, Failure> {
+    Ok(match word {
+        "" | "private" | "rprivate" => None,
+        "slave" => Some((Propagation::Slave, false)),
+        "rslave" => Some((Propagation::Slave, true)),
+        "shared" => Some((Propagation::Shared, false)),
+        "rshared" => Some((Propagation::Shared, true)),
+        "unbindable" => Some((Propagation::Unbindable, false)),
+        "runbindable" => Some((Propagation::Unbindable, true)),
+        other => return Err(invalid("linux.rootfsPropagation", format!("{other:?} is no propagation"))),
+    })
 }
 
 /// What the OCI specification knows and this runtime does not do yet is refused, not ignored.
@@ -101,56 +135,24 @@ fn refuse_what_is_not_done(spec: &Spec) -> Result<(), Failure> {
     }
 }
 
-fn namespaces(linux: &Linux) -> Result<Namespaces, Failure> {
-    let mut all = Namespaces::empty();
-    for namespace in linux.namespaces().iter().flatten() {
-        if namespace.path().is_some() {
-            return Err(invalid("linux.namespaces", "joining by path is not supported by this version"));
-        }
-        all |= match namespace.typ() {
-            LinuxNamespaceType::Mount => Namespaces::MOUNT,
-            LinuxNamespaceType::Cgroup => Namespaces::CGROUP,
-            LinuxNamespaceType::Uts => Namespaces::UTS,
-            LinuxNamespaceType::Ipc => Namespaces::IPC,
-            LinuxNamespaceType::User => Namespaces::USER,
-            LinuxNamespaceType::Pid => Namespaces::PID,
-            LinuxNamespaceType::Network => Namespaces::NET,
-            LinuxNamespaceType::Time => return Err(invalid("linux.namespaces", "time is not supported yet")),
-        };
-    }
-    // Everything that follows takes place in the container's own mounts, and its end is the end of process 1.
-    for (kind, name) in [(Namespaces::MOUNT, "mount"), (Namespaces::PID, "pid")] {
-        if !all.contains(kind) {
-            return Err(invalid("linux.namespaces", format!("{name} is missing")));
-        }
-    }
-    Ok(all)
+/// Mappings in the words of the kernel.
+pub(super) fn ranges(mappings: &[LinuxIdMapping]) -> Vec<IdRange> {
+    let range =
+        |m: &LinuxIdMapping| IdRange { inside: m.container_id(), outside: m.host_id(), length: m.size() };
+    mappings.iter().map(range).collect()
 }
 
-fn id_maps(linux: &Linux, namespaces: Namespaces) -> Result<Option<IdMaps>, Failure> {
-    if !namespaces.contains(Namespaces::USER) {
-        return Ok(None);
-    }
-    let ranges = |mappings: &Option<Vec<LinuxIdMapping>>| {
-        mappings
-            .iter()
-            .flatten()
-            .map(|m| IdRange { inside: m.container_id(), outside: m.host_id(), length: m.size() })
-            .collect()
-    };
-    let maps = IdMaps { users: ranges(linux.uid_mappings()), groups: ranges(linux.gid_mappings()) };
-    if maps.root().is_none() {
-        return Err(invalid("linux.uidMappings", "user and group 0 must be mapped"));
-    }
-    Ok(Some(maps))
-}
-
-fn sysctls(linux: &Linux, namespaces: Namespaces) -> Result<Vec<(CString, CString)>, Failure> {
+fn sysctls(linux: &Linux, apart: Namespaces) -> Result<Vec<(CString, CString)>, Failure> {
     let mut all = Vec::new();
     for (name, value) in linux.sysctl().iter().flatten() {
-        let (ipc, net) = (namespaces.contains(Namespaces::IPC), namespaces.contains(Namespaces::NET));
-        sysctl::check(name, value, ipc, net)
-            .map_err(|problem| invalid("linux.sysctl", format!("{name} {problem}")))?;
+        let (ipc, net) = (apart.contains(Namespaces::IPC), apart.contains(Namespaces::NET));
+        let of_uts = name == "kernel.domainname" && apart.contains(Namespaces::UTS);
+        // The rest of the rules hold for it too: checked by the name of another setting.
+        let checked = match of_uts {
+            true => sysctl::check("kernel.shmmax", value, true, net),
+            false => sysctl::check(name, value, ipc, net),
+        };
+        checked.map_err(|problem| invalid("linux.sysctl", format!("{name} {problem}")))?;
         let path = format!("sys/{}", name.replace('.', "/"));
         all.push((c_path("linux.sysctl", Path::new(&path))?, c_path("linux.sysctl", Path::new(value))?));
     }

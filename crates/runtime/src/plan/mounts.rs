@@ -1,101 +1,146 @@
 //! The mounts of a configuration: which are made in the child, which by the parent, with which options.
 
+use super::build::ranges;
 use super::cstrings::c_path;
 use super::layers;
+use super::options::{self, Below, Options};
 use super::spec::invalid;
-use super::{BindPlan, MountPlan, MountSource, Role};
+use super::{BindPlan, FileSystem, IdmapPlan, MadePlan, MountPlan, MountSource, Role};
 use crate::{Failure, annotation};
-use oci_spec::runtime::{Linux, Mount, Spec};
+use oci_spec::runtime::{Mount, Spec};
 use rustix::mount::MountAttrFlags;
 use std::ffi::CString;
 use std::path::{Component, Path, PathBuf};
 use tinyd_fs::mount::Propagation;
 use tinyd_ns::Namespaces;
+use tinyd_ns::idmap::IdMaps;
 
-/// The options of a mount, taken apart.
-struct Options {
-    set: MountAttrFlags,
-    /// The attributes hold below it too (`rro` and its like).
-    recursive_attributes: bool,
-    bind: bool,
-    recursive: bool,
-    propagation: Propagation,
-    /// Its ids must be mapped (`idmap`, `ridmap`).
-    idmap: bool,
-    /// See [`annotation::SUBPATH`].
-    subpath: Option<PathBuf>,
-    /// What is left is the file system's own business.
-    own: Vec<(CString, CString)>,
+/// File systems that a user namespace may mount, or that show what belongs to a namespace: the child makes them.
+const OF_NAMESPACES: [&str; 8] =
+    ["proc", "sysfs", "devpts", "tmpfs", "ramfs", "mqueue", "bpf", "binfmt_misc"];
+
+/// What a mount is seen by.
+#[derive(Clone, Copy)]
+pub(super) struct Scene<'a> {
+    pub(super) namespaces: Namespaces,
+    /// Maps of the user namespace, if there is one.
+    pub(super) maps: Option<&'a IdMaps>,
+    /// The folder that relative sources begin at.
+    pub(super) bundle: &'a Path,
+    /// The root is a folder of the bundle's own: its maker's sources are paths of the host as they stand, links and all.
+    pub(super) foreign: bool,
 }
 
-pub(super) fn plan(spec: &Spec, linux: &Linux, namespaces: Namespaces) -> Result<Vec<MountPlan>, Failure> {
-    spec.mounts().iter().flatten().map(|mount| one(mount, linux, namespaces)).collect()
+pub(super) fn plan(spec: &Spec, scene: Scene<'_>) -> Result<Vec<MountPlan>, Failure> {
+    spec.mounts().iter().flatten().map(|mount| one(mount, scene)).collect()
 }
 
-fn one(mount: &Mount, linux: &Linux, namespaces: Namespaces) -> Result<MountPlan, Failure> {
-    let user_namespace = namespaces.contains(Namespaces::USER);
-    let target = mount.destination();
-    if !target.is_absolute() {
-        return Err(invalid("mounts", format!("{} is not an absolute path", target.display())));
-    }
-    let options = options(mount)?;
+fn one(mount: &Mount, scene: Scene<'_>) -> Result<MountPlan, Failure> {
+    // Relative ones are those of old tools, and begin at the root.
+    let target = Path::new("/").join(mount.destination());
+    let options = options::read(mount.options().as_deref().unwrap_or_default())?;
     let kind = mount.typ().as_deref().unwrap_or(if options.bind { "bind" } else { "" });
-    let attributes = options.set;
-    let new = |name: &str, role| -> Result<MountSource, Failure> {
-        let kind = c_path("mounts", Path::new(name))?;
-        Ok(MountSource::New { kind, options: options.own.clone(), attributes, role })
+    let source = if options.bind || kind == "bind" {
+        MountSource::Bind(bind(mount, &options, scene)?)
+    } else {
+        file_system(mount, kind, &target, options, scene)?
     };
-    let source = match kind {
-        _ if options.bind || kind == "bind" => {
-            MountSource::Bind(bind(mount, &options, linux, user_namespace)?)
-        }
-        _ if options.propagation != Propagation::Private || options.idmap => {
-            let target = target.display();
-            return Err(invalid("mounts", format!("{target}: only binds have a propagation, or mapped ids")));
-        }
-        "proc" => new(kind, Role::Proc)?,
-        "sysfs" if user_namespace && !namespaces.contains(Namespaces::NET) => {
-            return Err(invalid(
-                "mounts",
-                "sysfs in a user namespace needs a network namespace of the container's own",
-            ));
-        }
-        "sysfs" => new(kind, Role::Sys)?,
-        "devpts" => new(kind, Role::Terminals)?,
-        "tmpfs" if target == Path::new("/dev") => {
-            MountSource::Dev { options: options.own.clone(), attributes, nodes: Vec::new() }
-        }
-        "overlay" => {
-            let subpath = options.subpath.clone();
-            MountSource::Overlay(layers::plan(target, &options.own, attributes, subpath)?)
-        }
-        "tmpfs" | "mqueue" => new(kind, Role::Plain)?,
-        "cgroup" | "cgroup2" => MountSource::Cgroup { attributes, views: Vec::new() },
-        other => {
-            return Err(invalid(
-                "mounts",
-                format!("{}: file systems of type {other:?} are not mounted", target.display()),
-            ));
-        }
-    };
-    Ok(MountPlan { target: c_path("mounts", target)?, source })
+    Ok(MountPlan { target: c_path("mounts", &target)?, source })
 }
 
-fn bind(mount: &Mount, options: &Options, linux: &Linux, user_namespace: bool) -> Result<BindPlan, Failure> {
-    if options.propagation == Propagation::Shared && user_namespace {
-        let problem = "what a user namespace mounts does not spread to the host: rslave is possible";
-        return Err(invalid("mounts", format!("{}: {problem}", mount.destination().display())));
+fn refuse<T>(mount: &Mount, problem: impl std::fmt::Display) -> Result<T, Failure> {
+    Err(invalid("mounts", format!("{}: {problem}", mount.destination().display())))
+}
+
+fn file_system(
+    mount: &Mount,
+    kind: &str,
+    target: &Path,
+    options: Options,
+    scene: Scene<'_>,
+) -> Result<MountSource, Failure> {
+    let user_namespace = scene.maps.is_some();
+    let idmap = idmap(mount, &options, scene)?;
+    let attributes = options.attributes.set | options.below.set;
+    match kind {
+        "" => return refuse(mount, "has no type"),
+        "none" => return refuse(mount, "the type none is for binds: rbind or bind is missing"),
+        "overlay" if is_writable(&options) && idmap.is_none() && (user_namespace || !scene.foreign) => {
+            let subpath = options.subpath.clone();
+            return Ok(MountSource::Overlay(layers::plan(target, &options.own, attributes, subpath)?));
+        }
+        "cgroup" | "cgroup2" if idmap.is_none() => {
+            return Ok(MountSource::Cgroup { attributes, views: Vec::new() });
+        }
+        "sysfs" if user_namespace && !scene.namespaces.contains(Namespaces::NET) => {
+            return refuse(
+                mount,
+                "sysfs in a user namespace needs a network namespace of the container's own",
+            );
+        }
+        _ if options.subpath.is_some() => {
+            return refuse(mount, format!("{} is for binds and layers", annotation::SUBPATH));
+        }
+        _ if options.copy_up && kind != "tmpfs" => return refuse(mount, "tmpcopyup is for tmpfs"),
+        _ => {}
     }
-    let source = mount.source().clone().filter(|source| source.is_absolute()).ok_or_else(|| {
-        invalid("mounts", format!("{}: a bind needs an absolute source", mount.destination().display()))
-    })?;
+    let role = match kind {
+        "proc" if target == Path::new("/proc") => Role::Proc,
+        "sysfs" if target == Path::new("/sys") => Role::Sys,
+        "devpts" if target == Path::new("/dev/pts") => Role::Terminals,
+        _ => Role::Plain,
+    };
+    if kind == "tmpfs" && target == Path::new("/dev") && !options.copy_up && idmap.is_none() {
+        return Ok(MountSource::Dev {
+            options: options.own,
+            attributes,
+            propagation: options.propagation,
+            nodes: Vec::new(),
+        });
+    }
+    let mode = options.own.iter().find(|(name, _)| name.as_c_str() == c"mode");
+    let mode = mode.and_then(|(_, value)| u32::from_str_radix(value.to_str().ok()?, 8).ok());
+    // The child has the host's rights as long as it has no user namespace, and its own network in any case.
+    let by_parent = idmap.is_some() || options.copy_up || (user_namespace && !OF_NAMESPACES.contains(&kind));
+    let of_device = !OF_NAMESPACES.contains(&kind) && attributes.contains(MountAttrFlags::MOUNT_ATTR_RDONLY);
+    let of_any = options.of_any.into_iter().chain(of_device.then(|| c"ro".to_owned()));
+    let source = mount.source().as_deref().unwrap_or(Path::new(kind));
+    let file_system = FileSystem {
+        kind: c_path("mounts", Path::new(kind))?,
+        source: c_path("mounts", source)?,
+        options: options.own.into_iter().chain(of_any.map(|word| (word, CString::default()))).collect(),
+    };
+    let propagation = options.propagation;
+    Ok(match by_parent {
+        false => MountSource::New { file_system, attributes, propagation, role },
+        true => {
+            let copied = options.copy_up.then_some(mode);
+            MountSource::Made(MadePlan { file_system, attributes, propagation, idmap, copied })
+        }
+    })
+}
+
+/// Of the options of an overlay.
+fn is_writable(options: &Options) -> bool {
+    options.own.iter().any(|(name, _)| name.as_c_str() == c"upperdir")
+}
+
+fn bind(mount: &Mount, options: &Options, scene: Scene<'_>) -> Result<BindPlan, Failure> {
+    let propagation = options.propagation.unwrap_or(Propagation::Private);
+    if propagation == Propagation::Shared && scene.maps.is_some() {
+        return refuse(mount, "what a user namespace mounts does not spread to the host: rslave is possible");
+    }
+    if options.copy_up {
+        return refuse(mount, "tmpcopyup is for tmpfs");
+    }
+    let Some(source) = mount.source().as_ref().filter(|source| !source.as_os_str().is_empty()) else {
+        return refuse(mount, "a bind needs a source");
+    };
     if !options.own.is_empty() {
         let names: Vec<_> = options.own.iter().map(|(name, _)| name.to_string_lossy()).collect();
-        return Err(invalid(
-            "mounts",
-            format!("{}: unknown options {}", mount.destination().display(), names.join(",")),
-        ));
+        return refuse(mount, format!("unknown options {}", names.join(",")));
     }
+    let source = scene.bundle.join(source);
     let (source, subpath) = match &options.subpath {
         None => (source, None),
         Some(subpath) => {
@@ -104,28 +149,40 @@ fn bind(mount: &Mount, options: &Options, linux: &Linux, user_namespace: bool) -
     };
     Ok(BindPlan {
         role: if mount.destination() == &PathBuf::from("/sys") { Role::Sys } else { Role::Plain },
+        through_links: scene.foreign,
         source,
         subpath,
         recursive: options.recursive,
-        attributes: options.set,
-        attributes_recursive: options.recursive_attributes,
-        propagation: options.propagation,
-        idmap: idmap(mount, options, linux, user_namespace)?,
+        attributes: options.attributes,
+        attributes_below: options.below,
+        propagation,
+        idmap: idmap(mount, options, scene)?,
     })
 }
 
-/// Whether the ids of a bind are mapped; if so, as those of the container's user namespace are.
-fn idmap(mount: &Mount, options: &Options, linux: &Linux, user_namespace: bool) -> Result<bool, Failure> {
-    let refuse =
-        |problem: &str| Err(invalid("mounts", format!("{}: {problem}", mount.destination().display())));
-    let own = [mount.uid_mappings(), mount.gid_mappings()];
-    match user_namespace {
-        false if options.idmap => refuse("ids are mapped only where there is a user namespace"),
-        false => Ok(false),
-        true if own.iter().all(|mappings| mappings.is_none()) => Ok(options.idmap),
-        true if own == [linux.uid_mappings(), linux.gid_mappings()] => Ok(true),
-        true => refuse("mappings other than the container's own are not supported by this version"),
-    }
+/// How the ids of a mount are mapped, if they are. Where nothing is said of those below it, they are as it is.
+fn idmap(mount: &Mount, options: &Options, scene: Scene<'_>) -> Result<Option<IdmapPlan>, Failure> {
+    let (users, groups) = (mount.uid_mappings(), mount.gid_mappings());
+    let maps = match (users, groups) {
+        (None, None) if options.idmap.is_none() => return Ok(None),
+        (None, None) if scene.maps.is_none() => {
+            return refuse(
+                mount,
+                "ids are mapped by a mount's own mappings, or where there is a user namespace",
+            );
+        }
+        (None, None) => None,
+        (Some(users), Some(groups)) => {
+            let own = IdMaps { users: ranges(users), groups: ranges(groups) };
+            if let Err(error) = own.check() {
+                return refuse(mount, error);
+            }
+            // The namespace that is there will do.
+            (scene.maps != Some(&own)).then_some(own)
+        }
+        _ => return refuse(mount, "uidMappings and gidMappings come together"),
+    };
+    Ok(Some(IdmapPlan { maps, recursive: options.idmap != Some(Below::Left) }))
 }
 
 /// What is left of a source without its end.
@@ -141,87 +198,6 @@ fn above(source: &Path, subpath: &Path) -> Option<PathBuf> {
 fn no_subpath(mount: &Mount, subpath: &Path) -> Failure {
     let (target, subpath) = (mount.destination().display(), subpath.display());
     invalid("mounts", format!("{target}: {} {subpath} is not the end of its source", annotation::SUBPATH))
-}
-
-/// The options that hold for every file system.
-pub(crate) const OPTIONS: [&str; 29] = [
-    "async",
-    "bind",
-    "defaults",
-    "dev",
-    "exec",
-    "idmap",
-    "newinstance",
-    "noatime",
-    "nodev",
-    "nodiratime",
-    "noexec",
-    "nosuid",
-    "nosymfollow",
-    "private",
-    "rbind",
-    "relatime",
-    "ridmap",
-    "ro",
-    "rprivate",
-    "rro",
-    "rshared",
-    "rslave",
-    "runbindable",
-    "rw",
-    "shared",
-    "slave",
-    "strictatime",
-    "suid",
-    "unbindable",
-];
-
-fn options(mount: &Mount) -> Result<Options, Failure> {
-    let mut all = Options {
-        set: MountAttrFlags::empty(),
-        recursive_attributes: false,
-        bind: false,
-        recursive: false,
-        propagation: Propagation::Private,
-        idmap: false,
-        subpath: None,
-        own: Vec::new(),
-    };
-    for option in mount.options().iter().flatten() {
-        match option.as_str() {
-            "bind" => all.bind = true,
-            "rbind" => (all.bind, all.recursive) = (true, true),
-            // Also what would be private without a word: whatever it was on the host.
-            "private" | "rprivate" => all.propagation = Propagation::Private,
-            "slave" | "rslave" => all.propagation = Propagation::Slave,
-            "shared" | "rshared" => all.propagation = Propagation::Shared,
-            "unbindable" | "runbindable" => all.propagation = Propagation::Unbindable,
-            "idmap" | "ridmap" => all.idmap = true,
-            "rw" => all.set -= MountAttrFlags::MOUNT_ATTR_RDONLY,
-            "suid" | "dev" | "exec" | "defaults" | "relatime" | "async" | "newinstance" => {}
-            "ro" => all.set |= MountAttrFlags::MOUNT_ATTR_RDONLY,
-            "nosuid" => all.set |= MountAttrFlags::MOUNT_ATTR_NOSUID,
-            "nodev" => all.set |= MountAttrFlags::MOUNT_ATTR_NODEV,
-            "noexec" => all.set |= MountAttrFlags::MOUNT_ATTR_NOEXEC,
-            "noatime" => all.set |= MountAttrFlags::MOUNT_ATTR_NOATIME,
-            "strictatime" => all.set |= MountAttrFlags::MOUNT_ATTR_STRICTATIME,
-            "nodiratime" => all.set |= MountAttrFlags::MOUNT_ATTR_NODIRATIME,
-            "nosymfollow" => all.set |= MountAttrFlags::MOUNT_ATTR_NOSYMFOLLOW,
-            "rro" => {
-                all.set |= MountAttrFlags::MOUNT_ATTR_RDONLY;
-                all.recursive_attributes = true;
-            }
-            own => {
-                let (name, value) = own.split_once('=').unwrap_or((own, ""));
-                if name == annotation::SUBPATH {
-                    all.subpath = Some(PathBuf::from(value));
-                    continue;
-                }
-                all.own.push((c_path("mounts", Path::new(name))?, c_path("mounts", Path::new(value))?));
-            }
-        }
-    }
-    Ok(all)
 }
 
 #[cfg(test)]
