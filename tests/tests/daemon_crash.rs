@@ -17,10 +17,12 @@ use rustix::process::Signal;
 use tinyd_tests::ground::{self, Ground};
 use tinyd_tests::kill::{await_new_monitor, kill, let_end, monitor_of};
 use tinyd_tests::web::Daemon;
-use tinyd_tests::{Dice, Env, Output, paths, proc, require, roots, wait_until};
+use tinyd_tests::{Dice, Env, Output, crowd, paths, proc, require, roots, wait_until};
 
 /// How long one of a client's commands may take, whatever befalls the daemon.
 const LIMIT: Duration = Duration::from_secs(30);
+/// So many are started and ended at the same time.
+const AT_A_TIME: usize = 4;
 /// The range of the network that they come onto and leave.
 const RANGE: &str = "10.77.0.0/24";
 /// The port of the first container that lasts.
@@ -38,11 +40,15 @@ fn init(env: &Env, name: &str) -> i32 {
 }
 
 fn start_lasting(env: &Env, names: &[String]) -> BTreeMap<String, i32> {
-    let started = names.iter().map(|name| {
+    let started = Mutex::new(BTreeMap::new());
+    let wrong = crowd(AT_A_TIME, names.len(), |number| {
+        let name = &names[number];
         env.tinyd(["run", "-d", "--name", name, &image(), "sh", "-c", LASTS]).ok();
-        (name.clone(), init(env, name))
+        started.lock().unwrap().insert(name.clone(), init(env, name));
+        Ok(())
     });
-    started.collect()
+    assert_eq!(wrong, [""; 0]);
+    started.into_inner().unwrap()
 }
 
 /// The same on a network, each with a server at its own port of the host.
@@ -70,13 +76,19 @@ fn assert_reached(ground: &Ground, env: &Env, names: &[String]) {
 /// They are the same processes as at the start, and end as they should.
 #[track_caller]
 fn assert_untouched(env: &Env, lasting: &BTreeMap<String, i32>) {
-    for (name, pid) in lasting {
-        assert!(proc::is_alive(*pid), "{name}");
-        assert_eq!(init(env, name), *pid, "{name}");
+    let lasting: Vec<_> = lasting.iter().collect();
+    let wrong = crowd(AT_A_TIME, lasting.len(), |number| {
+        let (name, pid) = lasting[number];
+        let (is_alive, now) = (proc::is_alive(*pid), init(env, name));
         let_end(env, name);
-        assert_eq!(env.tinyd(["wait", name]).ok().text(), "42");
+        let code = env.tinyd(["wait", name]).ok().text();
         env.tinyd(["rm", name]).ok();
-    }
+        match (is_alive, now == *pid, &*code) {
+            (true, true, "42") => Ok(()),
+            found => Err(format!("{name}: {found:?}")),
+        }
+    });
+    assert_eq!(wrong, [""; 0]);
 }
 
 /// What a client may be told: what it asked for, or in words that this could not be done.
@@ -363,13 +375,13 @@ fn f19_another_build_takes_over_and_no_container_notices() {
     second.signal(Signal::KILL);
     second.wait();
     let third = next();
-    for name in &names {
-        assert_eq!(env.tinyd(["inspect", "--format", "{{.RestartCount}}", name]).ok().text(), "0");
-        assert_eq!(
-            third.container(&env.tinyd(["inspect", "--format", "{{.Id}}", name]).ok().text())["state"],
-            "RUNNING"
-        );
-    }
+    let all = env.tinyd(["inspect"].into_iter().chain(names.iter().map(String::as_str))).ok().json();
+    assert!(
+        all.as_array().unwrap().iter().all(|one| one["RestartCount"] == 0 && one["State"]["Running"] == true)
+    );
+    let shown = third.json("/api/containers");
+    let running = shown["containers"].as_array().unwrap().iter().filter(|one| one["state"] == "RUNNING");
+    assert_eq!(running.count(), names.len());
     third.stop().ok();
     // And back.
     let last = Daemon::start(&env, &["--live-restore"]);

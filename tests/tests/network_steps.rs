@@ -10,8 +10,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tinyd_tests::ground::{self, Ground, HOST, SERVER, fetch, held, start};
 use rustix::process::Signal;
+use tinyd_tests::ground::{self, Ground, HOST, SERVER, fetch, held, start};
 use tinyd_tests::tracer::{self, Fault, Point, Role};
 use tinyd_tests::web::Daemon;
 use tinyd_tests::{Cmd, Dice, Env, eventually, kill, require, wait_until};

@@ -147,7 +147,8 @@ impl Watcher {
             // A thread's end.
             _ => return false,
         };
-        let _ = if self.letting_go { ptrace::detach(thread, signal) } else { ptrace::syscall(thread, signal) };
+        let _ =
+            if self.letting_go { ptrace::detach(thread, signal) } else { ptrace::syscall(thread, signal) };
         false
     }
 
