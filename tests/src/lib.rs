@@ -48,6 +48,7 @@ mod mode;
 mod moment;
 mod need;
 mod netns;
+pub mod oci;
 mod output;
 pub mod packages;
 pub mod paths;

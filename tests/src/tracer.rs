@@ -24,8 +24,10 @@ use crate::command::Cmd;
 use crate::output::Output;
 
 mod names;
+mod threads;
 
 pub use names::name;
+pub use threads::{Watched, watch};
 
 /// Which of the processes of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +40,8 @@ pub enum Role {
     Monitor,
     /// The container's first process until it executes its command.
     Init,
+    /// All threads of a daemon; see [`watch`].
+    Daemon,
     /// Threads and helpers.
     Other,
 }

@@ -216,7 +216,7 @@ fn stage(verb: Verb, traced: &Traced, place: usize) -> &'static str {
         }
         (_, Role::Client) if place < last_of_monitor => "the client waits for its end",
         (_, Role::Client) => "the client finishes",
-        (_, Role::Other) => "helpers",
+        (_, Role::Daemon | Role::Other) => "helpers",
     }
 }
 

@@ -1,4 +1,4 @@
-//! At whichever step of coming onto networks or leaving them the client, the launcher or the monitor is killed: after the next
+//! At whichever step of coming onto networks or leaving them the client, the daemon, the launcher or the monitor is killed: after the next
 //! command nothing of a network is there that nobody has, and who was there before is reached as before.
 #![allow(
     clippy::unwrap_used,
@@ -10,8 +10,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tinyd_tests::ground::{self, Ground, HOST, SERVER, fetch, held, start};
 use tinyd_tests::tracer::{self, Fault, Point, Role};
+use tinyd_tests::web::Daemon;
 use tinyd_tests::{Cmd, Dice, Env, eventually, kill, require, wait_until};
 
 /// What changes something on the disk, in the kernel's tables, or for another process.
@@ -55,6 +57,13 @@ impl<'a> Lab<'a> {
         wait_until("its end is done with", || ground.ports().len() == 1);
         (lab.alone, lab.rules) = ((held(env), ground.ports()), ground.rules());
         lab
+    }
+
+    /// The exit code of [`NEW`], which has ended.
+    fn code(&self) -> i64 {
+        let state = self.env.tinyd(["inspect", NEW]).ok().json()[0]["State"].take();
+        assert!(state["ExitUnknown"] != true, "{state}");
+        state["ExitCode"].as_i64().unwrap()
     }
 
     fn start(&self) -> Cmd {
@@ -167,6 +176,76 @@ fn killed_while_it_goes(most: usize) {
         assert!(met > most.min(40) / 4, "{met}");
         lab.end();
     });
+}
+
+/// What a client has a daemon do.
+const WORK: [&[&str]; 3] = [&["run"], &["stop", "-t", "1", NEW], &["rm", "-f", NEW]];
+
+/// The daemon dies while it works for a client, who is told so; the next one has all in order.
+fn daemon_killed(most: usize) {
+    require!(root);
+    require!(program);
+    require!(command "nft");
+    Ground::stand(|ground, env| {
+        let lab = Lab::new(ground, env);
+        let mut daemon = Daemon::start(env, &["--live-restore"]);
+        let mut met = BTreeMap::<_, usize>::new();
+        for words in WORK {
+            let is_run = words == ["run"];
+            let command = || if is_run { lab.start() } else { env.cmd(words.iter().copied()) };
+            let begin = || {
+                if !is_run {
+                    lab.start().output().ok();
+                }
+            };
+            begin();
+            let watched = tracer::watch(daemon.pid(), None, || command().output());
+            watched.result.ok();
+            lab.look(&watched.points[0]);
+            for point in chosen(watched.points, &[Role::Daemon], most / WORK.len()) {
+                begin();
+                let watched = tracer::watch(daemon.pid(), Some(point), || command().output());
+                let said = watched.result;
+                if !watched.met {
+                    // Not each run has as many of all calls.
+                    assert_eq!(said.code(), Some(0), "{point}: {said}");
+                    daemon.signal(Signal::KILL);
+                }
+                assert_eq!(daemon.wait().signal(), Some(9), "{point}");
+                *met.entry((words[0], watched.met)).or_default() += 1;
+                let failed = [Some(1), Some(125)].contains(&said.code()) && !said.stderr().is_empty();
+                assert!(said.code() == Some(0) || failed, "{point}: {said}");
+                daemon = Daemon::start(env, &["--live-restore"]);
+                // Whoever was told that it is done was told the truth.
+                match (words[0], said.code(), lab.state().as_deref()) {
+                    ("run", Some(0), Some("running")) | ("rm", Some(0), None) => {}
+                    // A first process that does not listen to SIGTERM goes on until it is killed.
+                    ("stop", Some(0), Some("exited")) => assert_eq!(lab.code(), 137, "{point}"),
+                    (_, Some(0), state) => panic!("{point}: {state:?} after {said}"),
+                    _ => {}
+                }
+                lab.look(&point);
+            }
+        }
+        println!("{met:?}");
+        for words in WORK {
+            let count = met.get(&(words[0], true)).copied().unwrap_or_default();
+            assert!(count > most.min(30) / 3 / 4, "{words:?}: {met:?}");
+        }
+        lab.end();
+        daemon.stop().ok();
+    });
+}
+
+#[test]
+fn f1_a_daemon_that_is_killed_while_it_starts_stops_and_removes_leaves_nothing() {
+    daemon_killed(30);
+}
+
+#[test]
+#[ignore = "takes minutes: every step"]
+fn soak_f1_a_daemon_is_killed_at_every_step_of_run_stop_and_rm() {
+    daemon_killed(usize::MAX);
 }
 
 #[test]

@@ -480,6 +480,54 @@ fn a_daemon_brings_back_those_whose_monitors_were_killed() {
     env.assert_clean();
 }
 
+/// All containers as `ps` has them, in the order of their names.
+fn shown(env: &Env) -> Vec<String> {
+    let listed = env.tinyd(["ps", "-a", "--format", "{{.Names}} {{.Status}}"]).ok().stdout();
+    let mut lines: Vec<_> = listed.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+/// F14: the same with a run folder that is empty, as a tmpfs is after a start of the machine; the page says it as well. What
+/// somebody killed on the host that is still the same one is unknown, and no more.
+#[test]
+fn f14_one_that_ran_when_the_host_was_restarted_is_shown_as_such() {
+    require!(root);
+    unserved!("it starts a daemon of its own");
+    let env = Env::new();
+    start(&env, "c", &[], "while :; do sleep 0.01; done");
+    start(&env, "ended", &[], "exit 7");
+    wait_until("it has ended", || status(&env, "ended") == "exited");
+    let lose = |name: &str| {
+        let init = tinyd_tests::ground::init(&env, name);
+        kill(monitor_of(&env, name));
+        kill(init);
+    };
+    lose("c");
+    tinyd_tests::remove::remove_tree(&env.run_root()).unwrap();
+    start(&env, "lost", &[], "while :; do sleep 0.01; done");
+    lose("lost");
+    let before = shown(&env);
+    assert_eq!(before[..2], ["c STOPPED (host restart)", "ended STOPPED (7)"]);
+    // Whether the kernel tells of it is the kernel's affair.
+    assert!(["lost STOPPED (unknown)", "lost STOPPED (137)"].contains(&&*before[2]), "{before:?}");
+    let state = inspect(&env, "c")["State"].take();
+    assert_eq!((&state["Status"], &state["ExitUnknown"]), (&"exited".into(), &true.into()));
+    assert!(state["Error"].as_str().unwrap().contains("host was restarted"), "{state}");
+    assert_eq!(inspect(&env, "lost")["State"]["Error"], "");
+    let daemon = Daemon::start(&env, &["--live-restore"]);
+    assert_eq!(shown(&env), before);
+    let overview = daemon.json("/api/overview");
+    let all = overview["containers"].as_array().unwrap().iter();
+    let mut restarted: Vec<_> =
+        all.map(|one| (one["name"].as_str().unwrap(), one["host_restarted"].as_bool().unwrap())).collect();
+    restarted.sort_unstable();
+    assert_eq!(restarted, [("c", true), ("ended", false), ("lost", false)]);
+    daemon.stop().ok();
+    env.tinyd(["rm", "c", "ended", "lost"]).ok();
+    env.assert_clean();
+}
+
 /// F14: a run folder that survived the machine's start names processes of another boot, whose numbers others have now.
 #[test]
 fn f14_what_another_boot_left_is_no_state_and_no_process() {
@@ -505,11 +553,15 @@ fn f14_what_another_boot_left_is_no_state_and_no_process() {
     fs::write(&path, state.to_string()).unwrap();
     let seen = inspect(&env, "c");
     assert_eq!((&seen["State"]["Status"], &seen["State"]["ExitUnknown"]), (&"exited".into(), &true.into()));
+    // Whoever looks understands why.
+    assert_eq!(shown(&env), ["c STOPPED (host restart)", "ended STOPPED (7)"]);
+    assert!(seen["State"]["Error"].as_str().unwrap().contains("host was restarted"), "{seen}");
     env.tinyd(["stop", "c"]).fails(1);
     env.tinyd(["kill", "c"]).fails(1);
     assert_eq!(inspect(&env, "ended")["State"]["ExitCode"], 7);
     assert_eq!(env.tinyd(["system", "restart-policies"]).ok().stdout().lines().count(), 1);
     assert_eq!((status(&env, "c").as_str(), status(&env, "ended").as_str()), ("running", "exited"));
+    assert_eq!(inspect(&env, "c")["State"]["Error"], "");
     env.tinyd(["rm", "-f", "c", "ended"]).ok();
     assert!(proc::is_alive(decoy.pid()));
     decoy.signal(rustix::process::Signal::TERM);

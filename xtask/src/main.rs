@@ -37,7 +37,7 @@ usage: cargo xtask VERB
   test [FILTER]              set up, build, run all tests, those of commands once more through daemons, and look for what
                              they left
   soak [WORD]                build, and run the long tests, whose names begin with soak_ (and WORD), one after the other
-  vm-test [--cgroup v2|v1] [--kernel VERSION-OR-PATH] [FILTER]
+  vm-test [--systemd] [--cgroup v2|v1] [--kernel VERSION-OR-PATH] [FILTER]
                              a chosen set of the root tests in a virtual machine, by default on cgroup v2 and the newest
                              kernel that apt has
   embed                      build and run the programs of examples/ as a stranger would; they need root

@@ -17,7 +17,7 @@ use tinyd_tests::{packages, paths, remove::remove_tree};
 use self::apt::Apt;
 use self::chosen::Test;
 use self::machine::{Accelerator, Boot, GLANCE, Machine, Parts};
-use self::options::Options;
+use self::options::{Cgroup, Options};
 use self::report::Outcome;
 use crate::tally::Tally;
 use crate::{build_cmd, shell};
@@ -36,8 +36,9 @@ mod report;
 
 /// In the shared folder: what the guest's runner ended with.
 const STATUS: &str = "status";
-/// How long the boot may take, and how long powering off.
+/// How long the boot may take, where systemd does it, and how long powering off.
 const BOOT: Duration = Duration::from_secs(120);
+const SYSTEMD_BOOT: Duration = Duration::from_secs(300);
 const POWER_OFF: Duration = Duration::from_secs(30);
 /// How much of the console is shown when something went wrong.
 const TAIL: usize = 25;
@@ -73,7 +74,7 @@ pub(crate) fn run(words: &[&str]) -> Result<bool> {
     let initramfs = initramfs::make(&kernel, &folder)?;
     let boot = Boot { kernel: &kernel, initramfs: &initramfs, folder: &folder };
     let accelerator = boot.accelerator()?;
-    let system = disk::system(&folder)?;
+    let system = disk::system(&folder, options.systemd)?;
     if std::env::var_os("TINYD_BIN").is_none() {
         build_cmd::run()?;
     }
@@ -81,18 +82,32 @@ pub(crate) fn run(words: &[&str]) -> Result<bool> {
     println!("{:.0} s", start.elapsed().as_secs_f64());
 
     title(&format!(
-        "tier VM: kernel {}, cgroup {}, {}, {} tests",
+        "tier VM: kernel {}, cgroup {}{}, {}, {} tests",
         kernel.release,
         options.cgroup.word(),
+        if options.systemd { " by systemd" } else { "" },
         accelerator.name(),
         tests.len()
     ));
     let share = share(&folder)?;
-    let words = format!("tinyd.cgroup={}", options.cgroup.word());
+    let words = command_line(&options);
     let parts = Parts { disks: [&system, &disk], share: &share, words: &words };
-    let watched = watch(boot.start(accelerator, &parts)?, accelerator, &share, &tests)?;
+    let watched = watch(boot.start(accelerator, &parts)?, accelerator, &share, &tests, options.systemd)?;
     print!("\n{}", report::summary(watched.tally, &watched.bad));
     Ok(watched.is_fine())
+}
+
+/// What the guest's kernel, and then its first process, are told.
+fn command_line(options: &Options) -> String {
+    match (options.systemd, options.cgroup) {
+        (false, cgroup) => format!("tinyd.cgroup={}", cgroup.word()),
+        (true, Cgroup::V2) => format!("systemd.unit={} systemd.unified_cgroup_hierarchy=1", disk::UNIT),
+        // The second word is what a systemd wants to hear that would rather have v2 alone.
+        (true, Cgroup::V1) => format!(
+            "systemd.unit={} systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
+            disk::UNIT
+        ),
+    }
 }
 
 fn title(text: &str) {
@@ -123,7 +138,7 @@ fn payload(options: &Options, folder: &Path) -> Result<(Vec<Test>, PathBuf)> {
     for (name, path) in &binaries {
         known.insert(name.clone(), payload::names(path)?);
     }
-    let tests = chosen::tests(&known, options.cgroup, options.filter.as_deref())?;
+    let tests = chosen::tests(&known, options)?;
     if tests.is_empty() {
         bail!("no test of xtask/src/vm/tests.toml has a name like that");
     }
@@ -169,7 +184,14 @@ impl Watched {
 }
 
 /// Shows results as they come, until the guest is off or nothing has come for too long.
-fn watch(mut machine: Machine, accelerator: Accelerator, share: &Path, tests: &[Test]) -> Result<Watched> {
+fn watch(
+    mut machine: Machine,
+    accelerator: Accelerator,
+    share: &Path,
+    tests: &[Test],
+    systemd: bool,
+) -> Result<Watched> {
+    let boot = if systemd { SYSTEMD_BOOT } else { BOOT };
     let start = Instant::now();
     let mut watched = Watched {
         tally: Tally::default(),
@@ -179,7 +201,7 @@ fn watch(mut machine: Machine, accelerator: Accelerator, share: &Path, tests: &[
         bad: Vec::new(),
     };
     let mut known = vec![false; tests.len()];
-    let (mut booted, mut seen, mut deadline, mut late) = (None, 0, start + BOOT, "the boot");
+    let (mut booted, mut seen, mut deadline, mut late) = (None, 0, start + boot, "the boot");
     loop {
         // Asked before the files are read: what it wrote last is there when it is off.
         let runs = machine.runs();

@@ -204,6 +204,27 @@ pub enum Error {
         /// How long was waited.
         millis: u128,
     },
+    /// systemd did not do what it was asked for.
+    #[error("cannot {operation} the unit {unit}")]
+    Systemd {
+        /// `start`, `stop`, or what else was asked for.
+        operation: &'static str,
+        /// The unit's name.
+        unit: String,
+        /// What it said, or why it could not be asked.
+        #[source]
+        source: Box<crate::systemd::BusError>,
+    },
+    /// Device rules that systemd would open again: on v1 it writes the group's rules itself, and knows only what is allowed
+    /// beside a general denial.
+    #[error(
+        "the device rule {rule} cannot be left to systemd on cgroup v1: deny all devices first and list what is allowed, or \
+         use cgroup v2"
+    )]
+    SystemdDevices {
+        /// The rule, with `allow` or `deny` before it.
+        rule: String,
+    },
     /// A directory could not be removed.
     #[error("cannot remove the cgroup {}", path.display())]
     Remove {

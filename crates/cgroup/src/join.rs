@@ -12,6 +12,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 pub struct JoinHandle {
     v1: Vec<(OwnedFd, String)>,
     v2: Option<V2>,
+    /// What must stay open until whoever joins has become its command: it keeps a scope of systemd's from ending.
+    hold: Option<OwnedFd>,
 }
 
 #[derive(Debug)]
@@ -40,7 +42,7 @@ impl std::error::Error for JoinError {}
 
 impl JoinHandle {
     pub(crate) fn new() -> Self {
-        Self { v1: Vec::new(), v2: None }
+        Self { v1: Vec::new(), v2: None, hold: None }
     }
 
     pub(crate) fn push_v1(&mut self, tasks: OwnedFd, path: String) {
@@ -51,6 +53,10 @@ impl JoinHandle {
         self.v2 = Some(V2 { dir, procs, path });
     }
 
+    pub(crate) fn keep_open(&mut self, hold: OwnedFd) {
+        self.hold = Some(hold);
+    }
+
     /// The v2 group's directory, for clone3(2) with `CLONE_INTO_CGROUP`.
     pub fn v2_dir(&self) -> Option<BorrowedFd<'_>> {
         self.v2.as_ref().map(|v2| v2.dir.as_fd())
@@ -59,7 +65,8 @@ impl JoinHandle {
     /// All of its descriptors, for a caller who closes all others.
     pub fn as_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let v1 = self.v1.iter().map(|(tasks, _)| tasks.as_fd());
-        v1.chain(self.v2.iter().flat_map(|v2| [v2.dir.as_fd(), v2.procs.as_fd()]))
+        let v2 = self.v2.iter().flat_map(|v2| [v2.dir.as_fd(), v2.procs.as_fd()]);
+        v1.chain(v2).chain(self.hold.as_ref().map(AsFd::as_fd))
     }
 
     /// Moves the calling thread into every v1 hierarchy, and, when `v2` is true, its process into the v2 group (for a

@@ -41,6 +41,7 @@ mod oom;
 mod path;
 mod pids;
 mod stats;
+pub mod systemd;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod tree;

@@ -125,13 +125,13 @@ impl Drop for Ground {
 }
 
 /// A child that is killed and reaped with the case.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Running {
     /// Starts a command that joins the group by itself before its exec.
     #[track_caller]
     #[allow(unsafe_code, clippy::disallowed_methods, reason = "the way in that is tested is the child's own")]
-    fn inside(group: &dyn Cgroup, program: &str, args: &[&str]) -> Self {
+    pub(crate) fn inside(group: &dyn Cgroup, program: &str, args: &[&str]) -> Self {
         let handle = must(group.join_handle());
         let mut command = Self::command(program, args);
         let join = move || handle.join(true).map_err(|e| std::io::Error::from_raw_os_error(e.errno));
@@ -142,7 +142,7 @@ impl Running {
         Self(must(command.spawn()))
     }
 
-    fn outside(program: &str, args: &[&str]) -> Self {
+    pub(crate) fn outside(program: &str, args: &[&str]) -> Self {
         Self(must(Self::command(program, args).spawn()))
     }
 
@@ -152,12 +152,12 @@ impl Running {
         command
     }
 
-    fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.0.id()
     }
 
     /// For `cat`: whether a byte sent comes back within the time.
-    fn answers(&mut self, within: Duration) -> bool {
+    pub(crate) fn answers(&mut self, within: Duration) -> bool {
         let (Some(input), Some(output)) = (&mut self.0.stdin, &mut self.0.stdout) else { return false };
         must(input.write_all(b"x"));
         let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(within.subsec_nanos()) };
@@ -166,7 +166,7 @@ impl Running {
     }
 
     /// Closes its input, waits, and gives its output.
-    fn output(&mut self) -> String {
+    pub(crate) fn output(&mut self) -> String {
         drop(self.0.stdin.take());
         let mut text = String::new();
         if let Some(output) = &mut self.0.stdout {
@@ -186,7 +186,7 @@ impl Drop for Running {
 
 /// Panics with the whole chain of causes: a suite's only way to report.
 #[track_caller]
-fn must<T, E: std::error::Error>(result: Result<T, E>) -> T {
+pub(crate) fn must<T, E: std::error::Error>(result: Result<T, E>) -> T {
     match result {
         Ok(value) => value,
         Err(error) => {
@@ -203,7 +203,7 @@ fn must<T, E: std::error::Error>(result: Result<T, E>) -> T {
 
 /// Waits for what the kernel does in its own time; far longer than it ever takes.
 #[track_caller]
-fn eventually(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(20);
     while !condition() {
         assert!(Instant::now() < end, "never came true: {what}");

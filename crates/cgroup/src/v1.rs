@@ -18,6 +18,7 @@ use crate::limits::{IoLimits, Limits};
 use crate::mountinfo::Hierarchy;
 use crate::path::CgroupPath;
 use crate::tree::{self, Existing, Undo};
+pub(crate) use devices::allowed as allowed_devices;
 pub(crate) use group::V1Group;
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::path::CgroupPath;
 use crate::tree::{self, Existing, Undo};
+pub(crate) use cpu::weight;
 pub(crate) use group::V2Group;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};

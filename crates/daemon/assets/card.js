@@ -56,7 +56,8 @@ export class Card {
 
   state(now) {
     const failed = now.state === 'STOPPED' && (now.exit_code ?? 0) !== 0;
-    const code = now.exit_unknown ? ' (?)' : failed ? ` (${now.exit_code})` : '';
+    const lost = now.host_restarted ? ' (host restart)' : ' (?)';
+    const code = now.exit_unknown ? lost : failed ? ` (${now.exit_code})` : '';
     write(this.badge, `${now.state}${now.state === 'STOPPED' ? code : ''}`);
     this.badge.className = `badge ${failed ? 'failed' : now.state.toLowerCase()}`;
   }

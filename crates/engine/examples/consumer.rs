@@ -321,6 +321,6 @@ impl Waiter for Ended {
     }
 
     fn wait(&mut self) -> Result<ExitStatus> {
-        Ok(ExitStatus { code: 0, oom_killed: false, unknown: false })
+        Ok(ExitStatus { code: 0, oom_killed: false, unknown: false, host_restarted: false })
     }
 }

@@ -53,6 +53,8 @@ pub struct ExitStatus {
     pub oom_killed: bool,
     /// The code is not known, because nothing was left to take it: `code` is then 255 and must not be believed.
     pub unknown: bool,
+    /// It is unknown because the host was started anew while the command ran.
+    pub host_restarted: bool,
 }
 
 /// Rows and columns of a terminal.

@@ -77,7 +77,7 @@ pub struct ContainerState {
     pub exit_code: i32,
     /// The exit code is not known.
     pub exit_unknown: bool,
-    /// Why the last start failed, empty when it did not.
+    /// Why the last start failed, or that the host was restarted while it ran; empty otherwise.
     pub error: String,
     /// When its command was last started.
     pub started_at: String,

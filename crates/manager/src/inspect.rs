@@ -21,6 +21,9 @@ use tinyd_engine::{
 use tinyd_net::Namespace;
 use tinyd_runtime::state::load;
 
+/// What `State.Error` says of a run that was cut off by the end of its host.
+const HOST_RESTARTED: &str = "the host was restarted while it ran, and how it ended is not known";
+
 /// The namespaces of a process, by their names in /proc/PID/ns.
 const NAMESPACES: [&str; 8] = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
 
@@ -119,6 +122,9 @@ impl Core {
                 state.exit_code = i32::from(ended.record.code);
                 state.exit_unknown = ended.unknown;
                 state.oom_killed = ended.record.oom_killed;
+                if ended.host_restarted {
+                    state.error = HOST_RESTARTED.to_owned();
+                }
                 state.started_at = moment(ended.record.started_ns);
                 state.finished_at = moment(ended.record.finished_ns);
             }

@@ -42,27 +42,36 @@ pub(crate) struct Ended {
     /// Nothing was left to take the exit.
     #[serde(default)]
     pub unknown: bool,
+    /// It ran when the host was started anew.
+    #[serde(default)]
+    pub host_restarted: bool,
 }
 
 impl Ended {
-    fn unknown(started_ns: i64, finished_ns: i64) -> Self {
-        Self { record: ExitRecord { code: 255, oom_killed: false, started_ns, finished_ns }, unknown: true }
+    fn unknown(started_ns: i64, finished_ns: i64, host_restarted: bool) -> Self {
+        let record = ExitRecord { code: 255, oom_killed: false, started_ns, finished_ns };
+        Self { record, unknown: true, host_restarted }
     }
 
     /// A run that ended without anyone who could say how.
     pub(crate) fn lost(started_ns: i64) -> Self {
-        Self::unknown(started_ns, time::now_ns())
+        Self::unknown(started_ns, time::now_ns(), false)
     }
 
     /// As the engine's callers see it.
     pub(crate) fn status(&self) -> ExitStatus {
-        ExitStatus { code: self.record.code, oom_killed: self.record.oom_killed, unknown: self.unknown }
+        ExitStatus {
+            code: self.record.code,
+            oom_killed: self.record.oom_killed,
+            unknown: self.unknown,
+            host_restarted: self.host_restarted,
+        }
     }
 }
 
 impl From<ExitRecord> for Ended {
     fn from(record: ExitRecord) -> Self {
-        Self { record, unknown: false }
+        Self { record, unknown: false, host_restarted: false }
     }
 }
 
@@ -180,7 +189,7 @@ impl Core {
             }
         }
         // It was started, and the machine went down under it.
-        let ended = Ended::unknown(0, 0);
+        let ended = Ended::unknown(0, 0, true);
         Ok(if record.spec.remove { Look::Left(ended) } else { Look::Stopped(ended) })
     }
 }
@@ -274,6 +283,7 @@ mod tests {
         assert!(matches!(alone.unwrap(), Life::Running(Live { monitored: false, .. })));
         let Life::Stopped(ended) = core.life(&record, None).unwrap() else { panic!("not stopped") };
         assert!(ended.unknown && ended.record.code == 255 && ended.record.started_ns == 7);
+        assert!(!ended.host_restarted);
         // It is on disk now, and the next look finds the same.
         let copy: Ended = read(&core.store.container_file(&record.id, EXIT_FILE)).unwrap().unwrap();
         assert_eq!(copy, ended);
@@ -307,7 +317,7 @@ mod tests {
         let record = container(&core, false, Some(&old));
         // Started, no exit on disk: the power went.
         let Life::Stopped(ended) = core.life(&record, None).unwrap() else { panic!("not stopped") };
-        assert!(ended.unknown);
+        assert!(ended.unknown && ended.host_restarted);
         // While its intent is there its start is under way.
         fs::write(core.store.intent(&record.id), "").unwrap();
         assert!(matches!(core.life(&record, None).unwrap(), Life::Created));

@@ -47,6 +47,18 @@ impl Core {
         }
     }
 
+    /// Removes the locks of containers that are gone: whoever held one, or waited for it, was killed before he could. To look at
+    /// all of them is for who comes once and stays; they hold nobody up.
+    pub(crate) fn sweep_locks(&self) -> Result<()> {
+        for id in entries(&self.store.run_root().join("locks"))? {
+            if ids::is_id(&id) && !self.store.container(&id).exists() {
+                // One that is held is removed by its holder, and so is this one.
+                let _ = ContainerLock::try_acquire(&self.store, &id)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Puts one dead intent right; returns what failed. One that is held, or gone, is left alone.
     pub(crate) fn recover_one(&self, id: &str) -> Vec<Error> {
         match claim(&self.store, id) {
@@ -211,6 +223,25 @@ mod tests {
         store(&run_dir.join(STATE_FILE), &state(dead), false).unwrap();
         core.recover().unwrap();
         assert_eq!(left(&core), Vec::<String>::new());
+    }
+
+    #[test]
+    fn root_a_lock_of_no_container_goes_when_a_daemon_comes() {
+        if !testing::root() {
+            return;
+        }
+        let (place, core) = testing::core(FakeLauncher::succeeding());
+        let id = core.create(&spec(place.path(), None)).unwrap().id;
+        let [gone, held] = ["1", "2"].map(|digit| digit.repeat(32));
+        for id in [&id, &gone, &held] {
+            fs::write(core.store.lock(id), "").unwrap();
+        }
+        let holder = ContainerLock::try_acquire(&core.store, &held).unwrap().unwrap();
+        core.revive().unwrap();
+        let there = [&id, &gone, &held].map(|id| core.store.lock(id).exists());
+        assert_eq!(there, [true, false, true]);
+        drop(holder);
+        assert!(!core.store.lock(&held).exists());
     }
 
     #[test]

@@ -298,6 +298,7 @@ impl Core {
 
     /// Starts what the policies say, once for each start of the machine and after all were laid to rest.
     pub(crate) fn revive(&self) -> Result<Vec<String>> {
+        self.sweep_locks()?;
         let path = self.store.run_root().join(REVIVED_FILE);
         let last = load::<String>(&path).map_err(|source| Error::file("read", &path, source))?;
         match last.as_deref() == Some(self.boot_id()?) {

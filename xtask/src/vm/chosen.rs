@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use super::options::Cgroup;
+use super::options::Options;
 
 const LIST: &str = include_str!("tests.toml");
 
@@ -27,6 +27,9 @@ struct Group {
     /// Nothing else runs meanwhile, and they come last.
     #[serde(default)]
     alone: bool,
+    /// For the guest whose first process is systemd, and for no other.
+    #[serde(default)]
+    systemd: bool,
 }
 
 #[derive(Deserialize)]
@@ -57,12 +60,8 @@ pub(super) fn binaries() -> Result<BTreeSet<String>> {
 }
 
 /// The tests of the list in its order; `known` has the names of all tests of each binary.
-pub(super) fn tests(
-    known: &BTreeMap<String, Vec<String>>,
-    cgroup: Cgroup,
-    filter: Option<&str>,
-) -> Result<Vec<Test>> {
-    select(&read(LIST)?, known, cgroup, filter)
+pub(super) fn tests(known: &BTreeMap<String, Vec<String>>, options: &Options) -> Result<Vec<Test>> {
+    select(&read(LIST)?, known, options)
 }
 
 fn read(text: &str) -> Result<Vec<Group>> {
@@ -70,12 +69,8 @@ fn read(text: &str) -> Result<Vec<Group>> {
     Ok(list.group)
 }
 
-fn select(
-    groups: &[Group],
-    known: &BTreeMap<String, Vec<String>>,
-    cgroup: Cgroup,
-    filter: Option<&str>,
-) -> Result<Vec<Test>> {
+fn select(groups: &[Group], known: &BTreeMap<String, Vec<String>>, options: &Options) -> Result<Vec<Test>> {
+    let filter = options.filter.as_deref();
     let mut chosen = Vec::new();
     for group in groups {
         let Some(names) = known.get(&group.binary) else { bail!("no test binary {} is built", group.binary) };
@@ -90,7 +85,8 @@ fn select(
                 bail!("{} has no test {left}: xtask/src/vm/tests.toml is out of date", group.binary);
             }
         }
-        if group.cgroup.as_deref().is_some_and(|only| only != cgroup.word()) {
+        let is_elsewhere = group.cgroup.as_deref().is_some_and(|only| only != options.cgroup.word());
+        if is_elsewhere || group.systemd != options.systemd {
             continue;
         }
         let is_wanted = |name: &&String| {
@@ -109,6 +105,7 @@ fn select(
 
 #[cfg(test)]
 mod tests {
+    use super::super::options::Cgroup;
     use super::*;
 
     fn known() -> BTreeMap<String, Vec<String>> {
@@ -117,7 +114,13 @@ mod tests {
     }
 
     fn chosen(text: &str, filter: Option<&str>) -> Result<Vec<String>> {
-        let tests = select(&read(text).unwrap(), &known(), Cgroup::V2, filter)?;
+        chosen_with(text, filter, false)
+    }
+
+    fn chosen_with(text: &str, filter: Option<&str>, systemd: bool) -> Result<Vec<String>> {
+        let filter = filter.map(str::to_owned);
+        let options = Options { cgroup: Cgroup::V2, systemd, kernel: None, filter };
+        let tests = select(&read(text).unwrap(), &known(), &options)?;
         Ok(tests.iter().map(Test::full).collect())
     }
 
@@ -127,6 +130,13 @@ mod tests {
             [[group]]\nbinary='old'\nwhy='w'\ncgroup='v1'\n";
         assert_eq!(chosen(text, None).unwrap(), ["run::b_one", "run::b_two"]);
         assert_eq!(chosen(text, Some("n::b_t")).unwrap(), ["run::b_two"]);
+    }
+
+    #[test]
+    fn systemds_guest_has_tests_of_its_own() {
+        let text = "[[group]]\nbinary='run'\nwhy='w'\n[[group]]\nbinary='old'\nwhy='w'\nsystemd=true\n";
+        assert_eq!(chosen(text, None).unwrap(), ["run::a", "run::b_one", "run::b_two"]);
+        assert_eq!(chosen_with(text, None, true).unwrap(), ["old::x"]);
     }
 
     #[test]

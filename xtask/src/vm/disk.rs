@@ -17,21 +17,36 @@ const EDITION: u32 = 3;
 /// What the guest's kernel has servers and file systems for, and the machines of developers have not.
 const SERVERS: [&str; 4] = ["btrfs-progs", "nfs-kernel-server", "cifs-utils", "samba"];
 
+/// What makes a system whose first process is systemd.
+const SYSTEMD: [&str; 2] = ["systemd", "dbus"];
+/// The unit that such a system is booted for, and the folder of units.
+pub(super) const UNIT: &str = "tinyd-tests.service";
+const UNITS: &str = "etc/systemd/system";
+const UNIT_TEXT: &str = include_str!("tinyd-tests.service");
+
 /// The guest's system: the Debian root of the tests, of this machine's own release, so that what was linked here runs
 /// there. A run never writes to the image.
-pub(super) fn system(folder: &Path) -> Result<PathBuf> {
-    let place = folder.join(format!("system-{EDITION}.ext4"));
+pub(super) fn system(folder: &Path, systemd: bool) -> Result<PathBuf> {
+    let (name, packages) = if systemd { ("systemd", &SYSTEMD[..]) } else { ("system", &SERVERS[..]) };
+    let place = folder.join(format!("{name}-{EDITION}.ext4"));
     if place.is_file() {
         return Ok(place);
     }
     println!("making the guest's system");
     packages::ensure(&["/usr/bin/mmdebstrap"], "mmdebstrap").context("mmdebstrap cannot be installed")?;
-    let root = roots::debian_with(&SERVERS);
+    let root = roots::debian_with(packages);
     let tree = folder.join("system.unfinished");
     remove_tree(&tree).context("an unfinished system cannot be removed")?;
     shell::run(Command::new("cp").args(["-a", "--reflink=auto"]).arg(&root).arg(&tree))?;
     for name in ["vm", "share"] {
         fs::create_dir_all(tree.join(name)).with_context(|| format!("/{name} cannot be made"))?;
+    }
+    if systemd {
+        let unit = tree.join(UNITS).join(UNIT);
+        fs::write(&unit, UNIT_TEXT).with_context(|| format!("{} cannot be written", unit.display()))?;
+        // Without one it is a system's first boot, at which somebody is asked for the language.
+        fs::write(tree.join("etc/machine-id"), "74696e79640000000000000000000001\n")
+            .context("no machine id can be written")?;
     }
     image(&tree, &place)?;
     remove_tree(&tree).context("the system's folder cannot be removed")?;

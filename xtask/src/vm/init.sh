@@ -24,6 +24,9 @@ then
     for folder in proc sys dev; do
         $b mount --move /$folder /system/$folder
     done
+    if $b grep -q systemd.unit= /proc/cmdline; then
+        exec $b switch_root /system /lib/systemd/systemd
+    fi
     exec $b switch_root /system /bin/sh /vm/guest.sh
 fi
 echo "tinyd-vm: a disk or the shared folder cannot be mounted"

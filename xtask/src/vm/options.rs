@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-pub(crate) const USAGE: &str = "vm-test [--cgroup v2|v1] [--kernel VERSION-OR-PATH] [FILTER]";
+pub(crate) const USAGE: &str = "vm-test [--systemd] [--cgroup v2|v1] [--kernel VERSION-OR-PATH] [FILTER]";
 
 /// Which hierarchies the guest mounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,8 @@ impl Cgroup {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Options {
     pub(super) cgroup: Cgroup,
+    /// Whether the guest's first process is systemd; else it is a script that mounts and runs, in a fraction of the time.
+    pub(super) systemd: bool,
     /// The start of a version, or the path of a folder with an unpacked kernel; the newest there is when nothing is said.
     pub(super) kernel: Option<String>,
     /// A part of `binary::test`.
@@ -34,7 +36,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn parse(words: &[&str]) -> Result<Options> {
-    let mut options = Options { cgroup: Cgroup::V2, kernel: None, filter: None };
+    let mut options = Options { cgroup: Cgroup::V2, systemd: false, kernel: None, filter: None };
     let mut rest = words;
     while let [word, tail @ ..] = rest {
         rest = match (*word, tail) {
@@ -44,6 +46,10 @@ pub(super) fn parse(words: &[&str]) -> Result<Options> {
                     "v1" => Cgroup::V1,
                     other => bail!("--cgroup takes v2 or v1, not {other:?}"),
                 };
+                tail
+            }
+            ("--systemd", tail) => {
+                options.systemd = true;
                 tail
             }
             ("--kernel", [value, tail @ ..]) if !value.is_empty() => {
@@ -67,11 +73,16 @@ mod tests {
     #[test]
     fn words_in_any_order_and_what_is_not_understood_is_named() {
         let nothing = parse(&[]).unwrap();
-        assert_eq!(nothing, Options { cgroup: Cgroup::V2, kernel: None, filter: None });
-        let all = parse(&["limits", "--kernel", "6.1", "--cgroup", "v1"]).unwrap();
+        assert_eq!(nothing, Options { cgroup: Cgroup::V2, systemd: false, kernel: None, filter: None });
+        let all = parse(&["limits", "--kernel", "6.1", "--systemd", "--cgroup", "v1"]).unwrap();
         assert_eq!(
             all,
-            Options { cgroup: Cgroup::V1, kernel: Some("6.1".into()), filter: Some("limits".into()) }
+            Options {
+                cgroup: Cgroup::V1,
+                systemd: true,
+                kernel: Some("6.1".into()),
+                filter: Some("limits".into())
+            }
         );
         for wrong in [&["--cgroup", "v3"][..], &["--cgroup"], &["--kernel"], &["a", "b"], &["--all"]] {
             assert!(parse(wrong).is_err(), "{wrong:?}");

@@ -15,6 +15,7 @@ use crate::shell;
 use crate::workspace::cargo;
 
 const SCRIPT: &str = include_str!("guest.sh");
+const SYSTEMD_SCRIPT: &str = include_str!("systemd.sh");
 /// The packages whose tests can be chosen.
 const PACKAGES: [&str; 5] = ["tinyd-cgroup", "tinyd-ns", "tinyd-fs", "tinyd-net", "tinyd-tests"];
 
@@ -81,7 +82,8 @@ pub(super) fn make(
     shell::run(Command::new("cp").arg("-a").arg(&busybox).arg(&cache))?;
     let list: String = tests.iter().map(guest::listed).collect();
     let variables: String = variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-    for (name, text) in [("guest.sh", SCRIPT), (guest::LIST, &list), (guest::VARIABLES, &variables)] {
+    let scripts = [("guest.sh", SCRIPT), ("systemd.sh", SYSTEMD_SCRIPT)];
+    for (name, text) in scripts.into_iter().chain([(guest::LIST, &*list), (guest::VARIABLES, &variables)]) {
         fs::write(tree.join(name), text).with_context(|| format!("{name} cannot be written"))?;
     }
     let place = folder.join("payload.ext4");

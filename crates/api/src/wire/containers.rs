@@ -4,7 +4,7 @@ use super::{enums, messages};
 
 messages! {
     Created { id, notes }
-    ExitStatus { code, oom_killed, unknown }
+    ExitStatus { code, oom_killed, unknown, host_restarted }
     WindowSize { rows, columns }
     RemoveRequest { force, volumes }
     ListRequest { all }

@@ -114,6 +114,25 @@ pub(super) fn probe(rules: &[DeviceRule]) -> Result<()> {
     Policy::fold(rules).map(drop)
 }
 
+/// What is allowed beside a general denial, each entry alone enough for what it says; `None` when all is allowed.
+///
+/// # Errors
+/// For what is neither: an allowance with exceptions.
+pub(crate) fn allowed(rules: &[DeviceRule]) -> Result<Option<Vec<DeviceRule>>> {
+    let policy = Policy::fold(rules)?;
+    let rule = |(devices, access): (&Devices, &DeviceAccess)| {
+        DeviceRule::new(!policy.allow_rest, devices.kind, devices.major, devices.minor, *access)
+    };
+    let mut exceptions = policy.exceptions.iter().map(rule);
+    if !policy.allow_rest {
+        return Ok(Some(exceptions.collect()));
+    }
+    match exceptions.next() {
+        None => Ok(None),
+        Some(denied) => Err(Error::DeviceException { rule: format!("deny {denied}") }),
+    }
+}
+
 /// From one denial to another only the differences are written, so that nothing that stays allowed is ever denied,
 /// and groups below do not matter.
 pub(super) fn write(dir: &Dir, rules: &[DeviceRule]) -> Result<()> {

@@ -57,7 +57,7 @@ pub(super) fn stats(dir: &Dir) -> Result<CpuStats> {
 /// Shares and weights are both logarithmic scales around a default: with l = log2(shares), log10(weight) is the
 /// parabola through (1, 0), (10, 2) and (18, 4), so that a default stays a default. A straight line between the ends
 /// would turn 1,024 into 39.
-fn weight(shares: u64) -> u64 {
+pub(crate) fn weight(shares: u64) -> u64 {
     let l = (shares as f64).log2();
     (10f64.powf((l * l + 125.0 * l - 126.0) / 612.0).round() as u64).clamp(1, 10_000)
 }

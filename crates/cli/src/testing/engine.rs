@@ -499,7 +499,7 @@ impl Waiter for FakeWaiter {
     }
 
     fn wait(&mut self) -> Result<ExitStatus> {
-        Ok(ExitStatus { code: 42, oom_killed: false, unknown: false })
+        Ok(ExitStatus { code: 42, oom_killed: false, unknown: false, host_restarted: false })
     }
 }
 
@@ -533,7 +533,12 @@ pub(crate) fn summary(
         started: None,
         finished: None,
         status,
-        exit: exit.map(|code| ExitStatus { code, oom_killed: code == 137, unknown: false }),
+        exit: exit.map(|code| ExitStatus {
+            code,
+            oom_killed: code == 137,
+            unknown: false,
+            host_restarted: false,
+        }),
         pid: 0,
         health: None,
         ports: Vec::new(),

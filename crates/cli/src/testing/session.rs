@@ -124,7 +124,12 @@ impl Session for FakeSession {
             b'o' => Output::Stdout(bytes),
             b'e' => Output::Stderr(bytes),
             b'l' => Output::Lost(u64::from_le_bytes(bytes.try_into().expect("a count"))),
-            _ => Output::Exited(ExitStatus { code: bytes[0], oom_killed: false, unknown: false }),
+            _ => Output::Exited(ExitStatus {
+                code: bytes[0],
+                oom_killed: false,
+                unknown: false,
+                host_restarted: false,
+            }),
         }))
     }
 

@@ -59,7 +59,7 @@ mod tests {
     use crate::Input;
     use std::os::fd::{AsFd as _, BorrowedFd};
 
-    const EXIT: ExitStatus = ExitStatus { code: 7, oom_killed: false, unknown: false };
+    const EXIT: ExitStatus = ExitStatus { code: 7, oom_killed: false, unknown: false, host_restarted: false };
 
     /// A session that was recorded.
     struct Tape(std::fs::File, std::vec::IntoIter<Output<'static>>);

@@ -20,7 +20,7 @@ use tinyd_engine::{ExitStatus, WaitCondition, Waiter};
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What stands for an exit where there was none.
-const NONE: ExitStatus = ExitStatus { code: 0, oom_killed: false, unknown: false };
+const NONE: ExitStatus = ExitStatus { code: 0, oom_killed: false, unknown: false, host_restarted: false };
 
 /// Waits for a condition.
 pub(crate) struct ConditionWaiter {

@@ -45,10 +45,8 @@ pub(super) fn destroy(container: &Container) -> Result<(), Failure> {
     }
     cgroup::remove(&container.record)?;
     // What cannot be read any more has no hooks to run.
-    if let Ok(bundle) = container.bundle()
-        && let Err(failure) = hooks::run(Moment::Poststop, &bundle, container, Status::Stopped, None)
-    {
-        super::report::warn(&failure);
+    if let Ok(bundle) = container.bundle() {
+        hooks::run_each(Moment::Poststop, &bundle, container, Status::Stopped);
     }
     tinyd_fs::remove_tree(&container.folder).map_err(|error| {
         Failure::new(FailureKind::Internal, format!("remove {}", container.folder.display()))

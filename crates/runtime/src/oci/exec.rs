@@ -92,6 +92,9 @@ fn exec(context: &Context, id: &str, command: &[String], parsed: &Parsed) -> Res
         true => Stdio { stdin: None, stdout: None, stderr: None },
         false => create::own_streams(preserved)?,
     };
+    if !detached {
+        foreground::hold_signals();
+    }
     let mut entered = entrance.enter(stdio)?;
     if let (Some(path), Some(terminal)) = (&console, &entered.terminal) {
         console::send(terminal, path)?;

@@ -9,10 +9,13 @@ use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize,
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tinyd_ns::{pidfd, process, pty};
 
-/// Stays until its end; gives its exit code.
-pub(super) fn stay(command: &OwnedFd, terminal: Option<OwnedFd>) -> Result<u8, Failure> {
-    // From here on signals wait until they are asked for.
+/// Lets signals wait until they are asked for: those that come while there is no command yet are for it as well.
+pub(super) fn hold_signals() {
     process::block_signals();
+}
+
+/// Stays until its end, with signals [held](hold_signals); gives its exit code.
+pub(super) fn stay(command: &OwnedFd, terminal: Option<OwnedFd>) -> Result<u8, Failure> {
     let code = match terminal {
         None => pass_signals_on(command),
         Some(terminal) => {

@@ -114,6 +114,19 @@ pub(super) fn run(
     hooks.iter().try_for_each(|hook| run_one(hook, moment, document.as_bytes(), inside))
 }
 
+/// Runs those of a moment that nothing depends on: what fails is told, and the others run all the same.
+pub(super) fn run_each(moment: Moment, bundle: &Bundle, container: &Container, status: Status) {
+    if !moment.is_wanted(bundle) {
+        return;
+    }
+    let document = state::document(container, Some(bundle), status).to_string();
+    for hook in moment.hooks(bundle) {
+        if let Err(failure) = run_one(hook, moment, document.as_bytes(), None) {
+            super::report::warn(&failure);
+        }
+    }
+}
+
 fn run_one(hook: &Hook, moment: Moment, document: &[u8], inside: Option<Inside<'_>>) -> Result<(), Failure> {
     let name = || format!("hook {} {}", moment.word(), hook.path().display());
     let failed = |error: std::io::Error| internal(&format!("run {}", name()), error);

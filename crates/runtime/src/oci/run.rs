@@ -7,6 +7,9 @@ pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem>
     let parsed = parse(create::FLAGS, words, Rest::Mixed)?;
     let (detached, keep) = (parsed.has("detach"), parsed.has("keep"));
     let wanted = create::Wanted::of("run", &parsed)?;
+    if !detached {
+        foreground::hold_signals();
+    }
     let mut made = create::make(context, &wanted, !detached)?;
     start::start(&made.container, &made.bundle)?;
     if detached {

@@ -42,9 +42,7 @@ pub(super) fn start(container: &Container, bundle: &Bundle) -> Result<(), Failur
         let _ = std::fs::remove_file(container.folder.join(name));
     }
     // The command runs: what comes after it does not undo that.
-    if let Err(failure) = hooks::run(Moment::Poststart, bundle, container, Status::Running, None) {
-        super::report::warn(&failure);
-    }
+    hooks::run_each(Moment::Poststart, bundle, container, Status::Running);
     Ok(())
 }
 

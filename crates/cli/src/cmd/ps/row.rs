@@ -38,7 +38,7 @@ impl<'a> Row<'a> {
         if self.whole { text } else { table::cut(&text, COMMAND) }
     }
 
-    /// `RUNNING`, `RUNNING (healthy)`, `STOPPED (137) OOM`.
+    /// `RUNNING`, `RUNNING (healthy)`, `STOPPED (137) OOM`, `STOPPED (host restart)`.
     fn status(&self) -> String {
         let mut text = self.container.status.to_string();
         if let Some(health) = self.container.health {
@@ -46,7 +46,11 @@ impl<'a> Row<'a> {
         }
         if let Some(exit) = self.container.exit.filter(|_| self.container.status == ContainerStatus::Stopped)
         {
-            text.push_str(&if exit.unknown { " (unknown)".to_owned() } else { format!(" ({})", exit.code) });
+            text.push_str(&match exit {
+                exit if exit.host_restarted => " (host restart)".to_owned(),
+                exit if exit.unknown => " (unknown)".to_owned(),
+                exit => format!(" ({})", exit.code),
+            });
             if exit.oom_killed {
                 text.push_str(" OOM");
             }

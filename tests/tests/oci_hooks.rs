@@ -1,0 +1,174 @@
+//! Hooks of all six kinds: when they run, where, what they are told, and what becomes of a container whose hook fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tinyd_tests::oci::Oci;
+use tinyd_tests::{Env, proc, require, roots, wait_until};
+
+const MOMENTS: [&str; 6] =
+    ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
+
+/// A hook that writes down what it is told, and where it is.
+fn note(env: &Env, moment: &str) -> Value {
+    let file = env.files().join(moment);
+    let script = format!(
+        "{{ cat; echo; for one in uts mnt pid; do readlink /proc/self/ns/$one; done; echo $A; }} > {} 2>&1; \
+         echo {moment} >> {}",
+        file.display(),
+        env.files().join("order").display()
+    );
+    json!([{ "path": "/bin/sh", "args": ["sh", "-c", script], "env": ["A=given", "PATH=/bin:/usr/bin"] }])
+}
+
+#[test]
+fn each_runs_at_its_moment_in_its_place_and_is_told_the_state() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let files = env.files();
+    let bundle = oci.bundle("h", &["sh", "-c", "echo command >> /files/order; sleep 1000"], |config| {
+        config["annotations"] = json!({ "k": "v" });
+        let mount =
+            json!({ "destination": "/files", "type": "bind", "source": files, "options": ["bind", "rw"] });
+        config["mounts"].as_array_mut().unwrap().push(mount);
+        for moment in MOMENTS {
+            config["hooks"][moment] = note(&env, moment);
+        }
+        // In the container there are other paths.
+        let text = config["hooks"]["startContainer"].to_string().replace(files.to_str().unwrap(), "/files");
+        config["hooks"]["startContainer"] = serde_json::from_str(&text).unwrap();
+    });
+    let order = || fs::read_to_string(env.files().join("order")).unwrap_or_default();
+    oci.create(&bundle).ok();
+    assert_eq!(order(), "prestart\ncreateRuntime\ncreateContainer\n");
+    let pid = oci.state("h")["pid"].as_i64().unwrap();
+    oci.run(["start", "h"]).ok();
+    wait_until("the command has spoken", || order().contains("command"));
+    assert!(
+        order().ends_with("createContainer\nstartContainer\ncommand\npoststart\n")
+            || order().ends_with("createContainer\nstartContainer\npoststart\ncommand\n"),
+        "{}",
+        order()
+    );
+    let inside = |kind| proc::namespace(i32::try_from(pid).unwrap(), kind).unwrap();
+    let namespaces =
+        ["uts", "mnt", "pid"].map(|kind| (kind, inside(kind), proc::own_namespace(kind).unwrap()));
+    oci.run(["kill", "h", "KILL"]).ok();
+    wait_until("it has stopped", || oci.status("h") == "stopped");
+    assert!(!order().contains("poststop"));
+    oci.run(["delete", "h"]).ok();
+    assert!(order().ends_with("poststop\n"));
+
+    for (moment, status, in_container) in [
+        ("prestart", "created", false),
+        ("createRuntime", "created", false),
+        ("createContainer", "created", true),
+        ("startContainer", "created", true),
+        ("poststart", "running", false),
+        ("poststop", "stopped", false),
+    ] {
+        let text = fs::read_to_string(env.files().join(moment)).unwrap();
+        let mut lines = text.lines();
+        let state: Value = serde_json::from_str(lines.next().unwrap()).unwrap();
+        assert_eq!(
+            (&state["status"], &state["id"], &state["bundle"]),
+            (&json!(status), &json!("h"), &json!(bundle))
+        );
+        assert_eq!(state["annotations"], json!({ "k": "v" }));
+        assert_eq!(state["pid"], if status == "stopped" { json!(0) } else { json!(pid) }, "{moment}");
+        for (kind, own, host) in namespaces {
+            let expected = if in_container { own } else { host };
+            let link = lines.next().unwrap();
+            assert!(link.contains(&format!("[{expected}]")), "{moment}: {link} is not {kind} {expected}");
+        }
+        assert_eq!(lines.next(), Some("given"), "{moment}");
+    }
+}
+
+#[test]
+fn a_root_is_found_at_its_path_by_hooks_that_add_to_it() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let root = roots::copy_of_busybox(&env);
+    let (added, place) = (env.file("added", "by a hook\n"), root.join("added"));
+    fs::write(&place, "").unwrap();
+    let bind = format!("mount --bind {} {}", added.display(), place.display());
+    let bundle = oci.bundle("a", &["cat", "/added"], |config| {
+        config["root"]["path"] = json!(root);
+        config["hooks"]["createContainer"] = json!([{ "path": "/bin/sh", "args": ["sh", "-c", bind] }]);
+    });
+    let words = ["run".into(), "-b".into(), bundle.into_os_string(), "a".into()];
+    assert_eq!(oci.run(words).ok().stdout(), "by a hook\n");
+    assert_eq!(fs::read_to_string(place).unwrap(), "");
+}
+
+#[test]
+fn one_that_fails_ends_the_container_and_is_named() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let failing = json!([{ "path": "/bin/sh", "args": ["sh", "-c", "echo why it failed >&2; exit 4"] }]);
+    for moment in MOMENTS {
+        let bundle = oci.bundle(moment, &["sleep", "1000"], |config| {
+            config["hooks"][moment] = failing.clone();
+            if moment != "poststop" {
+                config["hooks"]["poststop"] = note(&env, "poststop");
+            }
+        });
+        let told = |output: &tinyd_tests::Output| {
+            let said = output.stderr();
+            assert!(said.contains(&format!("hook {moment} /bin/sh failed")), "{output}");
+            assert!(said.contains("exit status: 4") && said.contains("why it failed"), "{output}");
+        };
+        let stopped_after = || fs::remove_file(env.files().join("poststop")).is_ok();
+        match moment {
+            "prestart" | "createRuntime" | "createContainer" => {
+                told(&oci.create(&bundle).fails(1));
+                assert!(stopped_after(), "{moment}");
+                assert_eq!(fs::read_dir(oci.root()).unwrap().count(), 0);
+            }
+            "startContainer" => {
+                oci.create(&bundle).ok();
+                told(&oci.run(["start", moment]).fails(1));
+                assert_eq!(oci.status(moment), "stopped");
+                oci.run(["delete", moment]).ok();
+                assert!(stopped_after());
+            }
+            "poststart" => {
+                oci.create(&bundle).ok();
+                told(&oci.run(["start", moment]).ok());
+                assert_eq!(oci.status(moment), "running");
+                oci.run(["delete", "-f", moment]).ok();
+                assert!(stopped_after());
+            }
+            _ => {
+                oci.launch(&bundle);
+                told(&oci.run(["delete", "-f", moment]).ok());
+            }
+        }
+        oci.run(["state", moment]).fails(1);
+    }
+}
+
+#[test]
+fn one_that_takes_too_long_is_killed() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let bundle = oci.bundle("slow", &["true"], |config| {
+        config["hooks"]["createRuntime"] =
+            json!([{ "path": "/bin/sleep", "args": ["sleep", "500"], "timeout": 1 }]);
+    });
+    let begun = Instant::now();
+    let output = oci.create(&bundle).fails(1);
+    assert!(output.stderr().contains("longer than 1 seconds"), "{output}");
+    assert!(begun.elapsed() < Duration::from_secs(20));
+}
