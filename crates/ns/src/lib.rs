@@ -9,6 +9,7 @@
 //! | [`idmap`] | user and group id maps of a user namespace |
 //! | [`caps`] | capability sets |
 //! | [`seccomp`] | OCI seccomp profiles compiled to small balanced filters |
+//! | [`schedule`] | scheduling, the order of input and output, memory policy, personality |
 //! | [`rlimit`] | resource limits |
 //! | [`credentials`] | user, group and supplementary groups |
 //! | [`process`] | no_new_privs, umask, dumpable, session keyring, descriptor hygiene |
@@ -46,6 +47,7 @@ pub mod pidfd;
 pub mod process;
 pub mod pty;
 pub mod rlimit;
+pub mod schedule;
 pub mod seccomp;
 pub mod socket;
 

@@ -82,6 +82,9 @@ fn start(
 ) -> Result<std::convert::Infallible, ChildFailure> {
     kept.close_others().map_err(at(Stage::Descriptors))?;
     defence::leak(cgroups);
+    if let Some(label) = &mut plan.process.label {
+        label.open().map_err(at(Stage::Label))?;
+    }
     // Modes are those that are asked for; the command gets its own umask in the end.
     rustix::process::umask(rustix::fs::Mode::empty());
     cgroups.join(false).map_err(|error| ChildFailure {

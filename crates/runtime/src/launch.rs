@@ -20,6 +20,7 @@ mod explain;
 mod guards;
 pub(crate) mod limits;
 mod netns;
+pub(crate) mod priority;
 
 pub(crate) use converse::{Answer, listen, send_identity};
 pub(crate) use explain::{cannot_join, explain_exec};
@@ -171,6 +172,7 @@ fn prepare_for(
     give_streams(plan, &identity, stdio)?;
     converse::send_mounts(channel, prepare::borrowed(&rootfs, &mounts))?;
     limits::raise(&plan.process.rlimits, pid)?;
+    priority::apply(&plan.process.priority, pid)?;
     let connected = connector.map_or(Ok(Connected::default()), connection::wait)?;
     send_identity(channel, &identity)?;
     Ok((rootfs, connected))

@@ -5,10 +5,13 @@ mod build;
 mod cstrings;
 mod devices;
 mod filter;
+mod label;
 mod layers;
+mod lenient;
 mod mounts;
 mod namespaces;
 mod options;
+mod priority;
 mod process;
 mod resources;
 mod secrets;
@@ -18,7 +21,10 @@ mod spec;
 pub(crate) use build::{MAX_LAYERS, MAX_PREPARED, build, id_maps_of, namespaces_of};
 pub(crate) use cstrings::{CStrings, c_path};
 pub(crate) use filter::{Filter, keep as keep_filter};
+pub(crate) use label::Label;
+pub(crate) use lenient::rewrite as rewrite_process;
 pub(crate) use options::known as mount_options;
+pub(crate) use priority::Priority;
 pub(crate) use process::{for_exec, of_its_own};
 pub use resources::everybodys_devices;
 pub(crate) use resources::limits as limits_of;
@@ -262,6 +268,8 @@ pub(crate) struct ProcessPlan {
     /// The first process stays, reaps orphans, and passes signals on to the command.
     pub(crate) init: bool,
     pub(crate) window: Option<(u16, u16)>,
+    pub(crate) priority: Priority,
+    pub(crate) label: Option<Label>,
     /// Where the command waits, when it is only created.
     pub(crate) gate: Option<Gate>,
     /// So many descriptors from 3 on are the command's.

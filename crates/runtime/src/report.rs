@@ -56,6 +56,10 @@ pub(crate) enum Stage {
     MakeWorkingDirectory,
     ReadOnlyRoot,
     Pivot,
+    Label,
+    Affinity,
+    Personality,
+    MemoryPolicy,
     Rlimit,
     Session,
     Stdio,
@@ -71,7 +75,7 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    const ALL: [Self; 36] = [
+    const ALL: [Self; 40] = [
         Self::JoinCgroup,
         Self::JoinNamespaces,
         Self::Clocks,
@@ -96,6 +100,10 @@ impl Stage {
         Self::MakeWorkingDirectory,
         Self::ReadOnlyRoot,
         Self::Pivot,
+        Self::Label,
+        Self::Affinity,
+        Self::Personality,
+        Self::MemoryPolicy,
         Self::Rlimit,
         Self::Session,
         Self::Stdio,

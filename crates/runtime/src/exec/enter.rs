@@ -86,6 +86,7 @@ impl Entrance {
             Errno::SRCH => has_ended(&id),
             errno => launch::cannot_join(target.pid, Namespaces::PID, errno),
         })?;
+        launch::priority::go_there(&plan.process.priority)?;
         // SAFETY: this process has a single thread, and the child ends in `child`, which never returns.
         let cloned = unsafe { Clone3::new(Namespaces::empty()).into_cgroup(join.v2_dir()).spawn() };
         let cloned = cloned.map_err(|error| match error.raw_os_error() {
@@ -102,6 +103,7 @@ impl Entrance {
             launch::reset_oom_score(pid);
         }
         launch::limits::raise(&plan.process.rlimits, pid)?;
+        launch::priority::apply(&plan.process.priority, pid)?;
         launch::send_identity(ours.as_fd(), &identity)?;
         match launch::listen(ours.as_fd(), || Ok(()))? {
             Answer::Running { terminal } => Ok(Entered { child: running, pid, terminal }),
@@ -145,6 +147,9 @@ fn become_command(
 ) -> Result<Infallible, ChildFailure> {
     kept.close_others().map_err(at(Stage::Descriptors))?;
     defence::leak(cgroups);
+    if let Some(label) = &mut plan.process.label {
+        label.open().map_err(at(Stage::Label))?;
+    }
     cgroups.join(false).map_err(|error| ChildFailure {
         stage: Stage::JoinCgroup,
         operand: error.index as u16,

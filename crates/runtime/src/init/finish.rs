@@ -11,7 +11,7 @@ use std::convert::Infallible;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use tinyd_ns::caps::{self, CapSet};
-use tinyd_ns::{credentials, process, pty, seccomp};
+use tinyd_ns::{credentials, process, pty, schedule, seccomp};
 
 /// The streams of a command without a terminal; `None` is the null device.
 pub(crate) struct Stdio {
@@ -32,6 +32,7 @@ pub(crate) fn finish(
     stdio: &Stdio,
     channel: &Channel,
 ) -> Result<Infallible, ChildFailure> {
+    surroundings(plan)?;
     for (index, limit) in plan.rlimits.iter().enumerate() {
         limit.set().map_err(at_operand(Stage::Rlimit, index))?;
     }
@@ -58,6 +59,24 @@ pub(crate) fn finish(
         Ok(never) => match never {},
         Err(failure) => channel.fail(failure),
     }
+}
+
+/// What is the command's own of the machine, and takes no rights.
+fn surroundings(plan: &mut ProcessPlan) -> Result<(), ChildFailure> {
+    if let Some(label) = &mut plan.label {
+        label.write().map_err(at(Stage::Label))?;
+    }
+    if let [_, Some(cpus)] = &plan.priority.cpus {
+        rustix::thread::sched_setaffinity(None, cpus).map_err(at(Stage::Affinity))?;
+    }
+    if let Some(domain) = plan.priority.personality {
+        schedule::set_personality(domain).map_err(at(Stage::Personality))?;
+    }
+    if let Some(memory) = &plan.priority.memory {
+        let nodes = memory.nodes.as_ref().map_or(&[][..], |nodes| &nodes[..]);
+        schedule::set_memory_policy(memory.mode, nodes).map_err(at(Stage::MemoryPolicy))?;
+    }
+    Ok(())
 }
 
 /// Gives up what the command must not have, and becomes it.

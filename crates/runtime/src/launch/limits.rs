@@ -69,7 +69,7 @@ mod tests {
             assert!(places.is_sorted(), "{words:?} stand at {places:?}");
         };
         let launch = include_str!("../launch.rs");
-        order(launch, &["limits::check(", "make_cgroup(request", ".spawn()", "prepare_for(pid"]);
+        order(launch, &["limits::check(", "make_cgroup(request", "between::spawn(", "prepare_for(pid"]);
         order(launch, &["map_ids(plan, pid", "limits::raise(", "send_identity(channel, &identity)"]);
         let exec = include_str!("../exec/enter.rs");
         order(exec, &["limits::check(", ".spawn()", "limits::raise(", "launch::send_identity("]);

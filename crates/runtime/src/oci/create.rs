@@ -102,6 +102,9 @@ pub(super) fn make(context: &Context, wanted: &Wanted, foreground: bool) -> Resu
     }
     let json = Bundle::read(&wanted.bundle)?;
     let bundle = Bundle::parse_of(&wanted.bundle, &json)?;
+    for warning in &bundle.warnings {
+        super::report::warn(&Failure::new(FailureKind::Invalid, warning));
+    }
     hooks::check(&bundle)?;
     check_preserved(wanted.preserved)?;
     let console = console::wanted(wanted.console.as_deref(), bundle.wants_terminal(), foreground)?;

@@ -136,7 +136,10 @@ fn process(bundle: &Bundle, command: &[String], parsed: &Parsed) -> Result<Proce
             Failure::new(FailureKind::Invalid, format!("read the process from {path}")).caused_by(error)
         };
         let text = std::fs::read(path).map_err(|error| failed(&error))?;
-        return Ok(serde_json::from_slice(&text).map_err(|error| failed(&error))?);
+        let mut process: Value = serde_json::from_slice(&text).map_err(|error| failed(&error))?;
+        // Capabilities that are not known here are not to be had; whoever asks for them is none the worse.
+        plan::rewrite_process(&mut process);
+        return Ok(serde_json::from_value(process).map_err(|error| failed(&error))?);
     }
     let own = bundle.spec.process().as_ref().ok_or_else(|| invalid("process", "is missing"))?;
     if command.is_empty() {

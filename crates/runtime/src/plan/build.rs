@@ -3,9 +3,9 @@
 use super::cstrings::c_path;
 use super::namespaces::Wanted;
 use super::spec::{Bundle, invalid};
-use super::{Plan, UserPlan, devices, mounts, process, resources, secrets, shared};
+use super::{Plan, UserPlan, devices, label, mounts, process, resources, secrets, shared};
 use crate::{Failure, StartRequest, annotation, defence, sysctl};
-use oci_spec::runtime::{Linux, LinuxIdMapping, Spec};
+use oci_spec::runtime::{Linux, LinuxIdMapping};
 use std::ffi::CString;
 use std::path::Path;
 use tinyd_fs::mount::Propagation;
@@ -32,7 +32,7 @@ pub(crate) fn id_maps_of(bundle: &Bundle) -> Result<Option<IdMaps>, Failure> {
 /// Checks the configuration and works out the start.
 pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Failure> {
     let spec = &bundle.spec;
-    refuse_what_is_not_done(spec)?;
+    check_version(spec.version())?;
     let linux = spec.linux().as_ref().ok_or_else(|| invalid("linux", "is missing"))?;
     let wanted = Wanted::of(linux)?;
     let (namespaces, id_maps) = (wanted.all(), wanted.id_maps(linux)?);
@@ -65,6 +65,7 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
             maps: id_maps.as_ref(),
             bundle: &request.bundle,
             foreign: request.rootfs.overlays.is_empty(),
+            label: mount_label(linux)?,
         },
     )?;
     let devices = linux.devices().as_deref().unwrap_or_default();
@@ -93,13 +94,23 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         root_read_only: spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false),
         root_propagation: linux.rootfs_propagation().as_deref().map(root_propagation).transpose()?.flatten(),
         shown_at: None,
-        process: process::plan(process, bundle.seccomp.as_deref(), &request.id, request.window, init)?,
+        process: process::plan(process, bundle, &request.id, request.window, init)?,
         user,
         joined: wanted.joined,
         limits: linux.resources().as_ref().map(resources::limits).transpose()?.unwrap_or_default(),
     };
     shared::check(&plan)?;
     Ok(defence::plan(plan))
+}
+
+fn mount_label(linux: &Linux) -> Result<Option<&str>, Failure> {
+    let label = linux.mount_label().as_deref().filter(|label| !label.is_empty());
+    match label {
+        Some(_) if !label::has_selinux() => {
+            Err(invalid("linux.mountLabel", "SELinux is not enabled on this host"))
+        }
+        label => Ok(label),
+    }
 }
 
 /// `None` is private, which everything is.
@@ -116,22 +127,16 @@ fn root_propagation(word: &str) -> Result<Option<(Propagation, bool)>, Failure> 
     })
 }
 
-/// What the OCI specification knows and this runtime does not do yet is refused, not ignored.
-fn refuse_what_is_not_done(spec: &Spec) -> Result<(), Failure> {
-    let linux = spec.linux().as_ref();
-    let process = spec.process().as_ref();
-    let present = [
-        ("linux.intelRdt", linux.is_some_and(|l| l.intel_rdt().is_some())),
-        ("linux.personality", linux.is_some_and(|l| l.personality().is_some())),
-        ("linux.mountLabel", linux.is_some_and(|l| l.mount_label().is_some())),
-        ("process.apparmorProfile", process.is_some_and(|p| p.apparmor_profile().is_some())),
-        ("process.selinuxLabel", process.is_some_and(|p| p.selinux_label().is_some())),
-        ("process.oomScoreAdj", process.is_some_and(|p| p.oom_score_adj().is_some())),
-        ("process.scheduler", process.is_some_and(|p| p.scheduler().is_some())),
-    ];
-    match present.iter().find(|(_, present)| *present) {
-        Some((property, _)) => Err(invalid(property, "is not supported by this version of tinyd-runtime")),
-        None => Ok(()),
+/// What is made of the specification's versions: this one's parts, whatever came after.
+fn check_version(version: &str) -> Result<(), Failure> {
+    let plain = version.split(['-', '+']).next().unwrap_or_default();
+    let parts: Vec<_> = plain.split('.').map(str::parse::<u32>).collect();
+    match parts[..] {
+        [Ok(1), Ok(_), Ok(_)] => Ok(()),
+        [Ok(_), Ok(_), Ok(_)] => {
+            Err(invalid("ociVersion", format!("{version} is not 1.x of the specification")))
+        }
+        _ => Err(invalid("ociVersion", format!("{version:?} is no version"))),
     }
 }
 
@@ -163,4 +168,19 @@ fn sysctls(linux: &Linux, apart: Namespaces) -> Result<Vec<(CString, CString)>, 
 
 fn c_text(property: &str, text: Option<&str>) -> Result<Option<CString>, Failure> {
     text.map(|text| c_path(property, Path::new(text))).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pure_versions_of_the_specification() {
+        for version in ["1.0.0", "1.0.2-dev", "1.2.1", "1.3.0+dev", "1.0.0-rc5"] {
+            check_version(version).unwrap();
+        }
+        for version in ["", "1", "1.0", "2.0.0", "0.9.0", "x", "1.x.0", "1.0.0.0"] {
+            assert!(check_version(version).unwrap_err().to_string().contains("ociVersion"), "{version}");
+        }
+    }
 }

@@ -29,6 +29,8 @@ pub(super) struct Scene<'a> {
     pub(super) bundle: &'a Path,
     /// The root is a folder of the bundle's own: its maker's sources are paths of the host as they stand, links and all.
     pub(super) foreign: bool,
+    /// What SELinux calls the files of file systems in memory.
+    pub(super) label: Option<&'a str>,
 }
 
 pub(super) fn plan(spec: &Spec, scene: Scene<'_>) -> Result<Vec<MountPlan>, Failure> {
@@ -56,9 +58,12 @@ fn file_system(
     mount: &Mount,
     kind: &str,
     target: &Path,
-    options: Options,
+    mut options: Options,
     scene: Scene<'_>,
 ) -> Result<MountSource, Failure> {
+    if let Some(label) = scene.label.filter(|_| ["tmpfs", "ramfs", "devpts"].contains(&kind)) {
+        options.own.push((c"context".to_owned(), c_path("linux.mountLabel", Path::new(label))?));
+    }
     let user_namespace = scene.maps.is_some();
     let idmap = idmap(mount, &options, scene)?;
     let attributes = options.attributes.set | options.below.set;

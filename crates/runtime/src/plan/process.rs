@@ -3,11 +3,10 @@
 use super::cstrings::c_path;
 use super::filter::{self, Filter};
 use super::spec::{Bundle, invalid};
-use super::{CStrings, ProcessPlan, UserPlan};
+use super::{CStrings, Priority, ProcessPlan, UserPlan, label, priority};
 use crate::defence::{self, Defence};
 use crate::{ExecRequest, Failure, FailureKind, annotation};
-use oci_spec::runtime::{Capabilities, LinuxCapabilities, Process};
-use serde_json::value::RawValue;
+use oci_spec::runtime::{Capabilities, Linux, LinuxCapabilities, Process};
 use std::ffi::CString;
 use std::path::Path;
 use tinyd_ns::caps::{CapSet, CapSets, Capability};
@@ -18,18 +17,21 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 pub(super) fn plan(
     process: &Process,
-    profile: Option<&RawValue>,
+    bundle: &Bundle,
     id: &str,
     window: Option<(u16, u16)>,
     init: bool,
 ) -> Result<ProcessPlan, Failure> {
     let args = process.args().as_deref().unwrap_or_default();
     let env = process.env().as_deref().unwrap_or_default();
-    let filter = profile.map(filter::compile).transpose()?;
-    command(process, args, env, process.cwd(), filter, id).map(|plan| ProcessPlan {
+    let filter = bundle.seccomp.as_deref().map(filter::compile).transpose()?;
+    let linux = bundle.spec.linux().as_ref();
+    command(process, linux, args, env, process.cwd(), filter, id).map(|plan| ProcessPlan {
         terminal: process.terminal().unwrap_or(false),
         init,
         window,
+        // Said of further commands alone.
+        priority: Priority { cpus: [None, None], ..plan.priority },
         ..plan
     })
 }
@@ -53,7 +55,8 @@ pub(crate) fn for_exec(bundle: &Bundle, request: &ExecRequest) -> Result<(Proces
         (None, None) => ids(process)?,
     };
     let filter = filter_of(bundle, &request.run_dir)?;
-    let plan = command(process, &request.args, &env, cwd, filter, &request.id)?;
+    let linux = bundle.spec.linux().as_ref();
+    let plan = command(process, linux, &request.args, &env, cwd, filter, &request.id)?;
     Ok((ProcessPlan { terminal: request.terminal, window: request.window, ..plan }, user))
 }
 
@@ -68,7 +71,8 @@ pub(crate) fn of_its_own(
     let args = process.args().as_deref().unwrap_or_default();
     let env = process.env().as_deref().unwrap_or_default();
     let filter = filter_of(bundle, run_dir)?;
-    let plan = command(process, args, env, process.cwd(), filter, id)?;
+    let linux = bundle.spec.linux().as_ref();
+    let plan = command(process, linux, args, env, process.cwd(), filter, id)?;
     let terminal = process.terminal().unwrap_or(false);
     Ok((ProcessPlan { terminal, window, ..plan }, ids(process)?))
 }
@@ -95,6 +99,7 @@ pub(super) fn ids(process: &Process) -> Result<UserPlan, Failure> {
 
 fn command(
     process: &Process,
+    linux: Option<&Linux>,
     args: &[String],
     env: &[String],
     cwd: &Path,
@@ -128,6 +133,8 @@ fn command(
         rlimits: rlimits(process)?,
         seccomp: filter,
         umask: process.user().umask().unwrap_or(0o022),
+        priority: priority::of(process, linux)?,
+        label: label::of(process)?,
         keyring: c_path("id", Path::new(&format!("_ses.{id}")))?,
         terminal: false,
         init: false,
@@ -188,7 +195,13 @@ fn rlimits(process: &Process) -> Result<Vec<Rlimit>, Failure> {
         let value = |n: u64| (n != u64::MAX).then_some(n);
         Ok(Rlimit { resource, soft: value(limit.soft()), hard: value(limit.hard()) })
     });
-    list.collect()
+    let limits: Vec<Rlimit> = list.collect::<Result<_, _>>()?;
+    for (at, limit) in limits.iter().enumerate() {
+        if limits[..at].iter().any(|other| other.resource == limit.resource) {
+            return Err(invalid("process.rlimits", format!("{} is named twice", limit.resource)));
+        }
+    }
+    Ok(limits)
 }
 
 #[cfg(test)]

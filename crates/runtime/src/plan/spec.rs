@@ -1,5 +1,6 @@
 //! Reading a bundle's `config.json`.
 
+use super::lenient;
 use crate::{Failure, FailureKind};
 use oci_spec::runtime::Spec;
 use serde::Deserialize;
@@ -11,6 +12,8 @@ pub(crate) struct Bundle {
     pub(crate) spec: Spec,
     /// The seccomp profile as it stands there: who needs it compiles it.
     pub(crate) seccomp: Option<Box<RawValue>>,
+    /// What was left out, and whoever wrote it should know.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// The one part of the configuration that is read into a type of ours: most of the text, and of no use in the other's.
@@ -51,16 +54,27 @@ impl Bundle {
     pub(crate) fn parse(json: &[u8]) -> serde_json::Result<Self> {
         let parts: SeccompOnly<'_> = serde_json::from_slice(json)?;
         let Some(profile) = parts.linux.and_then(|linux| linux.seccomp) else {
-            return Ok(Self { spec: serde_json::from_slice(json)?, seccomp: None });
+            let (spec, warnings) = spec(json)?;
+            return Ok(Self { spec, seccomp: None, warnings });
         };
         let at = profile.get().as_ptr().addr() - json.as_ptr().addr();
         let rest = [&json[..at], b"null", &json[at + profile.get().len()..]].concat();
-        Ok(Self { spec: serde_json::from_slice(&rest)?, seccomp: Some(profile.to_owned()) })
+        let (spec, warnings) = spec(&rest)?;
+        Ok(Self { spec, seccomp: Some(profile.to_owned()), warnings })
     }
 
     pub(crate) fn wants_terminal(&self) -> bool {
         self.spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false)
     }
+}
+
+/// Reads what our types take as it stands, and else what they take when it is said in their words.
+fn spec(json: &[u8]) -> serde_json::Result<(Spec, Vec<String>)> {
+    serde_json::from_slice(json).map(|spec| (spec, Vec::new())).or_else(|_| {
+        let mut value: serde_json::Value = serde_json::from_slice(json)?;
+        let warnings = value.get_mut("process").map(lenient::rewrite).unwrap_or_default();
+        Ok((serde_json::from_value(value)?, warnings))
+    })
 }
 
 /// A bundle that cannot be run, and which property says so.
