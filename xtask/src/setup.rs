@@ -13,7 +13,7 @@ const LOCK: &str = "package-lock.json";
 const REQUIREMENTS: &str = "requirements.txt";
 
 /// A file that proves that a package is there, and the package.
-const NEEDED: [(&[&str], &str); 30] = [
+const NEEDED: [(&[&str], &str); 34] = [
     (&["/var/lib/dpkg/info/busybox-static.list"], "busybox-static"),
     (&["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"], "iproute2"),
     (&["/usr/sbin/nft"], "nftables"),
@@ -21,6 +21,11 @@ const NEEDED: [(&[&str], &str); 30] = [
     (&["/usr/sbin/iptables-save", "/sbin/iptables-save"], "iptables"),
     (&["/usr/bin/strace"], "strace"),
     (&["/usr/sbin/runc", "/usr/bin/runc"], "runc"),
+    // The engines that use our runtime.
+    (&["/usr/bin/podman"], "podman"),
+    (&["/usr/libexec/podman/conmon", "/usr/bin/conmon"], "conmon"),
+    (&["/usr/bin/containerd"], "containerd"),
+    (&["/usr/sbin/dockerd"], "docker.io"),
     (&["/usr/bin/setsid"], "util-linux"),
     (&["/usr/bin/mmdebstrap"], "mmdebstrap"),
     (&["/usr/bin/cc"], "gcc"),

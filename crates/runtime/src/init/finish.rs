@@ -5,7 +5,7 @@ use crate::defence::{self, Defence};
 use crate::identity::ReceivedIdentity;
 use crate::plan::ProcessPlan;
 use crate::report::{ChildFailure, Report, Stage, at, at_operand};
-use rustix::fs::{Access, CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{Access, CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use std::convert::Infallible;
 use std::ffi::CStr;
@@ -188,10 +188,18 @@ fn load_filter(plan: &ProcessPlan) -> Result<(), ChildFailure> {
     plan.seccomp.as_ref().map_or(Ok(()), load).map_err(at(Stage::Seccomp))
 }
 
-/// Whether the program is there at all: whoever only creates a container wants to hear of that at once.
+/// Whether there is a program at all: whoever only creates a container wants to hear of that at once.
 fn find(plan: &ProcessPlan) -> Result<(), Errno> {
-    let is_there = |path: &std::ffi::CString| rustix::fs::access(path, Access::EXISTS).is_ok();
-    if plan.candidates.iter().any(is_there) { Ok(()) } else { Err(Errno::NOENT) }
+    let mut result = Err(Errno::NOENT);
+    for path in &plan.candidates {
+        let Ok(found) = rustix::fs::stat(path) else { continue };
+        let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+        if is_file && rustix::fs::access(path, Access::EXEC_OK).is_ok() {
+            return Ok(());
+        }
+        result = Err(Errno::ACCESS);
+    }
+    result
 }
 
 /// Tries each place where the program may be; gives the error that says most.

@@ -5,26 +5,36 @@ use crate::monitor;
 use crate::plan::Bundle;
 use crate::{Failure, FailureKind};
 use std::time::{Duration, Instant};
-use tinyd_cgroup::{Cgroup, CgroupDriver, CgroupPath};
+use tinyd_cgroup::systemd::{Bus, Driver};
+use tinyd_cgroup::{Cgroup, CgroupDriver, CgroupPath, Host};
 
 /// How long the kernel may take to take the last process out of a group.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The group above those of containers whose bundles name none.
+const OWN: &str = "tinyd-runtime";
+
 /// The driver that was asked for.
 pub(super) fn driver(systemd: bool) -> Result<Box<dyn CgroupDriver>, Failure> {
-    match systemd {
-        false => monitor::cgroup_driver(),
-        true => Err(Failure::new(FailureKind::Unsupported, "control groups by systemd are not there yet")
-            .with_hint("leave --systemd-cgroup out")),
+    if !systemd {
+        return monitor::cgroup_driver();
     }
+    let failed = |error: &(dyn std::error::Error + 'static)| {
+        Failure::new(FailureKind::Unsupported, "ask systemd for control groups").caused_by(error)
+    };
+    let host = Host::detect().map_err(|error| failed(&error))?;
+    let address = std::env::var("DBUS_SYSTEM_BUS_ADDRESS").ok();
+    let bus = Bus::of_host(address.as_deref()).map_err(|error| failed(&error))?;
+    Ok(Box::new(Driver::new(&host, bus).map_err(|error| failed(&error))?))
 }
 
 /// The name that the bundle gives it, or one of its own.
-pub(super) fn name(bundle: &Bundle, id: &str) -> String {
+pub(super) fn name(bundle: &Bundle, id: &str, systemd: bool) -> String {
     let path = bundle.spec.linux().as_ref().and_then(|linux| linux.cgroups_path().as_ref());
     match path.map(|path| path.to_string_lossy().into_owned()).filter(|path| !path.is_empty()) {
         Some(path) => path.trim_matches('/').to_owned(),
-        None => format!("tinyd-runtime/{id}"),
+        None if systemd => format!("system.slice:tinyd:{id}"),
+        None => format!("{OWN}/{id}"),
     }
 }
 
@@ -62,10 +72,18 @@ pub(super) fn remove(record: &Record) -> Result<(), Failure> {
         let _ = group.thaw();
         let _ = group.kill();
         match group.remove() {
-            Ok(()) => return Ok(()),
+            Ok(()) => return prune(record),
             Err(error) if error.is_not_found() => return Ok(()),
             Err(error) if Instant::now() > ends => return Err(failed(error)),
             Err(_) => std::thread::sleep(Duration::from_millis(1)),
         }
+    }
+}
+
+/// Removes the group above it where that is ours and was its alone.
+fn prune(record: &Record) -> Result<(), Failure> {
+    match record.cgroup.split_once('/') {
+        Some((OWN, _)) if !record.systemd => make_room(driver(false)?.as_ref(), OWN),
+        _ => Ok(()),
     }
 }

@@ -37,10 +37,12 @@ impl Reports {
     /// Tells of a failure.
     pub(super) fn failed(&self, failure: &Failure) {
         let mut line = failure.in_one_line();
-        if failure.kind == FailureKind::CommandNotFound {
-            // Engines look for these words, to end as a shell would.
-            line.push_str(": executable file not found in $PATH: no such file or directory");
-        }
+        // Engines look for these words, in lower case, to end as a shell would.
+        line.push_str(match failure.kind {
+            FailureKind::CommandNotFound => ": executable file not found in $PATH: no such file or directory",
+            FailureKind::CommandNotExecutable if line.contains("Permission denied") => ": permission denied",
+            _ => "",
+        });
         self.error(&line);
     }
 

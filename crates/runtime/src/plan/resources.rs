@@ -10,23 +10,24 @@ use tinyd_cgroup::{
     NetPriority,
 };
 
+/// What is 0 or empty where that is no limit is none: engines write so what nobody asked for.
 pub(crate) fn limits(resources: &LinuxResources) -> Result<Limits, Failure> {
     refuse_what_is_not_done(resources)?;
     let mut limits = Limits::default();
     if let Some(cpu) = resources.cpu() {
-        limits.cpu.quota_us = cpu.quota();
-        limits.cpu.period_us = cpu.period();
-        limits.cpu.shares = cpu.shares();
-        limits.cpu.cpus = cpu.cpus().clone();
-        limits.cpu.mems = cpu.mems().clone();
+        limits.cpu.quota_us = cpu.quota().filter(|us| *us != 0);
+        limits.cpu.period_us = cpu.period().filter(|us| *us != 0);
+        limits.cpu.shares = cpu.shares().filter(|shares| *shares != 0);
+        limits.cpu.cpus = cpu.cpus().clone().filter(|list| !list.is_empty());
+        limits.cpu.mems = cpu.mems().clone().filter(|list| !list.is_empty());
     }
     if let Some(memory) = resources.memory() {
-        limits.memory.limit_bytes = memory.limit();
-        limits.memory.swap_bytes = memory.swap();
-        limits.memory.reservation_bytes = memory.reservation();
+        limits.memory.limit_bytes = memory.limit().filter(|bytes| *bytes != 0);
+        limits.memory.swap_bytes = memory.swap().filter(|bytes| *bytes != 0);
+        limits.memory.reservation_bytes = memory.reservation().filter(|bytes| *bytes != 0);
     }
     if let Some(pids) = resources.pids() {
-        limits.pids_max = Some(pids.limit());
+        limits.pids_max = Some(pids.limit()).filter(|count| *count != 0);
     }
     limits.devices = devices(resources)?;
     limits.io = resources.block_io().as_ref().map(io).transpose()?.unwrap_or_default();
@@ -105,7 +106,7 @@ fn device(rule: &LinuxDeviceCgroup) -> Result<DeviceRule, Failure> {
 }
 
 fn io(block: &LinuxBlockIo) -> Result<IoLimits, Failure> {
-    let mut io = IoLimits { weight: block.weight(), ..IoLimits::default() };
+    let mut io = IoLimits { weight: block.weight().filter(|weight| *weight != 0), ..IoLimits::default() };
     for one in block.weight_device().iter().flatten() {
         limit_of(&mut io, one.major(), one.minor())?.weight = one.weight();
     }
