@@ -24,6 +24,15 @@ fn is_gone(driver: &Driver, group: &CgroupPath) -> bool {
     matches!(driver.open(group), Err(Error::NotFound { .. }))
 }
 
+/// Newer kernels have the memory controller on v2 alone, and where systemd uses v1 it hands none on there.
+fn without_memory_where_there_is_none(driver: &Driver, mut limits: Limits) -> Limits {
+    if let Err(Error::MissingController { controller, .. }) = driver.validate(&limits) {
+        assert_eq!((controller.as_str(), driver.version()), ("memory", Version::Hybrid));
+        limits.memory = MemoryLimits::default();
+    }
+    limits
+}
+
 /// Whatever a case leaves is taken away, also when it fails.
 struct Ground {
     driver: Driver,
@@ -56,6 +65,7 @@ fn scope_life(driver: Driver, slice: &str) {
         memory: MemoryLimits { limit_bytes: Some(64 << 20), ..Default::default() },
         ..Default::default()
     };
+    let limits = without_memory_where_there_is_none(&driver, limits);
     let scope = name("life");
     let ground = Ground::new(driver, &format!("{slice}:t:{scope}"));
     let group = ground.create(&limits);
@@ -66,7 +76,10 @@ fn scope_life(driver: Driver, slice: &str) {
     let mut cat = Running::inside(group.as_ref(), "cat", &[]);
     eventually("the stand-in has gone", || must(group.processes()) == [cat.pid()]);
     let told = must(group.limits());
-    assert_eq!((told.pids_max, told.memory.limit_bytes), (Some(1), Some(64 << 20)));
+    assert_eq!(told.pids_max, Some(1));
+    if let Some(limit) = limits.memory.limit_bytes {
+        assert_eq!(told.memory.limit_bytes, Some(limit));
+    }
     // What looks after emptiness has had its time to be wrong.
     std::thread::sleep(Duration::from_millis(100));
     assert!(must(group.is_populated()) && cat.answers(Duration::from_millis(900)));
@@ -326,8 +339,10 @@ fn systemd_keeps_the_limits_when_it_reloads() {
         devices: vec![DeviceRule::all(false), must("c 1:3 rwm".parse())],
         ..Default::default()
     };
+    let driver = real();
+    let limits = without_memory_where_there_is_none(&driver, limits);
     let scope = name("reload");
-    let ground = Ground::new(real(), &format!("{0}.slice:t:{scope}", name("above")));
+    let ground = Ground::new(driver, &format!("{0}.slice:t:{scope}", name("above")));
     let group = ground.create(&limits);
     let unit = format!("t-{scope}.scope");
     let script =
