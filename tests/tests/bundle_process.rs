@@ -25,8 +25,7 @@ fn a_process_is_scheduled_and_ordered_as_it_was_asked_for() {
         };
         assert_eq!(run(mode, change, script).ok().stdout(), "-7 3\nbest-effort: prio 6\n321\n");
         let idle = |config: &mut Value| {
-            config["process"]["scheduler"] =
-                json!({ "policy": "SCHED_IDLE" });
+            config["process"]["scheduler"] = json!({ "policy": "SCHED_IDLE" });
             config["process"]["ioPriority"] = json!({ "class": "IOPRIO_CLASS_IDLE", "priority": 0 });
         };
         let said = run(mode, idle, "sed 's/.*) //' /proc/1/stat | cut -d' ' -f39; ionice -p 1").ok();

@@ -39,6 +39,11 @@ pub(crate) fn write(dir: &Dir, version: HierarchyVersion, limits: &[HugetlbLimit
             (bytes, _) => bytes.to_string(),
         };
         dir.write_known("hugetlb", &file(&limit.page_size, version), &value, NO_SIZE)?;
+        // What is reserved counts before it is touched (Linux 5.7).
+        let reserved = format!("hugetlb.{}.rsvd.{}", limit.page_size, suffix(version));
+        if dir.has(&reserved) {
+            dir.write(&reserved, &value)?;
+        }
     }
     Ok(())
 }
@@ -76,6 +81,8 @@ mod tests {
         let text = |name| std::fs::read_to_string(folder.path().join(name)).unwrap();
         write(&dir, HierarchyVersion::V1, &[limit("2MB", 4 << 20)]).unwrap();
         assert_eq!(files.map(text), ["4194304", "max\n", "max\n", "max\n"]);
+        write(&dir, HierarchyVersion::V2, &[limit("2MB", 2 << 20)]).unwrap();
+        assert!(text("hugetlb.2MB.rsvd.max").starts_with("2097152"));
         write(&dir, HierarchyVersion::V2, &[limit("2MB", -1)]).unwrap();
         std::fs::write(folder.path().join("hugetlb.1GB.max"), "1073741824\n").unwrap();
         assert_eq!(read(&dir, HierarchyVersion::V2).unwrap(), [limit("1GB", 1 << 30), limit("2MB", -1)]);

@@ -28,6 +28,7 @@ pub(crate) use guards::{Child, NewCgroup};
 
 use crate::identity::Identity;
 use crate::init::{self, Channel, Gate, Kept, Stdio};
+use crate::listener::Listener;
 use crate::plan::{self, Bundle, CgroupView, Filter, MountSource, Plan, c_path};
 use crate::prepare::{self, AsMappedRoot, Mapping, RootMount};
 use crate::report::Order;
@@ -96,6 +97,9 @@ pub(crate) fn launch(
         plan.shown_at = Some(c_path("root.path", &root_folder(bundle, request))?);
     }
     limits::check(&plan.process.rlimits)?;
+    if let Some(listener) = &mut plan.process.listener {
+        listener.connect("created")?;
+    }
     let (cgroup, join) = make_cgroup(request, driver, &plan)?;
     add_views(&mut plan, cgroup.cgroup.as_ref());
 
@@ -104,6 +108,7 @@ pub(crate) fn launch(
     let theirs = Channel::new(theirs);
     let kept = Kept::new(&theirs, &join, &stdio).and_first(preserved);
     let kept = kept.and(gate.iter().flat_map(Gate::as_fds));
+    let kept = kept.and(plan.process.listener.iter().flat_map(Listener::as_fds));
     plan.process.gate = gate;
     // The file system of a new namespace's message queues is made by clone3 itself, and belongs to whoever calls it.
     let as_root = plan.id_maps.as_ref().and_then(idmap::IdMaps::root).map(AsMappedRoot::assume);
@@ -115,7 +120,7 @@ pub(crate) fn launch(
         Cloned::Child => init::run(&mut plan, &theirs, &join, &stdio, &kept),
         Cloned::Parent { pid, pidfd } => (pid, Child::new(pidfd)),
     };
-    plan.process.gate = None;
+    (plan.process.gate, plan.process.listener) = (None, None);
     drop((visit, as_root, theirs, join));
 
     if !inherits_oom_score {

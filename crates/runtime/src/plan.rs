@@ -32,6 +32,7 @@ pub(crate) use spec::{Bundle, CONFIG, invalid};
 
 use crate::SecretFile;
 use crate::init::Gate;
+use crate::listener::Listener;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
@@ -262,6 +263,8 @@ pub(crate) struct ProcessPlan {
     pub(crate) no_new_privileges: bool,
     pub(crate) rlimits: Vec<Rlimit>,
     pub(crate) seccomp: Option<Filter>,
+    /// Whom the filter asks.
+    pub(crate) listener: Option<Listener>,
     pub(crate) umask: u32,
     pub(crate) keyring: CString,
     pub(crate) terminal: bool,

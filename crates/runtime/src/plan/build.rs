@@ -94,7 +94,7 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         root_read_only: spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false),
         root_propagation: linux.rootfs_propagation().as_deref().map(root_propagation).transpose()?.flatten(),
         shown_at: None,
-        process: process::plan(process, bundle, &request.id, request.window, init)?,
+        process: process::plan(process, bundle, &request.bundle, &request.id, request.window, init)?,
         user,
         joined: wanted.joined,
         limits: linux.resources().as_ref().map(resources::limits).transpose()?.unwrap_or_default(),
