@@ -12,6 +12,7 @@
 //! | [`options`] | command lines | a second reading changes nothing; the command's own words are left alone |
 //! | [`names`] | questions for names and answers to them, `resolv.conf`, zones | nobody is answered for ever, or with what he did not ask, or with more than he takes |
 //! | [`netlink`] | what the kernel says of links, rules and connections | no byte is read twice; what is read is written the same, and names what it takes away |
+//! | [`dbus`] | messages of systemd's bus, and what they say of jobs | no byte is read that is not there, and no text comes from elsewhere |
 //! | [`head`] | the heads of requests to the web page | what is passed on is read the same by the parser behind it, however it arrives |
 //! | [`cni`] | CNI configurations and plugins' answers; the state of networks | plugins are told what was written for them, and no path is run |
 //! | [`plugin`] | what volume plugins answer over HTTP | however it arrives it is the same answer, and no longer than we take |
@@ -21,6 +22,7 @@ mod archive;
 mod bundle;
 mod cgroup_files;
 mod cni;
+mod dbus;
 mod head;
 mod mountinfo;
 mod names;
@@ -34,6 +36,7 @@ pub use archive::archive;
 pub use bundle::bundle;
 pub use cgroup_files::cgroup_files;
 pub use cni::cni;
+pub use dbus::dbus;
 pub use head::head;
 pub use mountinfo::mountinfo;
 pub use names::names;
@@ -47,11 +50,12 @@ pub use seccomp::seccomp;
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their folders.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("archive", archive),
     ("bundle", bundle),
     ("cgroup_files", cgroup_files),
     ("cni", cni),
+    ("dbus", dbus),
     ("head", head),
     ("mountinfo", mountinfo),
     ("names", names),

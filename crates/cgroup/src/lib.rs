@@ -30,6 +30,8 @@ mod dir;
 mod driver;
 mod error;
 mod flat;
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 mod hugetlb;
 mod hybrid;

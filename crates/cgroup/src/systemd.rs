@@ -27,6 +27,7 @@ mod driver;
 #[cfg(test)]
 mod fake;
 mod fault;
+mod fuzzing;
 mod group;
 mod manager;
 #[cfg(test)]
@@ -41,3 +42,4 @@ mod wire;
 pub use address::Bus;
 pub use driver::Driver;
 pub use fault::BusError;
+pub(crate) use fuzzing::messages as fuzzing;

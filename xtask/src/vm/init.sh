@@ -24,7 +24,7 @@ then
     for folder in proc sys dev; do
         $b mount --move /$folder /system/$folder
     done
-    if $b grep -q systemd.unit= /proc/cmdline; then
+    if $b grep -q systemd.unit= /system/proc/cmdline; then
         exec $b switch_root /system /lib/systemd/systemd
     fi
     exec $b switch_root /system /bin/sh /vm/guest.sh

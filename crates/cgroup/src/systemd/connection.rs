@@ -64,12 +64,13 @@ impl Connection {
         let mut connection = Self { socket, buffer: Vec::new(), signals: VecDeque::new(), serial: 0 };
         let uid = rustix::process::geteuid().as_raw().to_string();
         let uid: String = uid.bytes().map(|digit| format!("{digit:02x}")).collect();
-        connection.write(format!("\0AUTH EXTERNAL {uid}\r\n").as_bytes(), deadline)?;
+        // Both lines at once: systemd's own socket looks at what it read together with the last line only when more comes
+        // (252; seen as calls of less than 256 bytes that were never answered).
+        connection.write(format!("\0AUTH EXTERNAL {uid}\r\nBEGIN\r\n").as_bytes(), deadline)?;
         let answer = connection.line(deadline)?;
         if answer != "OK" && !answer.starts_with("OK ") {
             return Err(BusError::Authentication { answer });
         }
-        connection.write(b"BEGIN\r\n", deadline)?;
         Ok(connection)
     }
 

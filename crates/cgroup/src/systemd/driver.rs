@@ -213,7 +213,8 @@ impl CgroupDriver for Driver {
 
     fn ensure(&self, path: &CgroupPath) -> Result<Box<dyn Cgroup>> {
         let place = Place::parse(path)?;
-        if place.below.is_some() {
+        if let Some(above) = &place.below {
+            self.inner.open(above)?;
             let inner = self.inner.ensure(&place.path)?;
             return Ok(self.group(place, inner, None));
         }

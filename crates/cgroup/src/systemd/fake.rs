@@ -99,9 +99,8 @@ fn serve(
 ) -> std::io::Result<()> {
     let uid = rustix::process::geteuid().as_raw().to_string();
     let uid: String = uid.bytes().map(|digit| format!("{digit:02x}")).collect();
-    expect(stream, &format!("\0AUTH EXTERNAL {uid}\r\n"))?;
+    expect(stream, &format!("\0AUTH EXTERNAL {uid}\r\nBEGIN\r\n"))?;
     stream.write_all(greeting.as_bytes())?;
-    expect(stream, "BEGIN\r\n")?;
     for job in 1.. {
         let decoded = receive(stream)?;
         let seen = seen(&decoded);

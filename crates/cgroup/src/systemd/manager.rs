@@ -89,13 +89,12 @@ impl Manager {
             let signal = self.connection.signal(self.deadline)?;
             // Anybody at a bus may send a signal to anybody.
             let is_from_systemd = self.direct || signal.sender == answer.sender;
-            if !is_from_systemd || signal.member.as_deref() != Some(REMOVED) {
-                continue;
-            }
-            match end_of(&signal, job) {
+            match ended(&signal).filter(|(ended, _)| is_from_systemd && *ended == job) {
                 None => {}
-                Some(result) if result == "done" => return Ok(()),
-                Some(result) => return Err(BusError::Job { result, unit: unit.to_owned() }),
+                Some((_, "done")) => return Ok(()),
+                Some((_, result)) => {
+                    return Err(BusError::Job { result: result.to_owned(), unit: unit.to_owned() });
+                }
             }
         }
     }
@@ -112,17 +111,16 @@ impl Manager {
     }
 }
 
-/// How the job ended, when the signal is about it: its number, its path, its unit, its result.
-fn end_of(signal: &Message, job: &str) -> Option<String> {
-    if signal.signature != "uoss"
-        || signal.path.as_deref() != Some(PATH)
-        || signal.interface.as_deref() != Some(INTERFACE)
-    {
+/// Which job a signal says has ended, and how.
+pub(super) fn ended(signal: &Message) -> Option<(&str, &str)> {
+    let is_told = (signal.path.as_deref(), signal.interface.as_deref(), signal.member.as_deref())
+        == (Some(PATH), Some(INTERFACE), Some(REMOVED));
+    if !is_told || signal.signature != "uoss" {
         return None;
     }
     let mut body = signal.body();
-    let (_, path, _, result) = (body.u32().ok()?, body.text().ok()?, body.text().ok()?, body.text().ok()?);
-    (path == job).then(|| result.to_owned())
+    let (_, job, _, result) = (body.u32().ok()?, body.text().ok()?, body.text().ok()?, body.text().ok()?);
+    Some((job, result))
 }
 
 fn write_properties(writer: &mut Writer, properties: &Properties) {

@@ -213,6 +213,8 @@ fn pure_nothing_is_asked_before_all_is_checked() {
             "{error:?}"
         );
     }
+    let below = CgroupPath::new("system.slice/tinyd-one.scope/below").unwrap();
+    assert!(ground.driver.ensure(&below).is_err_and(|error| error.is_not_found()));
     fs::create_dir_all(ground.root.path().join("system.slice/tinyd-one.scope")).unwrap();
     let error = ground.create(":tinyd:one", &Limits::default());
     assert!(matches!(error, Error::Exists { .. }), "{error:?}");
