@@ -19,6 +19,7 @@ mod converse;
 mod explain;
 mod guards;
 pub(crate) mod limits;
+mod links;
 mod netns;
 pub(crate) mod priority;
 
@@ -178,6 +179,7 @@ fn prepare_for(
     converse::send_mounts(channel, prepare::borrowed(&rootfs, &mounts))?;
     limits::raise(&plan.process.rlimits, pid)?;
     priority::apply(&plan.process.priority, pid)?;
+    links::bring(&plan.links, pid)?;
     let connected = connector.map_or(Ok(Connected::default()), connection::wait)?;
     send_identity(channel, &identity)?;
     Ok((rootfs, connected))
