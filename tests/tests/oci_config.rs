@@ -29,7 +29,10 @@ fn sources_are_relative_to_the_bundle_and_may_lead_through_links() {
     fs::write(real.join("file"), "through a link\n").unwrap();
     let link = env.files().join("link");
     symlink(&real, &link).unwrap();
+    // Places are made in it, so it must be this test's own.
+    let root = tinyd_tests::roots::copy_of_busybox(&env);
     let bundle = oci.bundle("one", &["cat", "/data/file", "/linked/file"], |config| {
+        config["root"]["path"] = json!(root);
         let bind = |source: &Path, target: &str| {
             json!({ "destination": target, "type": "none", "source": source, "options": ["rbind", "ro"] })
         };

@@ -109,12 +109,12 @@ impl Listener {
     }
 
     /// *Child-side.* Hands the descriptor over, in one message.
-    pub(crate) fn hand_over(&mut self, calls: OwnedFd) -> Result<(), Errno> {
+    pub(crate) fn hand_over(&mut self, calls: BorrowedFd<'_>) -> Result<(), Errno> {
         let connection = self.connection.take().ok_or(Errno::NOTCONN)?;
         let number = self.number.0.get(..self.number.1).ok_or(Errno::OVERFLOW)?;
         let [first, second, third] = &self.parts;
         let message = [first.as_slice(), number, second, number, third].map(IoSlice::new);
-        let calls = [calls.as_fd()];
+        let calls = [calls];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !control.push(SendAncillaryMessage::ScmRights(&calls)) {
@@ -162,8 +162,9 @@ mod tests {
         listener.connect("created").unwrap();
         assert_eq!(listener.as_fds().count(), 1);
         listener.learn_number().unwrap();
-        listener.hand_over(std::fs::File::open("/").unwrap().into()).unwrap();
-        assert_eq!(listener.hand_over(std::fs::File::open("/").unwrap().into()), Err(Errno::NOTCONN));
+        let calls = std::fs::File::open("/").unwrap();
+        listener.hand_over(calls.as_fd()).unwrap();
+        assert_eq!(listener.hand_over(calls.as_fd()), Err(Errno::NOTCONN));
         let mut text = String::new();
         agent.accept().unwrap().0.read_to_string(&mut text).unwrap();
         let found: Value = serde_json::from_str(&text).unwrap();

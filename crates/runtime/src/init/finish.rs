@@ -189,7 +189,7 @@ fn load_filter(plan: &mut ProcessPlan) -> Result<(), ChildFailure> {
         (Some((program, flags)), None) => program.load(*flags).map_err(at(Stage::Seccomp)),
         (Some((program, flags)), Some(listener)) => {
             let calls = program.load_with_listener(*flags).map_err(at(Stage::Seccomp))?;
-            listener.hand_over(calls).map_err(at(Stage::Listener))
+            listener.hand_over(calls.as_fd()).map_err(at(Stage::Listener))
         }
     }
 }
