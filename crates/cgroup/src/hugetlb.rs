@@ -81,14 +81,21 @@ mod tests {
         let text = |name| std::fs::read_to_string(folder.path().join(name)).unwrap();
         write(&dir, HierarchyVersion::V1, &[limit("2MB", 4 << 20)]).unwrap();
         assert_eq!(files.map(text), ["4194304", "max\n", "max\n", "max\n"]);
-        write(&dir, HierarchyVersion::V2, &[limit("2MB", 2 << 20)]).unwrap();
-        assert!(text("hugetlb.2MB.rsvd.max").starts_with("2097152"));
         write(&dir, HierarchyVersion::V2, &[limit("2MB", -1)]).unwrap();
         std::fs::write(folder.path().join("hugetlb.1GB.max"), "1073741824\n").unwrap();
         assert_eq!(read(&dir, HierarchyVersion::V2).unwrap(), [limit("1GB", 1 << 30), limit("2MB", -1)]);
         assert_eq!(read(&dir, HierarchyVersion::V1).unwrap(), [limit("2MB", 4 << 20)]);
         std::fs::write(folder.path().join("hugetlb.2MB.limit_in_bytes"), "9223372036852678656\n").unwrap();
         assert_eq!(read(&dir, HierarchyVersion::V1).unwrap(), [limit("2MB", -1)]);
+    }
+
+    #[test]
+    fn pure_what_is_reserved_is_limited_as_well_where_it_can_be() {
+        let files = ["hugetlb.2MB.max", "hugetlb.2MB.rsvd.max", "hugetlb.1GB.max"];
+        let (folder, dir) = fake(&files.map(|file| (file, "")));
+        write(&dir, HierarchyVersion::V2, &[limit("2MB", 2 << 20), limit("1GB", 0)]).unwrap();
+        let text = |name| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!(files.map(text), ["2097152", "2097152", "0"]);
     }
 
     #[test]
