@@ -119,8 +119,8 @@ fn clocks_are_the_containers_own() {
             });
         };
         let script = "cut -d. -f1 /proc/uptime; readlink /proc/self/ns/time";
-        let output = run(mode, change, script).ok();
-        let mut lines = output.stdout().lines();
+        let said = run(mode, change, script).ok().stdout();
+        let mut lines = said.lines();
         let inside: u64 = lines.next().unwrap().parse().unwrap();
         let uptime = fs::read_to_string("/proc/uptime").unwrap();
         let outside: u64 = uptime.split('.').next().unwrap().parse().unwrap();
