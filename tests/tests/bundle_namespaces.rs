@@ -119,7 +119,7 @@ fn clocks_are_the_containers_own() {
             });
         };
         let script = "cut -d. -f1 /proc/uptime; readlink /proc/self/ns/time";
-        let said = run(mode, change, script).ok().stdout().to_owned();
+        let said = run(mode, change, script).ok().stdout();
         let mut lines = said.lines();
         let inside: u64 = lines.next().unwrap().parse().unwrap();
         let uptime = fs::read_to_string("/proc/uptime").unwrap();
@@ -218,6 +218,6 @@ fn mounts_are_made_in_a_mount_namespace_that_is_there() {
     });
     sleeping.kill().unwrap();
     sleeping.wait().unwrap();
-    let said = output.unwrap().ok().stdout().to_owned();
-    assert_eq!(said.lines().next().unwrap(), wanted.unwrap().1);
+    let output = output.unwrap().ok();
+    assert_eq!(output.stdout().lines().next().unwrap(), wanted.unwrap().1);
 }

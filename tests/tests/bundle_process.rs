@@ -52,7 +52,8 @@ fn a_process_takes_itself_for_another_system_and_has_its_memory_from_a_node() {
             config["linux"]["memoryPolicy"] = json!({ "mode": "MPOL_BIND", "nodes": "0" });
         };
         let script = "cat /proc/self/personality; uname -m; grep -c 'bind.*:0' /proc/self/numa_maps";
-        let said = run(mode, change, script).ok().stdout().to_owned();
+        let output = run(mode, change, script).ok();
+        let said = output.stdout();
         let lines: Vec<_> = said.lines().collect();
         assert_eq!(lines[0], "00000008");
         assert!(!lines[1].ends_with("64"), "{said}");

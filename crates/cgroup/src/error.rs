@@ -55,6 +55,14 @@ pub enum Error {
         /// What to do.
         hint: &'static str,
     },
+    /// A setting that is none, or none of this host's control groups.
+    #[error("{name} {reason}")]
+    Setting {
+        /// What it is called.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// A v2 controller could not be switched on for the children of a group.
     #[error("cannot enable the cgroup controller {controller} below {}: {hint}", group.display())]
     Enable {

@@ -39,6 +39,11 @@ pub(crate) fn write(dir: &Dir, version: HierarchyVersion, limits: &[HugetlbLimit
             (bytes, _) => bytes.to_string(),
         };
         dir.write_known("hugetlb", &file(&limit.page_size, version), &value, NO_SIZE)?;
+        // What is reserved counts before it is touched (Linux 5.7).
+        let reserved = format!("hugetlb.{}.rsvd.{}", limit.page_size, suffix(version));
+        if dir.has(&reserved) {
+            dir.write(&reserved, &value)?;
+        }
     }
     Ok(())
 }
@@ -82,6 +87,15 @@ mod tests {
         assert_eq!(read(&dir, HierarchyVersion::V1).unwrap(), [limit("2MB", 4 << 20)]);
         std::fs::write(folder.path().join("hugetlb.2MB.limit_in_bytes"), "9223372036852678656\n").unwrap();
         assert_eq!(read(&dir, HierarchyVersion::V1).unwrap(), [limit("2MB", -1)]);
+    }
+
+    #[test]
+    fn pure_what_is_reserved_is_limited_as_well_where_it_can_be() {
+        let files = ["hugetlb.2MB.max", "hugetlb.2MB.rsvd.max", "hugetlb.1GB.max"];
+        let (folder, dir) = fake(&files.map(|file| (file, "")));
+        write(&dir, HierarchyVersion::V2, &[limit("2MB", 2 << 20), limit("1GB", 0)]).unwrap();
+        let text = |name| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!(files.map(text), ["2097152", "2097152", "0"]);
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub use host::Host;
 pub use join::{JoinError, JoinHandle};
 pub use limits::{
     CpuLimits, DeviceAccess, DeviceKind, DeviceRule, HugetlbLimit, IoDeviceLimit, IoLimits, Limits,
-    MemoryLimits, NetLimits, NetPriority,
+    MemoryLimits, NetLimits, NetPriority, Setting,
 };
 pub use mountinfo::Hierarchy;
 pub use oom::OomWatch;

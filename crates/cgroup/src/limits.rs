@@ -6,6 +6,7 @@ pub(crate) mod devices;
 mod hugetlb;
 pub(crate) mod io;
 mod net;
+pub(crate) mod setting;
 
 use crate::{Error, Result};
 pub(crate) use cpuset::hint as cpuset_hint;
@@ -14,6 +15,7 @@ pub use hugetlb::HugetlbLimit;
 pub use io::{IoDeviceLimit, IoLimits};
 pub use net::{NetLimits, NetPriority};
 use serde::{Deserialize, Serialize};
+pub use setting::Setting;
 
 /// CPU time and placement.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +68,8 @@ pub struct Limits {
     pub hugetlb: Vec<HugetlbLimit>,
     /// Marks on network traffic, on v1 only.
     pub net: NetLimits,
+    /// What few groups have.
+    pub settings: Vec<Setting>,
 }
 
 impl Limits {
@@ -106,6 +110,11 @@ impl Limits {
         if !self.net.priorities.is_empty() {
             needed.push("net_prio");
         }
+        for controller in self.settings.iter().filter_map(Setting::controller) {
+            if !needed.contains(&controller) {
+                needed.push(controller);
+            }
+        }
         needed
     }
 
@@ -143,6 +152,9 @@ impl Limits {
         if !has("net_prio") {
             rest.net.priorities = std::mem::take(&mut mine.net.priorities);
         }
+        let settings = std::mem::take(&mut mine.settings);
+        let of_v1 = |one: &Setting| one.v1.is_some() && one.controller().is_some_and(&has);
+        (mine.settings, rest.settings) = settings.into_iter().partition(of_v1);
         (mine, rest)
     }
 
@@ -181,6 +193,7 @@ impl Limits {
                 class_id: self.net.class_id.or(other.net.class_id),
                 priorities: first_full(self.net.priorities, other.net.priorities),
             },
+            settings: first_full(self.settings, other.settings),
         }
     }
 }
@@ -223,6 +236,7 @@ mod tests {
                 class_id: Some(7),
                 priorities: vec![NetPriority { interface: "lo".into(), priority: 1 }],
             },
+            settings: Vec::new(),
         };
         let names = ["cpu", "cpuset", "memory", "pids", "io", "devices", "hugetlb", "net_cls", "net_prio"];
         assert_eq!(all.controllers(), names);

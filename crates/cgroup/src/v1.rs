@@ -27,7 +27,7 @@ use std::sync::{Arc, OnceLock};
 const ALWAYS: [&str; 5] = ["cpu", "cpuacct", "memory", "pids", "blkio"];
 
 /// Controllers in whose hierarchies a group is made when a limit asks for it.
-const ASKED_FOR: [&str; 5] = ["cpuset", "devices", "hugetlb", "net_cls", "net_prio"];
+const ASKED_FOR: [&str; 7] = ["cpuset", "devices", "hugetlb", "net_cls", "net_prio", "rdma", "misc"];
 
 /// A hierarchy in which groups are made.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl V1Driver {
     pub(crate) fn require(&self, limits: &Limits) -> Result<()> {
         match limits.controllers().into_iter().find(|c| !self.has(c)) {
             Some(controller) => Err(missing(controller)),
-            None => Ok(()),
+            None => limits.settings.iter().try_for_each(|setting| setting.require(HierarchyVersion::V1)),
         }
     }
 

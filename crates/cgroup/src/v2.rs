@@ -12,7 +12,7 @@ mod pressure;
 mod subtree;
 
 use crate::dir::Dir;
-use crate::driver::{Cgroup, CgroupDriver, Version};
+use crate::driver::{Cgroup, CgroupDriver, HierarchyVersion, Version};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::path::CgroupPath;
@@ -77,6 +77,7 @@ impl V2Driver {
     }
 
     pub(crate) fn require(&self, limits: &Limits) -> Result<()> {
+        limits.settings.iter().try_for_each(|setting| setting.require(HierarchyVersion::V2))?;
         for controller in switched(limits) {
             if !self.controllers()?.iter().any(|c| c == controller) {
                 return Err(Error::missing(controller));

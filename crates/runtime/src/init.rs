@@ -82,6 +82,9 @@ fn start(
 ) -> Result<std::convert::Infallible, ChildFailure> {
     kept.close_others().map_err(at(Stage::Descriptors))?;
     defence::leak(cgroups);
+    if let Some(listener) = &mut plan.process.listener {
+        listener.learn_number().map_err(at(Stage::Listener))?;
+    }
     if let Some(label) = &mut plan.process.label {
         label.open().map_err(at(Stage::Label))?;
     }

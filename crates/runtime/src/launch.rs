@@ -19,6 +19,7 @@ mod converse;
 mod explain;
 mod guards;
 pub(crate) mod limits;
+mod links;
 mod netns;
 pub(crate) mod priority;
 
@@ -28,6 +29,7 @@ pub(crate) use guards::{Child, NewCgroup};
 
 use crate::identity::Identity;
 use crate::init::{self, Channel, Gate, Kept, Stdio};
+use crate::listener::Listener;
 use crate::plan::{self, Bundle, CgroupView, Filter, MountSource, Plan, c_path};
 use crate::prepare::{self, AsMappedRoot, Mapping, RootMount};
 use crate::report::Order;
@@ -96,6 +98,9 @@ pub(crate) fn launch(
         plan.shown_at = Some(c_path("root.path", &root_folder(bundle, request))?);
     }
     limits::check(&plan.process.rlimits)?;
+    if let Some(listener) = &mut plan.process.listener {
+        listener.connect("created")?;
+    }
     let (cgroup, join) = make_cgroup(request, driver, &plan)?;
     add_views(&mut plan, cgroup.cgroup.as_ref());
 
@@ -104,6 +109,7 @@ pub(crate) fn launch(
     let theirs = Channel::new(theirs);
     let kept = Kept::new(&theirs, &join, &stdio).and_first(preserved);
     let kept = kept.and(gate.iter().flat_map(Gate::as_fds));
+    let kept = kept.and(plan.process.listener.iter().flat_map(Listener::as_fds));
     plan.process.gate = gate;
     // The file system of a new namespace's message queues is made by clone3 itself, and belongs to whoever calls it.
     let as_root = plan.id_maps.as_ref().and_then(idmap::IdMaps::root).map(AsMappedRoot::assume);
@@ -115,7 +121,7 @@ pub(crate) fn launch(
         Cloned::Child => init::run(&mut plan, &theirs, &join, &stdio, &kept),
         Cloned::Parent { pid, pidfd } => (pid, Child::new(pidfd)),
     };
-    plan.process.gate = None;
+    (plan.process.gate, plan.process.listener) = (None, None);
     drop((visit, as_root, theirs, join));
 
     if !inherits_oom_score {
@@ -173,6 +179,7 @@ fn prepare_for(
     converse::send_mounts(channel, prepare::borrowed(&rootfs, &mounts))?;
     limits::raise(&plan.process.rlimits, pid)?;
     priority::apply(&plan.process.priority, pid)?;
+    links::bring(&plan.links, pid)?;
     let connected = connector.map_or(Ok(Connected::default()), connection::wait)?;
     send_identity(channel, &identity)?;
     Ok((rootfs, connected))

@@ -57,6 +57,7 @@ pub mod health;
 mod identity;
 mod init;
 mod launch;
+mod listener;
 pub mod load;
 mod monitor;
 mod mount_verb;

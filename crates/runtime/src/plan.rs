@@ -8,6 +8,7 @@ mod filter;
 mod label;
 mod layers;
 mod lenient;
+mod links;
 mod mounts;
 mod namespaces;
 mod options;
@@ -23,6 +24,7 @@ pub(crate) use cstrings::{CStrings, c_path};
 pub(crate) use filter::{Filter, keep as keep_filter};
 pub(crate) use label::Label;
 pub(crate) use lenient::rewrite as rewrite_process;
+pub(crate) use links::Link;
 pub(crate) use options::known as mount_options;
 pub(crate) use priority::Priority;
 pub(crate) use process::{for_exec, of_its_own};
@@ -32,6 +34,7 @@ pub(crate) use spec::{Bundle, CONFIG, invalid};
 
 use crate::SecretFile;
 use crate::init::Gate;
+use crate::listener::Listener;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
@@ -62,6 +65,8 @@ pub(crate) struct Plan {
     pub(crate) mounts: Vec<MountPlan>,
     /// Devices that lie in no file system that is made for them.
     pub(crate) strays: Strays,
+    /// Network devices that move into the container.
+    pub(crate) links: Vec<Link>,
     pub(crate) masked: Vec<CString>,
     pub(crate) read_only: Vec<CString>,
     /// Files below `/proc`, and what is written to them.
@@ -262,6 +267,8 @@ pub(crate) struct ProcessPlan {
     pub(crate) no_new_privileges: bool,
     pub(crate) rlimits: Vec<Rlimit>,
     pub(crate) seccomp: Option<Filter>,
+    /// Whom the filter asks.
+    pub(crate) listener: Option<Listener>,
     pub(crate) umask: u32,
     pub(crate) keyring: CString,
     pub(crate) terminal: bool,

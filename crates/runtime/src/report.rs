@@ -66,6 +66,7 @@ pub(crate) enum Stage {
     WorkingDirectory,
     NoNewPrivileges,
     Seccomp,
+    Listener,
     Capabilities,
     User,
     Init,
@@ -75,7 +76,7 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    const ALL: [Self; 40] = [
+    const ALL: [Self; 41] = [
         Self::JoinCgroup,
         Self::JoinNamespaces,
         Self::Clocks,
@@ -110,6 +111,7 @@ impl Stage {
         Self::WorkingDirectory,
         Self::NoNewPrivileges,
         Self::Seccomp,
+        Self::Listener,
         Self::Capabilities,
         Self::User,
         Self::Init,

@@ -51,6 +51,7 @@ impl Limits {
         devices::check(&self.devices)?;
         hugetlb::check(&self.hugetlb)?;
         self.net.check()?;
+        self.settings.iter().try_for_each(super::Setting::check)?;
         if let (Some(limit), Some(swap)) = (memory.limit_bytes, memory.swap_bytes)
             && swap != -1
             && (limit == -1 || swap < limit)

@@ -60,7 +60,11 @@ impl V1Group {
 
     /// Writes limits that were checked.
     pub(crate) fn write(&self, limits: &Limits) -> Result<()> {
-        limits.controllers().into_iter().try_for_each(|c| write_one(self.get(c)?, c, limits))
+        limits.controllers().into_iter().try_for_each(|c| write_one(self.get(c)?, c, limits))?;
+        limits.settings.iter().try_for_each(|setting| match setting.controller() {
+            Some(controller) => setting.write(self.get(controller)?, HierarchyVersion::V1),
+            None => setting.require(HierarchyVersion::V1),
+        })
     }
 
     /// Puts the group into a hierarchy in which it is not yet: first its limits, then its processes.
@@ -144,6 +148,7 @@ fn write_one(dir: &Dir, controller: &str, limits: &Limits) -> Result<()> {
         "hugetlb" => hugetlb::write(dir, HierarchyVersion::V1, &limits.hugetlb),
         "net_cls" => net::write_class(dir, limits.net.class_id),
         "net_prio" => net::write_priorities(dir, &limits.net.priorities),
+        "rdma" | "misc" | "dmem" | "perf_event" => Ok(()),
         other => Err(missing(other)),
     }
 }
@@ -165,6 +170,7 @@ impl Cgroup for V1Group {
         if let Some(controller) = needed.iter().find(|c| !self.can(c)) {
             return Err(missing(controller));
         }
+        limits.settings.iter().try_for_each(|setting| setting.require(HierarchyVersion::V1))?;
         devices::probe(&limits.devices)?;
         needed.into_iter().try_for_each(|c| self.extend_to(c, limits))?;
         self.write(limits)

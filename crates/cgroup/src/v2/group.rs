@@ -36,14 +36,17 @@ impl V2Group {
 
     /// Writes limits that were checked, whose controllers are on.
     pub(super) fn write(&self, limits: &Limits) -> Result<()> {
-        limits.controllers().into_iter().try_for_each(|controller| match self.write_one(controller, limits) {
-            // Somebody else is switching it on just now: it is listed before its files are there.
-            Err(Error::Write { source, .. }) if source.kind() == ErrorKind::NotFound => {
-                subtree::wait_until_on(&self.dir, controller);
-                self.write_one(controller, limits)
+        limits.controllers().into_iter().try_for_each(|controller| {
+            match self.write_one(controller, limits) {
+                // Somebody else is switching it on just now: it is listed before its files are there.
+                Err(Error::Write { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                    subtree::wait_until_on(&self.dir, controller);
+                    self.write_one(controller, limits)
+                }
+                written => written,
             }
-            written => written,
-        })
+        })?;
+        limits.settings.iter().try_for_each(|setting| setting.write(&self.dir, HierarchyVersion::V2))
     }
 
     fn write_one(&self, controller: &'static str, limits: &Limits) -> Result<()> {
@@ -56,6 +59,7 @@ impl V2Group {
             "io" => io::write(dir, &limits.io),
             "devices" => devices::write(dir, &limits.devices),
             "hugetlb" => hugetlb::write(dir, HierarchyVersion::V2, &limits.hugetlb),
+            "rdma" | "misc" | "dmem" | "perf_event" => Ok(()),
             other => Err(Error::missing(other)),
         }
     }

@@ -4,6 +4,7 @@ use crate::defence;
 use crate::identity::{Identity, ReceivedIdentity};
 use crate::init::{self, Channel, Kept, Stdio};
 use crate::launch::{self, Answer, Child, internal};
+use crate::listener::Listener;
 use crate::plan::{ProcessPlan, UserPlan};
 use crate::report::{ChildFailure, Stage, at};
 use crate::{Failure, FailureKind};
@@ -56,13 +57,16 @@ impl Entrance {
     pub(crate) fn new(
         id: &str,
         target: Target,
-        process: ProcessPlan,
+        mut process: ProcessPlan,
         user: &UserPlan,
         namespaces: Namespaces,
         maps: Option<IdMaps>,
         join: JoinHandle,
     ) -> Result<Self, Failure> {
         launch::limits::check(&process.rlimits)?;
+        if let Some(listener) = &mut process.listener {
+            listener.connect("running")?;
+        }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(format!("/proc/{}/root", target.pid), flags, Mode::empty())
             .map_err(|errno| internal("open the container's root", errno))?;
@@ -81,6 +85,7 @@ impl Entrance {
         let theirs = Channel::new(theirs);
         let kept = Kept::new(&theirs, &join, &stdio).and_first(plan.process.preserved);
         let kept = kept.and([target.pidfd.as_fd()]);
+        let kept = kept.and(plan.process.listener.iter().flat_map(Listener::as_fds));
         // Only children notice: this process stays where it is.
         join::of_process(target.pidfd.as_fd(), Namespaces::PID).map_err(|errno| match errno {
             Errno::SRCH => has_ended(&id),
@@ -98,6 +103,7 @@ impl Entrance {
             Cloned::Child => child(&mut plan, &theirs, &join, &stdio, target.pidfd.as_fd(), &kept),
             Cloned::Parent { pid, pidfd } => (pid, Child::new(pidfd)),
         };
+        plan.process.listener = None;
         drop((theirs, stdio, join));
         if !self.inherits_oom_score {
             launch::reset_oom_score(pid);
@@ -147,6 +153,9 @@ fn become_command(
 ) -> Result<Infallible, ChildFailure> {
     kept.close_others().map_err(at(Stage::Descriptors))?;
     defence::leak(cgroups);
+    if let Some(listener) = &mut plan.process.listener {
+        listener.learn_number().map_err(at(Stage::Listener))?;
+    }
     if let Some(label) = &mut plan.process.label {
         label.open().map_err(at(Stage::Label))?;
     }

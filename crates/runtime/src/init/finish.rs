@@ -11,7 +11,7 @@ use std::convert::Infallible;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use tinyd_ns::caps::{self, CapSet};
-use tinyd_ns::{credentials, process, pty, schedule, seccomp};
+use tinyd_ns::{credentials, process, pty, schedule};
 
 /// The streams of a command without a terminal; `None` is the null device.
 pub(crate) struct Stdio {
@@ -157,7 +157,7 @@ fn enter(path: &CStr) -> Result<(), Errno> {
 
 /// Gives up what the command must not have. Without no_new_privs a filter can only be loaded while there are rights to do
 /// so; with it, it comes last and need not allow what happens here.
-fn rights(plan: &ProcessPlan, identity: &ReceivedIdentity<'_>) -> Result<(), ChildFailure> {
+fn rights(plan: &mut ProcessPlan, identity: &ReceivedIdentity<'_>) -> Result<(), ChildFailure> {
     if plan.no_new_privileges {
         rustix::thread::set_no_new_privs(true).map_err(at(Stage::NoNewPrivileges))?;
     } else {
@@ -183,9 +183,15 @@ fn rights(plan: &ProcessPlan, identity: &ReceivedIdentity<'_>) -> Result<(), Chi
     if plan.no_new_privileges { load_filter(plan) } else { Ok(()) }
 }
 
-fn load_filter(plan: &ProcessPlan) -> Result<(), ChildFailure> {
-    let load = |(program, flags): &(seccomp::Program, seccomp::FilterFlags)| program.load(*flags);
-    plan.seccomp.as_ref().map_or(Ok(()), load).map_err(at(Stage::Seccomp))
+fn load_filter(plan: &mut ProcessPlan) -> Result<(), ChildFailure> {
+    match (&plan.seccomp, &mut plan.listener) {
+        (None, _) => Ok(()),
+        (Some((program, flags)), None) => program.load(*flags).map_err(at(Stage::Seccomp)),
+        (Some((program, flags)), Some(listener)) => {
+            let calls = program.load_with_listener(*flags).map_err(at(Stage::Seccomp))?;
+            listener.hand_over(calls.as_fd()).map_err(at(Stage::Listener))
+        }
+    }
 }
 
 /// Whether there is a program at all: whoever only creates a container wants to hear of that at once.

@@ -84,6 +84,7 @@ pub(crate) fn explain_exec(failure: &ChildFailure, plan: &ProcessPlan) -> Failur
         Stage::Stdio => "set up the command's streams".to_owned(),
         Stage::WorkingDirectory => format!("enter the working directory {}", plan.cwd.to_string_lossy()),
         Stage::NoNewPrivileges => "set no_new_privs".to_owned(),
+        Stage::Listener => "hand the filter's calls over to their agent".to_owned(),
         Stage::Seccomp => "load the seccomp filter".to_owned(),
         Stage::Capabilities => "set the capabilities".to_owned(),
         Stage::Init => "start an init in front of the command".to_owned(),

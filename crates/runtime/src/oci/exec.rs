@@ -76,6 +76,9 @@ fn exec(context: &Context, id: &str, command: &[String], parsed: &Parsed) -> Res
     let window = create::window(&process);
     let (mut plan, user) = plan::of_its_own(&bundle, &process, id, &container.folder, window)?;
     plan.preserved = preserved;
+    if let Some(listener) = &mut plan.listener {
+        listener.of_bundle(&container.record.bundle);
+    }
     let pidfd = container.process().ok_or_else(|| {
         Failure::new(FailureKind::NotRunning, format!("exec: container {id:?} has stopped"))
     })?;

@@ -3,7 +3,7 @@
 use super::cstrings::c_path;
 use super::namespaces::Wanted;
 use super::spec::{Bundle, invalid};
-use super::{Plan, UserPlan, devices, label, mounts, process, resources, secrets, shared};
+use super::{Plan, UserPlan, devices, label, links, mounts, process, resources, secrets, shared};
 use crate::{Failure, StartRequest, annotation, defence, sysctl};
 use oci_spec::runtime::{Linux, LinuxIdMapping};
 use std::ffi::CString;
@@ -33,6 +33,12 @@ pub(crate) fn id_maps_of(bundle: &Bundle) -> Result<Option<IdMaps>, Failure> {
 pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Failure> {
     let spec = &bundle.spec;
     check_version(spec.version())?;
+    if spec.linux().as_ref().is_some_and(|linux| linux.intel_rdt().is_some()) {
+        return Err(invalid(
+            "linux.intelRdt",
+            "tinyd-runtime makes no groups in resctrl, which few processors have",
+        ));
+    }
     let linux = spec.linux().as_ref().ok_or_else(|| invalid("linux", "is missing"))?;
     let wanted = Wanted::of(linux)?;
     let (namespaces, id_maps) = (wanted.all(), wanted.id_maps(linux)?);
@@ -92,9 +98,10 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         read_only: paths("linux.readonlyPaths", linux.readonly_paths())?,
         sysctls: sysctls(linux, wanted.apart())?,
         root_read_only: spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false),
+        links: links::plan(linux, wanted.apart())?,
         root_propagation: linux.rootfs_propagation().as_deref().map(root_propagation).transpose()?.flatten(),
         shown_at: None,
-        process: process::plan(process, bundle, &request.id, request.window, init)?,
+        process: process::plan(process, bundle, &request.bundle, &request.id, request.window, init)?,
         user,
         joined: wanted.joined,
         limits: linux.resources().as_ref().map(resources::limits).transpose()?.unwrap_or_default(),

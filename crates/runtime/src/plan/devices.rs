@@ -32,7 +32,7 @@ pub(super) fn place(
         let owner = maps.and_then(IdMaps::root).unwrap_or((0, 0));
         for node in standard_nodes(owner) {
             let target = Path::new("/dev").join(&node.path);
-            add(&mut strays, &target, node, false)?;
+            add(&mut strays, &target, &node, false)?;
         }
     }
     let dev = mounts.iter_mut().find_map(|mount| match &mut mount.source {
@@ -44,7 +44,7 @@ pub(super) fn place(
         let node = node(device, maps)?;
         match below_dev(device.path()).filter(|_| dev.is_some()) {
             Some(path) => below.push(Node { path, ..node }),
-            None => add(&mut strays, device.path(), node, true)?,
+            None => add(&mut strays, device.path(), &node, true)?,
         }
     }
     if let Some(dev) = dev {
@@ -53,7 +53,7 @@ pub(super) fn place(
     Ok(strays)
 }
 
-fn add(strays: &mut Strays, target: &Path, node: Node, strict: bool) -> Result<(), Failure> {
+fn add(strays: &mut Strays, target: &Path, node: &Node, strict: bool) -> Result<(), Failure> {
     let name = strays.nodes.len().to_string();
     let expected = match node.kind {
         NodeKind::Block => (FileType::BlockDevice, makedev(node.major, node.minor)),
@@ -68,11 +68,11 @@ fn add(strays: &mut Strays, target: &Path, node: Node, strict: bool) -> Result<(
     // One that every container has may be asked for in another way.
     if let Some(at) = strays.places.iter().position(|other| other.target == stray.target) {
         if let Some(old) = strays.nodes.get_mut(at) {
-            *old = Node { path: old.path.clone(), ..node };
+            *old = Node { path: old.path.clone(), ..node.clone() };
         }
         return Ok(());
     }
-    strays.nodes.push(Node { path: name.into(), ..node });
+    strays.nodes.push(Node { path: name.into(), ..node.clone() });
     strays.places.push(stray);
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! has loaded lies in the folder of run-time state, which only root enters; without the file the profile is compiled again.
 
 use super::spec::invalid;
+use crate::listener::Listener;
 use crate::state::SECCOMP_FILE;
 use crate::{Failure, FailureKind};
 use serde_json::value::RawValue;
@@ -17,20 +18,34 @@ pub(crate) type Filter = (Program, FilterFlags);
 /// What the file begins with: its kind and version. The flags follow, and then the instructions.
 const MAGIC: [u8; 4] = *b"TSF1";
 
-/// Compiles a profile, in the specification's shape.
-pub(super) fn compile(profile: &RawValue) -> Result<Filter, Failure> {
+/// Compiles a profile, in the specification's shape. Where it asks somebody, with who that is.
+pub(super) fn compile(profile: &RawValue) -> Result<(Filter, Option<Listener>), Failure> {
     let wrong = |error: &(dyn std::error::Error + 'static)| {
         Failure::new(FailureKind::Invalid, "config.json: linux.seccomp").caused_by(error)
     };
     let profile: Profile = serde_json::from_str(profile.get()).map_err(|error| wrong(&error))?;
     let compiled = seccomp::compile(&profile, Arch::NATIVE).map_err(|error| wrong(&error))?;
-    if compiled.program.needs_listener() {
-        return Err(invalid(
-            "linux.seccomp",
-            "SCMP_ACT_NOTIFY is not supported by this version of tinyd-runtime",
-        ));
+    let filter = (compiled.program, profile.filter_flags());
+    if profile.listener_path.is_none() && profile.listener_metadata.is_some() {
+        return Err(invalid("linux.seccomp.listenerMetadata", "is nobody's without listenerPath"));
     }
-    Ok((compiled.program, profile.filter_flags()))
+    if !filter.0.needs_listener() {
+        return Ok((filter, None));
+    }
+    // It hands the descriptor over: nobody could answer yet.
+    let asks = |rule: &seccomp::Rule| rule.action == seccomp::Action::Notify;
+    if profile.syscalls.iter().any(|rule| asks(rule) && rule.names.iter().any(|name| name == "sendmsg")) {
+        return Err(invalid("linux.seccomp", "SCMP_ACT_NOTIFY cannot be used for sendmsg"));
+    }
+    match profile.listener_path {
+        Some(path) if path.is_absolute() => {
+            Ok((filter, Some(Listener::new(path, profile.listener_metadata.unwrap_or_default()))))
+        }
+        Some(path) => {
+            Err(invalid("linux.seccomp.listenerPath", format!("{} is not an absolute path", path.display())))
+        }
+        None => Err(invalid("linux.seccomp.listenerPath", "is missing: SCMP_ACT_NOTIFY asks somebody")),
+    }
 }
 
 /// Keeps a container's filter. Without room for it nothing but time is lost.
@@ -59,7 +74,7 @@ mod tests {
     fn filter() -> Filter {
         let profile =
             serde_json::to_string(&seccomp::default_profile(tinyd_ns::caps::CapSet::default())).unwrap();
-        compile(&RawValue::from_string(profile).unwrap()).unwrap()
+        compile(&RawValue::from_string(profile).unwrap()).unwrap().0
     }
 
     #[test]
@@ -86,5 +101,29 @@ mod tests {
         assert_eq!(kept(place.path()), None);
         fs::write(&path, [&whole[..4], &[0xff; 4], &whole[8..]].concat()).unwrap();
         assert_eq!(kept(place.path()), None, "flags that nobody knows");
+    }
+
+    #[test]
+    fn pure_whoever_is_asked_must_be_there_to_be_asked() {
+        let profile = |more: &str, call: &str| {
+            let text = format!(
+                r#"{{"defaultAction": "SCMP_ACT_ALLOW", {more} "syscalls":
+                    [{{"names": ["{call}"], "action": "SCMP_ACT_NOTIFY"}}]}}"#
+            );
+            compile(&RawValue::from_string(text).unwrap())
+        };
+        let path = r#""listenerPath": "/run/agent","#;
+        assert!(profile(path, "mkdir").unwrap().1.is_some());
+        for (more, call, part) in [
+            ("", "mkdir", "listenerPath: is missing"),
+            (r#""listenerPath": "agent","#, "mkdir", "not an absolute path"),
+            (r#""listenerMetadata": "x","#, "mkdir", "listenerMetadata"),
+            (path, "sendmsg", "sendmsg"),
+        ] {
+            let failure = profile(more, call).err().unwrap().to_string();
+            assert!(failure.contains(part), "{failure}");
+        }
+        let unused = r#"{"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/run/agent"}"#;
+        assert!(compile(&RawValue::from_string(unused.to_owned()).unwrap()).unwrap().1.is_none());
     }
 }

@@ -5,6 +5,7 @@ use super::filter::{self, Filter};
 use super::spec::{Bundle, invalid};
 use super::{CStrings, Priority, ProcessPlan, UserPlan, label, priority};
 use crate::defence::{self, Defence};
+use crate::listener::Listener;
 use crate::{ExecRequest, Failure, FailureKind, annotation};
 use oci_spec::runtime::{Capabilities, Linux, LinuxCapabilities, Process};
 use std::ffi::CString;
@@ -18,6 +19,7 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 pub(super) fn plan(
     process: &Process,
     bundle: &Bundle,
+    folder: &Path,
     id: &str,
     window: Option<(u16, u16)>,
     init: bool,
@@ -25,6 +27,8 @@ pub(super) fn plan(
     let args = process.args().as_deref().unwrap_or_default();
     let env = process.env().as_deref().unwrap_or_default();
     let filter = bundle.seccomp.as_deref().map(filter::compile).transpose()?;
+    let annotations = bundle.spec.annotations().as_ref();
+    let filter = filter.map(|(filter, asked)| (filter, asked.map(|asked| asked.of(id, folder, annotations))));
     let linux = bundle.spec.linux().as_ref();
     command(process, linux, args, env, process.cwd(), filter, id).map(|plan| ProcessPlan {
         terminal: process.terminal().unwrap_or(false),
@@ -54,7 +58,7 @@ pub(crate) fn for_exec(bundle: &Bundle, request: &ExecRequest) -> Result<(Proces
         (Some(text), _) | (None, Some(text)) => UserPlan::Text(text.clone()),
         (None, None) => ids(process)?,
     };
-    let filter = filter_of(bundle, &request.run_dir)?;
+    let filter = filter_of(bundle, &request.bundle, &request.run_dir, &request.id)?;
     let linux = bundle.spec.linux().as_ref();
     let plan = command(process, linux, &request.args, &env, cwd, filter, &request.id)?;
     Ok((ProcessPlan { terminal: request.terminal, window: request.window, ..plan }, user))
@@ -70,7 +74,7 @@ pub(crate) fn of_its_own(
 ) -> Result<(ProcessPlan, UserPlan), Failure> {
     let args = process.args().as_deref().unwrap_or_default();
     let env = process.env().as_deref().unwrap_or_default();
-    let filter = filter_of(bundle, run_dir)?;
+    let filter = filter_of(bundle, run_dir, run_dir, id)?;
     let linux = bundle.spec.linux().as_ref();
     let plan = command(process, linux, args, env, process.cwd(), filter, id)?;
     let terminal = process.terminal().unwrap_or(false);
@@ -78,11 +82,20 @@ pub(crate) fn of_its_own(
 }
 
 /// The container's filter, for a command that joins it.
-fn filter_of(bundle: &Bundle, run_dir: &Path) -> Result<Option<Filter>, Failure> {
+fn filter_of(
+    bundle: &Bundle,
+    folder: &Path,
+    run_dir: &Path,
+    id: &str,
+) -> Result<Option<(Filter, Option<Listener>)>, Failure> {
+    let annotations = bundle.spec.annotations().as_ref();
     match (&bundle.seccomp, filter::kept(run_dir)) {
         (None, _) => Ok(None),
-        (Some(_), Some(kept)) => Ok(Some(kept)),
-        (Some(profile), None) => filter::compile(profile).map(Some),
+        (Some(_), Some(kept)) if !kept.0.needs_listener() => Ok(Some((kept, None))),
+        (Some(profile), _) => {
+            let (filter, asked) = filter::compile(profile)?;
+            Ok(Some((filter, asked.map(|asked| asked.of(id, folder, annotations)))))
+        }
     }
 }
 
@@ -103,7 +116,7 @@ fn command(
     args: &[String],
     env: &[String],
     cwd: &Path,
-    filter: Option<Filter>,
+    filter: Option<(Filter, Option<Listener>)>,
     id: &str,
 ) -> Result<ProcessPlan, Failure> {
     if args.is_empty() {
@@ -122,6 +135,7 @@ fn command(
         list.iter().map(|text| c_path(property, Path::new(text))).collect::<Result<Vec<_>, _>>()
     };
     let search = env.iter().rev().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
+    let (seccomp, listener) = filter.map_or((None, None), |(filter, listener)| (Some(filter), listener));
     Ok(defence::command(ProcessPlan {
         candidates: candidates(&args[0], search)?,
         has_home: env.iter().any(|entry| entry.starts_with("HOME=")),
@@ -131,7 +145,8 @@ fn command(
         caps: caps(process.capabilities().as_ref()),
         no_new_privileges: process.no_new_privileges().unwrap_or(false),
         rlimits: rlimits(process)?,
-        seccomp: filter,
+        seccomp,
+        listener,
         umask: process.user().umask().unwrap_or(0o022),
         priority: priority::of(process, linux)?,
         label: label::of(process)?,

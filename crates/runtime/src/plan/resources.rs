@@ -7,13 +7,12 @@ use oci_spec::runtime::{
 };
 use tinyd_cgroup::{
     DeviceAccess, DeviceKind, DeviceRule, HugetlbLimit, IoDeviceLimit, IoLimits, Limits, NetLimits,
-    NetPriority,
+    NetPriority, Setting,
 };
 
 /// What is 0 or empty where that is no limit is none: engines write so what nobody asked for.
 pub(crate) fn limits(resources: &LinuxResources) -> Result<Limits, Failure> {
-    refuse_what_is_not_done(resources)?;
-    let mut limits = Limits::default();
+    let mut limits = Limits { settings: settings(resources)?, ..Limits::default() };
     if let Some(cpu) = resources.cpu() {
         limits.cpu.quota_us = cpu.quota().filter(|us| *us != 0);
         limits.cpu.period_us = cpu.period().filter(|us| *us != 0);
@@ -39,23 +38,89 @@ pub(crate) fn limits(resources: &LinuxResources) -> Result<Limits, Failure> {
     Ok(limits)
 }
 
-fn refuse_what_is_not_done(resources: &LinuxResources) -> Result<(), Failure> {
-    let leaf_weight = resources.block_io().as_ref().is_some_and(|io| {
-        let of_a_device = io.weight_device().iter().flatten().any(|device| device.leaf_weight().is_some());
-        io.leaf_weight().is_some() || of_a_device
-    });
-    let present = [
-        ("blockIO.leafWeight", leaf_weight),
-        ("rdma", resources.rdma().is_some()),
-        ("unified", resources.unified().is_some()),
-    ];
-    match present.iter().find(|(_, present)| *present) {
-        Some((name, _)) => Err(invalid(
-            &format!("linux.resources.{name}"),
-            "is not supported by this version of tinyd-runtime",
-        )),
-        None => Ok(()),
+/// What few bundles ask for, by the files that hold it.
+fn settings(resources: &LinuxResources) -> Result<Vec<Setting>, Failure> {
+    let mut all = Vec::new();
+    let mut add = |name: &str, v1: Option<(&str, String)>, v2: Option<(&str, String)>| {
+        let owned = |(file, value): (&str, String)| (file.to_owned(), value);
+        let name = format!("linux.resources.{name}");
+        all.push(Setting { name, v1: v1.map(owned), v2: v2.map(owned) });
+    };
+    if let Some(cpu) = resources.cpu() {
+        if let Some(burst) = cpu.burst().map(|us| us.to_string()) {
+            add("cpu.burst", Some(("cpu.cfs_burst_us", burst.clone())), Some(("cpu.max.burst", burst)));
+        }
+        if let Some(idle) = cpu.idle() {
+            if !(0..=1).contains(&idle) {
+                return Err(invalid("linux.resources.cpu.idle", format!("{idle} is neither 0 nor 1")));
+            }
+            let idle = idle.to_string();
+            add("cpu.idle", Some(("cpu.idle", idle.clone())), Some(("cpu.idle", idle)));
+        }
+        if let Some(period) = cpu.realtime_period() {
+            add("cpu.realtimePeriod", Some(("cpu.rt_period_us", period.to_string())), None);
+        }
+        if let Some(runtime) = cpu.realtime_runtime() {
+            add("cpu.realtimeRuntime", Some(("cpu.rt_runtime_us", runtime.to_string())), None);
+        }
     }
+    if let Some(memory) = resources.memory() {
+        if let Some(swappiness) = memory.swappiness() {
+            if swappiness > 100 {
+                let problem = format!("{swappiness} is not between 0 and 100");
+                return Err(invalid("linux.resources.memory.swappiness", problem));
+            }
+            add("memory.swappiness", Some(("memory.swappiness", swappiness.to_string())), None);
+        }
+        if memory.disable_oom_killer() == Some(true) {
+            add("memory.disableOOMKiller", Some(("memory.oom_control", "1".to_owned())), None);
+        }
+        if let Some(bytes) = memory.kernel_tcp() {
+            add("memory.kernelTCP", Some(("memory.kmem.tcp.limit_in_bytes", bytes.to_string())), None);
+        }
+        // Counted with the rest since Linux 5.16, and by version 2 always: that limit holds for it too.
+        let _ = memory.kernel();
+        if memory.use_hierarchy() == Some(false) {
+            let problem = "what is below a group counts for it, since Linux 5.11 without a choice";
+            return Err(invalid("linux.resources.memory.useHierarchy", problem));
+        }
+    }
+    if let Some(io) = resources.block_io() {
+        if let Some(weight) = io.leaf_weight() {
+            add("blockIO.leafWeight", Some(("blkio.leaf_weight", weight.to_string())), None);
+        }
+        for one in io.weight_device().iter().flatten() {
+            if let Some(weight) = one.leaf_weight() {
+                let line = format!("{}:{} {weight}", one.major(), one.minor());
+                add("blockIO.weightDevice.leafWeight", Some(("blkio.leaf_weight_device", line)), None);
+            }
+        }
+    }
+    let mut devices: Vec<_> = resources.rdma().iter().flatten().collect();
+    devices.sort_by_key(|(name, _)| *name);
+    for (device, limit) in devices {
+        if device.is_empty() || device.contains(char::is_whitespace) {
+            return Err(invalid("linux.resources.rdma", format!("{device:?} is no device")));
+        }
+        let part =
+            |name: &str, most: Option<u32>| most.map(|most| format!(" {name}={most}")).unwrap_or_default();
+        let (handles, objects) =
+            (part("hca_handle", limit.hca_handles()), part("hca_object", limit.hca_objects()));
+        if handles.is_empty() && objects.is_empty() {
+            return Err(invalid(
+                "linux.resources.rdma",
+                format!("{device}: neither hcaHandles nor hcaObjects"),
+            ));
+        }
+        let line = format!("{device}{handles}{objects}");
+        add("rdma", Some(("rdma.max", line.clone())), Some(("rdma.max", line)));
+    }
+    let mut unified: Vec<_> = resources.unified().iter().flatten().collect();
+    unified.sort();
+    for (file, value) in unified {
+        add(&format!("unified: {file}"), None, Some((file, value.clone())));
+    }
+    Ok(all)
 }
 
 /// The rules, and what everybody may use besides; where there are none, or all is allowed, nothing is ruled.
@@ -208,15 +273,61 @@ mod tests {
                 r#"{"devices": [{"allow": true, "type": "c", "major": 4294967296}]}"#,
                 "linux.resources.devices",
             ),
-            (r#"{"blockIO": {"leafWeight": 5}}"#, "linux.resources.blockIO.leafWeight"),
+            (r#"{"cpu": {"idle": 2}}"#, "linux.resources.cpu.idle"),
+            (r#"{"memory": {"swappiness": 101}}"#, "linux.resources.memory.swappiness"),
+            (r#"{"memory": {"useHierarchy": false}}"#, "linux.resources.memory.useHierarchy"),
+            (r#"{"rdma": {"mlx5_1": {}}}"#, "linux.resources.rdma"),
             (
                 r#"{"blockIO": {"throttleReadBpsDevice": [{"major": -1, "minor": 0, "rate": 1}]}}"#,
                 "linux.resources.blockIO",
             ),
-            (r#"{"unified": {}}"#, "linux.resources.unified"),
         ] {
             let failure = read(json).unwrap_err().to_string();
             assert!(failure.contains(name), "{json}: {failure}");
         }
+    }
+
+    #[test]
+    fn pure_what_few_bundles_ask_for_by_its_files() {
+        let found = read(
+            r#"{"cpu": {"burst": 1, "idle": 1, "realtimeRuntime": 2, "realtimePeriod": 3},
+                "memory": {"swappiness": 4, "disableOOMKiller": true, "kernel": 5, "kernelTCP": 6, "useHierarchy": true,
+                  "checkBeforeUpdate": true},
+                "blockIO": {"leafWeight": 7, "weightDevice": [{"major": 8, "minor": 9, "leafWeight": 10}]},
+                "rdma": {"mlx5_1": {"hcaHandles": 3, "hcaObjects": 11}, "a": {"hcaObjects": 1}},
+                "unified": {"memory.high": "12", "io.max": "8:0 rbps=1\n8:16 rbps=2"}}"#,
+        )
+        .unwrap();
+        let on = |file: fn(&Setting) -> &Option<(String, String)>| -> Vec<String> {
+            found
+                .settings
+                .iter()
+                .filter_map(|one| file(one).as_ref())
+                .map(|(file, value)| format!("{file} {value}"))
+                .collect()
+        };
+        let v1 = [
+            "cpu.cfs_burst_us 1",
+            "cpu.idle 1",
+            "cpu.rt_period_us 3",
+            "cpu.rt_runtime_us 2",
+            "memory.swappiness 4",
+            "memory.oom_control 1",
+            "memory.kmem.tcp.limit_in_bytes 6",
+            "blkio.leaf_weight 7",
+            "blkio.leaf_weight_device 8:9 10",
+            "rdma.max a hca_object=1",
+            "rdma.max mlx5_1 hca_handle=3 hca_object=11",
+        ];
+        assert_eq!(on(|setting| &setting.v1), v1);
+        let v2 = [
+            "cpu.max.burst 1",
+            "cpu.idle 1",
+            "rdma.max a hca_object=1",
+            "rdma.max mlx5_1 hca_handle=3 hca_object=11",
+            "io.max 8:0 rbps=1\n8:16 rbps=2",
+            "memory.high 12",
+        ];
+        assert_eq!(on(|setting| &setting.v2), v2);
     }
 }
