@@ -60,7 +60,7 @@ fn start(request: &ExecRequest) -> Result<(Child, Streams, u32), Failure> {
     // Before the clone: what is freed afterwards is copied first, page by page.
     drop(bundle);
     let join = cgroups(request)?;
-    let entrance = Entrance::new(&request.id, target, process, &user, namespaces, maps, join)?;
+    let entrance = Entrance::new(&request.id, target, process, &user, namespaces, maps.as_ref(), join)?;
     let (mut streams, stdio) =
         Streams::pipes(request.interactive, request.terminal || request.detach, entrance.owner)?;
     let Entered { child, pid, terminal } = entrance.enter(stdio)?;

@@ -60,7 +60,7 @@ impl Entrance {
         mut process: ProcessPlan,
         user: &UserPlan,
         namespaces: Namespaces,
-        maps: Option<IdMaps>,
+        maps: Option<&IdMaps>,
         join: JoinHandle,
     ) -> Result<Self, Failure> {
         launch::limits::check(&process.rlimits)?;
@@ -71,7 +71,7 @@ impl Entrance {
         let root = rustix::fs::open(format!("/proc/{}/root", target.pid), flags, Mode::empty())
             .map_err(|errno| internal("open the container's root", errno))?;
         let identity = Identity::resolve(user, root.as_fd(), !process.has_home)?;
-        let owner = launch::outside(maps.as_ref(), &identity)?;
+        let owner = launch::outside(maps, &identity)?;
         let own_user_namespace = namespaces.contains(Namespaces::USER);
         let plan = Plan { process, join: namespaces - Namespaces::PID, own_user_namespace };
         Ok(Self { id: id.to_owned(), target, plan, identity, join, owner, inherits_oom_score: false })

@@ -89,7 +89,7 @@ fn exec(context: &Context, id: &str, command: &[String], parsed: &Parsed) -> Res
         Failure::new(FailureKind::Internal, "open the container's cgroup").caused_by(&error)
     })?;
     let maps = plan::id_maps_of(&bundle)?;
-    let mut entrance = Entrance::new(id, target, plan, &user, namespaces, maps, join)?;
+    let mut entrance = Entrance::new(id, target, plan, &user, namespaces, maps.as_ref(), join)?;
     entrance.inherits_oom_score = true;
     let stdio = match terminal {
         true => Stdio { stdin: None, stdout: None, stderr: None },

@@ -166,6 +166,10 @@ fn run_one(hook: &Hook, moment: Moment, document: &[u8], inside: Option<Inside<'
 }
 
 /// Starts a hook; with `inside` as a process of the container.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this process has one thread, and between fork and exec are system calls alone"
+)]
 fn spawn(mut command: Command, inside: Option<Inside<'_>>) -> std::io::Result<Child> {
     let kinds = match inside {
         Some(inside) => super::exec::namespaces_of(inside.pid)?,

@@ -47,7 +47,7 @@ fn settings(resources: &LinuxResources) -> Result<Vec<Setting>, Failure> {
         all.push(Setting { name, v1: v1.map(owned), v2: v2.map(owned) });
     };
     if let Some(cpu) = resources.cpu() {
-        if let Some(burst) = cpu.burst().map(|us| us.to_string()) {
+        if let Some(burst) = cpu.burst().filter(|us| *us != 0).map(|us| us.to_string()) {
             add("cpu.burst", Some(("cpu.cfs_burst_us", burst.clone())), Some(("cpu.max.burst", burst)));
         }
         if let Some(idle) = cpu.idle() {
@@ -57,10 +57,10 @@ fn settings(resources: &LinuxResources) -> Result<Vec<Setting>, Failure> {
             let idle = idle.to_string();
             add("cpu.idle", Some(("cpu.idle", idle.clone())), Some(("cpu.idle", idle)));
         }
-        if let Some(period) = cpu.realtime_period() {
+        if let Some(period) = cpu.realtime_period().filter(|us| *us != 0) {
             add("cpu.realtimePeriod", Some(("cpu.rt_period_us", period.to_string())), None);
         }
-        if let Some(runtime) = cpu.realtime_runtime() {
+        if let Some(runtime) = cpu.realtime_runtime().filter(|us| *us != 0) {
             add("cpu.realtimeRuntime", Some(("cpu.rt_runtime_us", runtime.to_string())), None);
         }
     }
