@@ -20,11 +20,22 @@ pub(crate) const IGNORED: [i32; 5] =
     [libc::SIGPIPE, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
 
 const USAGE: &str = "\
-tinyd-runtime starts containers for tinyd, and stays with them.
+tinyd-runtime starts containers: for tinyd, and as an OCI runtime for other engines.
 
-Usage: tinyd-runtime --version | --help
+Usage: tinyd-runtime [--root DIR] [--log FILE] [--log-format text|json] [--systemd-cgroup] VERB …
 
-The verbs monitor, exec, mount and names are internal: tinyd calls them, with a socket as their standard input. So is load,
+  create [-b BUNDLE] [--pid-file FILE] [--console-socket SOCKET] [--preserve-fds N] ID
+  start ID                                  run    as create, then start; -d does not wait
+  state ID                                  list   [-q] [--format json]
+  kill [--all] ID [SIGNAL]                  delete [--force] ID
+  exec [-d] [-t] [-u UID[:GID]] [-e NAME=VALUE] [--cwd DIR] ID COMMAND…
+  exec --process FILE ID                    ps     [--format json] ID
+  pause ID, resume ID                       update [-r FILE] [--memory BYTES] … ID
+  events [--stats] ID                       spec   [-b BUNDLE]
+  features                                  what this build can do
+  --version, --help
+
+The verbs monitor, enter, mount and names are internal: tinyd calls them, with a socket as their standard input. So is load,
 which tinyd selftest runs in its containers.
 ";
 

@@ -40,7 +40,7 @@ fn document() -> Value {
         "linux": {
             "namespaces": namespaces,
             "capabilities": capabilities,
-            "cgroup": { "v1": true, "v2": true, "systemd": true, "systemdUser": false, "rdma": false },
+            "cgroup": { "v1": true, "v2": true, "systemd": true, "systemdUser": false, "rdma": true },
             "seccomp": { "enabled": true, "actions": ACTIONS.iter().filter(|action| !action.is_empty()).collect::<Vec<_>>() },
             "apparmor": { "enabled": false },
             "selinux": { "enabled": false },
