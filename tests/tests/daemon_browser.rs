@@ -112,7 +112,7 @@ fn two_hundred_containers_are_shown_and_those_in_view_are_drawn() {
     require!(root);
     let env = Env::new();
     for count in 0..200 {
-        env.tinyd(["create", "--name", &format!("c{count}"), "host", "true"]).ok();
+        env.tinyd(["create", "--name", &format!("n{count}"), "host", "true"]).ok();
     }
     let daemon = Daemon::start(&env, &[]);
     browse(&env, &daemon, "crowd", &["200"]);

@@ -143,7 +143,7 @@ fn init_is_refused_politely_and_is_in_no_help() {
     refused(&env, &["init"], 1, &["not to be called by hand"]);
     refused(&env, &["init", "sh", "-c", "echo inside"], 1, &["not to be called by hand"]);
     let runtime = paths::tinyd().with_file_name("tinyd-runtime");
-    for words in [&["init"][..], &["init", "sh"], &["monitor"], &["exec"], &["mount"]] {
+    for words in [&["init"][..], &["init", "sh"], &["monitor"], &["enter"], &["mount"]] {
         let all = [runtime.to_str().unwrap()].into_iter().chain(words.iter().copied());
         let output = env.other(all).output().fails(2);
         assert_eq!(output.stdout(), "", "{output}");

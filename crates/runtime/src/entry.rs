@@ -60,6 +60,7 @@ pub fn run() -> u8 {
         Some("monitor" | "enter" | "mount") => serve(),
         Some(load::VERB) => load::main(args),
         None => refuse("a verb is missing"),
+        Some("init") => refuse("init is internal: do not call it outside"),
         Some(_) => oci(),
     }
 }
@@ -124,19 +125,17 @@ fn oci() -> u8 {
     }
     process::reset_signals();
     process::ignore_signal(libc::SIGPIPE);
-    let ready = defence::become_undumpable().map_err(Into::into).and_then(|()| {
-        match defence::on(Defence::ExeProtection) {
-            // The container's root may be the host's.
-            true => program::become_protected(),
-            false => Ok(()),
-        }
-    });
-    if let Err(error) = ready {
-        return refuse(&format!("cannot be set up: {error}"));
+    if let Err(errno) = defence::become_undumpable() {
+        return refuse(&format!("cannot be set up: {errno}"));
     }
     rustix::process::umask(Mode::WGRP | Mode::WOTH);
     let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     crate::oci::main(words.collect())
+}
+
+/// Sees to it that a container whose root is the host's cannot change this program through a process of it.
+pub(crate) fn protect() -> std::io::Result<()> {
+    if defence::on(Defence::ExeProtection) { program::become_protected() } else { Ok(()) }
 }
 
 /// Owes nothing to whoever called: neither signals that are ignored (an ignored SIGCHLD would lose every exit), nor a umask,

@@ -27,6 +27,7 @@ mod state;
 mod store;
 mod update;
 
+use crate::launch::internal;
 use crate::{Failure, FailureKind};
 use options::{Flag, Parsed, flag, value};
 use report::Reports;
@@ -112,6 +113,10 @@ fn act(parsed: &Parsed) -> Result<u8, Problem> {
         return Err("a verb is missing".to_owned().into());
     };
     let words = words.to_vec();
+    // From here on it may be executed once more.
+    if matches!(verb.as_str(), "create" | "run" | "exec") {
+        crate::entry::protect().map_err(|error| internal("protect this program", error))?;
+    }
     match verb.as_str() {
         "create" => create::verb(&context, words),
         "start" => start::verb(&context, words),

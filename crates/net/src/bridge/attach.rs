@@ -133,8 +133,10 @@ fn make(links: &mut Links, veth: &Veth<'_>) -> io::Result<()> {
         Err(error) if Errno::from_io_error(error) == Some(Errno::EXIST) => {}
         _ => return made,
     }
-    let Some(left) = links.find(veth.name)? else { return made };
-    links.remove(left.index)?;
+    // Where it is not there any more the kernel may just have come to it: the second answer tells.
+    if let Some(left) = links.find(veth.name)? {
+        links.remove(left.index)?;
+    }
     links.make_veth(veth)
 }
 
