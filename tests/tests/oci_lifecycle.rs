@@ -341,3 +341,35 @@ fn what_is_wrong_is_one_clear_line_and_leaves_nothing() {
     let no_pivot = [OsString::from("create"), "--no-pivot".into(), "-b".into(), good.into(), "x".into()];
     assert!(oci.run(no_pivot).fails(1).stderr().contains("--no-pivot leaves the host's root within reach"));
 }
+
+/// The only test whose bundles name no control group.
+#[test]
+fn the_group_above_its_own_goes_with_the_last_container_however_that_ends() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let unnamed = |name: &str, command: &[&str]| {
+        oci.bundle(name, command, |config| config["linux"]["cgroupsPath"] = Value::Null)
+    };
+    let ours = || groups("tinyd-runtime");
+    let (sleeps, missing, hooked) = (
+        unnamed("sleeps", &["sleep", "1000"]),
+        unnamed("missing", &["/no/such"]),
+        unnamed("hooked", &["true"]),
+    );
+    let path = hooked.join("config.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    config["hooks"] = json!({ "createRuntime": [{ "path": "/bin/false" }] });
+    fs::write(&path, config.to_string()).unwrap();
+    for bundle in [&missing, &hooked] {
+        oci.create(bundle).fails(1);
+        assert_eq!(ours(), 0, "{bundle:?}");
+    }
+    oci.launch(&sleeps);
+    assert!(ours() > 0);
+    oci.create(&missing).fails(1);
+    assert!(ours() > 0);
+    oci.run(["delete", "-f", "sleeps"]).ok();
+    assert_eq!(ours(), 0);
+}

@@ -56,12 +56,18 @@ pub(super) fn make_room(driver: &dyn CgroupDriver, name: &str) -> Result<(), Fai
     driver.prune(&path).map_err(failed)
 }
 
-/// Ends whatever is left in it, and removes it.
+/// Ends whatever is left in it, and removes it, with what was made above it for it.
 pub(super) fn remove(record: &Record) -> Result<(), Failure> {
-    if record.init.is_none() {
+    if record.init.is_some() {
+        end(record)?;
+    } else {
         // Whether it was made at all nobody knows: what is in it may be somebody else's.
-        return driver(record.systemd).and_then(|driver| make_room(driver.as_ref(), &record.cgroup));
+        make_room(driver(record.systemd)?.as_ref(), &record.cgroup)?;
     }
+    prune(record)
+}
+
+fn end(record: &Record) -> Result<(), Failure> {
     let Ok(group) = open(record) else { return Ok(()) };
     let failed = |error: tinyd_cgroup::Error| {
         Failure::new(FailureKind::Internal, format!("remove cgroup {}", record.cgroup)).caused_by(&error)
@@ -72,7 +78,7 @@ pub(super) fn remove(record: &Record) -> Result<(), Failure> {
         let _ = group.thaw();
         let _ = group.kill();
         match group.remove() {
-            Ok(()) => return prune(record),
+            Ok(()) => return Ok(()),
             Err(error) if error.is_not_found() => return Ok(()),
             Err(error) if Instant::now() > ends => return Err(failed(error)),
             Err(_) => std::thread::sleep(Duration::from_millis(1)),
