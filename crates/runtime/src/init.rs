@@ -15,7 +15,7 @@ pub(crate) use receive::Channel;
 
 use crate::defence::{self, Defence};
 use crate::identity::{Identity, ReceivedIdentity};
-use crate::plan::Plan;
+use crate::plan::{Plan, ProcessPlan};
 use crate::report::{ChildFailure, Order, Stage, at, at_operand};
 use receive::Descriptors;
 use rustix::io::Errno;
@@ -80,21 +80,9 @@ fn start(
     stdio: &Stdio,
     kept: &Kept,
 ) -> Result<std::convert::Infallible, ChildFailure> {
-    kept.close_others().map_err(at(Stage::Descriptors))?;
-    defence::leak(cgroups);
-    if let Some(listener) = &mut plan.process.listener {
-        listener.learn_number().map_err(at(Stage::Listener))?;
-    }
-    if let Some(label) = &mut plan.process.label {
-        label.open().map_err(at(Stage::Label))?;
-    }
+    begin(&mut plan.process, cgroups, kept)?;
     // Modes are those that are asked for; the command gets its own umask in the end.
     rustix::process::umask(rustix::fs::Mode::empty());
-    cgroups.join(false).map_err(|error| ChildFailure {
-        stage: Stage::JoinCgroup,
-        operand: error.index as u16,
-        errno: Errno::from_raw_os_error(error.errno),
-    })?;
     if plan.cgroup_namespace {
         join::unshare(Namespaces::CGROUP).map_err(at(Stage::CgroupNamespace))?;
     }
@@ -110,14 +98,37 @@ fn start(
     let mut descriptors = Descriptors::new();
     let mut packet = [0; Identity::MAX_LENGTH + 1];
     let length = channel.receive_mounts(&mut descriptors, &mut packet).map_err(at(Stage::Parent))?;
-    let identity = packet
-        .get(1..length)
-        .and_then(ReceivedIdentity::decode)
-        .ok_or(Errno::PROTO)
-        .map_err(at(Stage::Parent))?;
+    let identity = identity_in(&packet, length)?;
 
     let terminal = mounts::attach(plan, &mut descriptors, made, channel)?;
     finish(&mut plan.process, &identity, terminal, stdio, channel)
+}
+
+/// *Child-side.* The first steps, which a container's command and a further one share.
+pub(crate) fn begin(
+    process: &mut ProcessPlan,
+    cgroups: &JoinHandle,
+    kept: &Kept,
+) -> Result<(), ChildFailure> {
+    kept.close_others().map_err(at(Stage::Descriptors))?;
+    defence::leak(cgroups);
+    if let Some(listener) = &mut process.listener {
+        listener.learn_number().map_err(at(Stage::Listener))?;
+    }
+    if let Some(label) = &mut process.label {
+        label.open().map_err(at(Stage::Label))?;
+    }
+    cgroups.join(false).map_err(|error| ChildFailure {
+        stage: Stage::JoinCgroup,
+        operand: error.index as u16,
+        errno: Errno::from_raw_os_error(error.errno),
+    })
+}
+
+/// *Child-side.* Whom a packet of so many bytes says to become.
+pub(crate) fn identity_in(packet: &[u8], length: usize) -> Result<ReceivedIdentity<'_>, ChildFailure> {
+    let identity = packet.get(1..length).and_then(ReceivedIdentity::decode);
+    identity.ok_or(Errno::PROTO).map_err(at(Stage::Parent))
 }
 
 /// What belongs to the namespaces other than the mounts.

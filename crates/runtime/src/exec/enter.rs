@@ -1,7 +1,7 @@
 //! The way of a further command into a container: cloned into its PID namespace, joining everything else by itself.
 
 use crate::defence;
-use crate::identity::{Identity, ReceivedIdentity};
+use crate::identity::Identity;
 use crate::init::{self, Channel, Kept, Stdio};
 use crate::launch::{self, Answer, Child, internal};
 use crate::listener::Listener;
@@ -151,26 +151,10 @@ fn become_command(
     target: BorrowedFd<'_>,
     kept: &Kept,
 ) -> Result<Infallible, ChildFailure> {
-    kept.close_others().map_err(at(Stage::Descriptors))?;
-    defence::leak(cgroups);
-    if let Some(listener) = &mut plan.process.listener {
-        listener.learn_number().map_err(at(Stage::Listener))?;
-    }
-    if let Some(label) = &mut plan.process.label {
-        label.open().map_err(at(Stage::Label))?;
-    }
-    cgroups.join(false).map_err(|error| ChildFailure {
-        stage: Stage::JoinCgroup,
-        operand: error.index as u16,
-        errno: Errno::from_raw_os_error(error.errno),
-    })?;
+    init::begin(&mut plan.process, cgroups, kept)?;
     let mut packet = [0; Identity::MAX_LENGTH + 1];
     let length = channel.receive_identity(&mut packet).map_err(at(Stage::Parent))?;
-    let identity = packet
-        .get(1..length)
-        .and_then(ReceivedIdentity::decode)
-        .ok_or(Errno::PROTO)
-        .map_err(at(Stage::Parent))?;
+    let identity = init::identity_in(&packet, length)?;
     join::of_process(target, plan.join).map_err(at(Stage::JoinNamespaces))?;
     if plan.own_user_namespace {
         credentials::become_user(0, 0, &[]).map_err(at(Stage::MappedRoot))?;
