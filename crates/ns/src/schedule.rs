@@ -55,6 +55,10 @@ pub fn set(pid: u32, attributes: &Attributes) -> Result<(), Errno> {
 pub fn set_io_priority(pid: u32, class: u32, level: u32) -> Result<(), Errno> {
     const IOPRIO_WHO_PROCESS: u32 = 1;
     const IOPRIO_CLASS_SHIFT: u32 = 13;
+    // Of what is larger a kernel takes as many bits as it has room for, and orders otherwise than it was told.
+    if !(1..=3).contains(&class) || level > 7 {
+        return Err(Errno::INVAL);
+    }
     let value = class << IOPRIO_CLASS_SHIFT | level;
     // SAFETY: ioprio_set has no memory operands.
     check(unsafe { libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, pid, value) })
