@@ -25,6 +25,7 @@ mod peers;
 mod ports;
 mod race;
 mod remove;
+mod runtime;
 pub(crate) mod spawner;
 mod start;
 mod stats;
@@ -48,10 +49,11 @@ enum Kind {
 }
 
 /// The benchmarks by their names.
-const SUITES: [(&str, Kind); 9] = [
+const SUITES: [(&str, Kind); 10] = [
     ("start", Kind::Race(start::suite)),
     ("exec", Kind::Race(exec::suite)),
     ("rm", Kind::Race(remove::suite)),
+    ("runtime", Kind::Race(runtime::suite)),
     (NET, Kind::Inside),
     ("ports", Kind::Own(ports::run)),
     // A round of it takes half a minute: it has fewer.

@@ -24,6 +24,8 @@ pub(super) struct Contender {
     pub(super) before: Option<Words>,
     /// What is timed.
     pub(super) words: Words,
+    /// What follows, each after a pause, and is timed likewise: the figure is the sum.
+    pub(super) then: Vec<Words>,
     /// Run once after all rounds, whatever happened.
     pub(super) last: Option<Words>,
 }

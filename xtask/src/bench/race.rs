@@ -64,8 +64,13 @@ impl<'a> Race<'a> {
         if let Some(before) = &contender.before {
             self.spawner(contender).run(&in_round(before, round))?;
         }
-        sleep(PAUSE);
-        self.spawner(contender).run(&in_round(&contender.words, round))
+        std::iter::once(&contender.words)
+            .chain(&contender.then)
+            .map(|words| {
+                sleep(PAUSE);
+                self.spawner(contender).run(&in_round(words, round))
+            })
+            .sum()
     }
 
     fn spawner(&mut self, contender: &Contender) -> &mut Spawner {
