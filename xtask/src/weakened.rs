@@ -53,7 +53,8 @@ pub(crate) fn run(filter: Option<&str>) -> Result<bool> {
     }
     let folder = paths::target().join("weakened");
     let mut build = cargo();
-    build.args(["build", "--package", "tinyd", "--bins", "--features", "weakened"]);
+    build.args(["build", "--package", "tinyd", "--package", "tinyd-program", "--bins"]);
+    build.args(["--features", "tinyd/weakened,tinyd-program/weakened"]);
     shell::run(build.env("CARGO_TARGET_DIR", &folder))?;
     let program = folder.join("debug/tinyd");
 

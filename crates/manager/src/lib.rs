@@ -58,7 +58,6 @@ mod locate;
 mod lock;
 mod logs;
 mod mount;
-pub mod name_service;
 mod names;
 mod networks;
 mod order;

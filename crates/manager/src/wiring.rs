@@ -1,15 +1,17 @@
 //! The default wiring: the only place that names concrete sources, launchers and drivers.
 
+use crate::cgroups::{MONITORS, PARENT};
 use crate::error::{Error, Result};
 use crate::image::{FolderImage, HostImage, ImageSource};
 use crate::launcher::{Launcher, RuntimeLauncher};
-use crate::name_service::Service;
+use crate::locate;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tinyd_cgroup::{CgroupDriver, Host};
 use tinyd_net::firewall::{Iptables, Nftables};
 use tinyd_net::pool::{POOLS, Pool};
 use tinyd_net::{BridgeDriver, CniDriver, FixedDriver, LanDriver, NetworkDriver};
+use tinyd_program::names::Service;
 use tinyd_volume::{
     BindDriver, BtrfsDriver, LocalDriver, PluginDriver, RemoteDriver, TmpfsDriver, VolumeDriver,
 };
@@ -32,7 +34,11 @@ pub(crate) fn networks(
     runtime: Option<&Path>,
     pools: Option<Vec<Pool>>,
 ) -> Vec<Box<dyn NetworkDriver>> {
-    let names = Service { runtime: runtime.map(Path::to_owned) };
+    let runtime = runtime.map(Path::to_owned);
+    let names = Service::new(
+        move || locate::runtime(runtime.as_deref()).map_err(std::io::Error::other),
+        &format!("{PARENT}/{MONITORS}"),
+    );
     let bridge = BridgeDriver::new(run, |table| Box::new(Nftables::new(table)))
         .or_firewall(|table| Box::new(Iptables::new(&table, run.join("iptables.lock"))))
         .with_pools(pools.unwrap_or_else(|| POOLS.to_vec()))

@@ -5,7 +5,7 @@ use crate::frame::{self, Kind};
 use crate::launch::internal;
 use crate::monitor::{self, Client};
 use crate::program::{self, PROTECT};
-use crate::{Failure, FailureKind, Request, StartRequest, exec, load, mount_verb};
+use crate::{Failure, FailureKind, Request, StartRequest, exec, load, mount_verb, startup};
 use rustix::fs::Mode;
 use rustix::net::SocketType;
 use std::io::Write as _;
@@ -52,7 +52,7 @@ pub fn main() -> ExitCode {
 /// # Panics
 /// As [`main`].
 pub fn run() -> u8 {
-    let mut args = std::env::args().skip(1);
+    let mut args = words();
     let verb = args.next();
     match verb.as_deref() {
         Some("--version" | "version") => say(&format!("tinyd-runtime {}\n", env!("CARGO_PKG_VERSION"))),
@@ -63,6 +63,11 @@ pub fn run() -> u8 {
         Some("init") => refuse("init is internal: do not call it outside"),
         Some(_) => oci(),
     }
+}
+
+/// What it was called with.
+fn words() -> impl Iterator<Item = String> {
+    startup::words().skip(1).map(|word| word.to_string_lossy().into_owned())
 }
 
 fn say(text: &str) -> u8 {
@@ -129,8 +134,7 @@ fn oci() -> u8 {
         return refuse(&format!("cannot be set up: {errno}"));
     }
     rustix::process::umask(Mode::WGRP | Mode::WOTH);
-    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-    crate::oci::main(words.collect())
+    crate::oci::main(words().collect())
 }
 
 /// Sees to it that a container whose root is the host's cannot change this program through a process of it.
@@ -149,7 +153,7 @@ fn start_afresh() -> std::io::Result<()> {
     defence::become_undumpable()?;
     rustix::process::umask(Mode::WGRP | Mode::WOTH);
     rustix::process::chdir(c"/")?;
-    let protect = std::env::args().any(|arg| arg == PROTECT) && defence::on(Defence::ExeProtection);
+    let protect = words().any(|word| word == PROTECT) && defence::on(Defence::ExeProtection);
     if protect { program::become_protected() } else { Ok(()) }
 }
 

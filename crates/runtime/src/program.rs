@@ -6,6 +6,7 @@
 
 use crate::defence;
 use crate::plan::CStrings;
+use crate::startup;
 use rustix::fs::{CWD, StatVfsMountFlags};
 use std::ffi::{CStr, CString};
 use std::io;
@@ -41,7 +42,8 @@ pub(crate) fn become_protected() -> io::Result<()> {
         return Ok(());
     }
     let program = make(OWN)?;
-    let args = std::env::args().map(CString::new).collect::<Result<Vec<_>, _>>()?;
+    let args = startup::words().map(|word| CString::new(word.into_encoded_bytes()));
+    let args = args.collect::<Result<Vec<_>, _>>()?;
     let args = CStrings::new(args, 0);
     let env = defence::passed_on().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
     let env = CStrings::new(env.map(CString::new).transpose()?.into_iter().collect(), 0);

@@ -7,8 +7,32 @@
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::stdio::{stderr, stdin, stdout};
-use std::ffi::c_int;
+use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::sync::OnceLock;
+
+static WORDS: OnceLock<Vec<OsString>> = OnceLock::new();
+
+/// Takes the words of the command line from who calls `main`: the standard library, when it is not entered first, finds them
+/// with some C libraries only.
+///
+/// # Safety
+/// They must be those that `main` was given.
+pub unsafe fn take_words(count: c_int, words: *const *const c_char) {
+    let taken = (0..usize::try_from(count).unwrap_or(0)).map(|index| {
+        // SAFETY: there are as many as are counted, and each ends with a null.
+        let word = unsafe { CStr::from_ptr(*words.add(index)) };
+        OsStr::from_bytes(word.to_bytes()).to_owned()
+    });
+    let _ = WORDS.set(taken.collect());
+}
+
+/// The words of the command line, the name of the program first.
+pub fn words() -> impl Iterator<Item = OsString> {
+    let taken = WORDS.get_or_init(|| std::env::args_os().collect());
+    taken.iter().cloned()
+}
 
 /// Does what `run` does, and gives its exit code as the C library wants it.
 pub fn enter(run: impl FnOnce() -> u8) -> c_int {

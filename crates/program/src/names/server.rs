@@ -6,7 +6,6 @@
 
 use super::lock::{self, Lock, Record};
 use super::{AGAIN, VERB};
-use crate::cgroups::{MONITORS, PARENT};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -18,12 +17,11 @@ use tinyd_ns::caps::{self, CapSet};
 use tinyd_ns::{process, socket};
 use tinyd_runtime::state::ProcessId;
 
-/// Serves the network that it is told of over its standard input, or behind the word `again` the one of a lock whose server was
-/// killed.
+/// Serves the network that it is told of over its standard input, in the control group that its word names; or behind the word
+/// `again` the one of a lock whose server was killed.
 #[must_use]
-pub fn run() -> u8 {
-    let mut words = std::env::args_os().skip(2);
-    match serve(words.next().zip(words.next()).as_ref()) {
+pub fn run(mut words: impl Iterator<Item = OsString>) -> u8 {
+    match serve(words.next().as_deref(), words.next().as_deref()) {
         Ok(()) => 0,
         // Started by tinyd it has nobody to tell; by hand it was started by mistake.
         Err(error) => {
@@ -34,19 +32,21 @@ pub fn run() -> u8 {
     }
 }
 
-fn serve(words: Option<&(OsString, OsString)>) -> io::Result<()> {
+fn serve(word: Option<&OsStr>, lock_path: Option<&OsStr>) -> io::Result<()> {
     process::reset_signals();
     process::close_from(3)?;
     // It ends with its network, not with the terminal or the service that it was started from.
     let _ = rustix::process::setsid();
     rustix::process::chdir(c"/")?;
-    let found = match words {
-        Some((word, path)) if word == OsStr::new(AGAIN) => again(Path::new(path))?,
+    let found = match (word, lock_path) {
+        (Some(word), Some(path)) if word == OsStr::new(AGAIN) => again(Path::new(path))?,
         _ => Some(told()?),
     };
     let Some((network, lock, sockets)) = found else { return Ok(()) };
-    // One that stays in its caller's group works all the same: only the accounting is not as it should be.
-    let _ = join_monitors();
+    if let (Some(group), None) = (word.and_then(OsStr::to_str), lock_path) {
+        // One that stays in its caller's group works all the same: only the accounting is not as it should be.
+        let _ = join(group);
+    }
     let mut server = Server::new(&network, sockets)?;
     give_up_rights()?;
     server.run(|zone| may_end(zone, &lock))
@@ -87,8 +87,8 @@ fn again(path: &Path) -> io::Result<Option<(ServerSpec, Lock, Sockets)>> {
     Ok(Some((network, lock, sockets)))
 }
 
-fn join_monitors() -> Result<(), Box<dyn std::error::Error>> {
-    let path = CgroupPath::new(&format!("{PARENT}/{MONITORS}"))?;
+fn join(group: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let path = CgroupPath::new(group)?;
     let group = Host::detect()?.driver()?.ensure(&path)?;
     group.join_handle()?.join(true)?;
     Ok(())

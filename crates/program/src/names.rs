@@ -3,12 +3,12 @@
 //! There is one for each network that has a container. Whoever connects one opens the sockets and starts the program with
 //! them, so that nobody waits until it runs: what is asked meanwhile stays in the sockets. It holds a lock beside the folder
 //! of names (`lock`), by which the next one knows that it is there, and ends when the folder has been empty for a moment.
-//! When it is killed, the monitors of the network's containers start it again (`program`).
+//! When it is killed, the monitors of the network's containers start it again (`server`).
 
 mod lock;
-mod program;
+mod server;
 
-pub use program::run;
+pub use server::run;
 
 use lock::{Lock, Record};
 use std::io;
@@ -27,15 +27,61 @@ pub const VERB: &str = "names";
 /// Behind it: brings the server back whose lock is that file.
 const AGAIN: &str = "again";
 
+/// Finds the program.
+type Locate = dyn Fn() -> io::Result<PathBuf> + Send + Sync;
+
 /// Starts the program where there is none.
-pub(crate) struct Service {
-    /// `tinyd-runtime`, where it is not beside this program.
-    pub runtime: Option<PathBuf>,
+pub struct Service {
+    locate: Box<Locate>,
+    group: String,
+}
+
+impl Service {
+    /// One whose program is looked for when it is needed. It runs in a control group, which those that bring it back are in.
+    pub fn new(locate: impl Fn() -> io::Result<PathBuf> + Send + Sync + 'static, group: &str) -> Self {
+        Self { locate: Box::new(locate), group: group.to_owned() }
+    }
+
+    fn start(
+        &self,
+        program: &Path,
+        network: &ServerSpec,
+        listen: &[SocketAddr],
+        lock: &Lock,
+        sockets: &Sockets,
+    ) -> io::Result<()> {
+        let (ours, theirs) = socket::pair()?;
+        let child = Command::new(program)
+            .arg0(program)
+            .args([VERB, &self.group])
+            .env_clear()
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let process = ProcessId::of(child.id());
+        // It lives on, and is nobody's to wait for; in a program that lives longer, the next start reaps it.
+        tinyd_runtime::client::leave(child);
+        let record = Record { process: process?, listen: listen.to_vec(), network: network.clone() };
+        // Before it has the lock: where it is read, the process has it or is about to.
+        lock.write(&record)?;
+        let packets = sockets.packets.iter().map(UdpSocket::as_fd);
+        let listeners = sockets.listeners.iter().map(TcpListener::as_fd);
+        let descriptors: Vec<BorrowedFd<'_>> =
+            [lock.as_fd()].into_iter().chain(packets).chain(listeners).collect();
+        Ok(socket::send(ours.as_fd(), &serde_json::to_vec(network)?, &descriptors)?)
+    }
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").field("group", &self.group).finish_non_exhaustive()
+    }
 }
 
 impl NameService for Service {
     fn serve(&self, network: &ServerSpec) -> io::Result<Served> {
-        let program = crate::locate::runtime(self.runtime.as_deref()).map_err(io::Error::other)?;
+        let program = (self.locate)()?;
         let path = lock::path(&network.folder);
         let again = Companion {
             arguments: vec![VERB.to_owned(), AGAIN.to_owned(), path.to_string_lossy().into_owned()],
@@ -51,7 +97,7 @@ impl NameService for Service {
         }
         let sockets = Sockets::bind_beside(last.as_deref().unwrap_or(&network.listen))?;
         let listen = sockets.addresses()?;
-        start(&program, network, &listen, &lock, &sockets)?;
+        self.start(&program, network, &listen, &lock, &sockets)?;
         Ok(served(listen))
     }
 
@@ -64,33 +110,4 @@ impl NameService for Service {
 fn listen(lock: &Lock, network: &ServerSpec) -> Option<Vec<SocketAddr>> {
     let listen = lock.read()?.listen;
     listen.iter().map(SocketAddr::ip).eq(network.listen.iter().map(SocketAddr::ip)).then_some(listen)
-}
-
-fn start(
-    program: &Path,
-    network: &ServerSpec,
-    listen: &[SocketAddr],
-    lock: &Lock,
-    sockets: &Sockets,
-) -> io::Result<()> {
-    let (ours, theirs) = socket::pair()?;
-    let child = Command::new(program)
-        .arg0(program)
-        .arg(VERB)
-        .env_clear()
-        .stdin(Stdio::from(theirs))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    let process = ProcessId::of(child.id());
-    // It lives on, and is nobody's to wait for; in a program that lives longer, the next start reaps it.
-    tinyd_runtime::client::leave(child);
-    let record = Record { process: process?, listen: listen.to_vec(), network: network.clone() };
-    // Before it has the lock: where it is read, the process has it or is about to.
-    lock.write(&record)?;
-    let packets = sockets.packets.iter().map(UdpSocket::as_fd);
-    let listeners = sockets.listeners.iter().map(TcpListener::as_fd);
-    let descriptors: Vec<BorrowedFd<'_>> =
-        [lock.as_fd()].into_iter().chain(packets).chain(listeners).collect();
-    Ok(socket::send(ours.as_fd(), &serde_json::to_vec(network)?, &descriptors)?)
 }
