@@ -64,7 +64,7 @@ fn build_static(program: &Program) -> Result<&'static str> {
     let host = host()?;
     let musl = host.replace("-gnu", "-musl");
     let (triple, kind, flags) = match program.musl && has_target(&musl) {
-        true => (musl, "static musl", format!("{FLAGS} {}", without_unwinding())),
+        true => (musl, "static musl", format!("{FLAGS} {}", without_unwinding(&host))),
         false => (host, "static gnu", FLAGS.to_owned()),
     };
     let folder = paths::target().join("static");
@@ -88,13 +88,21 @@ fn build(program: &Program) -> Command {
     command
 }
 
-/// A program whose panics abort and whose C library unwinds nothing needs no tables for unwinding: a sixth of its size.
-fn without_unwinding() -> String {
+/// A program whose panics abort and whose C library unwinds nothing needs no tables for unwinding, a sixth of its size. What
+/// starts it refers to them; the linker that Rust brings does without.
+fn without_unwinding(host: &str) -> String {
+    let tables = "-C force-unwind-tables=no";
+    let linker = shell::read(Command::new("rustc").args(["--print", "sysroot"]))
+        .map(|root| Path::new(root.trim()).join("lib/rustlib").join(host).join("bin/gcc-ld"));
     let script = paths::workspace().join("xtask/src/without-unwinding.ld");
-    format!(
-        "-C force-unwind-tables=no -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,{}",
-        script.display()
-    )
+    match linker {
+        Ok(linker) if linker.join("ld.lld").exists() => format!(
+            "{tables} -C link-arg=-B{} -C link-arg=-fuse-ld=lld -C link-arg=-Wl,--icf=all,--no-eh-frame-hdr,-T,{}",
+            linker.display(),
+            script.display()
+        ),
+        _ => tables.to_owned(),
+    }
 }
 
 fn put_in_place(program: &Program, made: &Path) -> Result<()> {
@@ -149,7 +157,10 @@ mod tests {
 
     #[test]
     fn the_host_is_read_from_rustc() {
-        assert_eq!(host_in("rustc 1.95.0\nhost: x86_64-unknown-linux-gnu\n"), Some("x86_64-unknown-linux-gnu"));
+        assert_eq!(
+            host_in("rustc 1.95.0\nhost: x86_64-unknown-linux-gnu\n"),
+            Some("x86_64-unknown-linux-gnu")
+        );
         assert!(has_target(&host().unwrap()));
         assert!(!has_target("pdp11-unknown-unix"));
     }

@@ -15,6 +15,10 @@ pub(crate) const BTRFS: &str = "btrfs";
 /// Formats files and block devices.
 pub(crate) const MKFS_EXT4: &str = "mkfs.ext4";
 
+/// The file that a program has as its input: this one and no other, whatever its name has come to lead to when the program
+/// begins, which may outlive who started it.
+pub(crate) const INPUT: &str = "/proc/self/fd/0";
+
 /// The package that has it, by the same name with Debian, Fedora, Arch, Alpine; openSUSE calls the other one btrfsprogs.
 fn package(program: &str) -> &'static str {
     match program {

@@ -6,7 +6,8 @@
 //! instead. Without it no volume is made while the disk is nearly full.
 
 use super::Options;
-use crate::{Error, Result, program};
+use crate::program::{self, INPUT};
+use crate::{Error, Result};
 use rustix::fs::{FallocateFlags, Mode, OFlags};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -65,7 +66,14 @@ pub(super) fn make(place: &Path, options: &Options) -> Result<File> {
 
 fn write(path: &PathBuf, size: u64, reserve: bool) -> Result<File> {
     let failed = |operation| move |errno| Error::path(operation, path, errno);
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // One that was begun may still be written to, by a program that outlives who was killed.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Error::path("remove the unfinished", path, error));
+        }
+        _ => {}
+    }
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).map_err(failed("make"))?;
     rustix::fs::ftruncate(&file, size).map_err(failed("set the size of"))?;
     if reserve {
@@ -73,8 +81,9 @@ fn write(path: &PathBuf, size: u64, reserve: bool) -> Result<File> {
             .map_err(failed("reserve the room of"))?;
     }
     // Without -K the room that was reserved would be given back.
-    let operands = ["-q", "-K", "--label", "tinyd-volumes"].map(AsRef::as_ref);
-    program::run(program::MKFS_BTRFS, &[operands.as_slice(), &[path.as_os_str()]].concat(), None)?;
+    let operands = ["-q", "-K", "--label", "tinyd-volumes", INPUT].map(AsRef::as_ref);
+    let input = rustix::io::fcntl_dupfd_cloexec(&file, 3).map_err(failed("format"))?;
+    program::run(program::MKFS_BTRFS, &operands, Some(input))?;
     rustix::fs::fsync(&file).map_err(failed("sync"))?;
     Ok(file.into())
 }

@@ -4,9 +4,10 @@
 
 use super::{LocalDriver, NAME};
 use crate::btrfs::device::Device;
+use crate::program::{self, INPUT};
 use crate::size::bytes;
 use crate::slot::Slot;
-use crate::{Error, Result, VolumeInfo, VolumeSpec, VolumeState, check_name, mounted, program};
+use crate::{Error, Result, VolumeInfo, VolumeSpec, VolumeState, check_name, mounted};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
@@ -184,9 +185,10 @@ fn format(file: &File, path: &Path, size: u64) -> Result<()> {
     // No room is kept for root, and of a new file nothing needs to be given back. A loop device has the sectors of the disk
     // below it, and a block is no less than one.
     let operands =
-        ["-q", "-F", "-b", "4096", "-m", "0", "-E", "nodiscard,root_owner=0:0", "-L", "tinyd-volume"];
-    let operands: Vec<_> = operands.iter().map(AsRef::as_ref).chain([path.as_os_str()]).collect();
-    program::run(program::MKFS_EXT4, &operands, None)?;
+        ["-q", "-F", "-b", "4096", "-m", "0", "-E", "nodiscard,root_owner=0:0", "-L", "tinyd-volume", INPUT];
+    let operands: Vec<_> = operands.iter().map(AsRef::as_ref).collect();
+    let input = file.try_clone().map_err(|error| Error::path("format", path, error))?;
+    program::run(program::MKFS_EXT4, &operands, Some(input.into()))?;
     let mount = open(file, path)?;
     let failed = |errno| Error::path("look into", path, errno);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
