@@ -169,6 +169,7 @@ fn slice_with_a_scope(driver: Driver, _: &str) {
 /// As systemd does it: folders in the hierarchies that it uses, processes moved into them, and an end with the last one.
 mod mover {
     use super::*;
+    use std::io::ErrorKind;
 
     fn places(host: &Host, path: &str) -> Vec<PathBuf> {
         let used = ["cpu", "cpuacct", "memory", "pids", "blkio", "devices"];
@@ -176,7 +177,10 @@ mod mover {
             h.controllers().iter().any(|c| used.contains(c))
                 || ["name=systemd", "unified"].contains(&&*h.name())
         });
-        hierarchies.map(|h| h.mountpoint().join(path)).collect()
+        // Its own first: that the others are gone is what a test waits for, and then it ends.
+        let mut hierarchies: Vec<_> = hierarchies.collect();
+        hierarchies.sort_by_key(|h| h.name() != "name=systemd");
+        hierarchies.into_iter().map(|h| h.mountpoint().join(path)).collect()
     }
 
     fn slice_path(slice: &str) -> String {
@@ -186,7 +190,14 @@ mod mover {
     }
 
     fn take_away(places: &[PathBuf]) {
-        places.iter().for_each(|place| drop(std::fs::remove_dir(place)));
+        for place in places {
+            // Whoever has just ended is not out of all of them at once.
+            let busy =
+                || std::fs::remove_dir(place).is_err_and(|error| error.kind() == ErrorKind::ResourceBusy);
+            for _ in (0..100).take_while(|_| busy()) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
     }
 
     fn start(host: &Host, seen: &Seen) -> Answer {
