@@ -301,15 +301,7 @@ fn sysctls(plan: &Plan, known: &Known) -> Result<(), ChildFailure> {
             let file = match &known.proc {
                 Some(proc) => resolve::open_beneath(proc.as_fd(), path, OFlags::WRONLY)?,
                 // That of the host shows every process its own namespaces, and is the root's until that is changed.
-                None => {
-                    let proc = openat(
-                        CWD,
-                        c"/proc",
-                        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-                        Mode::empty(),
-                    )?;
-                    resolve::open_beneath(proc.as_fd(), path, OFlags::WRONLY)?
-                }
+                None => resolve::open_beneath(super::proc_of_host()?.as_fd(), path, OFlags::WRONLY)?,
             };
             rustix::io::write(&file, value.to_bytes()).map(drop)
         };

@@ -67,6 +67,17 @@ pub(super) fn remove(record: &Record) -> Result<(), Failure> {
     prune(record)
 }
 
+/// Waits until nobody is in it whose maker was killed before it had written down whom it made: such a process notices, and ends. Others
+/// may be in it as well, if the group is somebody else's; they are left alone.
+pub(super) fn settle(record: &Record) -> Result<(), Failure> {
+    let Ok(group) = open(record) else { return Ok(()) };
+    let ends = Instant::now() + PATIENCE;
+    while Instant::now() < ends && group.processes().is_ok_and(|all| !all.is_empty()) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
 fn end(record: &Record) -> Result<(), Failure> {
     let Ok(group) = open(record) else { return Ok(()) };
     let failed = |error: tinyd_cgroup::Error| {

@@ -48,9 +48,8 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         }
     }
     let process = spec.process().as_ref().ok_or_else(|| invalid("process", "is missing"))?;
-    let noted = |name| spec.annotations().as_ref().and_then(|all| all.get(name));
-    let init = noted(annotation::INIT).is_some_and(|value| value == "true");
-    let user = match noted(annotation::USER) {
+    let init = bundle.noted(annotation::INIT).is_some_and(|value| value == "true");
+    let user = match bundle.noted(annotation::USER) {
         Some(text) => UserPlan::Text(text.clone()),
         None => process::ids(process)?,
     };

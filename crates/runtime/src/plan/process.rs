@@ -53,8 +53,7 @@ pub(crate) fn for_exec(bundle: &Bundle, request: &ExecRequest) -> Result<(Proces
         env.push("TERM=xterm".to_owned());
     }
     let cwd = request.cwd.as_ref().map_or(process.cwd().as_path(), |cwd| Path::new(cwd));
-    let annotations = bundle.spec.annotations().as_ref();
-    let user = match (&request.user, annotations.and_then(|all| all.get(annotation::USER))) {
+    let user = match (&request.user, bundle.noted(annotation::USER)) {
         (Some(text), _) | (None, Some(text)) => UserPlan::Text(text.clone()),
         (None, None) => ids(process)?,
     };
