@@ -2,7 +2,7 @@
 
 use super::store::Record;
 use crate::monitor;
-use crate::plan::Bundle;
+use crate::plan::{Bundle, invalid};
 use crate::{Failure, FailureKind};
 use std::time::{Duration, Instant};
 use tinyd_cgroup::systemd::{Bus, Driver};
@@ -29,13 +29,15 @@ pub(super) fn driver(systemd: bool) -> Result<Box<dyn CgroupDriver>, Failure> {
 }
 
 /// The name that the bundle gives it, or one of its own.
-pub(super) fn name(bundle: &Bundle, id: &str, systemd: bool) -> String {
+pub(super) fn name(bundle: &Bundle, id: &str, systemd: bool) -> Result<String, Failure> {
     let path = bundle.spec.linux().as_ref().and_then(|linux| linux.cgroups_path().as_ref());
-    match path.map(|path| path.to_string_lossy().into_owned()).filter(|path| !path.is_empty()) {
+    let name = match path.map(|path| path.to_string_lossy().into_owned()).filter(|path| !path.is_empty()) {
         Some(path) => path.trim_matches('/').to_owned(),
         None if systemd => format!("system.slice:tinyd:{id}"),
         None => format!("{OWN}/{id}"),
-    }
+    };
+    CgroupPath::new(&name).map_err(|error| invalid("linux.cgroupsPath", error))?;
+    Ok(name)
 }
 
 /// Finds it.

@@ -115,7 +115,7 @@ pub(super) fn make(context: &Context, wanted: &Wanted, foreground: bool) -> Resu
         id: wanted.id.clone(),
         bundle: wanted.bundle.clone(),
         rootfs: rootfs_of(&bundle, &wanted.bundle)?,
-        cgroup: cgroup::name(&bundle, &wanted.id, context.systemd),
+        cgroup: cgroup::name(&bundle, &wanted.id, context.systemd)?,
         systemd: context.systemd,
         created_ns: now_ns(),
         init: None,
