@@ -84,8 +84,10 @@ fn a_log_that_nobody_reads_keeps_nobody_waiting() {
     let log = env.files().join("log");
     let bundle = oci.bundle("b", &["true"], |config| config["process"]["cwd"] = json!("a\nb\u{1b}[2J\""));
     for format in ["json", "text"] {
-        let words = ["--log".into(), log.clone().into_os_string(), "--log-format".into(), OsString::from(format)];
-        let words = words.into_iter().chain(["create".into(), "-b".into(), bundle.clone().into(), "x".into()]);
+        let words =
+            ["--log".into(), log.clone().into_os_string(), "--log-format".into(), OsString::from(format)];
+        let words =
+            words.into_iter().chain(["create".into(), "-b".into(), bundle.clone().into(), "x".into()]);
         let told = oci.run(words).fails(1);
         assert_eq!(told.stderr().lines().count(), 1, "{told}");
         assert!(!told.stderr().contains('\u{1b}'), "{told}");
@@ -111,7 +113,9 @@ fn a_console_socket_that_is_none_leaves_nothing() {
     drop(UnixListener::bind(place("nobody")).unwrap());
     let datagrams = std::os::unix::net::UnixDatagram::bind(place("datagrams")).unwrap();
     let long: PathBuf = place(&"x".repeat(150));
-    for path in ["fifo", "file", "link", "nobody", "datagrams", "missing", "."].map(place).into_iter().chain([long]) {
+    for path in
+        ["fifo", "file", "link", "nobody", "datagrams", "missing", "."].map(place).into_iter().chain([long])
+    {
         let path = path.to_str().unwrap();
         let refused = create(&oci, &["--console-socket", path], &bundle, "b").fails(1);
         assert!(refused.stderr().contains(path) && refused.stderr().lines().count() == 1, "{refused}");
@@ -161,7 +165,8 @@ fn what_is_no_configuration_is_refused_without_waiting_and_without_reading_it_al
         }
         // A process may come over a pipe, but not without an end.
         if !["fifo", "missing"].contains(&name) {
-            let words = ["exec".into(), "--process".into(), config.clone().into_os_string(), "running".into()];
+            let words =
+                ["exec".into(), "--process".into(), config.clone().into_os_string(), "running".into()];
             let refused = oci.cmd(words).limit(LIMIT).output().fails(255);
             assert!(refused.stderr().contains("read the process from"), "{refused}");
         }
@@ -182,7 +187,9 @@ fn namespaces_that_are_none_keep_nobody_waiting() {
     let file = env.file("file", "");
     let decoy = Decoy::folder(&env);
     for kind in ["network", "ipc", "uts", "pid", "mount", "user", "cgroup", "time"] {
-        for (number, path) in [&pipe, &file, &PathBuf::from("/no/such"), &PathBuf::from("/proc/self/ns")].iter().enumerate() {
+        for (number, path) in
+            [&pipe, &file, &PathBuf::from("/no/such"), &PathBuf::from("/proc/self/ns")].iter().enumerate()
+        {
             let bundle = oci.bundle(&format!("{kind}{number}"), &["true"], |config| {
                 let all = config["linux"]["namespaces"].as_array_mut().unwrap();
                 all.retain(|one| one["type"] != kind);
@@ -213,15 +220,19 @@ fn settings_and_clocks_are_written_to_no_proc_of_others() {
     }
     let decoy = Decoy::of(&fake);
     let script = format!("mount --bind {} /proc; echo ready; exec sleep 1000", fake.display());
-    let mut liar = env.other(["unshare", "--mount", "--propagation", "private", "sh", "-c", &script]).piped().spawn();
+    let mut liar =
+        env.other(["unshare", "--mount", "--propagation", "private", "sh", "-c", &script]).piped().spawn();
     liar.expect("ready");
     let mounts = format!("/proc/{}/ns/mnt", liar.pid());
     for (name, change) in [
-        ("clock", (|config: &mut Value| {
-            let all = config["linux"]["namespaces"].as_array_mut().unwrap();
-            all.push(json!({ "type": "time" }));
-            config["linux"]["timeOffsets"] = json!({ "monotonic": { "secs": 5, "nanosecs": 0 } });
-        }) as fn(&mut Value)),
+        (
+            "clock",
+            (|config: &mut Value| {
+                let all = config["linux"]["namespaces"].as_array_mut().unwrap();
+                all.push(json!({ "type": "time" }));
+                config["linux"]["timeOffsets"] = json!({ "monotonic": { "secs": 5, "nanosecs": 0 } });
+            }) as fn(&mut Value),
+        ),
         ("setting", |config| {
             config["linux"]["sysctl"] = json!({ "kernel.shm_rmid_forced": "1" });
             config["mounts"].as_array_mut().unwrap().retain(|mount| mount["destination"] != "/proc");
@@ -253,9 +264,33 @@ fn an_id_is_one_plain_name() {
     let outside = decoy.path().to_str().unwrap();
     let long = "x".repeat(300);
     let up = format!("../../../../../..{outside}");
-    for id in ["..", ".", "", "a/b", "../x", "/", outside, &up, "a\nb", "a b", "\u{1b}[2J", "%2e%2e", "é", "a\\b", &long] {
-        let verbs: [&[&str]; 8] =
-            [&["create"], &["run"], &["start"], &["state"], &["kill"], &["delete", "--force"], &["pause"], &["events", "--stats"]];
+    for id in [
+        "..",
+        ".",
+        "",
+        "a/b",
+        "../x",
+        "/",
+        outside,
+        &up,
+        "a\nb",
+        "a b",
+        "\u{1b}[2J",
+        "%2e%2e",
+        "é",
+        "a\\b",
+        &long,
+    ] {
+        let verbs: [&[&str]; 8] = [
+            &["create"],
+            &["run"],
+            &["start"],
+            &["state"],
+            &["kill"],
+            &["delete", "--force"],
+            &["pause"],
+            &["events", "--stats"],
+        ];
         for verb in verbs {
             let mut words: Vec<OsString> = verb.iter().map(OsString::from).collect();
             if ["create", "run"].contains(&verb[0]) {
@@ -294,7 +329,8 @@ fn a_container_is_a_folder_and_no_link() {
     let decoy = Decoy::of(&copy);
     symlink(&copy, real.join("link")).unwrap();
     let status = oci.status("b");
-    for words in [&["state", "link"][..], &["start", "link"], &["kill", "link", "KILL"], &["delete", "link"]] {
+    for words in [&["state", "link"][..], &["start", "link"], &["kill", "link", "KILL"], &["delete", "link"]]
+    {
         let refused = oci.run(words.iter().copied()).fails(1);
         assert!(refused.stderr().contains("does not exist"), "{refused}");
     }
@@ -320,11 +356,13 @@ fn a_group_of_others_is_left_alone() {
     oci.launch(&first);
     let path = format!("/{}-first", env.tag());
     for (number, path) in [path.as_str(), "/", "/..", "../x", "/a/../../b", "/a\nb"].into_iter().enumerate() {
-        let bundle = oci.bundle(&format!("o{number}"), &["true"], |config| config["linux"]["cgroupsPath"] = json!(path));
+        let bundle = oci
+            .bundle(&format!("o{number}"), &["true"], |config| config["linux"]["cgroupsPath"] = json!(path));
         for said in [oci.by_run(&bundle), oci.by_start(&bundle)] {
             said.refused(&["cgroup"]);
         }
-        let names: Vec<_> = fs::read_dir(oci.root()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let names: Vec<_> =
+            fs::read_dir(oci.root()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["first"], "{path:?}");
     }
     assert_eq!(oci.status("first"), "running");

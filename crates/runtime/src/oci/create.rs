@@ -227,6 +227,9 @@ pub(super) fn window(process: &Process) -> Option<(u16, u16)> {
 
 fn rootfs_of(bundle: &Bundle, folder: &Path) -> Result<PathBuf, Failure> {
     let root = bundle.spec.root().as_ref().ok_or_else(|| invalid("root", "is missing"))?;
+    if root.path().as_os_str().is_empty() {
+        return Err(invalid("root.path", "is missing"));
+    }
     // Without a slash at its end, behind which a link would be followed.
     let path: PathBuf = folder.join(root.path()).components().collect();
     match path.symlink_metadata() {

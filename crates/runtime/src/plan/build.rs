@@ -17,6 +17,9 @@ use tinyd_ns::idmap::{IdMaps, IdRange};
 /// Descriptors that travel to the child: far more than anyone mounts, and fewer than it has room for.
 pub(crate) const MAX_PREPARED: usize = 200;
 
+/// The longest name of a host or a domain (`__NEW_UTS_LEN` of the kernel).
+const MAX_NAME: usize = 64;
+
 /// Overlays that a root file system may consist of.
 pub(crate) const MAX_LAYERS: usize = 16;
 
@@ -47,6 +50,12 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
     for (property, name) in [("hostname", spec.hostname()), ("domainname", spec.domainname())] {
         if name.is_some() && !wanted.apart().contains(Namespaces::UTS) {
             return Err(invalid(property, "would be that of the host: there is no uts namespace"));
+        }
+        if name.as_ref().is_some_and(|name| name.len() > MAX_NAME) {
+            return Err(invalid(
+                property,
+                format!("is longer than {MAX_NAME} bytes, which is all that Linux keeps"),
+            ));
         }
     }
     let process = spec.process().as_ref().ok_or_else(|| invalid("process", "is missing"))?;

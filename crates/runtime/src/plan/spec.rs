@@ -81,6 +81,10 @@ impl Bundle {
     }
 
     pub(crate) fn parse(json: &[u8]) -> std::io::Result<Self> {
+        // Our types would take a list for their fields in order.
+        if json.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+            return Err(Error::other("it is no JSON object"));
+        }
         let parts: SeccompOnly<'_> = serde_json::from_slice(json).or_else(|_| typed(json))?;
         let Some(profile) = parts.linux.and_then(|linux| linux.seccomp) else {
             let (spec, warnings) = spec(json)?;
