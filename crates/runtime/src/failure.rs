@@ -75,7 +75,7 @@ impl Failure {
 }
 
 impl Failure {
-    /// All of it: message, causes, remedy.
+    /// All of it: message, causes, remedy. What is no text to be read, a line feed among it, is escaped: much of it is quoted.
     pub(crate) fn in_one_line(&self) -> String {
         let mut line = self.message.clone();
         for cause in &self.causes {
@@ -85,9 +85,26 @@ impl Failure {
         if let Some(hint) = &self.hint {
             line.push_str(&format!(" ({hint})"));
         }
-        line
+        escape(&line)
     }
 }
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() || INVISIBLE.contains(&character) {
+            true => escaped.extend(character.escape_default()),
+            false => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+/// What turns the direction of a line, or ends it.
+const INVISIBLE: [char; 13] = [
+    '\u{200e}', '\u{200f}', '\u{2028}', '\u{2029}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}',
+    '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
+];
 
 /// A failure is one packet and one line: an argument of a megabyte in it helps nobody.
 fn shorten(mut text: String) -> String {
@@ -106,3 +123,15 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pure_a_failure_is_one_line_whatever_it_quotes() {
+        let failure = Failure::new(FailureKind::Invalid, "a\nb")
+            .caused_by(&std::io::Error::other("\u{1b}[2J\u{202e}é"));
+        assert_eq!(failure.in_one_line(), "a\\nb: \\u{1b}[2J\\u{202e}é");
+    }
+}

@@ -18,21 +18,73 @@ pub struct Facts {
     pub filter: Option<usize>,
     /// Where something is mounted.
     pub targets: Vec<CString>,
+    /// Where device nodes are mounted that lie in no file system of the container's own.
+    pub strays: Vec<CString>,
+    /// Where nothing is shown.
+    pub masked: Vec<CString>,
+    /// Where nothing can be written.
+    pub read_only: Vec<CString>,
     /// The files below `/proc` that are written.
     pub sysctls: Vec<CString>,
     /// Where the program may be.
     pub candidates: Vec<CString>,
+    /// The control group.
+    pub cgroup: String,
+    /// What is told and stops nothing.
+    pub warnings: Vec<String>,
 }
 
-/// Works a start out, and a further command in the same container, from the text of a `config.json`.
+/// Works a start out, and a further command in the same container, from the text of a `config.json` of our engine's.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn plan(json: &[u8]) -> Result<Facts, Failure> {
-    let bundle = Bundle::parse(json)
-        .map_err(|error| Failure::new(FailureKind::Invalid, "read config.json").caused_by(&error))?;
-    let further = plan::for_exec(&bundle, &further());
-    let plan = plan::build(&bundle, &start())?;
+    facts(&parse(json)?)
+}
+
+/// The same as `create` and `exec` do for another engine, up to the first thing that is made.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn plan_of_another_engine(json: &[u8]) -> Result<Facts, Failure> {
+    let bundle = parse(json)?.of_another_engine();
+    let cgroup = crate::oci::check(&bundle, &"0".repeat(32))?;
+    let process = bundle.spec.process().as_ref().map(|process| {
+        let (id, folder) = ("0".repeat(32), PathBuf::from("/run"));
+        plan::of_its_own(&bundle, process, &id, &folder, None).map(drop)
+    });
+    let facts = facts(&bundle)?;
+    process.transpose()?;
+    Ok(Facts { cgroup, ..facts })
+}
+
+/// Reads the text of a process, as `exec --process` takes it; gives what was left out of it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn process(json: &[u8]) -> Result<Vec<String>, Failure> {
+    let read = || -> std::io::Result<_> {
+        let mut process: serde_json::Value = plan::typed(json)?;
+        let warnings = plan::rewrite_process(&mut process);
+        let _: oci_spec::runtime::Process = plan::typed(process.to_string().as_bytes())?;
+        Ok(warnings)
+    };
+    read().map_err(|error| Failure::new(FailureKind::Invalid, "read the process").caused_by(&error))
+}
+
+/// A failure as it is told.
+pub fn line(failure: &Failure) -> String {
+    failure.in_one_line()
+}
+
+fn parse(json: &[u8]) -> Result<Bundle, Failure> {
+    Bundle::parse(json)
+        .map_err(|error| Failure::new(FailureKind::Invalid, "read config.json").caused_by(&error))
+}
+
+fn facts(bundle: &Bundle) -> Result<Facts, Failure> {
+    let further = plan::for_exec(bundle, &further());
+    let plan = plan::build(bundle, &start())?;
     further?;
     Ok(Facts {
         ids: match plan.user {
@@ -41,8 +93,13 @@ pub fn plan(json: &[u8]) -> Result<Facts, Failure> {
         },
         filter: plan.process.seccomp.map(|(program, _)| program.instruction_count()),
         targets: plan.mounts.into_iter().map(|mount| mount.target).collect(),
+        strays: plan.strays.places.into_iter().map(|stray| stray.target).collect(),
+        masked: plan.masked,
+        read_only: plan.read_only,
         sysctls: plan.sysctls.into_iter().map(|(file, _)| file).collect(),
         candidates: plan.process.candidates,
+        cgroup: String::new(),
+        warnings: bundle.warnings.clone(),
     })
 }
 

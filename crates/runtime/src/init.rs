@@ -18,8 +18,9 @@ use crate::identity::{Identity, ReceivedIdentity};
 use crate::plan::{Plan, ProcessPlan};
 use crate::report::{ChildFailure, Order, Stage, at, at_operand};
 use receive::Descriptors;
+use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use tinyd_cgroup::JoinHandle;
 use tinyd_ns::{Namespaces, credentials, join, process};
 
@@ -124,6 +125,19 @@ pub(crate) fn begin(
         errno: Errno::from_raw_os_error(error.errno),
     })
 }
+
+/// *Child-side.* The `/proc` of the mounts that this process has come with. A namespace that is joined may show anything there: what is
+/// no procfs, or a part of one, takes no label and no setting (CVE-2019-19921, CVE-2025-52881).
+pub(crate) fn proc_of_host() -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let proc = rustix::fs::open(c"/proc", flags, Mode::empty())?;
+    let is_whole = rustix::fs::fstatfs(&proc)?.f_type == PROC_SUPER_MAGIC
+        && rustix::fs::fstat(&proc)?.st_ino == PROC_ROOT;
+    if is_whole { Ok(proc) } else { Err(Errno::NODEV) }
+}
+
+/// The number of the root of every procfs (`PROC_ROOT_INO` of the kernel).
+const PROC_ROOT: u64 = 1;
 
 /// *Child-side.* Whom a packet of so many bytes says to become.
 pub(crate) fn identity_in(packet: &[u8], length: usize) -> Result<ReceivedIdentity<'_>, ChildFailure> {

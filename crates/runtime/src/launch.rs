@@ -77,6 +77,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) gate: Option<Gate>,
     /// So many descriptors of ours from 3 on are the command's.
     pub(crate) preserved: u32,
+    /// Done when the first process is there, before it can have come to the gate.
+    pub(crate) born: Option<Meanwhile<'a>>,
     /// Done when the mounts are in place, the root among them at the path of the bundle, and before the root is changed.
     pub(crate) assembled: Option<Meanwhile<'a>>,
     /// The command inherits how willingly the kernel ends this process for want of memory.
@@ -91,7 +93,7 @@ pub(crate) fn launch(
     stdio: Stdio,
     terms: Terms<'_>,
 ) -> Result<Running, Failure> {
-    let Terms { connector, gate, preserved, mut assembled, inherits_oom_score } = terms;
+    let Terms { connector, gate, preserved, born, mut assembled, inherits_oom_score } = terms;
     let mut plan = plan::build(bundle, request)?;
     plan.process.preserved = preserved;
     if assembled.is_some() {
@@ -127,7 +129,8 @@ pub(crate) fn launch(
     if !inherits_oom_score {
         reset_oom_score(pid);
     }
-    let connecting = connector.map_or(Ok(()), |sender| connection::offer(sender, pid));
+    let noted = born.map_or(Ok(()), |work| work(pid, child.pidfd.as_fd()));
+    let connecting = noted.and_then(|()| connector.map_or(Ok(()), |sender| connection::offer(sender, pid)));
     let prepared =
         connecting.and_then(|()| prepare_for(pid, request, bundle, &plan, &stdio, ours.as_fd(), connector));
     drop(stdio);

@@ -7,6 +7,7 @@
 use crate::{Failure, FailureKind};
 use rustix::fs::readlinkat_raw;
 use rustix::io::{Errno, IoSlice};
+use rustix::net::sockopt::{self, Timeout};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
     SocketType,
@@ -16,12 +17,25 @@ use std::collections::HashMap;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The specification whose words are used.
 const SPECIFICATION: &str = "1.2.1";
 
 /// Stands for the number that the process will have.
 const NUMBER: i64 = -8_765_432_109;
+
+/// How long a socket on which somebody listens may take to take a connection, or a message.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connects to a socket of the engine's. One that is full, and that nobody empties, keeps nobody waiting for ever.
+pub(crate) fn reach(path: &Path) -> Result<OwnedFd, Errno> {
+    let socket =
+        rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
+}
 
 /// Where the agent is.
 pub(crate) struct Listener {
@@ -70,17 +84,7 @@ impl Listener {
 
     /// Reaches the agent, and writes down all that can be known before the process is there.
     pub(crate) fn connect(&mut self, status: &str) -> Result<(), Failure> {
-        let connect = || {
-            let socket = rustix::net::socket_with(
-                AddressFamily::UNIX,
-                SocketType::STREAM,
-                SocketFlags::CLOEXEC,
-                None,
-            )?;
-            rustix::net::connect(&socket, &SocketAddrUnix::new(self.path.as_path())?)?;
-            Ok(socket)
-        };
-        let connection = connect().map_err(|errno: Errno| {
+        let connection = reach(&self.path).map_err(|errno| {
             let message = format!("reach the agent of the seccomp filter at {}", self.path.display());
             Failure::new(FailureKind::Invalid, message).caused_by(&std::io::Error::from(errno))
         })?;
@@ -101,7 +105,7 @@ impl Listener {
     /// *Child-side.* Learns this process's number, as the host has it, while the host's `/proc` is there.
     pub(crate) fn learn_number(&mut self) -> Result<(), Errno> {
         let mut buffer = [MaybeUninit::<u8>::uninit(); 16];
-        let (link, _) = readlinkat_raw(rustix::fs::CWD, c"/proc/self", &mut buffer)?;
+        let (link, _) = readlinkat_raw(crate::init::proc_of_host()?, c"self", &mut buffer)?;
         let (number, length) = &mut self.number;
         number.get_mut(..link.len()).ok_or(Errno::OVERFLOW)?.copy_from_slice(link);
         *length = link.len();

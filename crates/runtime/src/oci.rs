@@ -142,6 +142,12 @@ fn act(parsed: &Parsed) -> Result<u8, Problem> {
     }
 }
 
+/// What `create` checks of a bundle before it makes anything, beside the plan of its start; gives the name of its control group.
+pub(crate) fn check(bundle: &crate::plan::Bundle, id: &str) -> Result<String, Failure> {
+    hooks::check(bundle)?;
+    cgroup::name(bundle, id, false)
+}
+
 /// Prints a line; a reader that is gone is no failure of the verb.
 fn say(text: &str) {
     use std::io::Write as _;

@@ -30,7 +30,7 @@ pub(crate) use priority::Priority;
 pub(crate) use process::{for_exec, of_its_own};
 pub use resources::everybodys_devices;
 pub(crate) use resources::limits as limits_of;
-pub(crate) use spec::{Bundle, CONFIG, invalid};
+pub(crate) use spec::{Bundle, CONFIG, invalid, read_all, typed};
 
 use crate::SecretFile;
 use crate::init::Gate;

@@ -238,11 +238,11 @@ fn source_of(bind: &BindPlan) -> Result<OwnedFd, Failure> {
     let path = &bind.source;
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let plain = CString::new(path.as_os_str().as_bytes()).map_err(|_| failed("bind", path, Errno::INVAL))?;
-    if bind.through_links {
-        return openat(CWD, &plain, flags, Mode::empty()).map_err(|errno| failed("bind", path, errno));
-    }
-    let source = openat(CWD, c"/", flags | OFlags::DIRECTORY, Mode::empty())
-        .and_then(|top| resolve::open_plain(top.as_fd(), &plain, flags));
+    let source = match bind.through_links {
+        true => openat(CWD, &plain, flags, Mode::empty()),
+        false => openat(CWD, c"/", flags | OFlags::DIRECTORY, Mode::empty())
+            .and_then(|top| resolve::open_plain(top.as_fd(), &plain, flags)),
+    };
     let source = source.map_err(|errno| match errno {
         Errno::LOOP => failed("bind", path, errno).with_hint("a part of this path was replaced by a link"),
         errno => failed("bind", path, errno),

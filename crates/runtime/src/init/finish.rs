@@ -194,11 +194,17 @@ fn load_filter(plan: &mut ProcessPlan) -> Result<(), ChildFailure> {
     }
 }
 
-/// Whether there is a program at all: whoever only creates a container wants to hear of that at once.
+/// Whether there is a program at all: whoever only creates a container wants to hear of that at once. What lies behind a magic link
+/// is not looked for yet: descriptors of the host's are still open.
 fn find(plan: &ProcessPlan) -> Result<(), Errno> {
     let mut result = Err(Errno::NOENT);
     for path in &plan.candidates {
-        let Ok(found) = rustix::fs::stat(path) else { continue };
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let found = match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {
+            Ok(found) => rustix::fs::fstat(&found)?,
+            Err(Errno::LOOP) => return Ok(()),
+            Err(_) => continue,
+        };
         let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
         if is_file && rustix::fs::access(path, Access::EXEC_OK).is_ok() {
             return Ok(());

@@ -301,15 +301,7 @@ fn sysctls(plan: &Plan, known: &Known) -> Result<(), ChildFailure> {
             let file = match &known.proc {
                 Some(proc) => resolve::open_beneath(proc.as_fd(), path, OFlags::WRONLY)?,
                 // That of the host shows every process its own namespaces, and is the root's until that is changed.
-                None => {
-                    let proc = openat(
-                        CWD,
-                        c"/proc",
-                        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-                        Mode::empty(),
-                    )?;
-                    resolve::open_beneath(proc.as_fd(), path, OFlags::WRONLY)?
-                }
+                None => resolve::open_beneath(super::proc_of_host()?.as_fd(), path, OFlags::WRONLY)?,
             };
             rustix::io::write(&file, value.to_bytes()).map(drop)
         };
@@ -321,16 +313,16 @@ fn sysctls(plan: &Plan, known: &Known) -> Result<(), ChildFailure> {
 fn protect(plan: &Plan, root: BorrowedFd<'_>, known: &Known) -> Result<(), ChildFailure> {
     let roots =
         Roots { root, proc: known.proc.as_ref().map(AsFd::as_fd), sys: known.sys.as_ref().map(AsFd::as_fd) };
+    if !plan.masked.is_empty() {
+        let null = null_device(root, known).map_err(at(Stage::Mask))?;
+        let mut masker = Masker::new(null.as_fd());
+        for (index, path) in plan.masked.iter().enumerate() {
+            masker.hide(roots, path).map_err(at_operand(Stage::Mask, index))?;
+        }
+    }
+    // Afterwards: what is hidden below them stays hidden.
     for (index, path) in plan.read_only.iter().enumerate() {
         mask::make_read_only(roots, path).map_err(at_operand(Stage::ReadOnlyPath, index))?;
-    }
-    if plan.masked.is_empty() {
-        return Ok(());
-    }
-    let null = null_device(root, known).map_err(at(Stage::Mask))?;
-    let mut masker = Masker::new(null.as_fd());
-    for (index, path) in plan.masked.iter().enumerate() {
-        masker.hide(roots, path).map_err(at_operand(Stage::Mask, index))?;
     }
     Ok(())
 }

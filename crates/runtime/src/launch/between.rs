@@ -74,7 +74,7 @@ pub(super) unsafe fn spawn(
 }
 
 fn open(joined: &Joined) -> Result<File, Failure> {
-    File::open(&joined.path).map_err(|error| {
+    joined.open().map_err(|error| {
         let message = format!("join the {} namespace {}", joined.kind, joined.path.display());
         Failure::new(FailureKind::Invalid, message).caused_by(&error)
     })
@@ -93,7 +93,11 @@ unsafe fn bear(plan: &Plan, files: &[File]) -> Result<Cloned, ChildFailure> {
     if let Some(offsets) = &plan.time_offsets {
         join::unshare(Namespaces::TIME).map_err(at(Stage::Clocks))?;
         if !offsets.is_empty() {
-            rustix::fs::open(c"/proc/self/timens_offsets", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+            crate::init::proc_of_host()
+                .and_then(|proc| {
+                    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+                    rustix::fs::openat(proc, c"self/timens_offsets", flags, Mode::empty())
+                })
                 .and_then(|file| rustix::io::write(&file, offsets.to_bytes()))
                 .map_err(at(Stage::Clocks))?;
         }

@@ -2,7 +2,7 @@
 
 use super::store::Record;
 use crate::monitor;
-use crate::plan::Bundle;
+use crate::plan::{Bundle, invalid};
 use crate::{Failure, FailureKind};
 use std::time::{Duration, Instant};
 use tinyd_cgroup::systemd::{Bus, Driver};
@@ -29,13 +29,15 @@ pub(super) fn driver(systemd: bool) -> Result<Box<dyn CgroupDriver>, Failure> {
 }
 
 /// The name that the bundle gives it, or one of its own.
-pub(super) fn name(bundle: &Bundle, id: &str, systemd: bool) -> String {
+pub(super) fn name(bundle: &Bundle, id: &str, systemd: bool) -> Result<String, Failure> {
     let path = bundle.spec.linux().as_ref().and_then(|linux| linux.cgroups_path().as_ref());
-    match path.map(|path| path.to_string_lossy().into_owned()).filter(|path| !path.is_empty()) {
+    let name = match path.map(|path| path.to_string_lossy().into_owned()).filter(|path| !path.is_empty()) {
         Some(path) => path.trim_matches('/').to_owned(),
         None if systemd => format!("system.slice:tinyd:{id}"),
         None => format!("{OWN}/{id}"),
-    }
+    };
+    CgroupPath::new(&name).map_err(|error| invalid("linux.cgroupsPath", error))?;
+    Ok(name)
 }
 
 /// Finds it.
@@ -65,6 +67,17 @@ pub(super) fn remove(record: &Record) -> Result<(), Failure> {
         make_room(driver(record.systemd)?.as_ref(), &record.cgroup)?;
     }
     prune(record)
+}
+
+/// Waits until nobody is in it whose maker was killed before it had written down whom it made: such a process notices, and ends. Others
+/// may be in it as well, if the group is somebody else's; they are left alone.
+pub(super) fn settle(record: &Record) -> Result<(), Failure> {
+    let Ok(group) = open(record) else { return Ok(()) };
+    let ends = Instant::now() + PATIENCE;
+    while Instant::now() < ends && group.processes().is_ok_and(|all| !all.is_empty()) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
 }
 
 fn end(record: &Record) -> Result<(), Failure> {

@@ -1,8 +1,7 @@
 //! The terminal of a container, handed to whoever listens at `--console-socket`.
 
 use crate::launch::internal;
-use crate::{Failure, FailureKind};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use crate::{Failure, FailureKind, listener};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -27,9 +26,7 @@ pub(super) fn wanted(
 /// Sends the master's end of it.
 pub(super) fn send(terminal: &OwnedFd, path: &Path) -> Result<(), Failure> {
     let sent = (|| {
-        let socket =
-            rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-        rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+        let socket = listener::reach(path)?;
         tinyd_ns::socket::send(socket.as_fd(), b"/dev/ptmx", &[terminal.as_fd()])
     })();
     sent.map_err(|errno| internal(&format!("hand the terminal over at {}", path.display()), errno))

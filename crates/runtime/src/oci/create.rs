@@ -12,6 +12,8 @@ use crate::state::ProcessId;
 use crate::{Failure, FailureKind, Rootfs, StartRequest};
 use oci_spec::runtime::Process;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
+use std::cell::RefCell;
+use std::io::Write as _;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -101,7 +103,7 @@ pub(super) fn make(context: &Context, wanted: &Wanted, foreground: bool) -> Resu
         .with_hint("a root that cannot be pivoted into (initramfs) can be bound onto itself first"));
     }
     let json = Bundle::read(&wanted.bundle)?;
-    let bundle = Bundle::parse_of(&wanted.bundle, &json)?;
+    let bundle = Bundle::parse_of(&wanted.bundle, &json)?.of_another_engine();
     for warning in &bundle.warnings {
         super::report::warn(&Failure::new(FailureKind::Invalid, warning));
     }
@@ -113,7 +115,7 @@ pub(super) fn make(context: &Context, wanted: &Wanted, foreground: bool) -> Resu
         id: wanted.id.clone(),
         bundle: wanted.bundle.clone(),
         rootfs: rootfs_of(&bundle, &wanted.bundle)?,
-        cgroup: cgroup::name(&bundle, &wanted.id, context.systemd),
+        cgroup: cgroup::name(&bundle, &wanted.id, context.systemd)?,
         systemd: context.systemd,
         created_ns: now_ns(),
         init: None,
@@ -162,9 +164,17 @@ fn launch(
     let request = request(container, bundle);
     let pauses = [Moment::Prestart, Moment::CreateRuntime, Moment::CreateContainer];
     let pauses = pauses.iter().any(|moment| moment.is_wanted(bundle));
-    let mut assembled = |pid, pidfd: BorrowedFd<'_>| {
+    // Written down before it can come to its gate: whoever waits there outlives this process, however that ends.
+    let shared = RefCell::new(container);
+    let mut born = |pid: u32, _: BorrowedFd<'_>| {
+        let mut container = shared.borrow_mut();
         container.record.init =
             Some(ProcessId::of(pid).map_err(|error| internal("look at the container", error))?);
+        container.save()
+    };
+    let mut assembled = |pid, pidfd: BorrowedFd<'_>| {
+        let container = shared.borrow();
+        let container = &**container;
         let inside = Inside { pid, pidfd };
         hooks::run(Moment::Prestart, bundle, container, Status::Created, None)?;
         hooks::run(Moment::CreateRuntime, bundle, container, Status::Created, None)?;
@@ -174,14 +184,11 @@ fn launch(
         connector: None,
         gate: Some(gate),
         preserved: wanted.preserved,
+        born: Some(&mut born),
         assembled: if pauses { Some(&mut assembled) } else { None },
         inherits_oom_score: true,
     };
-    let running = launch::launch(&request, bundle, driver, stdio, terms)?;
-    container.record.init =
-        Some(ProcessId::of(running.pid).map_err(|error| internal("look at the container", error))?);
-    container.save()?;
-    Ok(running)
+    launch::launch(&request, bundle, driver, stdio, terms)
 }
 
 /// The start in the words of the core.
@@ -220,9 +227,16 @@ pub(super) fn window(process: &Process) -> Option<(u16, u16)> {
 
 fn rootfs_of(bundle: &Bundle, folder: &Path) -> Result<PathBuf, Failure> {
     let root = bundle.spec.root().as_ref().ok_or_else(|| invalid("root", "is missing"))?;
-    let path = folder.join(root.path());
-    match path.metadata() {
+    if root.path().as_os_str().is_empty() {
+        return Err(invalid("root.path", "is missing"));
+    }
+    // Without a slash at its end, behind which a link would be followed.
+    let path: PathBuf = folder.join(root.path()).components().collect();
+    match path.symlink_metadata() {
         Ok(found) if found.is_dir() => Ok(path),
+        Ok(found) if found.is_symlink() => {
+            Err(invalid("root.path", format!("{} is a link: name the folder itself", path.display())))
+        }
         Ok(_) => Err(invalid("root.path", format!("{} is no folder", path.display()))),
         Err(error) => Err(invalid("root.path", format!("{}: {error}", path.display()))),
     }
@@ -264,11 +278,15 @@ pub(super) fn own_streams(preserved: u32) -> Result<Stdio, Failure> {
     Ok(Stdio { stdin: copy(stdin())?, stdout: copy(stdout())?, stderr: copy(stderr())? })
 }
 
-/// Whole, or not at all: somebody may wait for the file.
+/// Whole, or not at all: somebody may wait for the file. Others may write in its folder: no link in the way is followed.
 pub(super) fn write_pid(path: &Path, pid: u32) -> Result<(), Failure> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
-    std::fs::write(&beside, pid.to_string())
-        .and_then(|()| std::fs::rename(&beside, path))
-        .map_err(|error| internal(&format!("write the process id to {}", path.display()), error))
+    let write = || {
+        let _ = std::fs::remove_file(&beside);
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&beside)?;
+        file.write_all(pid.to_string().as_bytes())?;
+        std::fs::rename(&beside, path)
+    };
+    write().map_err(|error| internal(&format!("write the process id to {}", path.display()), error))
 }

@@ -12,11 +12,20 @@ pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem>
     let id = one_id("delete", &parsed)?;
     let container = match Container::open(context, &id) {
         Ok(container) => container,
-        // It is as it should be.
-        Err(failure) if force && failure.kind == FailureKind::NotRunning => return Ok(0),
+        Err(failure) if failure.kind == FailureKind::NotRunning => {
+            let cleared = Container::clear_remains(context, &id)?;
+            // It is as it should be.
+            return if cleared || force { Ok(0) } else { Err(failure.into()) };
+        }
         Err(failure) => return Err(failure.into()),
     };
     let _lock = container.lock()?;
+    // Whoever had the lock may have created or removed it meanwhile.
+    let container = match Container::open(context, &id) {
+        Ok(container) => container,
+        Err(failure) if force && failure.kind == FailureKind::NotRunning => return Ok(0),
+        Err(failure) => return Err(failure.into()),
+    };
     match container.status() {
         // Nothing runs in one that was never started; engines delete such without a word more.
         Status::Stopped | Status::Creating | Status::Created => {}
@@ -28,6 +37,9 @@ pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem>
                 .with_hint("kill it first, or delete it with --force")
                 .into());
         }
+    }
+    if container.record.init.is_none() {
+        cgroup::settle(&container.record)?;
     }
     destroy(&container)?;
     Ok(0)
@@ -48,8 +60,5 @@ pub(super) fn destroy(container: &Container) -> Result<(), Failure> {
     if let Ok(bundle) = container.bundle() {
         hooks::run_each(Moment::Poststop, &bundle, container, Status::Stopped);
     }
-    tinyd_fs::remove_tree(&container.folder).map_err(|error| {
-        Failure::new(FailureKind::Internal, format!("remove {}", container.folder.display()))
-            .caused_by(&error)
-    })
+    container.remove()
 }

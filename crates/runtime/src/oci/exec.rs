@@ -6,7 +6,7 @@ use super::{Context, Problem, cgroup, console, create, foreground};
 use crate::exec::{Entrance, Target};
 use crate::init::Stdio;
 use crate::launch::internal;
-use crate::plan::{self, Bundle, invalid};
+use crate::plan::{self, Bundle, ProcessPlan, UserPlan, invalid};
 use crate::{Failure, FailureKind};
 use oci_spec::runtime::{Process, UserBuilder};
 use serde_json::{Value, json};
@@ -79,18 +79,7 @@ fn exec(context: &Context, id: &str, command: &[String], parsed: &Parsed) -> Res
     if let Some(listener) = &mut plan.listener {
         listener.of_bundle(&container.record.bundle);
     }
-    let pidfd = container.process().ok_or_else(|| {
-        Failure::new(FailureKind::NotRunning, format!("exec: container {id:?} has stopped"))
-    })?;
-    let target = Target { pid: container.pid(), pidfd };
-    let namespaces = namespaces_of(target.pid).map_err(|error| internal("look at the container", error))?;
-    let group = cgroup::open(&container.record)?;
-    let join = group.join_handle().map_err(|error| {
-        Failure::new(FailureKind::Internal, "open the container's cgroup").caused_by(&error)
-    })?;
-    let maps = plan::id_maps_of(&bundle)?;
-    let mut entrance = Entrance::new(id, target, plan, &user, namespaces, maps.as_ref(), join)?;
-    entrance.inherits_oom_score = true;
+    let entrance = entrance(&container, &bundle, plan, &user)?;
     let stdio = match terminal {
         true => Stdio { stdin: None, stdout: None, stderr: None },
         false => create::own_streams(preserved)?,
@@ -116,6 +105,29 @@ fn exec(context: &Context, id: &str, command: &[String], parsed: &Parsed) -> Res
     Ok(foreground::stay(&entered.child.pidfd, entered.terminal)?)
 }
 
+/// The way of a command into a container.
+pub(super) fn entrance(
+    container: &Container,
+    bundle: &Bundle,
+    plan: ProcessPlan,
+    user: &UserPlan,
+) -> Result<Entrance, Failure> {
+    let id = &container.record.id;
+    let pidfd = container.process().ok_or_else(|| {
+        Failure::new(FailureKind::NotRunning, format!("exec: container {id:?} has stopped"))
+    })?;
+    let target = Target { pid: container.pid(), pidfd };
+    let namespaces = namespaces_of(target.pid).map_err(|error| internal("look at the container", error))?;
+    let group = cgroup::open(&container.record)?;
+    let join = group.join_handle().map_err(|error| {
+        Failure::new(FailureKind::Internal, "open the container's cgroup").caused_by(&error)
+    })?;
+    let maps = plan::id_maps_of(bundle)?;
+    let mut entrance = Entrance::new(id, target, plan, user, namespaces, maps.as_ref(), join)?;
+    entrance.inherits_oom_score = true;
+    Ok(entrance)
+}
+
 /// The namespaces of a process that are not this one's.
 pub(super) fn namespaces_of(pid: u32) -> std::io::Result<Namespaces> {
     let own = std::process::id();
@@ -138,11 +150,11 @@ fn process(bundle: &Bundle, command: &[String], parsed: &Parsed) -> Result<Proce
         let failed = |error: &(dyn std::error::Error + 'static)| {
             Failure::new(FailureKind::Invalid, format!("read the process from {path}")).caused_by(error)
         };
-        let text = std::fs::read(path).map_err(|error| failed(&error))?;
-        let mut process: Value = serde_json::from_slice(&text).map_err(|error| failed(&error))?;
+        let text = std::fs::File::open(path).and_then(plan::read_all).map_err(|error| failed(&error))?;
+        let mut process: Value = plan::typed(&text).map_err(|error| failed(&error))?;
         // Capabilities that are not known here are not to be had; whoever asks for them is none the worse.
         plan::rewrite_process(&mut process);
-        return Ok(serde_json::from_value(process).map_err(|error| failed(&error))?);
+        return Ok(plan::typed(process.to_string().as_bytes()).map_err(|error| failed(&error))?);
     }
     let own = bundle.spec.process().as_ref().ok_or_else(|| invalid("process", "is missing"))?;
     if command.is_empty() {
@@ -165,8 +177,10 @@ fn process(bundle: &Bundle, command: &[String], parsed: &Parsed) -> Result<Proce
 }
 
 fn set_user(process: &mut Process, parsed: &Parsed) -> Result<(), Problem> {
+    // Neither signs nor zeros before others: what only looks like a number is no user (CVE-2024-40635).
     let number = |text: &str| {
-        text.parse::<u32>().map_err(|_| format!("--user, --additional-gids: {text:?} is no number"))
+        let number = text.parse::<u32>().ok().filter(|number| number.to_string() == text);
+        number.ok_or_else(|| format!("--user, --additional-gids: {text:?} is no number of a user or group"))
     };
     let mut user = process.user().clone();
     if let Some(text) = parsed.last("user") {
@@ -185,13 +199,13 @@ fn set_user(process: &mut Process, parsed: &Parsed) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Adds capabilities to all sets but the ambient one.
+/// Adds capabilities to what the command has, and to nothing that is handed down (CVE-2022-29162).
 fn add_capabilities(process: Process, names: &[&str]) -> serde_json::Result<Process> {
     if names.is_empty() {
         return Ok(process);
     }
     let mut value = serde_json::to_value(process)?;
-    for set in ["bounding", "effective", "permitted", "inheritable"] {
+    for set in ["bounding", "effective", "permitted"] {
         let list = &mut value["capabilities"][set];
         let mut all = list.as_array().cloned().unwrap_or_default();
         all.extend(names.iter().map(|name| json!(name)));

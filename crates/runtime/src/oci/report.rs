@@ -48,7 +48,8 @@ impl Reports {
 
     /// Tells of wrong words; gives the exit code.
     pub(super) fn wrong_use(&self, problem: &str) -> u8 {
-        self.error(&format!("{problem}; see tinyd-runtime --help"));
+        let failure = Failure::new(FailureKind::Invalid, problem);
+        self.error(&format!("{}; see tinyd-runtime --help", failure.in_one_line()));
         2
     }
 
@@ -65,7 +66,9 @@ impl Reports {
             }
         };
         // The failure is told on standard error in any case.
-        let opened = OpenOptions::new().append(true).create(true).mode(0o644).open(file);
+        // NONBLOCK: a FIFO that nobody reads must not keep us waiting.
+        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+        let opened = OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(flags).open(file);
         let _ = opened.and_then(|mut file| file.write_all(line.as_bytes()));
     }
 }

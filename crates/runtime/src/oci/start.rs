@@ -1,6 +1,6 @@
 //! `start`: lets the command of a created container go.
 
-use super::hooks::{self, Inside, Moment};
+use super::hooks::{self, Moment};
 use super::store::{Container, START, Status, TOLD};
 use super::{Context, Problem, create, only_id};
 use crate::launch::{self, internal};
@@ -8,13 +8,17 @@ use crate::plan::{self, Bundle};
 use crate::report::Report;
 use crate::{Failure, FailureKind};
 use rustix::fs::{Mode, OFlags};
-use std::os::fd::AsFd as _;
 
 pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem> {
     let id = only_id("start", words)?;
     let container = Container::open(context, &id)?;
+    let bundle = container.bundle()?;
+    if Moment::StartContainer.is_wanted(&bundle) {
+        // From a program of the container's its own file may be reached.
+        crate::entry::protect().map_err(|error| internal("protect this program", error))?;
+    }
     let _lock = container.lock()?;
-    start(&container, &container.bundle()?)?;
+    start(&container, &bundle)?;
     Ok(0)
 }
 
@@ -30,9 +34,7 @@ pub(super) fn start(container: &Container, bundle: &Bundle) -> Result<(), Failur
         Status::Creating => return refuse("cannot be started: it is being created"),
     }
     let Some(pidfd) = container.process() else { return refuse("has stopped") };
-    let inside = Inside { pid: container.pid(), pidfd: pidfd.as_fd() };
-    let started = hooks::run(Moment::StartContainer, bundle, container, Status::Created, Some(inside))
-        .and_then(|()| go(container, bundle));
+    let started = hooks::run_in(bundle, container).and_then(|()| go(container, bundle));
     if let Err(failure) = started {
         let _ = tinyd_ns::pidfd::send_signal(&pidfd, libc::SIGKILL);
         super::store::wait_for_end(&pidfd, super::kill::PATIENCE);

@@ -17,6 +17,7 @@ use crate::state::{self, ProcessId};
 use crate::{Failure, FailureKind};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -87,7 +88,7 @@ impl Container {
         std::fs::create_dir_all(&context.root).map_err(failed)?;
         match rustix::fs::mkdir(&folder, Mode::RWXU) {
             Ok(()) => {}
-            Err(rustix::io::Errno::EXIST) => {
+            Err(Errno::EXIST) => {
                 let problem = format!("container with the given id {:?} already exists", record.id);
                 return Err(Failure::new(FailureKind::Invalid, problem));
             }
@@ -102,12 +103,43 @@ impl Container {
     /// Finds one.
     pub(super) fn open(context: &Context, id: &str) -> Result<Self, Failure> {
         let folder = folder(context, id)?;
+        let missing = || Failure::new(FailureKind::NotRunning, format!("container {id:?} does not exist"));
+        // A link is no folder of ours, wherever it leads.
+        if !folder.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+            return Err(missing());
+        }
         let record = state::load(&folder.join(RECORD))
             .map_err(|error| internal(&format!("read {}", folder.join(RECORD).display()), error))?
-            .ok_or_else(|| {
-                Failure::new(FailureKind::NotRunning, format!("container {id:?} does not exist"))
-            })?;
+            .ok_or_else(missing)?;
         Ok(Self { folder, record })
+    }
+
+    /// Removes the folder of one that has no record: whoever made or removed it was killed at that, before there was more or after it
+    /// was taken away. Tells whether there was one.
+    pub(super) fn clear_remains(context: &Context, id: &str) -> Result<bool, Failure> {
+        let folder = folder(context, id)?;
+        let failed = |errno: Errno| internal(&format!("lock {}", folder.display()), errno);
+        let lock = match lock(&folder) {
+            Ok(lock) => lock,
+            Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => return Ok(false),
+            Err(errno) => return Err(failed(errno)),
+        };
+        // Whoever was at it has written its record meanwhile.
+        if folder.join(RECORD).exists() {
+            return Ok(false);
+        }
+        remove(&folder)?;
+        drop(lock);
+        Ok(true)
+    }
+
+    /// Removes its folder, the record last: as long as that is there, all of this can be done again.
+    pub(super) fn remove(&self) -> Result<(), Failure> {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| entry.file_name() != RECORD) {
+            remove(&entry.path())?;
+        }
+        remove(&self.folder)
     }
 
     /// All that there are, by their ids.
@@ -127,20 +159,12 @@ impl Container {
 
     /// The configuration that it was created with.
     pub(super) fn bundle(&self) -> Result<Bundle, Failure> {
-        Bundle::load(&self.folder)
+        Bundle::load(&self.folder).map(Bundle::of_another_engine)
     }
 
     /// Waits for the lock.
     pub(super) fn lock(&self) -> Result<Lock, Failure> {
-        let failed = |errno| internal(&format!("lock {}", self.folder.display()), errno);
-        let folder = self.open_folder().map_err(failed)?;
-        rustix::io::retry_on_intr(|| flock(&folder, FlockOperation::LockExclusive)).map_err(failed)?;
-        Ok(Lock(folder))
-    }
-
-    fn open_folder(&self) -> rustix::io::Result<OwnedFd> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::open(&self.folder, flags, Mode::empty())
+        lock(&self.folder).map_err(|errno| internal(&format!("lock {}", self.folder.display()), errno))
     }
 
     /// A descriptor of its first process, if that has not ended.
@@ -152,8 +176,7 @@ impl Container {
     /// Where it is in its life, as the kernel has it.
     pub(super) fn status(&self) -> Status {
         if self.record.init.is_none() {
-            let is_locked = self
-                .open_folder()
+            let is_locked = open(&self.folder)
                 .is_ok_and(|folder| flock(&folder, FlockOperation::NonBlockingLockShared).is_err());
             return if is_locked { Status::Creating } else { Status::Stopped };
         }
@@ -180,6 +203,23 @@ impl Container {
 
 /// A folder's lock, until this goes.
 pub(super) struct Lock(#[allow(dead_code, reason = "it is held, not used")] OwnedFd);
+
+fn open(folder: &Path) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::open(folder, flags, Mode::empty())
+}
+
+fn lock(folder: &Path) -> rustix::io::Result<Lock> {
+    let folder = open(folder)?;
+    rustix::io::retry_on_intr(|| flock(&folder, FlockOperation::LockExclusive))?;
+    Ok(Lock(folder))
+}
+
+fn remove(path: &Path) -> Result<(), Failure> {
+    tinyd_fs::remove_tree(path).map_err(|error| {
+        Failure::new(FailureKind::Internal, format!("remove {}", path.display())).caused_by(&error)
+    })
+}
 
 /// Whether a process has ended, whoever its parent is.
 pub(super) fn has_ended(pidfd: &OwnedFd) -> bool {

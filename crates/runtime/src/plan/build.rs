@@ -6,7 +6,9 @@ use super::spec::{Bundle, invalid};
 use super::{Plan, UserPlan, devices, label, links, mounts, process, resources, secrets, shared};
 use crate::{Failure, StartRequest, annotation, defence, sysctl};
 use oci_spec::runtime::{Linux, LinuxIdMapping};
-use std::ffi::CString;
+use std::collections::HashSet;
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use tinyd_fs::mount::Propagation;
 use tinyd_ns::Namespaces;
@@ -14,6 +16,9 @@ use tinyd_ns::idmap::{IdMaps, IdRange};
 
 /// Descriptors that travel to the child: far more than anyone mounts, and fewer than it has room for.
 pub(crate) const MAX_PREPARED: usize = 200;
+
+/// The longest name of a host or a domain (`__NEW_UTS_LEN` of the kernel).
+const MAX_NAME: usize = 64;
 
 /// Overlays that a root file system may consist of.
 pub(crate) const MAX_LAYERS: usize = 16;
@@ -46,11 +51,16 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         if name.is_some() && !wanted.apart().contains(Namespaces::UTS) {
             return Err(invalid(property, "would be that of the host: there is no uts namespace"));
         }
+        if name.as_ref().is_some_and(|name| name.len() > MAX_NAME) {
+            return Err(invalid(
+                property,
+                format!("is longer than {MAX_NAME} bytes, which is all that Linux keeps"),
+            ));
+        }
     }
     let process = spec.process().as_ref().ok_or_else(|| invalid("process", "is missing"))?;
-    let noted = |name| spec.annotations().as_ref().and_then(|all| all.get(name));
-    let init = noted(annotation::INIT).is_some_and(|value| value == "true");
-    let user = match noted(annotation::USER) {
+    let init = bundle.noted(annotation::INIT).is_some_and(|value| value == "true");
+    let user = match bundle.noted(annotation::USER) {
         Some(text) => UserPlan::Text(text.clone()),
         None => process::ids(process)?,
     };
@@ -81,9 +91,8 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
     if mounts.len() + strays.places.len() + request.rootfs.overlays.len() > MAX_PREPARED {
         return Err(invalid("mounts", format!("there are more than {MAX_PREPARED}")));
     }
-    let paths = |property, list: &Option<Vec<String>>| {
-        list.iter().flatten().map(|path| c_path(property, Path::new(path))).collect::<Result<Vec<_>, _>>()
-    };
+    let masked = topmost("linux.maskedPaths", linux.masked_paths(), &[])?;
+    let read_only = topmost("linux.readonlyPaths", linux.readonly_paths(), &masked)?;
     let plan = Plan {
         namespaces: wanted.new - Namespaces::CGROUP,
         cgroup_namespace: wanted.new.contains(Namespaces::CGROUP),
@@ -94,8 +103,8 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         layers,
         mounts,
         strays,
-        masked: paths("linux.maskedPaths", linux.masked_paths())?,
-        read_only: paths("linux.readonlyPaths", linux.readonly_paths())?,
+        masked,
+        read_only,
         sysctls: sysctls(linux, wanted.apart())?,
         root_read_only: spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false),
         links: links::plan(linux, wanted.apart())?,
@@ -108,6 +117,22 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
     };
     shared::check(&plan)?;
     Ok(defence::plan(plan))
+}
+
+/// The paths of a list that lie neither below others of it nor below those that are hidden: nothing is there any more to be hidden, and
+/// what lies there is another mount, which is not what was meant.
+fn topmost(property: &str, list: &Option<Vec<String>>, hidden: &[CString]) -> Result<Vec<CString>, Failure> {
+    let paths = || list.iter().flatten().map(Path::new);
+    let hidden: HashSet<&Path> =
+        hidden.iter().map(|path| Path::new(OsStr::from_bytes(path.to_bytes()))).collect();
+    let listed: HashSet<&Path> = paths().collect();
+    let mut taken = HashSet::new();
+    paths()
+        .filter(|path| !path.ancestors().any(|above| hidden.contains(above)))
+        .filter(|path| !path.ancestors().skip(1).any(|above| listed.contains(above)))
+        .filter(|path| taken.insert(*path))
+        .map(|path| c_path(property, path))
+        .collect()
 }
 
 fn mount_label(linux: &Linux) -> Result<Option<&str>, Failure> {
@@ -180,6 +205,22 @@ fn c_text(property: &str, text: Option<&str>) -> Result<Option<CString>, Failure
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pure_what_is_hidden_is_hidden_once() {
+        let list = |paths: &[&str]| Some(paths.iter().map(|path| (*path).to_owned()).collect());
+        let masked =
+            ["/proc/acpi", "/proc/acpi/", "/proc/keys", "/proc/acpi/x", "/proc/sys/kernel/x", "/proc/keys"];
+        let masked = topmost("p", &list(&masked), &[]).unwrap();
+        assert_eq!(
+            masked,
+            [c"/proc/acpi".to_owned(), c"/proc/keys".to_owned(), c"/proc/sys/kernel/x".to_owned()]
+        );
+        let read_only = ["/proc/sys", "/proc/acpi/a", "/proc/keys", "/proc/sys/net", "/proc/bus"];
+        let read_only = topmost("p", &list(&read_only), &masked).unwrap();
+        assert_eq!(read_only, [c"/proc/sys".to_owned(), c"/proc/bus".to_owned()]);
+        assert!(topmost("p", &list(&["/a\0b"]), &[]).unwrap_err().to_string().contains("p: "));
+    }
 
     #[test]
     fn pure_versions_of_the_specification() {

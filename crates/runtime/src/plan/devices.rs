@@ -2,7 +2,7 @@
 
 use super::cstrings::c_path;
 use super::spec::invalid;
-use super::{MountPlan, MountSource, Stray, Strays};
+use super::{MAX_PREPARED, MountPlan, MountSource, Stray, Strays};
 use crate::Failure;
 use oci_spec::runtime::{LinuxDevice, LinuxDeviceType};
 use rustix::fs::{FileType, makedev};
@@ -71,6 +71,9 @@ fn add(strays: &mut Strays, target: &Path, node: &Node, strict: bool) -> Result<
             *old = Node { path: old.path.clone(), ..node.clone() };
         }
         return Ok(());
+    }
+    if strays.places.len() == MAX_PREPARED {
+        return Err(invalid(PROPERTY, format!("there are more than {MAX_PREPARED} outside of /dev")));
     }
     strays.nodes.push(Node { path: name.into(), ..node.clone() });
     strays.places.push(stray);

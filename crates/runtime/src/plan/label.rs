@@ -4,7 +4,7 @@ use super::cstrings::c_path;
 use super::spec::invalid;
 use crate::Failure;
 use oci_spec::runtime::Process;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
@@ -12,6 +12,7 @@ use std::path::Path;
 
 /// What is written of the next exec, and where.
 pub(crate) struct Label {
+    /// Below `/proc`.
     file: &'static CStr,
     text: CString,
     opened: Option<OwnedFd>,
@@ -20,7 +21,8 @@ pub(crate) struct Label {
 impl Label {
     /// *Child-side.* Opens the file while the host's `/proc` is there; only the process that opens it may write it.
     pub(crate) fn open(&mut self) -> Result<(), Errno> {
-        self.opened = Some(rustix::fs::open(self.file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?);
+        let proc = crate::init::proc_of_host()?;
+        self.opened = Some(openat(proc, self.file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?);
         Ok(())
     }
 
@@ -46,15 +48,15 @@ pub(super) fn of(process: &Process) -> Result<Option<Label>, Failure> {
         (Some(_), Some(_)) => Err(invalid("process.selinuxLabel", "stands beside an AppArmor profile")),
         (Some(profile), None) => {
             let file = match Path::new("/proc/self/attr/apparmor/exec").exists() {
-                true => c"/proc/self/attr/apparmor/exec",
-                false => c"/proc/self/attr/exec",
+                true => c"self/attr/apparmor/exec",
+                false => c"self/attr/exec",
             };
             let text = c_path("process.apparmorProfile", Path::new(&format!("exec {profile}")))?;
             Ok(Some(Label { file, text, opened: None }))
         }
         (None, Some(label)) => {
             let text = c_path("process.selinuxLabel", Path::new(label))?;
-            Ok(Some(Label { file: c"/proc/self/attr/exec", text, opened: None }))
+            Ok(Some(Label { file: c"self/attr/exec", text, opened: None }))
         }
         (None, None) => Ok(None),
     }

@@ -40,6 +40,9 @@ pub(super) fn plan(spec: &Spec, scene: Scene<'_>) -> Result<Vec<MountPlan>, Fail
 fn one(mount: &Mount, scene: Scene<'_>) -> Result<MountPlan, Failure> {
     // Relative ones are those of old tools, and begin at the root.
     let target = Path::new("/").join(mount.destination());
+    if !target.components().any(|part| matches!(part, Component::Normal(_))) {
+        return refuse(mount, "has the root's own place: that is root.path's");
+    }
     let options = options::read(mount.options().as_deref().unwrap_or_default())?;
     let kind = mount.typ().as_deref().unwrap_or(if options.bind { "bind" } else { "" });
     let source = if options.bind || kind == "bind" {

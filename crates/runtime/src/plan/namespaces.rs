@@ -6,8 +6,10 @@ use super::cstrings::c_path;
 use super::spec::invalid;
 use crate::{Failure, FailureKind};
 use oci_spec::runtime::{Linux, LinuxNamespaceType, LinuxTimeOffset};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use std::collections::HashMap;
 use std::ffi::CString;
+use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -148,12 +150,18 @@ impl Joined {
             .is_some_and(|(own, file)| (own.device, own.inode) == (file.dev(), file.ino()))
     }
 
+    /// Opens its file. NONBLOCK: a FIFO in its place must not keep us waiting.
+    pub(crate) fn open(&self) -> std::io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        Ok(openat(CWD, &self.path, flags, Mode::empty())?.into())
+    }
+
     fn id_maps(&self) -> Result<IdMaps, Failure> {
         let failed = |error: &(dyn std::error::Error + 'static)| {
             let what = format!("look into the user namespace {}", self.path.display());
             Failure::new(FailureKind::Invalid, what).caused_by(error)
         };
-        let file = std::fs::File::open(&self.path).map_err(|error| failed(&error))?;
+        let file = self.open().map_err(|error| failed(&error))?;
         idmap::maps_of(file.as_fd()).map_err(|error| failed(&error))
     }
 }

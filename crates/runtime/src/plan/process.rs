@@ -53,8 +53,7 @@ pub(crate) fn for_exec(bundle: &Bundle, request: &ExecRequest) -> Result<(Proces
         env.push("TERM=xterm".to_owned());
     }
     let cwd = request.cwd.as_ref().map_or(process.cwd().as_path(), |cwd| Path::new(cwd));
-    let annotations = bundle.spec.annotations().as_ref();
-    let user = match (&request.user, annotations.and_then(|all| all.get(annotation::USER))) {
+    let user = match (&request.user, bundle.noted(annotation::USER)) {
         (Some(text), _) | (None, Some(text)) => UserPlan::Text(text.clone()),
         (None, None) => ids(process)?,
     };
@@ -134,13 +133,14 @@ fn command(
     let strings = |property, list: &[String]| {
         list.iter().map(|text| c_path(property, Path::new(text))).collect::<Result<Vec<_>, _>>()
     };
+    let (args_list, env_list) = (strings("process.args", args)?, strings("process.env", env)?);
     let search = env.iter().rev().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
     let (seccomp, listener) = filter.map_or((None, None), |(filter, listener)| (Some(filter), listener));
     Ok(defence::command(ProcessPlan {
         candidates: candidates(&args[0], search)?,
         has_home: env.iter().any(|entry| entry.starts_with("HOME=")),
-        args: CStrings::new(strings("process.args", args)?, 0),
-        env: CStrings::new(strings("process.env", env)?, 1),
+        args: CStrings::new(args_list, 0),
+        env: CStrings::new(env_list, 1),
         cwd: c_path("process.cwd", cwd)?,
         caps: caps(process.capabilities().as_ref()),
         no_new_privileges: process.no_new_privileges().unwrap_or(false),

@@ -28,6 +28,8 @@ attack type TEXT                 types on whatever terminal it can reach
 attack key NAME                  reads a key of the session
 attack with-key NAME COMMAND…    (on the host) runs a command that has such a key
 attack connect SOCKET            whether somebody behind a socket listens to it
+attack algorithms                makes sockets of the kernel's algorithms
+attack algorithms-of-i386        the same as a program of 32 bits
 attack namespaces                makes namespaces, which nobody inside may
 ";
 
@@ -45,6 +47,8 @@ fn main() -> ExitCode {
         ["key", name] => keys::read(name),
         ["with-key", name, command @ ..] => return keys::run_with(name, command),
         ["connect", path] => socket::run(path),
+        ["algorithms"] => raw::algorithms(),
+        ["algorithms-of-i386"] => raw::algorithms_of_i386(),
         ["namespaces"] => raw::namespaces(),
         _ => {
             eprint!("{USAGE}");

@@ -40,6 +40,50 @@ pub(crate) fn namespaces() {
     }
 }
 
+/// AF_ALG of socket(2), whose defects were ways into the kernel (CVE-2026-31431), and a kind of socket that it has.
+const ALGORITHMS: [u32; 3] = [38, 5, 0];
+
+/// Asks for a socket of the kernel's algorithms in the way of 64 bits and in that of x32, and says what came of it.
+pub(crate) fn algorithms() {
+    let [family, kind, protocol] = ALGORITHMS;
+    for (name, number) in [("native", libc::SYS_socket), ("x32", libc::SYS_socket | 0x4000_0000)] {
+        // SAFETY: socket has no memory operands.
+        let made = unsafe { libc::syscall(number, family, kind, protocol) };
+        println!("{name}={}", check(made).map_or_else(|error| error.raw_os_error().unwrap_or(-1), |_| 0));
+    }
+}
+
+/// The same in both ways of i386: socket, and socketcall, whose arguments lie in memory. A kernel without i386 ends the process.
+pub(crate) fn algorithms_of_i386() {
+    let [family, kind, protocol] = ALGORITHMS;
+    let (protection, flags) =
+        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT);
+    // SAFETY: a new mapping at a place that the kernel chooses harms nobody.
+    let place = unsafe { libc::mmap(std::ptr::null_mut(), 4096, protection, flags, -1, 0) };
+    let Ok(address) = u32::try_from(place as usize) else { return println!("no memory") };
+    // SAFETY: the page is there, can be written, and is aligned for these.
+    unsafe { place.cast::<[u32; 3]>().write(ALGORITHMS) };
+    println!("i386={}", -i386(359, [family, kind, protocol]));
+    // SYS_SOCKET of socketcall(2) is 1.
+    println!("socketcall={}", -i386(102, [1, address, 0]));
+}
+
+/// A call as a program of 32 bits makes it.
+fn i386(number: u32, arguments: [u32; 3]) -> i32 {
+    let [a, b, c] = arguments.map(u64::from);
+    let result: u64;
+    // SAFETY: the calls that are made here read at most the page whose address they are given; rbx is put back, and what else the
+    // kernel may change is said.
+    unsafe {
+        std::arch::asm!(
+            "xchg rbx, {a}", "int 0x80", "xchg rbx, {a}",
+            a = inout(reg) a => _, inlateout("rax") u64::from(number) => result, in("rcx") b, in("rdx") c,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+        );
+    }
+    result as i32
+}
+
 fn text(text: &str) -> Result<CString> {
     Ok(CString::new(text)?)
 }
