@@ -49,7 +49,7 @@ fn a_container_is_created_started_killed_and_deleted() {
     let pid: i32 = fs::read_to_string(&pid_file).unwrap().parse().unwrap();
     assert_eq!(
         (&state["ociVersion"], &state["id"], &state["status"], &state["pid"], &state["bundle"]),
-        (&json!("1.2.1"), &json!("one"), &json!("created"), &json!(pid), &json!(bundle))
+        (&json!("1.3.0"), &json!("one"), &json!("created"), &json!(pid), &json!(bundle))
     );
     assert_eq!(state["annotations"], json!({ "a.b": "c" }));
     // It is there, in namespaces of its own, and has not become the command.
@@ -86,21 +86,22 @@ fn a_container_is_created_started_killed_and_deleted() {
 }
 
 #[test]
-fn what_was_only_created_and_what_runs_is_deleted_by_force() {
+fn what_has_not_stopped_is_deleted_by_force_alone() {
     require!(root);
     require!(program);
     let env = Env::new();
     let oci = Oci::of(&env);
-    for (name, start, force) in [("created", false, false), ("forced", false, true), ("running", true, true)]
-    {
+    for (name, start) in [("created", false), ("running", true)] {
         let bundle = oci.bundle(name, &["sleep", "1000"], |_| {});
         oci.create(&bundle).ok();
         let pid = oci.state(name)["pid"].as_i64().unwrap();
         if start {
             oci.run(["start", name]).ok();
         }
-        let words = if force { vec!["delete", "--force", name] } else { vec!["delete", name] };
-        oci.run(words).ok();
+        let refused = oci.run(["delete", name]).fails(1);
+        assert!(refused.stderr().contains(&format!("is {name}, and is deleted when")), "{refused}");
+        assert_eq!((oci.status(name).as_str(), oci.state(name)["pid"].as_i64()), (name, Some(pid)));
+        oci.run(["delete", "--force", name]).ok();
         assert!(!proc::is_alive(i32::try_from(pid).unwrap()), "{name}");
         assert_eq!(groups(&format!("-{name}")), 0);
     }

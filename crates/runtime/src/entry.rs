@@ -128,9 +128,9 @@ fn oci() -> u8 {
     if let Err(errno) = defence::become_undumpable() {
         return refuse(&format!("cannot be set up: {errno}"));
     }
-    rustix::process::umask(Mode::WGRP | Mode::WOTH);
+    let umask = rustix::process::umask(Mode::WGRP | Mode::WOTH);
     let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-    crate::oci::main(words.collect())
+    crate::oci::main(words.collect(), umask)
 }
 
 /// Sees to it that a container whose root is the host's cannot change this program through a process of it.

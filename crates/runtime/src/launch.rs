@@ -77,6 +77,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) gate: Option<Gate>,
     /// So many descriptors of ours from 3 on are the command's.
     pub(crate) preserved: u32,
+    /// There is no command, so that no program is looked for; it is never started.
+    pub(crate) nothing_to_run: bool,
     /// Done when the mounts are in place, the root among them at the path of the bundle, and before the root is changed.
     pub(crate) assembled: Option<Meanwhile<'a>>,
     /// The command inherits how willingly the kernel ends this process for want of memory.
@@ -91,15 +93,18 @@ pub(crate) fn launch(
     stdio: Stdio,
     terms: Terms<'_>,
 ) -> Result<Running, Failure> {
-    let Terms { connector, gate, preserved, mut assembled, inherits_oom_score } = terms;
+    let Terms { connector, gate, preserved, nothing_to_run, mut assembled, inherits_oom_score } = terms;
     let mut plan = plan::build(bundle, request)?;
     plan.process.preserved = preserved;
+    if nothing_to_run {
+        plan.process.candidates.clear();
+    }
     if assembled.is_some() {
         plan.shown_at = Some(c_path("root.path", &root_folder(bundle, request))?);
     }
     limits::check(&plan.process.rlimits)?;
     if let Some(listener) = &mut plan.process.listener {
-        listener.connect("created")?;
+        listener.connect("creating")?;
     }
     let (cgroup, join) = make_cgroup(request, driver, &plan)?;
     add_views(&mut plan, cgroup.cgroup.as_ref());

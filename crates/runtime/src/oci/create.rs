@@ -101,10 +101,12 @@ pub(super) fn make(context: &Context, wanted: &Wanted, foreground: bool) -> Resu
         .with_hint("a root that cannot be pivoted into (initramfs) can be bound onto itself first"));
     }
     let json = Bundle::read(&wanted.bundle)?;
-    let bundle = Bundle::parse_of(&wanted.bundle, &json)?;
-    for warning in &bundle.warnings {
-        super::report::warn(&Failure::new(FailureKind::Invalid, warning));
-    }
+    let mut bundle = Bundle::parse_strictly(&wanted.bundle, &json)?;
+    let nothing_to_run = bundle.spec.process().is_none();
+    let mut process = bundle.spec.process().clone().unwrap_or_default();
+    complete(&mut process, context);
+    super::report::warn_of(&bundle.warnings, &process);
+    bundle.spec.set_process(Some(process));
     hooks::check(&bundle)?;
     check_preserved(wanted.preserved)?;
     let console = console::wanted(wanted.console.as_deref(), bundle.wants_terminal(), foreground)?;
@@ -119,7 +121,9 @@ pub(super) fn make(context: &Context, wanted: &Wanted, foreground: bool) -> Resu
         init: None,
     };
     let (mut container, lock) = Container::reserve(context, record)?;
-    let launched = launch(&mut container, &bundle, &json, driver.as_ref(), wanted);
+    let terms =
+        Terms { preserved: wanted.preserved, nothing_to_run, inherits_oom_score: true, ..Terms::default() };
+    let launched = launch(&mut container, &bundle, &json, driver.as_ref(), terms);
     let running = match launched {
         Ok(running) => running,
         Err(failure) => {
@@ -149,7 +153,7 @@ fn launch(
     bundle: &Bundle,
     json: &[u8],
     driver: &dyn tinyd_cgroup::CgroupDriver,
-    wanted: &Wanted,
+    terms: Terms<'_>,
 ) -> Result<Running, Failure> {
     let config = container.folder.join(CONFIG);
     std::fs::write(&config, json).map_err(|error| internal(&format!("write {}", config.display()), error))?;
@@ -157,7 +161,7 @@ fn launch(
     let gate = gate(&container.folder)?;
     let stdio = match bundle.wants_terminal() {
         true => Stdio { stdin: None, stdout: None, stderr: None },
-        false => own_streams(wanted.preserved)?,
+        false => own_streams(terms.preserved)?,
     };
     let request = request(container, bundle);
     let pauses = [Moment::Prestart, Moment::CreateRuntime, Moment::CreateContainer];
@@ -170,18 +174,20 @@ fn launch(
         hooks::run(Moment::CreateRuntime, bundle, container, Status::Created, None)?;
         hooks::run(Moment::CreateContainer, bundle, container, Status::Created, Some(inside))
     };
-    let terms = Terms {
-        connector: None,
-        gate: Some(gate),
-        preserved: wanted.preserved,
-        assembled: if pauses { Some(&mut assembled) } else { None },
-        inherits_oom_score: true,
-    };
+    let assembled: Option<launch::Meanwhile<'_>> = if pauses { Some(&mut assembled) } else { None };
+    let terms = Terms { gate: Some(gate), assembled, ..terms };
     let running = launch::launch(&request, bundle, driver, stdio, terms)?;
     container.record.init =
         Some(ProcessId::of(running.pid).map_err(|error| internal("look at the container", error))?);
     container.save()?;
     Ok(running)
+}
+
+/// What a process has of its caller where nothing is said.
+pub(super) fn complete(process: &mut Process, context: &Context) {
+    let mut user = process.user().clone();
+    user.set_umask(user.umask().or(Some(context.umask.bits())));
+    process.set_user(user);
 }
 
 /// The start in the words of the core.

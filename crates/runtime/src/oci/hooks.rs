@@ -110,8 +110,21 @@ pub(super) fn run(
     if hooks.is_empty() {
         return Ok(());
     }
-    let document = state::document(container, Some(bundle), status).to_string();
+    let mut document = state::document(container, Some(bundle), status);
+    if let Some(inside) = inside {
+        document["pid"] = number_inside(inside.pid)?.into();
+    }
+    let document = document.to_string();
     hooks.iter().try_for_each(|hook| run_one(hook, moment, document.as_bytes(), inside))
+}
+
+/// What a process is called in its own PID namespace.
+fn number_inside(pid: u32) -> Result<u32, Failure> {
+    let failed = |error| internal("look at the container's first process", error);
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(failed)?;
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let innermost = numbers.and_then(|numbers| numbers.split_whitespace().last()?.parse().ok());
+    innermost.ok_or_else(|| failed(std::io::ErrorKind::InvalidData.into()))
 }
 
 /// Runs those of a moment that nothing depends on: what fails is told, and the others run all the same.

@@ -2,7 +2,8 @@
 
 use super::options::Parsed;
 use crate::monitor::{now_ns, rfc3339};
-use crate::{Failure, FailureKind};
+use crate::{Failure, FailureKind, plan};
+use oci_spec::runtime::Process;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -67,6 +68,14 @@ impl Reports {
         // The failure is told on standard error in any case.
         let opened = OpenOptions::new().append(true).create(true).mode(0o644).open(file);
         let _ = opened.and_then(|mut file| file.write_all(line.as_bytes()));
+    }
+}
+
+/// Tells what of a configuration is left out.
+pub(super) fn warn_of(warnings: &[String], process: &Process) {
+    let ungranted = plan::ungranted(process);
+    for warning in warnings.iter().chain(&ungranted) {
+        warn(&Failure::new(FailureKind::Invalid, warning));
     }
 }
 

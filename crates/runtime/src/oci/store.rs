@@ -18,7 +18,9 @@ use crate::{Failure, FailureKind};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use serde::{Deserialize, Serialize};
+use std::fs::DirBuilder;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 /// Names of the files.
@@ -84,7 +86,7 @@ impl Container {
     pub(super) fn reserve(context: &Context, record: Record) -> Result<(Self, Lock), Failure> {
         let folder = folder(context, &record.id)?;
         let failed = |error| internal(&format!("make {}", folder.display()), error);
-        std::fs::create_dir_all(&context.root).map_err(failed)?;
+        DirBuilder::new().recursive(true).mode(0o711).create(&context.root).map_err(failed)?;
         match rustix::fs::mkdir(&folder, Mode::RWXU) {
             Ok(()) => {}
             Err(rustix::io::Errno::EXIST) => {

@@ -73,7 +73,14 @@ fn resources(parsed: &Parsed) -> Result<LinuxResources, Problem> {
                 path => std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut text)),
             }
             .map_err(|error| wrong(&error))?;
-            return Ok(serde_json::from_slice(&text).map_err(|error| wrong(&error))?);
+            let mut document: Value = serde_json::from_slice(&text).map_err(|error| wrong(&error))?;
+            // Without a limit it is none: our type would take it for 0.
+            if let Some(resources) = document.as_object_mut()
+                && resources.get("pids").is_some_and(|pids| pids["limit"].is_null())
+            {
+                resources.remove("pids");
+            }
+            return Ok(serde_json::from_value(document).map_err(|error| wrong(&error))?);
         }
         None => of_options(parsed)?,
     };

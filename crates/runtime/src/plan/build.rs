@@ -48,6 +48,9 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         }
     }
     let process = spec.process().as_ref().ok_or_else(|| invalid("process", "is missing"))?;
+    if spec.annotations().as_ref().is_some_and(|all| all.contains_key("")) {
+        return Err(invalid("annotations", "one has no name"));
+    }
     let noted = |name| spec.annotations().as_ref().and_then(|all| all.get(name));
     let init = noted(annotation::INIT).is_some_and(|value| value == "true");
     let user = match noted(annotation::USER) {
@@ -82,7 +85,7 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         return Err(invalid("mounts", format!("there are more than {MAX_PREPARED}")));
     }
     let paths = |property, list: &Option<Vec<String>>| {
-        list.iter().flatten().map(|path| c_path(property, Path::new(path))).collect::<Result<Vec<_>, _>>()
+        list.iter().flatten().map(|path| absolute(property, path)).collect::<Result<Vec<_>, _>>()
     };
     let plan = Plan {
         namespaces: wanted.new - Namespaces::CGROUP,
@@ -171,6 +174,13 @@ fn sysctls(linux: &Linux, apart: Namespaces) -> Result<Vec<(CString, CString)>, 
     // Some change others (net.ipv4.conf.all.*): the same configuration must come to the same each time.
     all.sort();
     Ok(all)
+}
+
+fn absolute(property: &str, path: &str) -> Result<CString, Failure> {
+    match path.starts_with('/') {
+        true => c_path(property, Path::new(path)),
+        false => Err(invalid(property, format!("{path:?} is no absolute path"))),
+    }
 }
 
 fn c_text(property: &str, text: Option<&str>) -> Result<Option<CString>, Failure> {

@@ -5,7 +5,7 @@ use super::cstrings::c_path;
 use super::layers;
 use super::options::{self, Below, Options};
 use super::spec::invalid;
-use super::{BindPlan, FileSystem, IdmapPlan, MadePlan, MountPlan, MountSource, Role};
+use super::{BindPlan, FileSystem, IdmapPlan, MadePlan, MountPlan, MountSource, RemountPlan, Role};
 use crate::{Failure, annotation};
 use oci_spec::runtime::{Mount, Spec};
 use rustix::mount::MountAttrFlags;
@@ -41,6 +41,10 @@ fn one(mount: &Mount, scene: Scene<'_>) -> Result<MountPlan, Failure> {
     // Relative ones are those of old tools, and begin at the root.
     let target = Path::new("/").join(mount.destination());
     let options = options::read(mount.options().as_deref().unwrap_or_default())?;
+    if options.remount {
+        let source = MountSource::Remount(remount(mount, options)?);
+        return Ok(MountPlan { target: c_path("mounts", &target)?, source });
+    }
     let kind = mount.typ().as_deref().unwrap_or(if options.bind { "bind" } else { "" });
     let source = if options.bind || kind == "bind" {
         MountSource::Bind(bind(mount, &options, scene)?)
@@ -122,6 +126,24 @@ fn file_system(
             let copied = options.copy_up.then_some(mode);
             MountSource::Made(MadePlan { file_system, attributes, propagation, idmap, copied })
         }
+    })
+}
+
+/// Options that are not named stay as they are, as mount(8) has it for what fstab(5) knows.
+fn remount(mount: &Mount, options: Options) -> Result<RemountPlan, Failure> {
+    if options.idmap.is_some() || options.copy_up || options.subpath.is_some() {
+        return refuse(mount, "idmap, tmpcopyup and the like are for new mounts");
+    }
+    let of_any = options.of_any.into_iter().map(|word| (word, CString::default()));
+    let own: Vec<_> = options.own.into_iter().chain(of_any).collect();
+    if options.bind && !own.is_empty() {
+        return refuse(mount, "a bind has no options of a file system");
+    }
+    Ok(RemountPlan {
+        attributes: options.attributes,
+        attributes_below: options.below,
+        propagation: options.propagation,
+        options: own,
     })
 }
 

@@ -127,24 +127,29 @@ fn personality(wanted: &oci_spec::runtime::LinuxPersonality) -> Result<u32, Fail
     })
 }
 
+/// The specification's words for memory policies, and the kernel's numbers.
+pub(crate) const MEMORY_MODES: [(&str, MemoryPolicyModeType); 7] = [
+    ("MPOL_DEFAULT", MemoryPolicyModeType::MpolDefault),
+    ("MPOL_PREFERRED", MemoryPolicyModeType::MpolPreferred),
+    ("MPOL_BIND", MemoryPolicyModeType::MpolBind),
+    ("MPOL_INTERLEAVE", MemoryPolicyModeType::MpolInterleave),
+    ("MPOL_LOCAL", MemoryPolicyModeType::MpolLocal),
+    ("MPOL_PREFERRED_MANY", MemoryPolicyModeType::MpolPreferredMany),
+    ("MPOL_WEIGHTED_INTERLEAVE", MemoryPolicyModeType::MpolWeightedInterleave),
+];
+
+/// The same for their flags: bits from 13 on.
+pub(crate) const MEMORY_FLAGS: [(&str, MemoryPolicyFlagType); 3] = [
+    ("MPOL_F_NUMA_BALANCING", MemoryPolicyFlagType::MpolFNumaBalancing),
+    ("MPOL_F_RELATIVE_NODES", MemoryPolicyFlagType::MpolFRelativeNodes),
+    ("MPOL_F_STATIC_NODES", MemoryPolicyFlagType::MpolFStaticNodes),
+];
+
 fn memory(wanted: &oci_spec::runtime::LinuxMemoryPolicy) -> Result<MemoryPolicy, Failure> {
     const PROPERTY: &str = "linux.memoryPolicy";
-    let mode: u32 = match wanted.mode() {
-        MemoryPolicyModeType::MpolDefault => 0,
-        MemoryPolicyModeType::MpolPreferred => 1,
-        MemoryPolicyModeType::MpolBind => 2,
-        MemoryPolicyModeType::MpolInterleave => 3,
-        MemoryPolicyModeType::MpolLocal => 4,
-        MemoryPolicyModeType::MpolPreferredMany => 5,
-        MemoryPolicyModeType::MpolWeightedInterleave => 6,
-    };
-    let flags = wanted.flags().iter().flatten().fold(0, |all, flag| {
-        all | match flag {
-            MemoryPolicyFlagType::MpolFNumaBalancing => 1 << 13,
-            MemoryPolicyFlagType::MpolFRelativeNodes => 1 << 14,
-            MemoryPolicyFlagType::MpolFStaticNodes => 1 << 15,
-        }
-    });
+    let mode = MEMORY_MODES.iter().position(|(_, mode)| *mode == wanted.mode()).unwrap_or_default() as u32;
+    let bit = |flag: &MemoryPolicyFlagType| MEMORY_FLAGS.iter().position(|(_, known)| known == flag);
+    let flags = wanted.flags().iter().flatten().filter_map(bit).fold(0, |all, at| all | 1 << (13 + at));
     let mut nodes = None;
     if let Some(list) = wanted.nodes().as_deref().filter(|list| !list.is_empty()) {
         let mask = nodes.insert([0; NODES / 64]);

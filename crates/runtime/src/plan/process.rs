@@ -174,32 +174,48 @@ fn candidates(program: &str, search: &str) -> Result<Vec<CString>, Failure> {
         .collect()
 }
 
+fn set_of(list: &Option<Capabilities>) -> CapSet {
+    list.iter().flatten().filter_map(|name| Capability::from_name(&name.to_string()).ok()).collect()
+}
+
+/// What cannot be had is not asked for: the kernel would refuse the whole set.
 fn caps(spec: Option<&LinuxCapabilities>) -> CapSets {
-    // What cannot be had is not asked for: the kernel would refuse the whole set.
-    let bounding = CapSet::bounding();
-    let set = |list: &Option<Capabilities>| {
-        list.iter()
-            .flatten()
-            .filter_map(|name| Capability::from_name(&name.to_string()).ok())
-            .collect::<CapSet>()
-            .intersect(bounding)
-    };
-    let Some(spec) = spec else {
-        return CapSets {
-            bounding: CapSet::EMPTY,
-            effective: CapSet::EMPTY,
-            permitted: CapSet::EMPTY,
-            inheritable: CapSet::EMPTY,
-            ambient: CapSet::EMPTY,
-        };
-    };
+    let possible = CapSet::bounding();
+    let spec = spec.cloned().unwrap_or_else(none);
+    let bounding = set_of(spec.bounding()).intersect(possible);
+    let permitted = set_of(spec.permitted()).intersect(possible);
     CapSets {
-        bounding: set(spec.bounding()),
-        effective: set(spec.effective()),
-        permitted: set(spec.permitted()),
-        inheritable: set(spec.inheritable()),
-        ambient: set(spec.ambient()),
+        bounding,
+        permitted,
+        effective: set_of(spec.effective()).intersect(permitted),
+        inheritable: set_of(spec.inheritable()).intersect(bounding),
+        ambient: set_of(spec.ambient()).intersect(bounding).intersect(permitted),
     }
+}
+
+fn none() -> LinuxCapabilities {
+    let mut none = LinuxCapabilities::default();
+    none.set_bounding(None).set_effective(None).set_permitted(None).set_inheritable(None).set_ambient(None);
+    none
+}
+
+/// Tells of each capability that is asked for and not given: the bounding set is the most that a process can inherit, and what it may
+/// use is a part of what it is permitted.
+pub(crate) fn ungranted(process: &Process) -> Vec<String> {
+    let Some(spec) = process.capabilities() else { return Vec::new() };
+    let given = caps(Some(spec));
+    let sets = [
+        ("bounding", spec.bounding(), given.bounding),
+        ("effective", spec.effective(), given.effective),
+        ("permitted", spec.permitted(), given.permitted),
+        ("inheritable", spec.inheritable(), given.inheritable),
+        ("ambient", spec.ambient(), given.ambient),
+    ];
+    let missing = |(name, asked, given): (&str, &Option<Capabilities>, CapSet)| {
+        let missing = set_of(asked).iter().filter(move |one| !given.contains(*one));
+        missing.map(|one| format!("process.capabilities.{name}: {one} cannot be given")).collect::<Vec<_>>()
+    };
+    sets.into_iter().flat_map(missing).collect()
 }
 
 fn rlimits(process: &Process) -> Result<Vec<Rlimit>, Failure> {

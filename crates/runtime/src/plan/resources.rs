@@ -26,7 +26,8 @@ pub(crate) fn limits(resources: &LinuxResources) -> Result<Limits, Failure> {
         limits.memory.reservation_bytes = memory.reservation().filter(|bytes| *bytes != 0);
     }
     if let Some(pids) = resources.pids() {
-        limits.pids_max = Some(pids.limit()).filter(|count| *count != 0);
+        // That one is a limit: no further process at all.
+        limits.pids_max = Some(pids.limit());
     }
     limits.devices = devices(resources)?;
     limits.io = resources.block_io().as_ref().map(io).transpose()?.unwrap_or_default();

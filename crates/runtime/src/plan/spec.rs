@@ -1,6 +1,6 @@
 //! Reading a bundle's `config.json`.
 
-use super::lenient;
+use super::{lenient, unique};
 use crate::{Failure, FailureKind};
 use oci_spec::runtime::Spec;
 use serde::Deserialize;
@@ -27,6 +27,25 @@ struct SeccompOnly<'a> {
 struct LinuxSeccompOnly<'a> {
     #[serde(borrow)]
     seccomp: Option<&'a RawValue>,
+    resources: Option<PidsOnly>,
+}
+
+/// What the other's type cannot tell: whether there is a limit, which may be 0.
+#[derive(Deserialize)]
+struct PidsOnly {
+    pids: Option<Pids>,
+}
+
+#[derive(Deserialize)]
+struct Pids {
+    limit: Option<i64>,
+}
+
+impl LinuxSeccompOnly<'_> {
+    fn limits_no_processes(&self) -> bool {
+        let pids = self.resources.as_ref().and_then(|resources| resources.pids.as_ref());
+        pids.is_some_and(|pids| pids.limit.is_none())
+    }
 }
 
 /// The file's name in a bundle.
@@ -46,6 +65,12 @@ impl Bundle {
         std::fs::read(folder.join(CONFIG)).map_err(|error| unread(folder, FailureKind::Internal, &error))
     }
 
+    /// Reads the text of somebody else's bundle.
+    pub(crate) fn parse_strictly(folder: &Path, json: &[u8]) -> Result<Self, Failure> {
+        unique::check(json).map_err(|error| unread(folder, FailureKind::Invalid, &error))?;
+        Self::parse_of(folder, json)
+    }
+
     /// Reads the text that a bundle has.
     pub(crate) fn parse_of(folder: &Path, json: &[u8]) -> Result<Self, Failure> {
         Self::parse(json).map_err(|error| unread(folder, FailureKind::Invalid, &error))
@@ -53,14 +78,27 @@ impl Bundle {
 
     pub(crate) fn parse(json: &[u8]) -> serde_json::Result<Self> {
         let parts: SeccompOnly<'_> = serde_json::from_slice(json)?;
-        let Some(profile) = parts.linux.and_then(|linux| linux.seccomp) else {
-            let (spec, warnings) = spec(json)?;
-            return Ok(Self { spec, seccomp: None, warnings });
+        let unlimited = parts.linux.as_ref().is_some_and(LinuxSeccompOnly::limits_no_processes);
+        let mut bundle = match parts.linux.and_then(|linux| linux.seccomp) {
+            None => {
+                let (spec, warnings) = spec(json)?;
+                Self { spec, seccomp: None, warnings }
+            }
+            Some(profile) => {
+                let at = profile.get().as_ptr().addr() - json.as_ptr().addr();
+                let rest = [&json[..at], b"null", &json[at + profile.get().len()..]].concat();
+                let (spec, warnings) = spec(&rest)?;
+                Self { spec, seccomp: Some(profile.to_owned()), warnings }
+            }
         };
-        let at = profile.get().as_ptr().addr() - json.as_ptr().addr();
-        let rest = [&json[..at], b"null", &json[at + profile.get().len()..]].concat();
-        let (spec, warnings) = spec(&rest)?;
-        Ok(Self { spec, seccomp: Some(profile.to_owned()), warnings })
+        if unlimited && let Some(linux) = bundle.spec.linux_mut() {
+            let resources = linux.resources().clone().map(|mut resources| {
+                resources.set_pids(None);
+                resources
+            });
+            linux.set_resources(resources);
+        }
+        Ok(bundle)
     }
 
     pub(crate) fn wants_terminal(&self) -> bool {
