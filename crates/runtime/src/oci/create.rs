@@ -111,11 +111,13 @@ pub(super) fn make(context: &Context, wanted: &Wanted, foreground: bool) -> Resu
     check_preserved(wanted.preserved)?;
     let console = console::wanted(wanted.console.as_deref(), bundle.wants_terminal(), foreground)?;
     let driver = cgroup::driver(context.systemd)?;
+    let cgroup = cgroup::name(&bundle, &wanted.id, context.systemd);
     let record = Record {
         id: wanted.id.clone(),
         bundle: wanted.bundle.clone(),
         rootfs: rootfs_of(&bundle, &wanted.bundle)?,
-        cgroup: cgroup::name(&bundle, &wanted.id, context.systemd),
+        above: cgroup::missing_above(driver.as_ref(), &cgroup)?,
+        cgroup,
         systemd: context.systemd,
         created_ns: now_ns(),
         init: None,

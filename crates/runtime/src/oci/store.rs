@@ -40,6 +40,9 @@ pub(super) struct Record {
     pub(super) rootfs: PathBuf,
     /// Its control group, as the driver calls it.
     pub(super) cgroup: String,
+    /// Groups above it that were made for it.
+    #[serde(default)]
+    pub(super) above: Vec<String>,
     /// The group is a unit of systemd.
     pub(super) systemd: bool,
     /// Nanoseconds since 1970.
