@@ -171,7 +171,7 @@ fn rules_for_devices_are_applied_in_their_order() {
             { "allow": false, "access": "rwm" },
             { "allow": true, "type": "c", "major": 10, "minor": 229, "access": "rwm" },
             { "allow": true, "type": "b", "major": 7, "access": "r" },
-            { "allow": false, "type": "b", "major": 7, "minor": 100, "access": "r" },
+            { "allow": false, "type": "b", "major": 7, "access": "r" },
         ]);
         config["linux"]["devices"] = json!([
             { "path": "/tmp/b1", "type": "b", "major": 7, "minor": 100 },

@@ -143,9 +143,9 @@ fn each_word_that_is_told_is_understood() {
             if ["idmap", "ridmap", "shared", "rshared", "remount"].contains(&option.as_str()) {
                 continue;
             }
-            let recursive =
-                option.starts_with('r') && option != "ro" && option != "rw" && option != "relatime";
-            let mount = match recursive || option.ends_with("bind") || option.ends_with("bindable") {
+            let spreads = ["private", "slave", "bindable"].iter().any(|word| option.ends_with(word));
+            let below = option.starts_with('r') && !["ro", "rw", "relatime"].contains(&option.as_str());
+            let mount = match (below && !spreads) || option == "bind" {
                 true => json!({ "type": "none", "source": source, "options": ["rbind", option] }),
                 false => json!({ "type": "tmpfs", "source": "tmpfs", "options": [option] }),
             };

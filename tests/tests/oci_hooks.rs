@@ -125,7 +125,7 @@ fn one_that_fails_ends_the_container_and_is_named() {
         let bundle = oci.bundle(moment, &["sleep", "1000"], |config| {
             config["hooks"][moment] = failing.clone();
             let mut after = config["hooks"]["poststop"].as_array().cloned().unwrap_or_default();
-            after.extend(note(&env, "poststop").as_array().unwrap().iter().cloned());
+            after.extend(note(&env, "after").as_array().unwrap().iter().cloned());
             config["hooks"]["poststop"] = json!(after);
         });
         let told = |output: &tinyd_tests::Output| {
@@ -133,7 +133,7 @@ fn one_that_fails_ends_the_container_and_is_named() {
             assert!(said.contains(&format!("hook {moment} /bin/sh failed")), "{output}");
             assert!(said.contains("exit status: 4") && said.contains("why it failed"), "{output}");
         };
-        let stopped_after = || fs::remove_file(env.files().join("poststop")).is_ok();
+        let stopped_after = || fs::remove_file(env.files().join("after")).is_ok();
         match moment {
             "prestart" | "createRuntime" | "createContainer" => {
                 told(&oci.create(&bundle).fails(1));
@@ -164,7 +164,7 @@ fn those_of_a_moment_run_in_their_order_with_their_own_words() {
     require!(program);
     let env = Env::new();
     let oci = Oci::of(&env);
-    let said = env.files().join("said");
+    let said = env.files().join("lines");
     let bundle = oci.bundle("many", &["true"], |config| {
         let mount = json!({
             "destination": env.files(), "type": "bind", "source": env.files(), "options": ["bind", "rw"],
@@ -174,7 +174,7 @@ fn those_of_a_moment_run_in_their_order_with_their_own_words() {
         for moment in MOMENTS {
             let one = |number: u32| {
                 let script = format!("echo {moment} {number} $0 $(env | grep -c .) >> {}", said.display());
-                json!({ "path": "/bin/sh", "args": ["its-own-name", "-c", script, "word"] })
+                json!({ "path": "/bin/sh", "args": ["sh", "-c", script, "word"] })
             };
             config["hooks"][moment] = json!([one(1), one(2), one(3)]);
         }

@@ -100,7 +100,7 @@ fn what_is_not_said_is_the_callers() {
     let oci = Oci::of(&env);
     let look = ["sh", "-c", "umask; cat /proc/self/oom_score_adj"];
     let unsaid = oci.bundle("unsaid", &look, |_| {});
-    let said = oci.bundle("said", &look, |config| {
+    let said = oci.bundle("told", &look, |config| {
         config["process"]["user"]["umask"] = json!(0o77);
         config["process"]["oomScoreAdj"] = json!(432);
     });

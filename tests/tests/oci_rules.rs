@@ -18,7 +18,7 @@ fn share(env: &Env, config: &mut Value) {
 }
 
 fn said(env: &Env) -> String {
-    fs::read_to_string(env.files().join("said")).unwrap_or_default()
+    fs::read_to_string(env.files().join("heard")).unwrap_or_default()
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_refusal_changes_nothing() {
     require!(program);
     let env = Env::new();
     let oci = Oci::of(&env);
-    let script = "echo called >> /files/said; read word < /files/end";
+    let script = "echo called >> /files/heard; read word < /files/end";
     let bundle = oci.bundle("one", &["sh", "-c", script], |config| share(&env, config));
     env.other(["mkfifo".into(), env.files().join("end").into_os_string()]).output().ok();
     oci.create(&bundle).ok();
@@ -100,7 +100,7 @@ fn the_configuration_is_that_of_the_moment_of_create() {
     require!(program);
     let env = Env::new();
     let oci = Oci::of(&env);
-    let bundle = oci.bundle("one", &["sh", "-c", "echo first > /files/said"], |config| share(&env, config));
+    let bundle = oci.bundle("one", &["sh", "-c", "echo first > /files/heard"], |config| share(&env, config));
     oci.create(&bundle).ok();
     let path = bundle.join("config.json");
     let text = fs::read_to_string(&path).unwrap();
@@ -149,13 +149,13 @@ fn a_signal_reaches_the_process_and_the_image_may_say_which() {
     let env = Env::new();
     let oci = Oci::of(&env);
     let root = tinyd_tests::roots::copy_of_busybox(&env);
-    let script = "for s in INT TERM USR1 QUIT; do trap \"echo $s >> /files/said\" $s; done; \
-                  echo up >> /files/said; while :; do sleep 0.05; done";
+    let script = "for s in INT TERM USR1 QUIT; do trap \"echo $s >> /files/heard\" $s; done; \
+                  echo up >> /files/heard; while :; do sleep 0.05; done";
     let cases: [(&str, &[&str], Option<&str>, &str); 5] = [
         ("name", &["INT"], None, "INT"),
         ("number", &["10"], None, "USR1"),
         ("none", &[], None, "TERM"),
-        ("image", &[], Some("SIGQUIT"), "QUIT"),
+        ("of-image", &[], Some("SIGQUIT"), "QUIT"),
         ("both", &["SIGUSR1"], Some("SIGQUIT"), "USR1"),
     ];
     for (name, words, image, heard) in cases {
@@ -169,7 +169,7 @@ fn a_signal_reaches_the_process_and_the_image_may_say_which() {
                 config["annotations"] = json!({ "org.opencontainers.image.stopSignal": signal });
             }
         });
-        fs::write(env.files().join("said"), "").unwrap();
+        fs::write(env.files().join("heard"), "").unwrap();
         oci.launch(&bundle);
         wait_until("it is up", || said(&env) == "up\n");
         oci.run(["kill", name].iter().chain(words).copied()).ok();

@@ -116,9 +116,11 @@ fn act(parsed: &Parsed, umask: Mode) -> Result<u8, Problem> {
         return Err("a verb is missing".to_owned().into());
     };
     let words = words.to_vec();
-    // From here on it may be executed once more.
     if matches!(verb.as_str(), "create" | "run" | "exec") {
+        // It may be executed once more, and asks for its caller's umask again then.
+        let own = rustix::process::umask(umask);
         crate::entry::protect().map_err(|error| internal("protect this program", error))?;
+        rustix::process::umask(own);
     }
     match verb.as_str() {
         "create" => create::verb(&context, words),

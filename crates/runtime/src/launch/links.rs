@@ -56,21 +56,24 @@ pub(super) fn bring(links: &[Link], pid: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the devices are called there: of a template, with the first number that is free.
+/// What the devices are called there: of a template, with the first number that is free. A device that has moved is the
+/// namespace's, and may go with it: so whether all can move is looked at before the first does.
 fn names(links: &[Link], namespace: &Path) -> Result<Vec<String>, Failure> {
+    let cannot = |link: &Link, errno| failed("move network device", &link.name, errno);
+    let here = Route::open().map_err(|errno| failed("reach rtnetlink for", "the container", errno))?;
+    for link in links {
+        name_to_index(&here.0, &link.name).map_err(|errno| cannot(link, errno))?;
+    }
     let mut names: Vec<String> = Vec::new();
     let _visit = Visit::begin(namespace)?;
     let there = Route::open().map_err(|errno| failed("reach rtnetlink for", "the container", errno))?;
     for link in links {
-        let name = match link.inside.strip_suffix(LINK_NUMBER) {
-            None => link.inside.clone(),
-            Some(begin) => {
-                let mut all = (0..MOST_NUMBERED).map(|number| format!("{begin}{number}"));
-                let free = all.find(|name| !names.contains(name) && name_to_index(&there.0, name).is_err());
-                free.ok_or_else(|| failed("number network device", &link.name, Errno::EXIST))?
-            }
+        let is_free = |name: &String| !names.contains(name) && name_to_index(&there.0, name).is_err();
+        let free = match link.inside.strip_suffix(LINK_NUMBER) {
+            None => Some(link.inside.clone()).filter(is_free),
+            Some(begin) => (0..MOST_NUMBERED).map(|number| format!("{begin}{number}")).find(is_free),
         };
-        names.push(name);
+        names.push(free.ok_or_else(|| cannot(link, Errno::EXIST))?);
     }
     Ok(names)
 }

@@ -61,6 +61,7 @@ pub(super) fn missing_above(driver: &dyn CgroupDriver, name: &str) -> Result<Vec
     let failed = |error: tinyd_cgroup::Error| {
         Failure::new(FailureKind::Invalid, format!("look above cgroup {name}")).caused_by(&error)
     };
+    CgroupPath::new(name).map_err(failed)?;
     let above = name.match_indices('/').map(|(at, _)| &name[..at]);
     let mut missing = Vec::new();
     for name in above {

@@ -3,14 +3,14 @@
 use super::hooks::{self, Inside, Moment};
 use super::options::{Flag, Parsed, Rest, flag, parse, value};
 use super::store::{CONFIG, Container, Lock, Record, START, Status, TOLD};
-use super::{Context, Problem, cgroup, console, one_id};
+use super::{Context, Problem, cgroup, console, foreground, one_id};
 use crate::init::{Gate, Stdio};
 use crate::launch::{self, Running, Terms, internal};
 use crate::monitor::now_ns;
 use crate::plan::{self, Bundle, invalid};
 use crate::state::ProcessId;
 use crate::{Failure, FailureKind, Rootfs, StartRequest};
-use oci_spec::runtime::Process;
+use oci_spec::runtime::{BoxBuilder, Process};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -92,7 +92,7 @@ impl Drop for Made {
 }
 
 /// Makes it. In the foreground its terminal is the caller's to take.
-pub(super) fn make(context: &Context, wanted: &Wanted, foreground: bool) -> Result<Made, Failure> {
+pub(super) fn make(context: &Context, wanted: &Wanted, in_foreground: bool) -> Result<Made, Failure> {
     if wanted.no_pivot {
         return Err(Failure::new(
             FailureKind::Unsupported,
@@ -105,11 +105,15 @@ pub(super) fn make(context: &Context, wanted: &Wanted, foreground: bool) -> Resu
     let nothing_to_run = bundle.spec.process().is_none();
     let mut process = bundle.spec.process().clone().unwrap_or_default();
     complete(&mut process, context);
+    if in_foreground && let Some(window) = foreground::window() {
+        let (rows, columns) = (u64::from(window.0), u64::from(window.1));
+        process.set_console_size(BoxBuilder::default().height(rows).width(columns).build().ok());
+    }
     super::report::warn_of(&bundle.warnings, &process);
     bundle.spec.set_process(Some(process));
     hooks::check(&bundle)?;
     check_preserved(wanted.preserved)?;
-    let console = console::wanted(wanted.console.as_deref(), bundle.wants_terminal(), foreground)?;
+    let console = console::wanted(wanted.console.as_deref(), bundle.wants_terminal(), in_foreground)?;
     let driver = cgroup::driver(context.systemd)?;
     let cgroup = cgroup::name(&bundle, &wanted.id, context.systemd);
     let record = Record {
