@@ -9,10 +9,11 @@ use crate::launch::{self, Running, Terms, internal};
 use crate::monitor::now_ns;
 use crate::plan::{self, Bundle, invalid};
 use crate::state::ProcessId;
-use crate::{Failure, FailureKind, Rootfs, StartRequest};
+use crate::{Failure, Rootfs, StartRequest};
 use oci_spec::runtime::{BoxBuilder, Process};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use std::os::fd::{AsRawFd as _, BorrowedFd, IntoRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// What `create` and `run` take.
@@ -22,6 +23,8 @@ pub(super) const FLAGS: &[Flag] = &[
     value("pid-file", None),
     value("preserve-fds", None),
     value("pidfd-socket", None),
+    // For a root that cannot be left (initramfs). It is left all the same, or the start fails: within a mere chroot the host's root would be
+    // within reach.
     flag("no-pivot", None),
     flag("no-new-keyring", None),
     flag("detach", Some('d')),
@@ -45,7 +48,6 @@ pub(super) struct Wanted {
     pid_file: Option<PathBuf>,
     pidfd_socket: Option<PathBuf>,
     preserved: u32,
-    no_pivot: bool,
 }
 
 impl Wanted {
@@ -61,7 +63,6 @@ impl Wanted {
             pid_file: path("pid-file"),
             pidfd_socket: path("pidfd-socket"),
             preserved: parsed.number("preserve-fds")?.unwrap_or(0),
-            no_pivot: parsed.has("no-pivot"),
         })
     }
 }
@@ -93,13 +94,6 @@ impl Drop for Made {
 
 /// Makes it. In the foreground its terminal is the caller's to take.
 pub(super) fn make(context: &Context, wanted: &Wanted, in_foreground: bool) -> Result<Made, Failure> {
-    if wanted.no_pivot {
-        return Err(Failure::new(
-            FailureKind::Unsupported,
-            "--no-pivot leaves the host's root within reach of the container",
-        )
-        .with_hint("a root that cannot be pivoted into (initramfs) can be bound onto itself first"));
-    }
     let json = Bundle::read(&wanted.bundle)?;
     let mut bundle = Bundle::parse_strictly(&wanted.bundle, &json)?;
     let nothing_to_run = bundle.spec.process().is_none();
@@ -112,7 +106,7 @@ pub(super) fn make(context: &Context, wanted: &Wanted, in_foreground: bool) -> R
     super::report::warn_of(&bundle.warnings, &process);
     bundle.spec.set_process(Some(process));
     hooks::check(&bundle)?;
-    check_preserved(wanted.preserved)?;
+    reserve(wanted.preserved)?;
     let console = console::wanted(wanted.console.as_deref(), bundle.wants_terminal(), in_foreground)?;
     let driver = cgroup::driver(context.systemd)?;
     let cgroup = cgroup::name(&bundle, &wanted.id, context.systemd);
@@ -127,9 +121,8 @@ pub(super) fn make(context: &Context, wanted: &Wanted, in_foreground: bool) -> R
         init: None,
     };
     let (mut container, lock) = Container::reserve(context, record)?;
-    let terms =
-        Terms { preserved: wanted.preserved, nothing_to_run, inherits_oom_score: true, ..Terms::default() };
-    let launched = launch(&mut container, &bundle, &json, driver.as_ref(), terms);
+    let wishes = Wishes { preserved: wanted.preserved, nothing_to_run };
+    let launched = launch(&mut container, &bundle, &json, driver.as_ref(), wishes);
     let running = match launched {
         Ok(running) => running,
         Err(failure) => {
@@ -154,12 +147,19 @@ pub(super) fn make(context: &Context, wanted: &Wanted, in_foreground: bool) -> R
     Ok(made)
 }
 
+/// What is the caller's of a launch.
+#[derive(Clone, Copy)]
+struct Wishes {
+    preserved: u32,
+    nothing_to_run: bool,
+}
+
 fn launch(
     container: &mut Container,
     bundle: &Bundle,
     json: &[u8],
     driver: &dyn tinyd_cgroup::CgroupDriver,
-    terms: Terms<'_>,
+    Wishes { preserved, nothing_to_run }: Wishes,
 ) -> Result<Running, Failure> {
     let config = container.folder.join(CONFIG);
     std::fs::write(&config, json).map_err(|error| internal(&format!("write {}", config.display()), error))?;
@@ -167,7 +167,7 @@ fn launch(
     let gate = gate(&container.folder)?;
     let stdio = match bundle.wants_terminal() {
         true => Stdio { stdin: None, stdout: None, stderr: None },
-        false => own_streams(terms.preserved)?,
+        false => own_streams(preserved)?,
     };
     let request = request(container, bundle);
     let pauses = [Moment::Prestart, Moment::CreateRuntime, Moment::CreateContainer];
@@ -180,8 +180,14 @@ fn launch(
         hooks::run(Moment::CreateRuntime, bundle, container, Status::Created, None)?;
         hooks::run(Moment::CreateContainer, bundle, container, Status::Created, Some(inside))
     };
-    let assembled: Option<launch::Meanwhile<'_>> = if pauses { Some(&mut assembled) } else { None };
-    let terms = Terms { gate: Some(gate), assembled, ..terms };
+    let terms = Terms {
+        connector: None,
+        gate: Some(gate),
+        preserved,
+        nothing_to_run,
+        assembled: if pauses { Some(&mut assembled) } else { None },
+        inherits_oom_score: true,
+    };
     let running = launch::launch(&request, bundle, driver, stdio, terms)?;
     container.record.init =
         Some(ProcessId::of(running.pid).map_err(|error| internal("look at the container", error))?);
@@ -240,18 +246,23 @@ fn rootfs_of(bundle: &Bundle, folder: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-/// What the command is promised must be there: other numbers would be given to files of ours.
-pub(super) fn check_preserved(count: u32) -> Result<(), Failure> {
-    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
-    let missing = (3..).take(count as usize).find(|number| {
-        u64::from(*number as u32) >= most || !Path::new(&format!("/proc/self/fd/{number}")).exists()
-    });
-    match missing {
-        None => Ok(()),
-        Some(number) => Err(Failure::new(
-            FailureKind::Invalid,
-            format!("--preserve-fds {count}: descriptor {number} is not open"),
-        )),
+/// Sees to it that no file of ours has the number of a descriptor that the command is promised: those that the caller has not opened
+/// are taken until the command is executed.
+pub(super) fn reserve(count: u32) -> Result<(), Failure> {
+    let failed = |errno| internal(&format!("--preserve-fds {count}: keep the numbers free"), errno);
+    let first = 3;
+    let last = first + i32::try_from(count).map_err(|_| failed(Errno::MFILE))?;
+    let null = {
+        let opened = rustix::fs::open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+        rustix::io::fcntl_dupfd_cloexec(&opened.map_err(failed)?, last).map_err(failed)?
+    };
+    loop {
+        let taken = rustix::io::fcntl_dupfd_cloexec(&null, first).map_err(failed)?;
+        if taken.as_raw_fd() >= last {
+            return Ok(());
+        }
+        // It lasts as long as this process.
+        let _ = taken.into_raw_fd();
     }
 }
 

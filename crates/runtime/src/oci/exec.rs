@@ -73,7 +73,7 @@ fn exec(context: &Context, id: &str, command: &[String], parsed: &Parsed) -> Res
     let detached = parsed.has("detach");
     let console = console::wanted(parsed.last("console-socket"), terminal, !detached)?;
     let preserved = parsed.number("preserve-fds")?.unwrap_or(0);
-    create::check_preserved(preserved)?;
+    create::reserve(preserved)?;
 
     let window = create::window(&process);
     let (mut plan, user) = plan::of_its_own(&bundle, &process, id, &container.folder, window)?;
