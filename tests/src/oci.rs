@@ -174,8 +174,7 @@ impl<'env> Oci<'env> {
     /// Runs a bundle's command in the foreground.
     #[track_caller]
     pub fn by_run(&self, bundle: &Path) -> Said {
-        let output = self.run([OsString::from("run"), "-b".into(), bundle.into(), name_of(bundle)]);
-        Said::of("run", &output)
+        Said::of("run", &self.run_bundle(bundle))
     }
 
     /// Creates a container, starts it, and waits for its end.
@@ -239,10 +238,29 @@ impl<'env> Oci<'env> {
         attack
     }
 
+    /// Runs a container of a bundle, whose name it has, to its end.
+    #[track_caller]
+    pub fn run_bundle(&self, bundle: &Path) -> Output {
+        self.run([OsString::from("run"), "-b".into(), bundle.into(), name_of(bundle)])
+    }
+
+    /// Runs a script in a container of a bundle that was changed, to its end.
+    #[track_caller]
+    pub fn look(&self, name: &str, script: &str, change: impl FnOnce(&mut Value)) -> Output {
+        self.run_bundle(&self.bundle(name, &["sh", "-c", script], change))
+    }
+
     /// What the runtime says of a container's state.
     #[track_caller]
     pub fn state(&self, id: &str) -> Value {
         self.run(["state", id]).ok().json()
+    }
+
+    /// The number of a container's first process.
+    #[track_caller]
+    pub fn pid(&self, id: &str) -> i32 {
+        let pid = self.state(id)["pid"].as_i64().expect("a state has a pid");
+        i32::try_from(pid).expect("a pid is a small number")
     }
 
     /// The word for its state.

@@ -40,6 +40,34 @@ fn a_device_moves_under_its_new_name_with_its_lasting_addresses_and_is_up() {
 }
 
 #[test]
+fn a_template_is_the_first_number_that_is_free() {
+    require!(root);
+    require!(command "ip");
+    let mode = Mode { env: Env::new(), mapped: false };
+    let number = std::process::id() % 100_000;
+    let (one, other) = (format!("tc{number}"), format!("td{number}"));
+    mode.env.other(["ip", "link", "add", &one, "type", "veth", "peer", "name", &other]).output().ok();
+    let change = |inside: [&str; 2]| {
+        let devices = json!({ &one: { "name": inside[0] }, &other: { "name": inside[1] } });
+        move |config: &mut Value| {
+            let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
+            namespaces.retain(|one| one["type"] != "network");
+            namespaces.push(json!({ "type": "network" }));
+            config["linux"]["netDevices"] = devices;
+        }
+    };
+    let taken = run(&mode, change(["lo", "x"]), "echo ran");
+    let said = run(
+        &mode,
+        change(["lan%d", "lan%d"]),
+        "ls /sys/class/net | sort | tr '\\n' ' '; cat /sys/class/net/lan1/flags",
+    );
+    let _ = mode.env.other(["ip", "link", "del", &one]).output();
+    assert!(taken.fails(125).stderr().contains(&format!("move network device {one}")));
+    assert!(said.ok().stdout().starts_with("lan0 lan1 lo 0x1"), "they are up");
+}
+
+#[test]
 fn a_device_that_cannot_move_is_refused_by_name() {
     require!(root);
     let mode = Mode { env: Env::new(), mapped: false };

@@ -75,9 +75,9 @@ fn an_agent_hears_of_the_process_and_gets_its_calls() {
             assert!(alive && count == 1, "{count}");
             assert_eq!(
                 (&state["fds"], &state["metadata"], &state["state"]["id"], &state["state"]["status"]),
-                (&json!(["seccompFd"]), &json!("for the agent"), &json!(bundle.id), &json!("created"))
+                (&json!(["seccompFd"]), &json!("for the agent"), &json!(bundle.id), &json!("creating"))
             );
-            assert_eq!((&state["pid"], &state["ociVersion"]), (&state["state"]["pid"], &json!("1.2.1")));
+            assert_eq!((&state["pid"], &state["ociVersion"]), (&state["state"]["pid"], &json!("1.3.0")));
             assert_eq!(state["state"]["annotations"]["org.example.note"], "x");
             assert!(Path::new(state["state"]["bundle"].as_str().unwrap()).join("config.json").exists());
             mode.env.tinyd(["rm", &bundle.id]).ok();

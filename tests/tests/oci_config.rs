@@ -1,19 +1,13 @@
 //! Properties of a configuration as other engines write it, for the runtime's own command line.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
 
-use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use serde_json::{Value, json};
 use tinyd_tests::oci::Oci;
-use tinyd_tests::{Env, Output, require};
-
-#[track_caller]
-fn run(oci: &Oci<'_>, bundle: &Path) -> Output {
-    oci.run([OsString::from("run"), "-b".into(), bundle.into(), bundle.file_name().unwrap().into()])
-}
+use tinyd_tests::{Env, require};
 
 fn add_mount(config: &mut Value, mount: Value) {
     config["mounts"].as_array_mut().unwrap().push(mount);
@@ -44,7 +38,7 @@ fn sources_are_relative_to_the_bundle_and_may_lead_through_links() {
     });
     fs::create_dir(bundle.join("data")).unwrap();
     fs::write(bundle.join("data/file"), "of the bundle\n").unwrap();
-    assert_eq!(run(&oci, &bundle).ok().stdout(), "of the bundle\nthrough a link\n");
+    assert_eq!(oci.run_bundle(&bundle).ok().stdout(), "of the bundle\nthrough a link\n");
 }
 
 #[test]
@@ -62,7 +56,7 @@ fn what_is_not_known_here_is_warned_about_or_ignored() {
         config["process"]["execCPUAffinity"] = json!({ "initial": "", "final": "0 , 1" });
         config["tomorrow"] = json!({ "of": "tomorrow" });
     });
-    let output = run(&oci, &bundle).ok();
+    let output = oci.run_bundle(&bundle).ok();
     assert_eq!(output.stdout(), "CapBnd:0000000000000001\n3\n");
     assert!(output.stderr().contains("CAP_OF_TOMORROW"), "{output}");
 }

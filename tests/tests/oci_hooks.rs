@@ -79,7 +79,13 @@ fn each_runs_at_its_moment_in_its_place_and_is_told_the_state() {
             (&json!(status), &json!("h"), &json!(bundle))
         );
         assert_eq!(state["annotations"], json!({ "k": "v" }));
-        assert_eq!(state["pid"], if status == "stopped" { json!(0) } else { json!(pid) }, "{moment}");
+        let number = match (status, in_container) {
+            ("stopped", _) => 0,
+            // As it is seen there.
+            (_, true) => 1,
+            _ => pid,
+        };
+        assert_eq!(state["pid"], json!(number), "{moment}");
         for (kind, own, host) in namespaces {
             let expected = if in_container { own } else { host };
             let link = lines.next().unwrap();
@@ -118,42 +124,70 @@ fn one_that_fails_ends_the_container_and_is_named() {
     for moment in MOMENTS {
         let bundle = oci.bundle(moment, &["sleep", "1000"], |config| {
             config["hooks"][moment] = failing.clone();
-            if moment != "poststop" {
-                config["hooks"]["poststop"] = note(&env, "poststop");
-            }
+            let mut after = config["hooks"]["poststop"].as_array().cloned().unwrap_or_default();
+            after.extend(note(&env, "after").as_array().unwrap().iter().cloned());
+            config["hooks"]["poststop"] = json!(after);
         });
         let told = |output: &tinyd_tests::Output| {
             let said = output.stderr();
             assert!(said.contains(&format!("hook {moment} /bin/sh failed")), "{output}");
             assert!(said.contains("exit status: 4") && said.contains("why it failed"), "{output}");
         };
-        let stopped_after = || fs::remove_file(env.files().join("poststop")).is_ok();
+        let stopped_after = || fs::remove_file(env.files().join("after")).is_ok();
         match moment {
             "prestart" | "createRuntime" | "createContainer" => {
                 told(&oci.create(&bundle).fails(1));
                 assert!(stopped_after(), "{moment}");
                 assert_eq!(fs::read_dir(oci.root()).unwrap().count(), 0);
             }
-            "startContainer" => {
+            "startContainer" | "poststart" => {
                 oci.create(&bundle).ok();
+                let pid = oci.pid(moment);
                 told(&oci.run(["start", moment]).fails(1));
-                assert_eq!(oci.status(moment), "stopped");
-                oci.run(["delete", moment]).ok();
-                assert!(stopped_after());
-            }
-            "poststart" => {
-                oci.create(&bundle).ok();
-                told(&oci.run(["start", moment]).ok());
-                assert_eq!(oci.status(moment), "running");
-                oci.run(["delete", "-f", moment]).ok();
-                assert!(stopped_after());
+                assert!(stopped_after() && !proc::is_alive(pid), "{moment}");
+                assert_eq!(fs::read_dir(oci.root()).unwrap().count(), 0);
             }
             _ => {
                 oci.launch(&bundle);
+                // Those behind it are not held up.
                 told(&oci.run(["delete", "-f", moment]).ok());
+                assert!(stopped_after());
             }
         }
         oci.run(["state", moment]).fails(1);
+    }
+}
+
+#[test]
+fn those_of_a_moment_run_in_their_order_with_their_own_words() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let said = env.files().join("lines");
+    let bundle = oci.bundle("many", &["true"], |config| {
+        let mount = json!({
+            "destination": env.files(), "type": "bind", "source": env.files(), "options": ["bind", "rw"],
+        });
+        config["mounts"].as_array_mut().unwrap().push(mount);
+        config["root"]["path"] = json!(roots::copy_of_busybox(&env));
+        for moment in MOMENTS {
+            let one = |number: u32| {
+                let script = format!("echo {moment} {number} $0 $(env | grep -c .) >> {}", said.display());
+                json!({ "path": "/bin/sh", "args": ["sh", "-c", script, "word"] })
+            };
+            config["hooks"][moment] = json!([one(1), one(2), one(3)]);
+        }
+    });
+    oci.run_bundle(&bundle).ok();
+    // The shell itself adds what it needs: no variable of the runtime's is among them.
+    let text = fs::read_to_string(&said).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 18, "{text}");
+    for (line, (moment, number)) in
+        lines.iter().zip(MOMENTS.iter().flat_map(|moment| (1..=3).map(move |number| (moment, number))))
+    {
+        assert!(line.starts_with(&format!("{moment} {number} word ")), "{text}");
     }
 }
 

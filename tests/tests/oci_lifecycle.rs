@@ -49,7 +49,7 @@ fn a_container_is_created_started_killed_and_deleted() {
     let pid: i32 = fs::read_to_string(&pid_file).unwrap().parse().unwrap();
     assert_eq!(
         (&state["ociVersion"], &state["id"], &state["status"], &state["pid"], &state["bundle"]),
-        (&json!("1.2.1"), &json!("one"), &json!("created"), &json!(pid), &json!(bundle))
+        (&json!("1.3.0"), &json!("one"), &json!("created"), &json!(pid), &json!(bundle))
     );
     assert_eq!(state["annotations"], json!({ "a.b": "c" }));
     // It is there, in namespaces of its own, and has not become the command.
@@ -86,21 +86,22 @@ fn a_container_is_created_started_killed_and_deleted() {
 }
 
 #[test]
-fn what_was_only_created_and_what_runs_is_deleted_by_force() {
+fn what_has_not_stopped_is_deleted_by_force_alone() {
     require!(root);
     require!(program);
     let env = Env::new();
     let oci = Oci::of(&env);
-    for (name, start, force) in [("created", false, false), ("forced", false, true), ("running", true, true)]
-    {
+    for (name, start) in [("created", false), ("running", true)] {
         let bundle = oci.bundle(name, &["sleep", "1000"], |_| {});
         oci.create(&bundle).ok();
         let pid = oci.state(name)["pid"].as_i64().unwrap();
         if start {
             oci.run(["start", name]).ok();
         }
-        let words = if force { vec!["delete", "--force", name] } else { vec!["delete", name] };
-        oci.run(words).ok();
+        let refused = oci.run(["delete", name]).fails(1);
+        assert!(refused.stderr().contains(&format!("is {name}, and is deleted when")), "{refused}");
+        assert_eq!((oci.status(name).as_str(), oci.state(name)["pid"].as_i64()), (name, Some(pid)));
+        oci.run(["delete", "--force", name]).ok();
         assert!(!proc::is_alive(i32::try_from(pid).unwrap()), "{name}");
         assert_eq!(groups(&format!("-{name}")), 0);
     }
@@ -231,8 +232,11 @@ fn descriptors_that_are_promised_are_the_commands_and_no_others() {
     };
     // `ls` has one of its own, for the folder.
     assert_eq!(run("2", "two").ok().stdout(), "0 1 2 3 4 5 3\n4\n");
-    let missing = run("4", "four").fails(1);
-    assert!(missing.stderr().contains("descriptor 6 is not open"), "{missing}");
+    // What the caller has not opened is nothing, and no file of the runtime's.
+    for count in ["4", "7"] {
+        assert_eq!(run(count, &format!("all{count}")).ok().stdout(), "0 1 2 3 4 5 6 3\n4\n");
+    }
+    run("1000000000", "too-many").fails(1);
 }
 
 #[test]
@@ -338,8 +342,22 @@ fn what_is_wrong_is_one_clear_line_and_leaves_nothing() {
         oci.run(words.iter().copied()).fails(2);
     }
     oci.run(["checkpoint", "x"]).fails(1);
-    let no_pivot = [OsString::from("create"), "--no-pivot".into(), "-b".into(), good.into(), "x".into()];
-    assert!(oci.run(no_pivot).fails(1).stderr().contains("--no-pivot leaves the host's root within reach"));
+}
+
+#[test]
+fn a_root_that_need_not_be_left_is_left_all_the_same() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let host = env.file("of-the-host", "");
+    let script = format!("ls {} 2> /dev/null || echo gone; ls /..", host.display());
+    let bundle = oci.bundle("one", &["sh", "-c", &script], |_| {});
+    let plain = oci.run_bundle(&bundle).ok().stdout();
+    let words = ["run".into(), "--no-pivot".into(), "-b".into(), bundle.into_os_string(), "one".into()];
+    let output = oci.run(words).ok();
+    assert!(output.stdout().starts_with("gone\n"), "{output}");
+    assert_eq!(output.stdout(), plain);
 }
 
 /// The only test whose bundles name no control group.

@@ -44,6 +44,58 @@ struct File {
     feature: Vec<Entry>,
 }
 
+/// How far a rule of a specification is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kept {
+    Done,
+    Partial,
+    Cannot,
+    NotOurs,
+}
+
+/// How much a specification insists on a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Level {
+    Must,
+    Should,
+    May,
+    Property,
+}
+
+/// A rule of a specification.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rule {
+    pub(crate) id: String,
+    /// `document, section`.
+    #[serde(rename = "where")]
+    pub(crate) place: String,
+    #[serde(rename = "level")]
+    pub(crate) _level: Level,
+    /// What it asks for, in our words.
+    pub(crate) says: String,
+    pub(crate) state: Kept,
+    /// The tests that pass for it, as `file::test_name`.
+    #[serde(default)]
+    pub(crate) tests: Vec<String>,
+    /// Why it is not kept, or not all of it.
+    #[serde(default)]
+    pub(crate) why: String,
+}
+
+/// Reads a ledger of rules.
+pub(crate) fn parse_rules(text: &str) -> Result<Vec<Rule>> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct File {
+        rule: Vec<Rule>,
+    }
+    let file: File = toml::from_str(text).context("this is no ledger of rules")?;
+    Ok(file.rule)
+}
+
 /// Reads a ledger.
 pub(crate) fn parse(text: &str) -> Result<Vec<Entry>> {
     let file: File = toml::from_str(text).context("this is no ledger")?;

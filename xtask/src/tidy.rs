@@ -15,6 +15,7 @@ mod hosts;
 mod ledgers;
 mod length;
 mod markers;
+mod rules;
 mod source;
 mod unsafety;
 mod weakened;
@@ -40,10 +41,11 @@ impl Text {
 /// Checks the repository; `false` when there are problems, which have been printed.
 pub(crate) fn run() -> Result<bool> {
     let texts = texts()?;
-    let checks: [(&str, Vec<String>); 8] = [
+    let checks: [(&str, Vec<String>); 9] = [
         ("crate graph", graph::check(&texts, &workspace::metadata()?)),
         ("file lengths", length::check(&texts)),
         ("ledgers", ledgers::check(&texts)),
+        ("rules of the specification", rules::check(&texts)),
         ("crates", crates::check(&texts)),
         ("unsafe code", unsafety::check(&texts)),
         ("registry hosts", hosts::check(&texts)),

@@ -10,9 +10,9 @@ pub(crate) use classic::flags as classic_flags;
 use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
-    fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_change, move_mount,
-    open_tree,
+    FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags, fsconfig_create, fsconfig_reconfigure, fsconfig_set_flag, fsconfig_set_string, fsmount,
+    fsopen, fspick, mount_change, move_mount, open_tree,
 };
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::ffi::CStr;
@@ -103,13 +103,7 @@ impl DetachedMount {
     ) -> Result<Self, Errno> {
         let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_set_string(&context, c"source", source)?;
-        for (name, value) in options {
-            if value.is_empty() {
-                fsconfig_set_flag(&context, name)?;
-            } else {
-                fsconfig_set_string(&context, name, value)?;
-            }
-        }
+        configure(context.as_fd(), options)?;
         fsconfig_create(&context)?;
         Self::from_context(context.as_fd(), attributes)
     }
@@ -240,6 +234,35 @@ pub fn mount_at<'a>(
     target: BorrowedFd<'_>,
 ) -> Result<(), Errno> {
     MountApi::detect().mount_at(kind, options, attributes, target)
+}
+
+/// *Child-side.* Tells the file system that a mount shows other options, as [`DetachedMount::new`] takes them; what is not named stays
+/// as it is.
+///
+/// # Errors
+/// `EINVAL` where nothing is mounted at `place`, or the file system does not know an option.
+pub fn reconfigure<'a>(
+    place: BorrowedFd<'_>,
+    options: impl IntoIterator<Item = (&'a CStr, &'a CStr)>,
+) -> Result<(), Errno> {
+    let flags = FsPickFlags::FSPICK_CLOEXEC | FsPickFlags::FSPICK_EMPTY_PATH;
+    let context = fspick(place, c"", flags)?;
+    configure(context.as_fd(), options)?;
+    fsconfig_reconfigure(&context)
+}
+
+fn configure<'a>(
+    context: BorrowedFd<'_>,
+    options: impl IntoIterator<Item = (&'a CStr, &'a CStr)>,
+) -> Result<(), Errno> {
+    for (name, value) in options {
+        if value.is_empty() {
+            fsconfig_set_flag(context, name)?;
+        } else {
+            fsconfig_set_string(context, name, value)?;
+        }
+    }
+    Ok(())
 }
 
 /// Gives the calling thread a mount namespace of its own, in which nothing of what is mounted from now on shows elsewhere.

@@ -19,8 +19,8 @@ pub(crate) use linux::{IdMapping, Linux, NamespaceKind, TimeOffset};
 pub(crate) use memory::{MemoryFlag, MemoryMode, MemoryPolicy, Personality, PersonalityDomain};
 pub(crate) use mounts::Mount;
 pub(crate) use process::{
-    Capabilities, IoClass, IoPriority, Process, Scheduler, SchedulerFlag, SchedulerPolicy, User,
+    Capabilities, ConsoleSize, IoClass, IoPriority, Process, Scheduler, SchedulerFlag, SchedulerPolicy, User,
 };
-pub(crate) use read::{Read, Wrong};
+pub(crate) use read::Read;
 pub(crate) use resources::{BlockIo, DeviceAllowance, InterfacePriority, Network, Resources, ThrottleDevice};
 pub(crate) use spec::Spec;

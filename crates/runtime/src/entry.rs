@@ -133,8 +133,8 @@ fn oci() -> u8 {
     if let Err(errno) = defence::become_undumpable() {
         return refuse(&format!("cannot be set up: {errno}"));
     }
-    rustix::process::umask(Mode::WGRP | Mode::WOTH);
-    crate::oci::main(words().collect())
+    let umask = rustix::process::umask(Mode::WGRP | Mode::WOTH);
+    crate::oci::main(words().collect(), umask)
 }
 
 /// Sees to it that a container whose root is the host's cannot change this program through a process of it.

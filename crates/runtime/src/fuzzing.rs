@@ -49,7 +49,7 @@ pub fn plan(json: &[u8]) -> Result<Facts, Failure> {
 pub fn plan_of_another_engine(json: &[u8]) -> Result<Facts, Failure> {
     let bundle = parse(json)?.of_another_engine();
     let cgroup = crate::oci::check(&bundle, &"0".repeat(32))?;
-    let process = bundle.spec.process().as_ref().map(|process| {
+    let process = bundle.spec.process.as_ref().map(|process| {
         let (id, folder) = ("0".repeat(32), PathBuf::from("/run"));
         plan::of_its_own(&bundle, process, &id, &folder, None).map(drop)
     });
@@ -58,18 +58,14 @@ pub fn plan_of_another_engine(json: &[u8]) -> Result<Facts, Failure> {
     Ok(Facts { cgroup, ..facts })
 }
 
-/// Reads the text of a process, as `exec --process` takes it; gives what was left out of it.
+/// Reads the text of a process, as `exec --process` takes it; gives what it asks for and is not given.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn process(json: &[u8]) -> Result<Vec<String>, Failure> {
-    let read = || -> std::io::Result<_> {
-        let mut process: serde_json::Value = plan::typed(json)?;
-        let warnings = plan::rewrite_process(&mut process);
-        let _: oci_spec::runtime::Process = plan::typed(process.to_string().as_bytes())?;
-        Ok(warnings)
-    };
-    read().map_err(|error| Failure::new(FailureKind::Invalid, "read the process").caused_by(&error))
+    plan::read(json)
+        .map(|process| plan::ungranted(&process))
+        .map_err(|error| Failure::new(FailureKind::Invalid, "read the process").caused_by(&error))
 }
 
 /// A failure as it is told.
@@ -99,7 +95,7 @@ fn facts(bundle: &Bundle) -> Result<Facts, Failure> {
         sysctls: plan.sysctls.into_iter().map(|(file, _)| file).collect(),
         candidates: plan.process.candidates,
         cgroup: String::new(),
-        warnings: bundle.warnings.clone(),
+        warnings: bundle.spec.process.as_ref().map(plan::ungranted).unwrap_or_default(),
     })
 }
 

@@ -79,6 +79,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) preserved: u32,
     /// Done when the first process is there, before it can have come to the gate.
     pub(crate) born: Option<Meanwhile<'a>>,
+    /// There is no command, so that no program is looked for; it is never started.
+    pub(crate) nothing_to_run: bool,
     /// Done when the mounts are in place, the root among them at the path of the bundle, and before the root is changed.
     pub(crate) assembled: Option<Meanwhile<'a>>,
     /// The command inherits how willingly the kernel ends this process for want of memory.
@@ -93,15 +95,18 @@ pub(crate) fn launch(
     stdio: Stdio,
     terms: Terms<'_>,
 ) -> Result<Running, Failure> {
-    let Terms { connector, gate, preserved, born, mut assembled, inherits_oom_score } = terms;
+    let Terms { connector, gate, preserved, born, nothing_to_run, mut assembled, inherits_oom_score } = terms;
     let mut plan = plan::build(bundle, request)?;
     plan.process.preserved = preserved;
+    if nothing_to_run {
+        plan.process.candidates.clear();
+    }
     if assembled.is_some() {
         plan.shown_at = Some(c_path("root.path", &root_folder(bundle, request))?);
     }
     limits::check(&plan.process.rlimits)?;
     if let Some(listener) = &mut plan.process.listener {
-        listener.connect("created")?;
+        listener.connect("creating")?;
     }
     let (cgroup, join) = make_cgroup(request, driver, &plan)?;
     add_views(&mut plan, cgroup.cgroup.as_ref());
@@ -189,8 +194,8 @@ fn prepare_for(
 }
 
 fn root_folder(bundle: &Bundle, request: &StartRequest) -> PathBuf {
-    let root = bundle.spec.root().as_ref();
-    request.bundle.join(root.map_or(Path::new("rootfs"), |root| root.path()))
+    let root = bundle.spec.root.as_ref();
+    request.bundle.join(root.map_or(Path::new("rootfs"), |root| &root.path))
 }
 
 fn make_cgroup(

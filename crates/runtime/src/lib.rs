@@ -45,6 +45,7 @@
 
 pub mod annotation;
 pub mod client;
+mod config;
 mod defence;
 pub mod entry;
 pub mod events;

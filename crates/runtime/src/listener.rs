@@ -4,6 +4,7 @@
 //! The parent connects to the agent, and the child hands over: only it has the descriptor, and once it has it, whatever else it does
 //! may wait for the agent.
 
+use crate::oci::SPECIFICATION;
 use crate::{Failure, FailureKind};
 use rustix::fs::readlinkat_raw;
 use rustix::io::{Errno, IoSlice};
@@ -18,9 +19,6 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// The specification whose words are used.
-const SPECIFICATION: &str = "1.2.1";
 
 /// Stands for the number that the process will have.
 const NUMBER: i64 = -8_765_432_109;
@@ -173,9 +171,9 @@ mod tests {
         agent.accept().unwrap().0.read_to_string(&mut text).unwrap();
         let found: Value = serde_json::from_str(&text).unwrap();
         let pid = std::process::id();
-        let state = json!({ "ociVersion": "1.2.1", "id": "one", "status": "created", "pid": pid, "bundle": "/b", "annotations": annotations });
+        let state = json!({ "ociVersion": SPECIFICATION, "id": "one", "status": "created", "pid": pid, "bundle": "/b", "annotations": annotations });
         let expected = json!({
-            "ociVersion": "1.2.1", "fds": ["seccompFd"], "pid": pid, "metadata": "of the agent", "state": state,
+            "ociVersion": SPECIFICATION, "fds": ["seccompFd"], "pid": pid, "metadata": "of the agent", "state": state,
         });
         assert_eq!(found, expected);
     }

@@ -31,10 +31,11 @@ use crate::launch::internal;
 use crate::{Failure, FailureKind};
 use options::{Flag, Parsed, flag, value};
 use report::Reports;
+use rustix::fs::Mode;
 use std::path::PathBuf;
 
 /// The version of the specification that this runtime follows.
-pub(crate) const SPECIFICATION: &str = "1.2.1";
+pub(crate) const SPECIFICATION: &str = "1.3.0";
 
 /// Where containers are kept when nobody says.
 const ROOT: &str = "/run/tinyd-runtime";
@@ -58,10 +59,12 @@ struct Context {
     root: PathBuf,
     /// Control groups are asked of systemd.
     systemd: bool,
+    /// The caller's, which a command has that is given none.
+    umask: Mode,
 }
 
 /// Does what the words say, and gives the exit code.
-pub(crate) fn main(words: Vec<String>) -> u8 {
+pub(crate) fn main(words: Vec<String>, umask: Mode) -> u8 {
     let parsed = match options::parse(FLAGS, words, options::Rest::AsItIs) {
         Ok(parsed) => parsed,
         Err(problem) => return Reports::default().wrong_use(&problem),
@@ -70,7 +73,7 @@ pub(crate) fn main(words: Vec<String>) -> u8 {
         Ok(reports) => reports,
         Err(problem) => return Reports::default().wrong_use(&problem),
     };
-    match act(&parsed) {
+    match act(&parsed, umask) {
         Ok(code) => code,
         Err(Problem::Use(problem)) => reports.wrong_use(&problem),
         Err(Problem::Failed(failure, code)) => {
@@ -100,7 +103,7 @@ impl From<String> for Problem {
     }
 }
 
-fn act(parsed: &Parsed) -> Result<u8, Problem> {
+fn act(parsed: &Parsed, umask: Mode) -> Result<u8, Problem> {
     let systemd = match parsed.last("cgroup-manager") {
         None | Some("cgroupfs") => parsed.has("systemd-cgroup"),
         Some("systemd") => true,
@@ -108,14 +111,16 @@ fn act(parsed: &Parsed) -> Result<u8, Problem> {
     };
     let root = parsed.last("root").unwrap_or(ROOT);
     let root = std::path::absolute(root).map_err(|error| format!("--root {root:?}: {error}"))?;
-    let context = Context { root, systemd };
+    let context = Context { root, systemd, umask };
     let Some((verb, words)) = parsed.rest.split_first() else {
         return Err("a verb is missing".to_owned().into());
     };
     let words = words.to_vec();
-    // From here on it may be executed once more.
     if matches!(verb.as_str(), "create" | "run" | "exec") {
+        // It may be executed once more, and asks for its caller's umask again then.
+        let own = rustix::process::umask(umask);
         crate::entry::protect().map_err(|error| internal("protect this program", error))?;
+        rustix::process::umask(own);
     }
     match verb.as_str() {
         "create" => create::verb(&context, words),

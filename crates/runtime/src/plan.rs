@@ -7,7 +7,6 @@ mod devices;
 mod filter;
 mod label;
 mod layers;
-mod lenient;
 mod links;
 mod mounts;
 mod namespaces;
@@ -18,19 +17,19 @@ mod resources;
 mod secrets;
 mod shared;
 mod spec;
+mod unique;
 
 pub(crate) use build::{MAX_LAYERS, MAX_PREPARED, build, id_maps_of, namespaces_of};
 pub(crate) use cstrings::{CStrings, c_path};
 pub(crate) use filter::{Filter, keep as keep_filter};
 pub(crate) use label::Label;
-pub(crate) use lenient::rewrite as rewrite_process;
-pub(crate) use links::Link;
+pub(crate) use links::{Link, NUMBER as LINK_NUMBER};
 pub(crate) use options::known as mount_options;
 pub(crate) use priority::Priority;
-pub(crate) use process::{for_exec, of_its_own};
+pub(crate) use process::{for_exec, of_its_own, ungranted};
 pub use resources::everybodys_devices;
 pub(crate) use resources::limits as limits_of;
-pub(crate) use spec::{Bundle, CONFIG, invalid, read_all, typed};
+pub(crate) use spec::{Bundle, CONFIG, invalid, read, read_all};
 
 use crate::SecretFile;
 use crate::init::Gate;
@@ -39,6 +38,7 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 use std::ffi::CString;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use tinyd_fs::dev::Node;
 use tinyd_fs::mount::{Changes, DetachedMount, Propagation};
@@ -132,6 +132,8 @@ pub(crate) enum MountSource {
     Bind(BindPlan),
     /// Layers of folders of the host.
     Overlay(LayersPlan),
+    /// Nothing: what has been mounted there is changed.
+    Remount(RemountPlan),
     /// Secrets: made by the parent, in memory.
     Secrets(SecretsPlan),
     /// The container's cgroup in each hierarchy.
@@ -173,6 +175,33 @@ pub(crate) struct MadePlan {
     pub(crate) idmap: Option<IdmapPlan>,
     /// It begins with what the root has in its place (`tmpcopyup`), and the mode, if one was asked for.
     pub(crate) copied: Option<Option<u32>>,
+}
+
+/// What becomes of a mount that is there.
+pub(crate) struct RemountPlan {
+    pub(crate) attributes: Attributes,
+    /// Of the mounts below it as well.
+    pub(crate) attributes_below: Attributes,
+    pub(crate) propagation: Option<Propagation>,
+    /// What its file system is told.
+    pub(crate) options: Vec<(CString, CString)>,
+}
+
+impl RemountPlan {
+    /// *Child-side.* Changes the mount that a path is of.
+    pub(crate) fn change(&self, place: OwnedFd) -> Result<(), Errno> {
+        if !self.options.is_empty() {
+            let options = self.options.iter().map(|(name, value)| (name.as_c_str(), value.as_c_str()));
+            tinyd_fs::mount::reconfigure(place.as_fd(), options)?;
+        }
+        let mount = DetachedMount::from_fd(place);
+        let Attributes { set, clear } = self.attributes_below;
+        if !self.attributes_below.is_none() {
+            mount.change(&Changes { set, clear, recursive: true, ..Changes::NONE })?;
+        }
+        let Attributes { set, clear } = self.attributes;
+        mount.change(&Changes { set, clear, propagation: self.propagation, ..Changes::NONE })
+    }
 }
 
 /// Ids that a mount shows under other numbers.

@@ -150,7 +150,7 @@ pub(crate) fn mounts(
     }
     for mount in &plan.mounts {
         match &mount.source {
-            MountSource::New { .. } => {}
+            MountSource::New { .. } | MountSource::Remount(_) => {}
             MountSource::Dev { options, attributes, propagation, nodes } => {
                 let options = options.iter().map(|(name, value)| (name.as_c_str(), value.as_c_str()));
                 let owner = mapping.map_or((0, 0), |m| m.root);

@@ -31,20 +31,31 @@ pub(super) fn check(texts: &[Text]) -> Vec<String> {
 }
 
 fn entries_of(entries: &[Entry], ids: &[String], texts: &[Text]) -> Vec<String> {
-    let mut problems = Vec::new();
-    let mut seen = BTreeSet::new();
+    let mut problems = of_all(entries.iter().map(|entry| (&entry.id, &entry.tests)), texts);
     for entry in entries {
         let id = &entry.id;
         if !ids.contains(id) {
             problems.push(format!("{id} is no known id"));
         }
-        if !seen.insert(id) {
-            problems.push(format!("{id} stands twice"));
-        }
         if entry.state == State::Done && (entry.tests.is_empty() || entry.asserts.trim().is_empty()) {
             problems.push(format!("{id} is done without a test, or without saying what it asserts"));
         }
-        let missing = entry.tests.iter().filter(|test| !exists(test, texts));
+    }
+    problems
+}
+
+/// What holds for the entries of every ledger: each id once, and tests that exist.
+pub(super) fn of_all<'a>(
+    entries: impl Iterator<Item = (&'a String, &'a Vec<String>)>,
+    texts: &[Text],
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (id, tests) in entries {
+        if !seen.insert(id) {
+            problems.push(format!("{id} stands twice"));
+        }
+        let missing = tests.iter().filter(|test| !exists(test, texts));
         problems.extend(missing.map(|test| format!("{id} names the test {test}, which is nowhere")));
     }
     problems

@@ -7,13 +7,12 @@ use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::limits::{DeviceAccess, DeviceKind, DeviceRule};
 use rustix::io::Errno;
-use std::collections::BTreeMap;
 
 const LIST: &str = "devices.list";
 const ALLOW: &str = "devices.allow";
 const DENY: &str = "devices.deny";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Devices {
     kind: DeviceKind,
     major: Option<u32>,
@@ -40,19 +39,19 @@ impl Devices {
     }
 }
 
-/// What the kernel keeps.
+/// What the kernel keeps; the exceptions in the order of the rules, in which the kernel lists them too.
 #[derive(Debug, PartialEq, Eq)]
 struct Policy {
     allow_rest: bool,
-    exceptions: BTreeMap<Devices, DeviceAccess>,
+    exceptions: Vec<(Devices, DeviceAccess)>,
 }
 
 impl Policy {
     fn fold(rules: &[DeviceRule]) -> Result<Self> {
-        let mut policy = Self { allow_rest: true, exceptions: BTreeMap::new() };
+        let mut policy = Self { allow_rest: true, exceptions: Vec::new() };
         for rule in rules {
             if rule.kind == DeviceKind::All {
-                policy = Self { allow_rest: rule.allow, exceptions: BTreeMap::new() };
+                policy = Self { allow_rest: rule.allow, exceptions: Vec::new() };
             } else if rule.allow == policy.allow_rest {
                 policy.take_back(rule)?;
             } else {
@@ -73,8 +72,10 @@ impl Policy {
                 access = access.union(*more);
             }
         }
-        let entry = self.exceptions.entry(devices).or_insert(access);
-        *entry = entry.union(access);
+        match self.exceptions.iter_mut().find(|(other, _)| *other == devices) {
+            Some((_, all)) => *all = all.union(access),
+            None => self.exceptions.push((devices, access)),
+        }
     }
 
     fn take_back(&mut self, rule: &DeviceRule) -> Result<()> {
@@ -88,21 +89,21 @@ impl Policy {
                 return Err(Error::DeviceException { rule: format!("{word} {rule}") });
             }
         }
-        self.exceptions.retain(|_, access| !access.is_empty());
+        self.exceptions.retain(|(_, access)| !access.is_empty());
         Ok(())
     }
 
     /// `devices.list` shows the exceptions from a denial; those from an allowance it keeps to itself.
     fn read(dir: &Dir) -> Result<Self> {
         let text = dir.read(LIST)?;
-        let mut policy = Self { allow_rest: false, exceptions: BTreeMap::new() };
+        let mut policy = Self { allow_rest: false, exceptions: Vec::new() };
         for line in text.lines() {
             let rule: DeviceRule =
                 line.parse().map_err(|_| Error::Parse { path: dir.file(LIST), text: line.to_owned() })?;
             if rule.kind == DeviceKind::All {
                 policy.allow_rest = true;
             } else {
-                policy.exceptions.insert(Devices::of(&rule), rule.access);
+                policy.exceptions.push((Devices::of(&rule), rule.access));
             }
         }
         Ok(policy)
@@ -120,7 +121,7 @@ pub(super) fn probe(rules: &[DeviceRule]) -> Result<()> {
 /// For what is neither: an allowance with exceptions.
 pub(crate) fn allowed(rules: &[DeviceRule]) -> Result<Option<Vec<DeviceRule>>> {
     let policy = Policy::fold(rules)?;
-    let rule = |(devices, access): (&Devices, &DeviceAccess)| {
+    let rule = |(devices, access): &(Devices, DeviceAccess)| {
         DeviceRule::new(!policy.allow_rest, devices.kind, devices.major, devices.minor, *access)
     };
     let mut exceptions = policy.exceptions.iter().map(rule);
@@ -151,7 +152,8 @@ pub(super) fn write(dir: &Dir, rules: &[DeviceRule]) -> Result<()> {
     let nothing = DeviceAccess::ALL.without(DeviceAccess::ALL);
     let difference = |from: &Policy, minus: &Policy, file| {
         let lines = from.exceptions.iter().filter_map(|(devices, access)| {
-            let left = access.without(minus.exceptions.get(devices).copied().unwrap_or(nothing));
+            let there = minus.exceptions.iter().find(|(other, _)| other == devices);
+            let left = access.without(there.map_or(nothing, |(_, access)| *access));
             (!left.is_empty()).then(|| devices.line(left))
         });
         put(dir, file, &lines.collect::<Vec<_>>())
@@ -202,7 +204,7 @@ mod tests {
             "allow c 1:5 w",
             "allow b *:* m",
         ]);
-        assert_eq!(list, (false, vec!["b *:* m".to_owned(), "c 1:5 rw".to_owned()]));
+        assert_eq!(list, (false, vec!["c 1:5 rw".to_owned(), "b *:* m".to_owned()]));
         // A denial of what is denied anyway, as Docker's for fuse; and one of a whole exception.
         let list = exceptions(&["deny a *:* rwm", "allow c 1:3 rwm", "deny c 10:229 rwm", "deny c 1:* w"]);
         assert_eq!(list, (false, vec!["c 1:3 rm".to_owned()]));
@@ -211,7 +213,7 @@ mod tests {
         assert_eq!(exceptions(&["deny b 8:0 rwm", "allow b *:* rwm"]), (true, vec![]));
         // One open for both is allowed by two rules, as on v2.
         let list = exceptions(&["deny a *:* rwm", "allow c 1:* r", "allow c 1:3 w", "allow c *:* m"]);
-        assert_eq!(list.1, ["c *:* m", "c 1:* rm", "c 1:3 rwm"]);
+        assert_eq!(list.1, ["c 1:* rm", "c 1:3 rwm", "c *:* m"]);
     }
 
     #[test]

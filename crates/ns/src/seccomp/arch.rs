@@ -129,3 +129,32 @@ pub enum Architecture {
     #[serde(rename = "SCMP_ARCH_SHEB")]
     Sheb,
 }
+
+impl Architecture {
+    /// All that have names.
+    pub const ALL: [Self; 23] = [
+        Self::X86,
+        Self::X86_64,
+        Self::X32,
+        Self::Arm,
+        Self::Aarch64,
+        Self::Loongarch64,
+        Self::M68k,
+        Self::Mips,
+        Self::Mips64,
+        Self::Mips64n32,
+        Self::Mipsel,
+        Self::Mipsel64,
+        Self::Mipsel64n32,
+        Self::Parisc,
+        Self::Parisc64,
+        Self::Ppc,
+        Self::Ppc64,
+        Self::Ppc64le,
+        Self::Riscv64,
+        Self::S390,
+        Self::S390x,
+        Self::Sh,
+        Self::Sheb,
+    ];
+}

@@ -140,6 +140,31 @@ pub enum FilterFlag {
     WaitKillableRecv,
 }
 
+impl Op {
+    /// All that there are.
+    pub const ALL: [Self; 7] = [Self::Ne, Self::Lt, Self::Le, Self::Eq, Self::Ge, Self::Gt, Self::MaskedEq];
+}
+
+impl Action {
+    /// All that there are.
+    pub const ALL: [Self; 9] = [
+        Self::Kill,
+        Self::KillThread,
+        Self::KillProcess,
+        Self::Trap,
+        Self::Errno,
+        Self::Trace,
+        Self::Allow,
+        Self::Log,
+        Self::Notify,
+    ];
+}
+
+impl FilterFlag {
+    /// All that there are.
+    pub const ALL: [Self; 4] = [Self::Tsync, Self::Log, Self::SpecAllow, Self::WaitKillableRecv];
+}
+
 impl Profile {
     /// This profile for the native architecture alone: a call through any other kills the process.
     #[must_use]

@@ -72,6 +72,29 @@ objects! {
     }
 }
 
+impl Process {
+    /// Of a container that has no command: it is never executed.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            terminal: None,
+            console_size: None,
+            user: User { uid: 0, gid: 0, umask: None, additional_gids: None },
+            args: Some(vec!["/".to_owned()]),
+            env: None,
+            cwd: "/".into(),
+            capabilities: None,
+            rlimits: None,
+            no_new_privileges: None,
+            apparmor_profile: None,
+            selinux_label: None,
+            oom_score_adj: None,
+            scheduler: None,
+            io_priority: None,
+            exec_cpu_affinity: None,
+        }
+    }
+}
+
 words! {
     SchedulerPolicy {
         Other = "SCHED_OTHER",

@@ -268,13 +268,13 @@ mod tests {
 
     #[test]
     fn pure_what_is_not_said_is_nothing_or_what_is_usual() {
-        for document in [json!({"name": "a"}), json!({"name": "a", "size": null, "list": null, "other": [1]})] {
+        for document in [json!({"name": "a"}), json!({"name": "a", "size": null, "list": null, "other": [1]})]
+        {
             let sample = read(&document).unwrap();
             assert_eq!((sample.name.as_str(), sample.size), ("a", 3));
             assert!(sample.list.is_none() && sample.more.is_none());
         }
-        let all =
-            json!({"name": "", "size": 4_294_967_295u32, "list": [{"type": "strange"}], "more": {"x": 65535}});
+        let all = json!({"name": "", "size": 4_294_967_295u32, "list": [{"type": "strange"}], "more": {"x": 65535}});
         let all = read(&all).unwrap();
         assert_eq!((all.size, all.list.unwrap()[0].kind), (u32::MAX, Kind::Odd));
         assert_eq!(all.more.unwrap()["x"], u16::MAX);

@@ -52,10 +52,21 @@ pub(crate) fn finish(
 
     // As root first, who may enter folders that the user may not; then as the user, who may enter what root may not (FUSE).
     let entered = enter(&plan.cwd);
-    let Some(gate) = plan.gate.take() else { return go(plan, identity, entered, channel) };
-    find(plan).map_err(at(Stage::Exec))?;
+    let Some(gate) = plan.gate.take() else {
+        rights(plan, identity)?;
+        return go(plan, identity, entered, channel);
+    };
+    if !plan.candidates.is_empty() {
+        find(plan).map_err(at(Stage::Exec))?;
+    }
+    // Whoever answers for the filter hears of the container when it is created. Else no filter need allow the waiting.
+    let is_asked = plan.listener.is_some();
+    if is_asked {
+        rights(plan, identity)?;
+    }
     let channel = gate.wait(channel).map_err(at(Stage::Gate))?;
-    match go(plan, identity, entered, &channel) {
+    let rights = if is_asked { Ok(()) } else { rights(plan, identity) };
+    match rights.and_then(|()| go(plan, identity, entered, &channel)) {
         Ok(never) => match never {},
         Err(failure) => channel.fail(failure),
     }
@@ -79,14 +90,13 @@ fn surroundings(plan: &mut ProcessPlan) -> Result<(), ChildFailure> {
     Ok(())
 }
 
-/// Gives up what the command must not have, and becomes it.
+/// Becomes it, with no more rights than it is to have.
 fn go(
     plan: &mut ProcessPlan,
     identity: &ReceivedIdentity<'_>,
     entered: Result<(), Errno>,
     channel: &Channel,
 ) -> Result<Infallible, ChildFailure> {
-    rights(plan, identity)?;
     entered.or_else(|_| enter(&plan.cwd)).map_err(at(Stage::WorkingDirectory))?;
 
     if !plan.has_home {

@@ -163,6 +163,7 @@ fn attach_one(
             let made = DetachedMount::from_fd(descriptors.take()?);
             made.attach(place_of(root, &mount.target, &made, Role::Plain)?.as_fd())
         }
+        (MountSource::Remount(remount), _) => remount.change(resolve::open(root, &mount.target)?),
         (MountSource::Secrets(secrets), _) => {
             let folder = DetachedMount::from_fd(descriptors.take()?);
             match &secrets.alone {

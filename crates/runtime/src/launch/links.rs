@@ -2,7 +2,7 @@
 //! that they had, and up.
 
 use super::netns::Visit;
-use crate::plan::Link;
+use crate::plan::{LINK_NUMBER, Link};
 use crate::{Failure, FailureKind};
 use rustix::io::Errno;
 use rustix::net::netdevice::name_to_index;
@@ -28,6 +28,9 @@ const IFA_BROADCAST: u16 = 4;
 const PERMANENT: u8 = 0x80;
 const NO_CHECK_FOR_DUPLICATES: u8 = 0x02;
 
+/// As many devices of one template as the kernel numbers.
+const MOST_NUMBERED: u32 = 32768;
+
 /// Moves them all. The process must have one thread.
 pub(super) fn bring(links: &[Link], pid: u32) -> Result<(), Failure> {
     if links.is_empty() {
@@ -36,22 +39,43 @@ pub(super) fn bring(links: &[Link], pid: u32) -> Result<(), Failure> {
     let path = format!("/proc/{pid}/ns/net");
     let namespace = std::fs::File::open(&path)
         .map_err(|error| super::internal("open the container's network namespace", error))?;
+    let names = names(links, Path::new(&path))?;
     let here = Route::open().map_err(|errno| failed("reach rtnetlink for", "the container", errno))?;
     let mut moved = Vec::new();
-    for link in links {
+    for (link, name) in links.iter().zip(&names) {
         let addresses = here
-            .send_away(link, std::os::fd::AsFd::as_fd(&namespace))
+            .send_away(&link.name, name, std::os::fd::AsFd::as_fd(&namespace))
             .map_err(|errno| failed("move network device", &link.name, errno))?;
-        moved.push((link, addresses));
+        moved.push((name, addresses));
     }
     let _visit = Visit::begin(Path::new(&path))?;
     let there = Route::open().map_err(|errno| failed("reach rtnetlink for", "the container", errno))?;
-    for (link, addresses) in moved {
-        there
-            .take_up(&link.inside, &addresses)
-            .map_err(|errno| failed("switch on network device", &link.inside, errno))?;
+    for (name, addresses) in moved {
+        there.take_up(name, &addresses).map_err(|errno| failed("switch on network device", name, errno))?;
     }
     Ok(())
+}
+
+/// What the devices are called there: of a template, with the first number that is free. A device that has moved is the
+/// namespace's, and may go with it: so whether all can move is looked at before the first does.
+fn names(links: &[Link], namespace: &Path) -> Result<Vec<String>, Failure> {
+    let cannot = |link: &Link, errno| failed("move network device", &link.name, errno);
+    let here = Route::open().map_err(|errno| failed("reach rtnetlink for", "the container", errno))?;
+    for link in links {
+        name_to_index(&here.0, &link.name).map_err(|errno| cannot(link, errno))?;
+    }
+    let mut names: Vec<String> = Vec::new();
+    let _visit = Visit::begin(namespace)?;
+    let there = Route::open().map_err(|errno| failed("reach rtnetlink for", "the container", errno))?;
+    for link in links {
+        let is_free = |name: &String| !names.contains(name) && name_to_index(&there.0, name).is_err();
+        let free = match link.inside.strip_suffix(LINK_NUMBER) {
+            None => Some(link.inside.clone()).filter(is_free),
+            Some(begin) => (0..MOST_NUMBERED).map(|number| format!("{begin}{number}")).find(is_free),
+        };
+        names.push(free.ok_or_else(|| cannot(link, Errno::EXIST))?);
+    }
+    Ok(names)
 }
 
 fn failed(operation: &str, name: &str, errno: Errno) -> Failure {
@@ -75,13 +99,18 @@ impl Route {
     }
 
     /// Moves a device; gives the addresses that it loses by it, as messages that give them back.
-    fn send_away(&self, link: &Link, namespace: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>, Errno> {
-        let index = name_to_index(&self.0, &link.name)?;
+    fn send_away(
+        &self,
+        name: &str,
+        name_there: &str,
+        namespace: BorrowedFd<'_>,
+    ) -> Result<Vec<Vec<u8>>, Errno> {
+        let index = name_to_index(&self.0, name)?;
         let addresses = self.ask(GET_ADDRESS, DUMP, &[0; 8])?;
         let addresses = addresses.iter().filter_map(|message| lasting(message, index)).collect();
         let mut message = about(index, 0);
         attribute(&mut message, IFLA_NET_NS_FD, &namespace.as_raw_fd().to_ne_bytes());
-        attribute(&mut message, IFLA_IFNAME, &[link.inside.as_bytes(), b"\0"].concat());
+        attribute(&mut message, IFLA_IFNAME, &[name_there.as_bytes(), b"\0"].concat());
         self.ask(NEW_LINK, ACKNOWLEDGE, &message)?;
         Ok(addresses)
     }

@@ -30,7 +30,7 @@ pub(super) fn driver(systemd: bool) -> Result<Box<dyn CgroupDriver>, Failure> {
 
 /// The name that the bundle gives it, or one of its own.
 pub(super) fn name(bundle: &Bundle, id: &str, systemd: bool) -> Result<String, Failure> {
-    let path = bundle.spec.linux().as_ref().and_then(|linux| linux.cgroups_path().as_ref());
+    let path = bundle.spec.linux.as_ref().and_then(|linux| linux.cgroups_path.as_ref());
     let name = match path.map(|path| path.to_string_lossy().into_owned()).filter(|path| !path.is_empty()) {
         Some(path) => path.trim_matches('/').to_owned(),
         None if systemd => format!("system.slice:tinyd:{id}"),
@@ -56,6 +56,24 @@ pub(super) fn make_room(driver: &dyn CgroupDriver, name: &str) -> Result<(), Fai
     };
     let path = CgroupPath::new(name).map_err(failed)?;
     driver.prune(&path).map_err(failed)
+}
+
+/// The groups above it that are not there, outermost first: they are made for it.
+pub(super) fn missing_above(driver: &dyn CgroupDriver, name: &str) -> Result<Vec<String>, Failure> {
+    let failed = |error: tinyd_cgroup::Error| {
+        Failure::new(FailureKind::Invalid, format!("look above cgroup {name}")).caused_by(&error)
+    };
+    CgroupPath::new(name).map_err(failed)?;
+    let above = name.match_indices('/').map(|(at, _)| &name[..at]);
+    let mut missing = Vec::new();
+    for name in above {
+        match driver.open(&CgroupPath::new(name).map_err(failed)?) {
+            Ok(_) => {}
+            Err(error) if error.is_not_found() => missing.push(name.to_owned()),
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Ok(missing)
 }
 
 /// Ends whatever is left in it, and removes it, with what was made above it for it.
@@ -99,10 +117,12 @@ fn end(record: &Record) -> Result<(), Failure> {
     }
 }
 
-/// Removes the group above it where that is ours and was its alone.
+/// Removes the groups above it that were made for it, and the one that is ours, where they were its alone.
 fn prune(record: &Record) -> Result<(), Failure> {
+    let driver = driver(record.systemd)?;
+    record.above.iter().rev().try_for_each(|name| make_room(driver.as_ref(), name))?;
     match record.cgroup.split_once('/') {
-        Some((OWN, _)) if !record.systemd => make_room(driver(false)?.as_ref(), OWN),
+        Some((OWN, _)) if !record.systemd => make_room(driver.as_ref(), OWN),
         _ => Ok(()),
     }
 }

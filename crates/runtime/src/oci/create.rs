@@ -3,18 +3,19 @@
 use super::hooks::{self, Inside, Moment};
 use super::options::{Flag, Parsed, Rest, flag, parse, value};
 use super::store::{CONFIG, Container, Lock, Record, START, Status, TOLD};
-use super::{Context, Problem, cgroup, console, one_id};
+use super::{Context, Problem, cgroup, console, foreground, one_id};
+use crate::config::{ConsoleSize, Process};
 use crate::init::{Gate, Stdio};
 use crate::launch::{self, Running, Terms, internal};
 use crate::monitor::now_ns;
 use crate::plan::{self, Bundle, invalid};
 use crate::state::ProcessId;
-use crate::{Failure, FailureKind, Rootfs, StartRequest};
-use oci_spec::runtime::Process;
+use crate::{Failure, Rootfs, StartRequest};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
 use std::cell::RefCell;
 use std::io::Write as _;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, IntoRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// What `create` and `run` take.
@@ -24,6 +25,8 @@ pub(super) const FLAGS: &[Flag] = &[
     value("pid-file", None),
     value("preserve-fds", None),
     value("pidfd-socket", None),
+    // For a root that cannot be left (initramfs). It is left all the same, or the start fails: within a mere chroot the host's root would be
+    // within reach.
     flag("no-pivot", None),
     flag("no-new-keyring", None),
     flag("detach", Some('d')),
@@ -47,7 +50,6 @@ pub(super) struct Wanted {
     pid_file: Option<PathBuf>,
     pidfd_socket: Option<PathBuf>,
     preserved: u32,
-    no_pivot: bool,
 }
 
 impl Wanted {
@@ -63,7 +65,6 @@ impl Wanted {
             pid_file: path("pid-file"),
             pidfd_socket: path("pidfd-socket"),
             preserved: parsed.number("preserve-fds")?.unwrap_or(0),
-            no_pivot: parsed.has("no-pivot"),
         })
     }
 }
@@ -94,34 +95,34 @@ impl Drop for Made {
 }
 
 /// Makes it. In the foreground its terminal is the caller's to take.
-pub(super) fn make(context: &Context, wanted: &Wanted, foreground: bool) -> Result<Made, Failure> {
-    if wanted.no_pivot {
-        return Err(Failure::new(
-            FailureKind::Unsupported,
-            "--no-pivot leaves the host's root within reach of the container",
-        )
-        .with_hint("a root that cannot be pivoted into (initramfs) can be bound onto itself first"));
-    }
+pub(super) fn make(context: &Context, wanted: &Wanted, in_foreground: bool) -> Result<Made, Failure> {
     let json = Bundle::read(&wanted.bundle)?;
-    let bundle = Bundle::parse_of(&wanted.bundle, &json)?.of_another_engine();
-    for warning in &bundle.warnings {
-        super::report::warn(&Failure::new(FailureKind::Invalid, warning));
+    let mut bundle = Bundle::parse_strictly(&wanted.bundle, &json)?.of_another_engine();
+    let nothing_to_run = bundle.spec.process.is_none();
+    let process = bundle.spec.process.get_or_insert_with(Process::nothing);
+    complete(process, context);
+    if in_foreground && let Some((rows, columns)) = foreground::window() {
+        process.console_size = Some(ConsoleSize { height: rows.into(), width: columns.into() });
     }
+    super::report::warn_of(process);
     hooks::check(&bundle)?;
-    check_preserved(wanted.preserved)?;
-    let console = console::wanted(wanted.console.as_deref(), bundle.wants_terminal(), foreground)?;
+    reserve(wanted.preserved)?;
+    let console = console::wanted(wanted.console.as_deref(), bundle.wants_terminal(), in_foreground)?;
     let driver = cgroup::driver(context.systemd)?;
+    let cgroup = cgroup::name(&bundle, &wanted.id, context.systemd)?;
     let record = Record {
         id: wanted.id.clone(),
         bundle: wanted.bundle.clone(),
         rootfs: rootfs_of(&bundle, &wanted.bundle)?,
-        cgroup: cgroup::name(&bundle, &wanted.id, context.systemd)?,
+        above: cgroup::missing_above(driver.as_ref(), &cgroup)?,
+        cgroup,
         systemd: context.systemd,
         created_ns: now_ns(),
         init: None,
     };
     let (mut container, lock) = Container::reserve(context, record)?;
-    let launched = launch(&mut container, &bundle, &json, driver.as_ref(), wanted);
+    let wishes = Wishes { preserved: wanted.preserved, nothing_to_run };
+    let launched = launch(&mut container, &bundle, &json, driver.as_ref(), wishes);
     let running = match launched {
         Ok(running) => running,
         Err(failure) => {
@@ -146,12 +147,19 @@ pub(super) fn make(context: &Context, wanted: &Wanted, foreground: bool) -> Resu
     Ok(made)
 }
 
+/// What is the caller's of a launch.
+#[derive(Clone, Copy)]
+struct Wishes {
+    preserved: u32,
+    nothing_to_run: bool,
+}
+
 fn launch(
     container: &mut Container,
     bundle: &Bundle,
     json: &[u8],
     driver: &dyn tinyd_cgroup::CgroupDriver,
-    wanted: &Wanted,
+    Wishes { preserved, nothing_to_run }: Wishes,
 ) -> Result<Running, Failure> {
     let config = container.folder.join(CONFIG);
     std::fs::write(&config, json).map_err(|error| internal(&format!("write {}", config.display()), error))?;
@@ -159,7 +167,7 @@ fn launch(
     let gate = gate(&container.folder)?;
     let stdio = match bundle.wants_terminal() {
         true => Stdio { stdin: None, stdout: None, stderr: None },
-        false => own_streams(wanted.preserved)?,
+        false => own_streams(preserved)?,
     };
     let request = request(container, bundle);
     let pauses = [Moment::Prestart, Moment::CreateRuntime, Moment::CreateContainer];
@@ -183,12 +191,18 @@ fn launch(
     let terms = Terms {
         connector: None,
         gate: Some(gate),
-        preserved: wanted.preserved,
+        preserved,
         born: Some(&mut born),
+        nothing_to_run,
         assembled: if pauses { Some(&mut assembled) } else { None },
         inherits_oom_score: true,
     };
     launch::launch(&request, bundle, driver, stdio, terms)
+}
+
+/// What a process has of its caller where nothing is said.
+pub(super) fn complete(process: &mut Process, context: &Context) {
+    process.user.umask.get_or_insert(context.umask.bits());
 }
 
 /// The start in the words of the core.
@@ -206,7 +220,7 @@ pub(super) fn request(container: &Container, bundle: &Bundle) -> StartRequest {
         netns: None,
         secrets: Vec::new(),
         interactive: false,
-        window: bundle.spec.process().as_ref().and_then(window),
+        window: bundle.spec.process.as_ref().and_then(window),
         log: None,
         exit_copy: None,
         sync: None,
@@ -220,18 +234,18 @@ pub(super) fn request(container: &Container, bundle: &Bundle) -> StartRequest {
 
 /// Rows and columns of the terminal, where the process says them.
 pub(super) fn window(process: &Process) -> Option<(u16, u16)> {
-    let size = process.console_size()?;
+    let size = process.console_size.as_ref()?;
     let cells = |n: u64| u16::try_from(n).unwrap_or(u16::MAX);
-    Some((cells(size.height()), cells(size.width())))
+    Some((cells(size.height), cells(size.width)))
 }
 
 fn rootfs_of(bundle: &Bundle, folder: &Path) -> Result<PathBuf, Failure> {
-    let root = bundle.spec.root().as_ref().ok_or_else(|| invalid("root", "is missing"))?;
-    if root.path().as_os_str().is_empty() {
+    let root = bundle.spec.root.as_ref().ok_or_else(|| invalid("root", "is missing"))?;
+    if root.path.as_os_str().is_empty() {
         return Err(invalid("root.path", "is missing"));
     }
     // Without a slash at its end, behind which a link would be followed.
-    let path: PathBuf = folder.join(root.path()).components().collect();
+    let path: PathBuf = folder.join(&root.path).components().collect();
     match path.symlink_metadata() {
         Ok(found) if found.is_dir() => Ok(path),
         Ok(found) if found.is_symlink() => {
@@ -242,18 +256,23 @@ fn rootfs_of(bundle: &Bundle, folder: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-/// What the command is promised must be there: other numbers would be given to files of ours.
-pub(super) fn check_preserved(count: u32) -> Result<(), Failure> {
-    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
-    let missing = (3..).take(count as usize).find(|number| {
-        u64::from(*number as u32) >= most || !Path::new(&format!("/proc/self/fd/{number}")).exists()
-    });
-    match missing {
-        None => Ok(()),
-        Some(number) => Err(Failure::new(
-            FailureKind::Invalid,
-            format!("--preserve-fds {count}: descriptor {number} is not open"),
-        )),
+/// Sees to it that no file of ours has the number of a descriptor that the command is promised: those that the caller has not opened
+/// are taken until the command is executed.
+pub(super) fn reserve(count: u32) -> Result<(), Failure> {
+    let failed = |errno| internal(&format!("--preserve-fds {count}: keep the numbers free"), errno);
+    let first = 3;
+    let last = first + i32::try_from(count).map_err(|_| failed(Errno::MFILE))?;
+    let null = {
+        let opened = rustix::fs::open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+        rustix::io::fcntl_dupfd_cloexec(&opened.map_err(failed)?, last).map_err(failed)?
+    };
+    loop {
+        let taken = rustix::io::fcntl_dupfd_cloexec(&null, first).map_err(failed)?;
+        if taken.as_raw_fd() >= last {
+            return Ok(());
+        }
+        // It lasts as long as this process.
+        let _ = taken.into_raw_fd();
     }
 }
 

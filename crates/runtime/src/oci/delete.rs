@@ -5,6 +5,10 @@ use super::options::{Rest, flag, parse};
 use super::store::{Container, Status, wait_for_end};
 use super::{Context, Problem, cgroup, kill, one_id};
 use crate::{Failure, FailureKind};
+use rustix::event::Timespec;
+
+/// How long one that has just done its work may take to end.
+const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem> {
     let parsed = parse(&[flag("force", Some('f'))], words, Rest::Mixed)?;
@@ -27,9 +31,9 @@ pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem>
         Err(failure) => return Err(failure.into()),
     };
     match container.status() {
-        // Nothing runs in one that was never started; engines delete such without a word more.
-        Status::Stopped | Status::Creating | Status::Created => {}
-        _ if force => {}
+        // With the lock held it is what a `create` that was killed has left.
+        Status::Stopped | Status::Creating => {}
+        _ if force || ends(&container) => {}
         status => {
             let problem =
                 format!("container {id:?} is {}, and is deleted when it has stopped", status.word());
@@ -43,6 +47,10 @@ pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem>
     }
     destroy(&container)?;
     Ok(0)
+}
+
+fn ends(container: &Container) -> bool {
+    container.process().is_none_or(|process| wait_for_end(&process, MOMENT))
 }
 
 /// Ends it, and takes everything away.

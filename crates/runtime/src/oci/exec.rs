@@ -3,15 +3,15 @@
 use super::options::{Flag, Parsed, Rest, flag, parse, value};
 use super::store::{Container, Status};
 use super::{Context, Problem, cgroup, console, create, foreground};
+use crate::config::{Process, User};
 use crate::exec::{Entrance, Target};
 use crate::init::Stdio;
 use crate::launch::internal;
 use crate::plan::{self, Bundle, ProcessPlan, UserPlan, invalid};
 use crate::{Failure, FailureKind};
-use oci_spec::runtime::{Process, UserBuilder};
-use serde_json::{Value, json};
 use std::path::Path;
 use tinyd_ns::Namespaces;
+use tinyd_ns::caps::Capability;
 
 const FLAGS: &[Flag] = &[
     value("process", Some('p')),
@@ -66,12 +66,14 @@ fn exec(context: &Context, id: &str, command: &[String], parsed: &Parsed) -> Res
         }
     }
     let bundle = container.bundle()?;
-    let process = process(&bundle, command, parsed)?;
-    let terminal = process.terminal().unwrap_or(false);
+    let mut process = process(&bundle, command, parsed)?;
+    create::complete(&mut process, context);
+    super::report::warn_of(&process);
+    let terminal = process.terminal.unwrap_or(false);
     let detached = parsed.has("detach");
     let console = console::wanted(parsed.last("console-socket"), terminal, !detached)?;
     let preserved = parsed.number("preserve-fds")?.unwrap_or(0);
-    create::check_preserved(preserved)?;
+    create::reserve(preserved)?;
 
     let window = create::window(&process);
     let (mut plan, user) = plan::of_its_own(&bundle, &process, id, &container.folder, window)?;
@@ -151,65 +153,53 @@ fn process(bundle: &Bundle, command: &[String], parsed: &Parsed) -> Result<Proce
             Failure::new(FailureKind::Invalid, format!("read the process from {path}")).caused_by(error)
         };
         let text = std::fs::File::open(path).and_then(plan::read_all).map_err(|error| failed(&error))?;
-        let mut process: Value = plan::typed(&text).map_err(|error| failed(&error))?;
-        // Capabilities that are not known here are not to be had; whoever asks for them is none the worse.
-        plan::rewrite_process(&mut process);
-        return Ok(plan::typed(process.to_string().as_bytes()).map_err(|error| failed(&error))?);
+        return Ok(plan::read(&text).map_err(|error| failed(&error))?);
     }
-    let own = bundle.spec.process().as_ref().ok_or_else(|| invalid("process", "is missing"))?;
+    let own = bundle.spec.process.as_ref().ok_or_else(|| invalid("process", "is missing"))?;
     if command.is_empty() {
         return Err("exec: a command is missing".to_owned().into());
     }
     let mut process = own.clone();
-    process.set_args(Some(command.to_vec())).set_terminal(Some(parsed.has("tty")));
+    process.args = Some(command.to_vec());
+    process.terminal = Some(parsed.has("tty"));
     if let Some(cwd) = parsed.last("cwd") {
-        process.set_cwd(cwd.into());
+        process.cwd = cwd.into();
     }
-    let mut env = process.env().clone().unwrap_or_default();
-    env.extend(parsed.all("env").map(str::to_owned));
-    process.set_env(Some(env));
+    process.env.get_or_insert_default().extend(parsed.all("env").map(str::to_owned));
     if parsed.has("no-new-privs") {
-        process.set_no_new_privileges(Some(true));
+        process.no_new_privileges = Some(true);
     }
-    set_user(&mut process, parsed)?;
-    let added: Vec<&str> = parsed.all("cap").collect();
-    add_capabilities(process, &added).map_err(|error| format!("--cap {}: {error}", added.join(",")).into())
+    set_user(&mut process.user, parsed)?;
+    add_capabilities(&mut process, &parsed.all("cap").collect::<Vec<_>>())?;
+    Ok(process)
 }
 
-fn set_user(process: &mut Process, parsed: &Parsed) -> Result<(), Problem> {
+fn set_user(user: &mut User, parsed: &Parsed) -> Result<(), Problem> {
     // Neither signs nor zeros before others: what only looks like a number is no user (CVE-2024-40635).
     let number = |text: &str| {
         let number = text.parse::<u32>().ok().filter(|number| number.to_string() == text);
         number.ok_or_else(|| format!("--user, --additional-gids: {text:?} is no number of a user or group"))
     };
-    let mut user = process.user().clone();
     if let Some(text) = parsed.last("user") {
         let (uid, gid) = text.split_once(':').map_or((text, None), |(uid, gid)| (uid, Some(gid)));
-        let gid = gid.map_or(Ok(user.gid()), number)?;
-        let built = UserBuilder::default().uid(number(uid)?).gid(gid).build();
-        user = built.map_err(|error| error.to_string())?;
+        let gid = gid.map_or(Ok(user.gid), number)?;
+        *user = User { uid: number(uid)?, gid, umask: None, additional_gids: None };
     }
     let more = parsed.all("additional-gids").map(number).collect::<Result<Vec<_>, _>>()?;
-    if !more.is_empty() {
-        let mut groups = user.additional_gids().clone().unwrap_or_default();
-        groups.extend(more);
-        user.set_additional_gids(Some(groups));
-    }
-    process.set_user(user);
+    user.additional_gids.get_or_insert_default().extend(more);
     Ok(())
 }
 
 /// Adds capabilities to what the command has, and to nothing that is handed down (CVE-2022-29162).
-fn add_capabilities(process: Process, names: &[&str]) -> serde_json::Result<Process> {
-    if names.is_empty() {
-        return Ok(process);
+fn add_capabilities(process: &mut Process, names: &[&str]) -> Result<(), Problem> {
+    if let Some(unknown) = names.iter().find(|name| Capability::from_name(name).is_err()) {
+        return Err(format!("--cap {unknown}: is no capability that is known here").into());
     }
-    let mut value = serde_json::to_value(process)?;
-    for set in ["bounding", "effective", "permitted"] {
-        let list = &mut value["capabilities"][set];
-        let mut all = list.as_array().cloned().unwrap_or_default();
-        all.extend(names.iter().map(|name| json!(name)));
-        *list = Value::Array(all);
+    if !names.is_empty() {
+        let sets = process.capabilities.get_or_insert_default();
+        for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
+            set.get_or_insert_default().extend(names.iter().map(|&name| name.to_owned()));
+        }
     }
-    serde_json::from_value(value)
+    Ok(())
 }

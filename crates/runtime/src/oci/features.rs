@@ -3,24 +3,13 @@
 use super::hooks::Moment;
 use super::options::{Rest, parse};
 use super::{Problem, SPECIFICATION, say};
+use crate::annotation;
+use crate::config::{MemoryFlag, MemoryMode};
 use crate::plan::mount_options;
 use serde_json::{Value, json};
 use tinyd_ns::Namespaces;
 use tinyd_ns::caps::Capability;
-
-/// Actions of a filter.
-const ACTIONS: [&str; 10] = [
-    "SCMP_ACT_ALLOW",
-    "SCMP_ACT_ERRNO",
-    "SCMP_ACT_KILL",
-    "SCMP_ACT_KILL_PROCESS",
-    "SCMP_ACT_KILL_THREAD",
-    "SCMP_ACT_LOG",
-    "SCMP_ACT_TRACE",
-    "SCMP_ACT_TRAP",
-    "SCMP_ACT_NOTIFY",
-    "",
-];
+use tinyd_ns::seccomp::{Action, Architecture, FilterFlag, Op};
 
 pub(super) fn verb(words: Vec<String>) -> Result<u8, Problem> {
     parse(&[], words, Rest::Mixed)?;
@@ -41,15 +30,31 @@ fn document() -> Value {
             "namespaces": namespaces,
             "capabilities": capabilities,
             "cgroup": { "v1": true, "v2": true, "systemd": true, "systemdUser": false, "rdma": true },
-            "seccomp": { "enabled": true, "actions": ACTIONS.iter().filter(|action| !action.is_empty()).collect::<Vec<_>>() },
-            "apparmor": { "enabled": false },
-            "selinux": { "enabled": false },
-            "intelRdt": { "enabled": false },
+            "seccomp": {
+                "enabled": true,
+                "actions": Action::ALL,
+                "operators": Op::ALL,
+                "archs": Architecture::ALL,
+                "knownFlags": FilterFlag::ALL,
+                "supportedFlags": FilterFlag::ALL,
+            },
+            "apparmor": { "enabled": true },
+            "selinux": { "enabled": true },
+            "memoryPolicy": {
+                "modes": words(MemoryMode::ALL),
+                "flags": words(MemoryFlag::ALL),
+            },
+            "intelRdt": { "enabled": false, "schemata": false, "monitoring": false },
             "mountExtensions": { "idmap": { "enabled": true } },
+            "netDevices": { "enabled": true },
         },
         "annotations": { "dev.tinyd.version": env!("CARGO_PKG_VERSION") },
-        "potentiallyUnsafeConfigAnnotations": [],
+        "potentiallyUnsafeConfigAnnotations": annotation::ALL,
     })
+}
+
+fn words<T>(all: &[(&'static str, T)]) -> Vec<&'static str> {
+    all.iter().map(|(word, _)| *word).collect()
 }
 
 /// The word for a namespace that `/proc` calls otherwise.

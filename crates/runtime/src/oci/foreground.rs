@@ -85,7 +85,8 @@ fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) {
     }
 }
 
-fn window() -> Option<(u16, u16)> {
+/// The size of our terminal, if there is one.
+pub(super) fn window() -> Option<(u16, u16)> {
     tcgetwinsize(stdin()).ok().map(|size| (size.ws_row, size.ws_col))
 }
 

@@ -2,10 +2,10 @@
 
 use super::state;
 use super::store::{Container, Status};
+use crate::config::{Hook, Hooks};
 use crate::launch::{Child, internal};
 use crate::plan::{self, Bundle, invalid};
 use crate::{Failure, FailureKind, defence, init};
-use oci_spec::runtime::{Hook, Hooks};
 use rustix::event::Timespec;
 use rustix::fs::MemfdFlags;
 use std::fs::File;
@@ -53,21 +53,20 @@ impl Moment {
         }
     }
 
-    #[allow(deprecated, reason = "the specification still has prestart, and engines still use it")]
     fn of(self, hooks: &Hooks) -> &[Hook] {
         let list = match self {
-            Self::Prestart => hooks.prestart(),
-            Self::CreateRuntime => hooks.create_runtime(),
-            Self::CreateContainer => hooks.create_container(),
-            Self::StartContainer => hooks.start_container(),
-            Self::Poststart => hooks.poststart(),
-            Self::Poststop => hooks.poststop(),
+            Self::Prestart => &hooks.prestart,
+            Self::CreateRuntime => &hooks.create_runtime,
+            Self::CreateContainer => &hooks.create_container,
+            Self::StartContainer => &hooks.start_container,
+            Self::Poststart => &hooks.poststart,
+            Self::Poststop => &hooks.poststop,
         };
         list.as_deref().unwrap_or_default()
     }
 
     fn hooks(self, bundle: &Bundle) -> &[Hook] {
-        bundle.spec.hooks().as_ref().map_or(&[], |hooks| self.of(hooks))
+        bundle.spec.hooks.as_ref().map_or(&[], |hooks| self.of(hooks))
     }
 
     /// Whether there is something to do.
@@ -81,14 +80,14 @@ pub(super) fn check(bundle: &Bundle) -> Result<(), Failure> {
     for moment in Moment::ALL {
         for hook in moment.hooks(bundle) {
             let property = format!("hooks.{}", moment.word());
-            if !hook.path().is_absolute() {
-                return Err(invalid(&property, format!("{} is no absolute path", hook.path().display())));
+            if !hook.path.is_absolute() {
+                return Err(invalid(&property, format!("{} is no absolute path", hook.path.display())));
             }
-            let texts = hook.args().iter().chain(hook.env()).flatten().map(String::as_bytes);
-            if texts.chain([hook.path().as_os_str().as_bytes()]).any(|text| text.contains(&0)) {
+            let texts = hook.args.iter().chain(&hook.env).flatten().map(String::as_bytes);
+            if texts.chain([hook.path.as_os_str().as_bytes()]).any(|text| text.contains(&0)) {
                 return Err(invalid(&property, "holds a zero byte"));
             }
-            if hook.timeout().is_some_and(|seconds| seconds <= 0) {
+            if hook.timeout.is_some_and(|seconds| seconds <= 0) {
                 return Err(invalid(&property, "timeout must be greater than zero"));
             }
         }
@@ -116,7 +115,11 @@ pub(super) fn run(
     if hooks.is_empty() {
         return Ok(());
     }
-    let document = state::document(container, Some(bundle), status).to_string();
+    let mut document = state::document(container, Some(bundle), status);
+    if let Some(inside) = inside {
+        document["pid"] = number_inside(inside.pid)?.into();
+    }
+    let document = document.to_string();
     let start = |hook: &Hook, streams: Streams| spawn(command(hook), streams, inside);
     hooks.iter().try_for_each(|hook| run_one(hook, moment, document.as_bytes(), &start))
 }
@@ -125,9 +128,23 @@ pub(super) fn run(
 /// have them, and no others.
 pub(super) fn run_in(bundle: &Bundle, container: &Container) -> Result<(), Failure> {
     let moment = Moment::StartContainer;
-    let document = state::document(container, Some(bundle), Status::Created).to_string();
+    if !moment.is_wanted(bundle) {
+        return Ok(());
+    }
+    let mut document = state::document(container, Some(bundle), Status::Created);
+    document["pid"] = number_inside(container.pid())?.into();
+    let document = document.to_string();
     let start = |hook: &Hook, streams: Streams| enter(hook, streams, bundle, container);
     moment.hooks(bundle).iter().try_for_each(|hook| run_one(hook, moment, document.as_bytes(), &start))
+}
+
+/// What a process is called in its own PID namespace.
+fn number_inside(pid: u32) -> Result<u32, Failure> {
+    let failed = |error| internal("look at the container's first process", error);
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(failed)?;
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let innermost = numbers.and_then(|numbers| numbers.split_whitespace().last()?.parse().ok());
+    innermost.ok_or_else(|| failed(std::io::ErrorKind::InvalidData.into()))
 }
 
 /// Runs those of a moment that nothing depends on: what fails is told, and the others run all the same.
@@ -151,7 +168,7 @@ type Streams = [File; 3];
 type Start<'a> = &'a dyn Fn(&Hook, Streams) -> Result<Child, Failure>;
 
 fn run_one(hook: &Hook, moment: Moment, document: &[u8], start: Start<'_>) -> Result<(), Failure> {
-    let name = || format!("hook {} {}", moment.word(), hook.path().display());
+    let name = || format!("hook {} {}", moment.word(), hook.path.display());
     let failed = |error: std::io::Error| internal(&format!("run {}", name()), error);
     let mut said = in_memory(b"").map_err(failed)?;
     let output = || said.try_clone().map_err(failed);
@@ -160,14 +177,14 @@ fn run_one(hook: &Hook, moment: Moment, document: &[u8], start: Start<'_>) -> Re
         let beneath = std::io::Error::other(failure.in_one_line());
         Failure::new(failure.kind, format!("run {}", name())).caused_by(&beneath)
     })?;
-    let ended = wait(&mut child, hook.timeout());
+    let ended = wait(&mut child, hook.timeout);
     if let Ok(Some(Exit::Exited(0))) = &ended {
         return Ok(());
     }
     let how = match ended {
         Ok(Some(Exit::Exited(code))) => format!("exit status: {code}"),
         Ok(Some(Exit::Signaled(signal))) => format!("signal: {signal}"),
-        Ok(None) => format!("it took longer than {} seconds", hook.timeout().unwrap_or_default()),
+        Ok(None) => format!("it took longer than {} seconds", hook.timeout.unwrap_or_default()),
         Err(error) => error.to_string(),
     };
     let mut text = String::new();
@@ -180,13 +197,13 @@ fn run_one(hook: &Hook, moment: Moment, document: &[u8], start: Start<'_>) -> Re
 }
 
 fn command(hook: &Hook) -> Command {
-    let mut command = Command::new(hook.path());
-    let (first, others) = hook.args().as_deref().and_then(<[String]>::split_first).unzip();
+    let mut command = Command::new(&hook.path);
+    let (first, others) = hook.args.as_deref().and_then(<[String]>::split_first).unzip();
     command.args(others.unwrap_or_default()).env_clear();
     if let Some(first) = first {
         command.arg0(first);
     }
-    for entry in hook.env().iter().flatten() {
+    for entry in hook.env.iter().flatten() {
         let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
         command.env(name, value);
     }
@@ -243,15 +260,15 @@ fn spawn_there(mut command: Command, inside: Option<Inside<'_>>) -> std::io::Res
 
 /// Starts a program of the container's.
 fn enter(hook: &Hook, streams: Streams, bundle: &Bundle, container: &Container) -> Result<Child, Failure> {
-    let mut process = bundle.spec.process().clone().ok_or_else(|| invalid("process", "is missing"))?;
-    let args = hook.args().clone().filter(|args| !args.is_empty());
+    let mut process = bundle.spec.process.clone().ok_or_else(|| invalid("process", "is missing"))?;
+    let args = hook.args.clone().filter(|args| !args.is_empty());
     let entry = |entry: &String| if entry.contains('=') { entry.clone() } else { format!("{entry}=") };
-    let env = hook.env().iter().flatten().filter(|entry| !entry.is_empty()).map(entry).collect();
-    process.set_args(Some(args.unwrap_or_else(|| vec![hook.path().display().to_string()])));
-    process.set_env(Some(env)).set_terminal(Some(false)).set_cwd("/".into());
+    process.args = args.or_else(|| Some(vec![hook.path.display().to_string()]));
+    process.env = Some(hook.env.iter().flatten().filter(|entry| !entry.is_empty()).map(entry).collect());
+    (process.terminal, process.cwd) = (Some(false), "/".into());
     let (id, folder) = (&container.record.id, &container.folder);
     let (mut plan, user) = plan::of_its_own(bundle, &process, id, folder, None)?;
-    plan.candidates = vec![plan::c_path("hooks", hook.path())?];
+    plan.candidates = vec![plan::c_path("hooks", &hook.path)?];
     if let Some(listener) = &mut plan.listener {
         listener.of_bundle(&container.record.bundle);
     }

@@ -1,23 +1,27 @@
 //! `kill`: sends a signal to a container's first process, or to all of its processes.
 
 use super::options::{Rest, flag, parse};
-use super::store::{Container, Status};
+use super::store::{Container, Status, wait_for_end};
 use super::{Context, Problem, cgroup, signal};
 use crate::launch::internal;
-use crate::{Failure, FailureKind};
+use crate::{Failure, FailureKind, annotation};
 use rustix::event::Timespec;
 
 /// How long a killed process may take to end.
 pub(super) const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
+/// How long a signal that nobody survives is waited for.
+const SOON: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+
 pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem> {
     let parsed = parse(&[flag("all", Some('a'))], words, Rest::Mixed)?;
-    let (id, number) = match parsed.rest.as_slice() {
-        [id] => (id, libc::SIGTERM),
-        [id, name] => (id, signal::number(name).ok_or_else(|| format!("{name:?} is no signal"))?),
+    let (id, said) = match parsed.rest.as_slice() {
+        [id] => (id, None),
+        [id, name] => (id, Some(signal::number(name).ok_or_else(|| format!("{name:?} is no signal"))?)),
         _ => return Err("kill takes a container and a signal".to_owned().into()),
     };
     let container = Container::open(context, id)?;
+    let number = said.or_else(|| of_image(&container)).unwrap_or(libc::SIGTERM);
     if parsed.has("all") {
         all(&container, number)?;
         return Ok(0);
@@ -29,11 +33,21 @@ pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem>
         Failure::new(FailureKind::NotRunning, format!("container not running: {id:?} is {}", status.word()))
     })?;
     tinyd_ns::pidfd::send_signal(&process, number).map_err(|error| internal("send the signal", error))?;
-    if number == libc::SIGKILL && status == Status::Paused {
-        // Frozen processes do not die.
-        let _ = cgroup::open(&container.record)?.thaw();
+    if number == libc::SIGKILL {
+        if status == Status::Paused {
+            // Frozen processes do not die.
+            let _ = cgroup::open(&container.record)?.thaw();
+        }
+        // Who kills deletes next.
+        wait_for_end(&process, SOON);
     }
     Ok(0)
+}
+
+/// What the image that it was made of wants to be ended by.
+fn of_image(container: &Container) -> Option<i32> {
+    let bundle = container.bundle().ok()?;
+    signal::number(bundle.spec.annotations.as_ref()?.get(annotation::STOP_SIGNAL)?)
 }
 
 /// To all processes of its control group: also when the first one has ended, where they have no PID namespace of their own.

@@ -1,8 +1,9 @@
 //! Where failures are told: on standard error for people, and in the file of `--log` for the engine that called.
 
 use super::options::Parsed;
+use crate::config::Process;
 use crate::monitor::{now_ns, rfc3339};
-use crate::{Failure, FailureKind};
+use crate::{Failure, FailureKind, plan};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -70,6 +71,13 @@ impl Reports {
         let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
         let opened = OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(flags).open(file);
         let _ = opened.and_then(|mut file| file.write_all(line.as_bytes()));
+    }
+}
+
+/// Tells what of a configuration is left out.
+pub(super) fn warn_of(process: &Process) {
+    for warning in plan::ungranted(process) {
+        warn(&Failure::new(FailureKind::Invalid, warning));
     }
 }
 

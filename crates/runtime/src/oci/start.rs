@@ -4,7 +4,7 @@ use super::hooks::{self, Moment};
 use super::store::{Container, START, Status, TOLD};
 use super::{Context, Problem, create, only_id};
 use crate::launch::{self, internal};
-use crate::plan::{self, Bundle};
+use crate::plan::{self, Bundle, invalid};
 use crate::report::Report;
 use crate::{Failure, FailureKind};
 use rustix::fs::{Mode, OFlags};
@@ -22,7 +22,8 @@ pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem>
     Ok(0)
 }
 
-/// Starts a created container. What fails ends it.
+/// Starts a created container. What fails ends it, and a hook that fails takes it away: the specification's lifecycle goes on at its
+/// end then.
 pub(super) fn start(container: &Container, bundle: &Bundle) -> Result<(), Failure> {
     let id = &container.record.id;
     let refuse =
@@ -33,9 +34,12 @@ pub(super) fn start(container: &Container, bundle: &Bundle) -> Result<(), Failur
         Status::Stopped => return refuse("cannot be started: it has stopped"),
         Status::Creating => return refuse("cannot be started: it is being created"),
     }
+    if bundle.spec.process.is_none() {
+        return Err(invalid("process", "is missing: there is nothing to start"));
+    }
     let Some(pidfd) = container.process() else { return refuse("has stopped") };
-    let started = hooks::run_in(bundle, container).and_then(|()| go(container, bundle));
-    if let Err(failure) = started {
+    hooks::run_in(bundle, container).map_err(|failure| take_away(container, failure))?;
+    if let Err(failure) = go(container, bundle) {
         let _ = tinyd_ns::pidfd::send_signal(&pidfd, libc::SIGKILL);
         super::store::wait_for_end(&pidfd, super::kill::PATIENCE);
         return Err(failure);
@@ -43,9 +47,14 @@ pub(super) fn start(container: &Container, bundle: &Bundle) -> Result<(), Failur
     for name in [START, TOLD] {
         let _ = std::fs::remove_file(container.folder.join(name));
     }
-    // The command runs: what comes after it does not undo that.
-    hooks::run_each(Moment::Poststart, bundle, container, Status::Running);
-    Ok(())
+    hooks::run(Moment::Poststart, bundle, container, Status::Running, None)
+        .map_err(|failure| take_away(container, failure))
+}
+
+fn take_away(container: &Container, failure: Failure) -> Failure {
+    // What cannot be taken away is there to be deleted.
+    let _ = super::delete::destroy(container);
+    failure
 }
 
 /// Says the word, and hears what came of it.

@@ -34,7 +34,7 @@ pub(super) fn document(container: &Container, bundle: Option<&Bundle>, status: S
     let pid = if status.has_process() { container.pid() } else { 0 };
     map.insert("pid".to_owned(), json!(pid));
     map.insert("bundle".to_owned(), json!(record.bundle));
-    if let Some(annotations) = bundle.and_then(|bundle| bundle.spec.annotations().as_ref()) {
+    if let Some(annotations) = bundle.and_then(|bundle| bundle.spec.annotations.as_ref()) {
         map.insert("annotations".to_owned(), json!(annotations));
     }
     Value::Object(map)

@@ -19,7 +19,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
+use std::fs::DirBuilder;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 /// Names of the files.
@@ -39,6 +41,9 @@ pub(super) struct Record {
     pub(super) rootfs: PathBuf,
     /// Its control group, as the driver calls it.
     pub(super) cgroup: String,
+    /// Groups above it that were made for it.
+    #[serde(default)]
+    pub(super) above: Vec<String>,
     /// The group is a unit of systemd.
     pub(super) systemd: bool,
     /// Nanoseconds since 1970.
@@ -85,7 +90,7 @@ impl Container {
     pub(super) fn reserve(context: &Context, record: Record) -> Result<(Self, Lock), Failure> {
         let folder = folder(context, &record.id)?;
         let failed = |error| internal(&format!("make {}", folder.display()), error);
-        std::fs::create_dir_all(&context.root).map_err(failed)?;
+        DirBuilder::new().recursive(true).mode(0o711).create(&context.root).map_err(failed)?;
         match rustix::fs::mkdir(&folder, Mode::RWXU) {
             Ok(()) => {}
             Err(Errno::EXIST) => {

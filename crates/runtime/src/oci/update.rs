@@ -3,9 +3,9 @@
 use super::options::{Flag, Parsed, Rest, parse, value};
 use super::store::{Container, Status};
 use super::{Context, Problem, cgroup, one_id};
+use crate::config::{Read as _, Resources};
 use crate::plan;
 use crate::{Failure, FailureKind};
-use oci_spec::runtime::LinuxResources;
 use serde_json::{Value, json};
 use std::io::Read as _;
 
@@ -63,21 +63,17 @@ pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem>
 }
 
 /// What the document says, or the options.
-fn resources(parsed: &Parsed) -> Result<LinuxResources, Problem> {
-    let document = match parsed.last("resources") {
-        Some(path) => {
-            let wrong = |error: &dyn std::fmt::Display| format!("--resources {path}: {error}");
-            let mut text = Vec::new();
-            match path {
-                "-" => std::io::stdin().read_to_end(&mut text),
-                path => std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut text)),
-            }
-            .map_err(|error| wrong(&error))?;
-            return Ok(serde_json::from_slice(&text).map_err(|error| wrong(&error))?);
-        }
-        None => of_options(parsed)?,
+fn resources(parsed: &Parsed) -> Result<Resources, Problem> {
+    let Some(path) = parsed.last("resources") else {
+        return Ok(Resources::of(&of_options(parsed)?).map_err(|wrong| wrong.to_string())?);
     };
-    Ok(serde_json::from_value(document).map_err(|error| error.to_string())?)
+    let mut text = Vec::new();
+    let read = match path {
+        "-" => std::io::stdin().read_to_end(&mut text),
+        path => std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut text)),
+    };
+    let read = read.and_then(|_| plan::read(&text));
+    Ok(read.map_err(|error| format!("--resources {path}: {error}"))?)
 }
 
 fn of_options(parsed: &Parsed) -> Result<Value, String> {

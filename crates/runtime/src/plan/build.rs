@@ -4,8 +4,8 @@ use super::cstrings::c_path;
 use super::namespaces::Wanted;
 use super::spec::{Bundle, invalid};
 use super::{Plan, UserPlan, devices, label, links, mounts, process, resources, secrets, shared};
+use crate::config::{IdMapping, Linux};
 use crate::{Failure, StartRequest, annotation, defence, sysctl};
-use oci_spec::runtime::{Linux, LinuxIdMapping};
 use std::collections::HashSet;
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt as _;
@@ -25,29 +25,29 @@ pub(crate) const MAX_LAYERS: usize = 16;
 
 /// The namespaces that a bundle's container has of its own.
 pub(crate) fn namespaces_of(bundle: &Bundle) -> Result<Namespaces, Failure> {
-    bundle.spec.linux().as_ref().map_or(Ok(Namespaces::empty()), |linux| Ok(Wanted::of(linux)?.all()))
+    bundle.spec.linux.as_ref().map_or(Ok(Namespaces::empty()), |linux| Ok(Wanted::of(linux)?.all()))
 }
 
 /// The maps of its user namespace, if it has one.
 pub(crate) fn id_maps_of(bundle: &Bundle) -> Result<Option<IdMaps>, Failure> {
-    let Some(linux) = bundle.spec.linux() else { return Ok(None) };
+    let Some(linux) = &bundle.spec.linux else { return Ok(None) };
     Wanted::of(linux)?.id_maps(linux)
 }
 
 /// Checks the configuration and works out the start.
 pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Failure> {
     let spec = &bundle.spec;
-    check_version(spec.version())?;
-    if spec.linux().as_ref().is_some_and(|linux| linux.intel_rdt().is_some()) {
+    check_version(&spec.version)?;
+    if spec.linux.as_ref().is_some_and(|linux| linux.intel_rdt.is_some()) {
         return Err(invalid(
             "linux.intelRdt",
             "tinyd-runtime makes no groups in resctrl, which few processors have",
         ));
     }
-    let linux = spec.linux().as_ref().ok_or_else(|| invalid("linux", "is missing"))?;
+    let linux = spec.linux.as_ref().ok_or_else(|| invalid("linux", "is missing"))?;
     let wanted = Wanted::of(linux)?;
     let (namespaces, id_maps) = (wanted.all(), wanted.id_maps(linux)?);
-    for (property, name) in [("hostname", spec.hostname()), ("domainname", spec.domainname())] {
+    for (property, name) in [("hostname", &spec.hostname), ("domainname", &spec.domainname)] {
         if name.is_some() && !wanted.apart().contains(Namespaces::UTS) {
             return Err(invalid(property, "would be that of the host: there is no uts namespace"));
         }
@@ -58,7 +58,10 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
             ));
         }
     }
-    let process = spec.process().as_ref().ok_or_else(|| invalid("process", "is missing"))?;
+    let process = spec.process.as_ref().ok_or_else(|| invalid("process", "is missing"))?;
+    if spec.annotations.as_ref().is_some_and(|all| all.contains_key("")) {
+        return Err(invalid("annotations", "one has no name"));
+    }
     let init = bundle.noted(annotation::INIT).is_some_and(|value| value == "true");
     let user = match bundle.noted(annotation::USER) {
         Some(text) => UserPlan::Text(text.clone()),
@@ -84,36 +87,36 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
             label: mount_label(linux)?,
         },
     )?;
-    let devices = linux.devices().as_deref().unwrap_or_default();
+    let devices = linux.devices.as_deref().unwrap_or_default();
     let strays = devices::place(devices, id_maps.as_ref(), &mut mounts)?;
     mounts.extend(secrets::plan(&request.secrets)?);
     shared::last(&mut mounts);
     if mounts.len() + strays.places.len() + request.rootfs.overlays.len() > MAX_PREPARED {
         return Err(invalid("mounts", format!("there are more than {MAX_PREPARED}")));
     }
-    let masked = topmost("linux.maskedPaths", linux.masked_paths(), &[])?;
-    let read_only = topmost("linux.readonlyPaths", linux.readonly_paths(), &masked)?;
+    let masked = topmost("linux.maskedPaths", &linux.masked_paths, &[])?;
+    let read_only = topmost("linux.readonlyPaths", &linux.readonly_paths, &masked)?;
     let plan = Plan {
         namespaces: wanted.new - Namespaces::CGROUP,
         cgroup_namespace: wanted.new.contains(Namespaces::CGROUP),
         time_offsets: wanted.offsets(linux)?,
         id_maps,
-        hostname: c_text("hostname", spec.hostname().as_deref())?,
-        domainname: c_text("domainname", spec.domainname().as_deref())?,
+        hostname: c_text("hostname", spec.hostname.as_deref())?,
+        domainname: c_text("domainname", spec.domainname.as_deref())?,
         layers,
         mounts,
         strays,
         masked,
         read_only,
         sysctls: sysctls(linux, wanted.apart())?,
-        root_read_only: spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false),
+        root_read_only: spec.root.as_ref().and_then(|root| root.readonly).unwrap_or(false),
         links: links::plan(linux, wanted.apart())?,
-        root_propagation: linux.rootfs_propagation().as_deref().map(root_propagation).transpose()?.flatten(),
+        root_propagation: linux.rootfs_propagation.as_deref().map(root_propagation).transpose()?.flatten(),
         shown_at: None,
         process: process::plan(process, bundle, &request.bundle, &request.id, request.window, init)?,
         user,
         joined: wanted.joined,
-        limits: linux.resources().as_ref().map(resources::limits).transpose()?.unwrap_or_default(),
+        limits: linux.resources.as_ref().map(resources::limits).transpose()?.unwrap_or_default(),
     };
     shared::check(&plan)?;
     Ok(defence::plan(plan))
@@ -131,12 +134,12 @@ fn topmost(property: &str, list: &Option<Vec<String>>, hidden: &[CString]) -> Re
         .filter(|path| !path.ancestors().any(|above| hidden.contains(above)))
         .filter(|path| !path.ancestors().skip(1).any(|above| listed.contains(above)))
         .filter(|path| taken.insert(*path))
-        .map(|path| c_path(property, path))
+        .map(|path| absolute(property, path))
         .collect()
 }
 
 fn mount_label(linux: &Linux) -> Result<Option<&str>, Failure> {
-    let label = linux.mount_label().as_deref().filter(|label| !label.is_empty());
+    let label = linux.mount_label.as_deref().filter(|label| !label.is_empty());
     match label {
         Some(_) if !label::has_selinux() => {
             Err(invalid("linux.mountLabel", "SELinux is not enabled on this host"))
@@ -173,15 +176,14 @@ fn check_version(version: &str) -> Result<(), Failure> {
 }
 
 /// Mappings in the words of the kernel.
-pub(super) fn ranges(mappings: &[LinuxIdMapping]) -> Vec<IdRange> {
-    let range =
-        |m: &LinuxIdMapping| IdRange { inside: m.container_id(), outside: m.host_id(), length: m.size() };
+pub(super) fn ranges(mappings: &[IdMapping]) -> Vec<IdRange> {
+    let range = |m: &IdMapping| IdRange { inside: m.container_id, outside: m.host_id, length: m.size };
     mappings.iter().map(range).collect()
 }
 
 fn sysctls(linux: &Linux, apart: Namespaces) -> Result<Vec<(CString, CString)>, Failure> {
     let mut all = Vec::new();
-    for (name, value) in linux.sysctl().iter().flatten() {
+    for (name, value) in linux.sysctl.iter().flatten() {
         let (ipc, net) = (apart.contains(Namespaces::IPC), apart.contains(Namespaces::NET));
         let of_uts = name == "kernel.domainname" && apart.contains(Namespaces::UTS);
         // The rest of the rules hold for it too: checked by the name of another setting.
@@ -196,6 +198,13 @@ fn sysctls(linux: &Linux, apart: Namespaces) -> Result<Vec<(CString, CString)>, 
     // Some change others (net.ipv4.conf.all.*): the same configuration must come to the same each time.
     all.sort();
     Ok(all)
+}
+
+fn absolute(property: &str, path: &Path) -> Result<CString, Failure> {
+    match path.is_absolute() {
+        true => c_path(property, path),
+        false => Err(invalid(property, format!("{path:?} is no absolute path"))),
+    }
 }
 
 fn c_text(property: &str, text: Option<&str>) -> Result<Option<CString>, Failure> {

@@ -4,7 +4,7 @@ use super::cstrings::c_path;
 use super::spec::invalid;
 use super::{MAX_PREPARED, MountPlan, MountSource, Stray, Strays};
 use crate::Failure;
-use oci_spec::runtime::{LinuxDevice, LinuxDeviceType};
+use crate::config::{Device, DeviceType};
 use rustix::fs::{FileType, makedev};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -17,7 +17,7 @@ const PROPERTY: &str = "linux.devices";
 /// Gives the nodes below `/dev` to the mount that is `/dev`, where there is one that is made for the container. The others are strays;
 /// so are the nodes that every container has where somebody else's `/dev` has not brought its own.
 pub(super) fn place(
-    devices: &[LinuxDevice],
+    devices: &[Device],
     maps: Option<&IdMaps>,
     mounts: &mut [MountPlan],
 ) -> Result<Strays, Failure> {
@@ -42,9 +42,9 @@ pub(super) fn place(
     let mut below = Vec::new();
     for device in devices {
         let node = node(device, maps)?;
-        match below_dev(device.path()).filter(|_| dev.is_some()) {
+        match below_dev(&device.path).filter(|_| dev.is_some()) {
             Some(path) => below.push(Node { path, ..node }),
-            None => add(&mut strays, device.path(), &node, true)?,
+            None => add(&mut strays, &device.path, &node, true)?,
         }
     }
     if let Some(dev) = dev {
@@ -80,8 +80,8 @@ fn add(strays: &mut Strays, target: &Path, node: &Node, strict: bool) -> Result<
     Ok(())
 }
 
-fn node(device: &LinuxDevice, maps: Option<&IdMaps>) -> Result<Node, Failure> {
-    let path = device.path();
+fn node(device: &Device, maps: Option<&IdMaps>) -> Result<Node, Failure> {
+    let path = &device.path;
     let refuse = |problem: String| Err(invalid(PROPERTY, format!("{}: {problem}", path.display())));
     let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::RootDir);
     if !path.is_absolute()
@@ -91,16 +91,16 @@ fn node(device: &LinuxDevice, maps: Option<&IdMaps>) -> Result<Node, Failure> {
     {
         return refuse("is no path of a device".to_owned());
     }
-    let kind = match device.typ() {
-        LinuxDeviceType::B => NodeKind::Block,
-        LinuxDeviceType::C | LinuxDeviceType::U => NodeKind::Char,
-        LinuxDeviceType::P => NodeKind::Fifo,
-        LinuxDeviceType::A => return refuse("has no type".to_owned()),
+    let kind = match device.typ {
+        DeviceType::Block => NodeKind::Block,
+        DeviceType::Char | DeviceType::Unbuffered => NodeKind::Char,
+        DeviceType::Fifo => NodeKind::Fifo,
+        DeviceType::All => return refuse("has no type".to_owned()),
     };
-    let (Ok(major), Ok(minor)) = (u32::try_from(device.major()), u32::try_from(device.minor())) else {
-        return refuse(format!("{}:{} is no number of a device", device.major(), device.minor()));
+    let (Ok(major), Ok(minor)) = (u32::try_from(device.major), u32::try_from(device.minor)) else {
+        return refuse(format!("{}:{} is no number of a device", device.major, device.minor));
     };
-    let (uid, gid) = (device.uid().unwrap_or(0), device.gid().unwrap_or(0));
+    let (uid, gid) = (device.uid.unwrap_or(0), device.gid.unwrap_or(0));
     let owner = match maps {
         None => (uid, gid),
         Some(maps) => match (outside(&maps.users, uid), outside(&maps.groups, gid)) {
@@ -108,7 +108,7 @@ fn node(device: &LinuxDevice, maps: Option<&IdMaps>) -> Result<Node, Failure> {
             _ => return refuse(format!("its owner {uid}:{gid} has no id in the container's user namespace")),
         },
     };
-    let mode = device.file_mode().unwrap_or(0o666) & 0o7777;
+    let mode = device.file_mode.unwrap_or(0o666) & 0o7777;
     Ok(Node { path: path.clone(), kind, major, minor, mode, owner })
 }
 
@@ -124,8 +124,8 @@ mod tests {
     use super::*;
     use tinyd_ns::idmap::IdRange;
 
-    fn device(json: &str) -> LinuxDevice {
-        serde_json::from_str(json).unwrap()
+    fn device(json: &str) -> Device {
+        crate::plan::read(json.as_bytes()).unwrap()
     }
 
     #[test]
@@ -153,7 +153,7 @@ mod tests {
         ] {
             let device = device(json);
             let failure = node(&device, None).unwrap_err().to_string();
-            assert!(failure.contains(device.path().to_str().unwrap()), "{failure}");
+            assert!(failure.contains(device.path.to_str().unwrap()), "{failure}");
             assert!(place(&[device], None, &mut []).is_err());
         }
     }

@@ -24,6 +24,7 @@ pub(super) fn compile(profile: &RawValue) -> Result<(Filter, Option<Listener>), 
         Failure::new(FailureKind::Invalid, "config.json: linux.seccomp").caused_by(error)
     };
     let profile: Profile = serde_json::from_str(profile.get()).map_err(|error| wrong(&error))?;
+    check(&profile)?;
     let compiled = seccomp::compile(&profile, Arch::NATIVE).map_err(|error| wrong(&error))?;
     let filter = (compiled.program, profile.filter_flags());
     if profile.listener_path.is_none() && profile.listener_metadata.is_some() {
@@ -46,6 +47,23 @@ pub(super) fn compile(profile: &RawValue) -> Result<(Filter, Option<Listener>), 
         }
         None => Err(invalid("linux.seccomp.listenerPath", "is missing: SCMP_ACT_NOTIFY asks somebody")),
     }
+}
+
+/// What the specification asks of a profile beyond what makes a filter.
+fn check(profile: &Profile) -> Result<(), Failure> {
+    let rules = profile.syscalls.iter().map(|rule| (rule.action, rule.errno_ret));
+    for (action, errno) in rules.chain([(profile.default_action, profile.default_errno_ret)]) {
+        if errno.is_some() && !matches!(action, seccomp::Action::Errno | seccomp::Action::Trace) {
+            return Err(invalid(
+                "linux.seccomp",
+                format!("an errno is given for {action:?}, which returns none"),
+            ));
+        }
+    }
+    if profile.syscalls.iter().any(|rule| rule.names.is_empty()) {
+        return Err(invalid("linux.seccomp.syscalls", "one names no call"));
+    }
+    Ok(())
 }
 
 /// Keeps a container's filter. Without room for it nothing but time is lost.

@@ -3,7 +3,7 @@
 use super::cstrings::c_path;
 use super::spec::invalid;
 use crate::Failure;
-use oci_spec::runtime::Process;
+use crate::config::Process;
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
@@ -34,8 +34,8 @@ impl Label {
 }
 
 pub(super) fn of(process: &Process) -> Result<Option<Label>, Failure> {
-    let apparmor = process.apparmor_profile().as_deref().filter(|profile| !profile.is_empty());
-    let selinux = process.selinux_label().as_deref().filter(|label| !label.is_empty());
+    let apparmor = process.apparmor_profile.as_deref().filter(|profile| !profile.is_empty());
+    let selinux = process.selinux_label.as_deref().filter(|label| !label.is_empty());
     match (apparmor, selinux) {
         // That is what everything is where there is no AppArmor.
         (Some("unconfined"), None) if !has_apparmor() => Ok(None),

@@ -5,9 +5,9 @@ use super::cstrings::c_path;
 use super::layers;
 use super::options::{self, Below, Options};
 use super::spec::invalid;
-use super::{BindPlan, FileSystem, IdmapPlan, MadePlan, MountPlan, MountSource, Role};
+use super::{BindPlan, FileSystem, IdmapPlan, MadePlan, MountPlan, MountSource, RemountPlan, Role};
+use crate::config::{Mount, Spec};
 use crate::{Failure, annotation};
-use oci_spec::runtime::{Mount, Spec};
 use rustix::mount::MountAttrFlags;
 use std::ffi::CString;
 use std::path::{Component, Path, PathBuf};
@@ -34,17 +34,21 @@ pub(super) struct Scene<'a> {
 }
 
 pub(super) fn plan(spec: &Spec, scene: Scene<'_>) -> Result<Vec<MountPlan>, Failure> {
-    spec.mounts().iter().flatten().map(|mount| one(mount, scene)).collect()
+    spec.mounts.iter().flatten().map(|mount| one(mount, scene)).collect()
 }
 
 fn one(mount: &Mount, scene: Scene<'_>) -> Result<MountPlan, Failure> {
     // Relative ones are those of old tools, and begin at the root.
-    let target = Path::new("/").join(mount.destination());
+    let target = Path::new("/").join(&mount.destination);
     if !target.components().any(|part| matches!(part, Component::Normal(_))) {
         return refuse(mount, "has the root's own place: that is root.path's");
     }
-    let options = options::read(mount.options().as_deref().unwrap_or_default())?;
-    let kind = mount.typ().as_deref().unwrap_or(if options.bind { "bind" } else { "" });
+    let options = options::read(mount.options.as_deref().unwrap_or_default())?;
+    if options.remount {
+        let source = MountSource::Remount(remount(mount, options)?);
+        return Ok(MountPlan { target: c_path("mounts", &target)?, source });
+    }
+    let kind = mount.typ.as_deref().unwrap_or(if options.bind { "bind" } else { "" });
     let source = if options.bind || kind == "bind" {
         MountSource::Bind(bind(mount, &options, scene)?)
     } else {
@@ -54,7 +58,7 @@ fn one(mount: &Mount, scene: Scene<'_>) -> Result<MountPlan, Failure> {
 }
 
 fn refuse<T>(mount: &Mount, problem: impl std::fmt::Display) -> Result<T, Failure> {
-    Err(invalid("mounts", format!("{}: {problem}", mount.destination().display())))
+    Err(invalid("mounts", format!("{}: {problem}", mount.destination.display())))
 }
 
 fn file_system(
@@ -112,7 +116,7 @@ fn file_system(
     let by_parent = idmap.is_some() || options.copy_up || (user_namespace && !OF_NAMESPACES.contains(&kind));
     let of_device = !OF_NAMESPACES.contains(&kind) && attributes.contains(MountAttrFlags::MOUNT_ATTR_RDONLY);
     let of_any = options.of_any.into_iter().chain(of_device.then(|| c"ro".to_owned()));
-    let source = mount.source().as_deref().unwrap_or(Path::new(kind));
+    let source = mount.source.as_deref().unwrap_or(Path::new(kind));
     let file_system = FileSystem {
         kind: c_path("mounts", Path::new(kind))?,
         source: c_path("mounts", source)?,
@@ -125,6 +129,24 @@ fn file_system(
             let copied = options.copy_up.then_some(mode);
             MountSource::Made(MadePlan { file_system, attributes, propagation, idmap, copied })
         }
+    })
+}
+
+/// Options that are not named stay as they are, as mount(8) has it for what fstab(5) knows.
+fn remount(mount: &Mount, options: Options) -> Result<RemountPlan, Failure> {
+    if options.idmap.is_some() || options.copy_up || options.subpath.is_some() {
+        return refuse(mount, "idmap, tmpcopyup and the like are for new mounts");
+    }
+    let of_any = options.of_any.into_iter().map(|word| (word, CString::default()));
+    let own: Vec<_> = options.own.into_iter().chain(of_any).collect();
+    if options.bind && !own.is_empty() {
+        return refuse(mount, "a bind has no options of a file system");
+    }
+    Ok(RemountPlan {
+        attributes: options.attributes,
+        attributes_below: options.below,
+        propagation: options.propagation,
+        options: own,
     })
 }
 
@@ -141,7 +163,7 @@ fn bind(mount: &Mount, options: &Options, scene: Scene<'_>) -> Result<BindPlan, 
     if options.copy_up {
         return refuse(mount, "tmpcopyup is for tmpfs");
     }
-    let Some(source) = mount.source().as_ref().filter(|source| !source.as_os_str().is_empty()) else {
+    let Some(source) = mount.source.as_ref().filter(|source| !source.as_os_str().is_empty()) else {
         return refuse(mount, "a bind needs a source");
     };
     if !options.own.is_empty() {
@@ -156,7 +178,7 @@ fn bind(mount: &Mount, options: &Options, scene: Scene<'_>) -> Result<BindPlan, 
         }
     };
     Ok(BindPlan {
-        role: if mount.destination() == &PathBuf::from("/sys") { Role::Sys } else { Role::Plain },
+        role: if mount.destination == Path::new("/sys") { Role::Sys } else { Role::Plain },
         through_links: scene.foreign,
         source,
         subpath,
@@ -170,7 +192,7 @@ fn bind(mount: &Mount, options: &Options, scene: Scene<'_>) -> Result<BindPlan, 
 
 /// How the ids of a mount are mapped, if they are. Where nothing is said of those below it, they are as it is.
 fn idmap(mount: &Mount, options: &Options, scene: Scene<'_>) -> Result<Option<IdmapPlan>, Failure> {
-    let (users, groups) = (mount.uid_mappings(), mount.gid_mappings());
+    let (users, groups) = (&mount.uid_mappings, &mount.gid_mappings);
     let maps = match (users, groups) {
         (None, None) if options.idmap.is_none() => return Ok(None),
         (None, None) if scene.maps.is_none() => {
@@ -204,7 +226,7 @@ fn above(source: &Path, subpath: &Path) -> Option<PathBuf> {
 }
 
 fn no_subpath(mount: &Mount, subpath: &Path) -> Failure {
-    let (target, subpath) = (mount.destination().display(), subpath.display());
+    let (target, subpath) = (mount.destination.display(), subpath.display());
     invalid("mounts", format!("{target}: {} {subpath} is not the end of its source", annotation::SUBPATH))
 }
 

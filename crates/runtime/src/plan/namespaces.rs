@@ -4,8 +4,8 @@ use super::Joined;
 use super::build::ranges;
 use super::cstrings::c_path;
 use super::spec::invalid;
+use crate::config::{Linux, NamespaceKind, TimeOffset};
 use crate::{Failure, FailureKind};
-use oci_spec::runtime::{Linux, LinuxNamespaceType, LinuxTimeOffset};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -30,21 +30,21 @@ impl Wanted {
     /// Reads and checks it.
     pub(crate) fn of(linux: &Linux) -> Result<Self, Failure> {
         let mut wanted = Self { new: Namespaces::empty(), joined: Vec::new() };
-        for namespace in linux.namespaces().iter().flatten() {
-            let kind = match namespace.typ() {
-                LinuxNamespaceType::Mount => Namespaces::MOUNT,
-                LinuxNamespaceType::Cgroup => Namespaces::CGROUP,
-                LinuxNamespaceType::Uts => Namespaces::UTS,
-                LinuxNamespaceType::Ipc => Namespaces::IPC,
-                LinuxNamespaceType::User => Namespaces::USER,
-                LinuxNamespaceType::Pid => Namespaces::PID,
-                LinuxNamespaceType::Network => Namespaces::NET,
-                LinuxNamespaceType::Time => Namespaces::TIME,
+        for namespace in linux.namespaces.iter().flatten() {
+            let kind = match namespace.typ {
+                NamespaceKind::Mount => Namespaces::MOUNT,
+                NamespaceKind::Cgroup => Namespaces::CGROUP,
+                NamespaceKind::Uts => Namespaces::UTS,
+                NamespaceKind::Ipc => Namespaces::IPC,
+                NamespaceKind::User => Namespaces::USER,
+                NamespaceKind::Pid => Namespaces::PID,
+                NamespaceKind::Network => Namespaces::NET,
+                NamespaceKind::Time => Namespaces::TIME,
             };
             if wanted.all().contains(kind) {
                 return Err(invalid(PROPERTY, format!("{kind} is named twice")));
             }
-            match namespace.path().as_deref().filter(|path| !path.as_os_str().is_empty()) {
+            match namespace.path.as_deref().filter(|path| !path.as_os_str().is_empty()) {
                 None => wanted.new |= kind,
                 Some(path) if path.is_absolute() => {
                     wanted.joined.push(Joined { kind, path: path.to_owned() });
@@ -85,7 +85,7 @@ impl Wanted {
     /// The maps of the user namespace, if there is one.
     pub(crate) fn id_maps(&self, linux: &Linux) -> Result<Option<IdMaps>, Failure> {
         let of = |mappings: &Option<Vec<_>>| ranges(mappings.as_deref().unwrap_or_default());
-        let told = IdMaps { users: of(linux.uid_mappings()), groups: of(linux.gid_mappings()) };
+        let told = IdMaps { users: of(&linux.uid_mappings), groups: of(&linux.gid_mappings) };
         if !self.all().contains(Namespaces::USER) {
             return match told == IdMaps::default() {
                 true => Ok(None),
@@ -117,8 +117,8 @@ impl Wanted {
     /// What is written of the clocks, where the container has some of its own.
     pub(crate) fn offsets(&self, linux: &Linux) -> Result<Option<CString>, Failure> {
         const PROPERTY: &str = "linux.timeOffsets";
-        let none = HashMap::<String, LinuxTimeOffset>::new();
-        let offsets = linux.time_offsets().as_ref().unwrap_or(&none);
+        let none = HashMap::<String, TimeOffset>::new();
+        let offsets = linux.time_offsets.as_ref().unwrap_or(&none);
         if !self.new.contains(Namespaces::TIME) {
             return match offsets.is_empty() {
                 true => Ok(None),
@@ -130,7 +130,7 @@ impl Wanted {
             if !["monotonic", "boottime"].contains(&clock.as_str()) {
                 return Err(invalid(PROPERTY, format!("{clock:?} is none of monotonic and boottime")));
             }
-            let (seconds, rest) = (offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0));
+            let (seconds, rest) = (offset.secs.unwrap_or(0), offset.nanosecs.unwrap_or(0));
             if rest > 999_999_999 {
                 return Err(invalid(PROPERTY, format!("{clock}: {rest} nanoseconds are more than a second")));
             }
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     fn linux(json: &str) -> Linux {
-        serde_json::from_str(json).unwrap()
+        crate::plan::read(json.as_bytes()).unwrap()
     }
 
     fn of(json: &str) -> Result<Wanted, Failure> {

@@ -16,6 +16,8 @@ pub(super) struct Options {
     /// Of those below it as well (`rro` and its like).
     pub(super) below: Attributes,
     pub(super) bind: bool,
+    /// What is there is changed, and nothing new mounted.
+    pub(super) remount: bool,
     pub(super) recursive: bool,
     pub(super) propagation: Option<Propagation>,
     /// Its ids must be mapped (`idmap`), and those of the mounts below it (`ridmap`).
@@ -108,9 +110,10 @@ const IDLE: [&str; 14] = [
 const OF_ANY: [&str; 7] = ["sync", "async", "dirsync", "mand", "nomand", "lazytime", "nolazytime"];
 
 /// Words that settle more than attributes.
-const OTHERS: [&str; 13] = [
+const OTHERS: [&str; 14] = [
     "bind",
     "rbind",
+    "remount",
     "private",
     "rprivate",
     "slave",
@@ -138,6 +141,7 @@ pub(super) fn read(words: &[String]) -> Result<Options, Failure> {
         attributes: Attributes::NONE,
         below: Attributes::NONE,
         bind: false,
+        remount: false,
         recursive: false,
         propagation: None,
         idmap: None,
@@ -158,6 +162,7 @@ pub(super) fn read(words: &[String]) -> Result<Options, Failure> {
         }
         match word.as_str() {
             "bind" => all.bind = true,
+            "remount" => all.remount = true,
             "rbind" => (all.bind, all.recursive) = (true, true),
             "private" | "rprivate" => all.propagation = Some(Propagation::Private),
             "slave" | "rslave" => all.propagation = Some(Propagation::Slave),

@@ -3,9 +3,9 @@
 
 use super::spec::invalid;
 use crate::Failure;
-use oci_spec::runtime::{
-    IOPriorityClass, Linux, LinuxIOPriority, LinuxPersonalityDomain, LinuxSchedulerFlag,
-    LinuxSchedulerPolicy, MemoryPolicyFlagType, MemoryPolicyModeType, Process, Scheduler,
+use crate::config::{
+    self, IoClass, IoPriority, Linux, MemoryFlag, Personality, PersonalityDomain, Process, Scheduler,
+    SchedulerFlag, SchedulerPolicy,
 };
 use rustix::thread::CpuSet;
 use tinyd_ns::schedule;
@@ -34,50 +34,50 @@ pub(crate) struct MemoryPolicy {
 }
 
 pub(super) fn of(process: &Process, linux: Option<&Linux>) -> Result<Priority, Failure> {
-    let oom_score_adj = process.oom_score_adj();
+    let oom_score_adj = process.oom_score_adj;
     if let Some(score) = oom_score_adj.filter(|score| !(-1000..=1000).contains(score)) {
         return Err(invalid("process.oomScoreAdj", format!("{score} is not between -1000 and 1000")));
     }
-    let affinity = process.exec_cpu_affinity().as_ref();
+    let affinity = process.exec_cpu_affinity.as_ref();
     let cpus = |list: Option<&String>| list.map(|list| cpu_set(list)).transpose();
     Ok(Priority {
         oom_score_adj,
-        scheduler: process.scheduler().as_ref().map(scheduler).transpose()?,
-        io: process.io_priority().as_ref().map(io).transpose()?,
+        scheduler: process.scheduler.as_ref().map(scheduler).transpose()?,
+        io: process.io_priority.as_ref().map(io).transpose()?,
         cpus: [
-            cpus(affinity.and_then(|affinity| affinity.initial().as_ref()))?,
-            cpus(affinity.and_then(|affinity| affinity.cpu_affinity_final().as_ref()))?,
+            cpus(affinity.and_then(|affinity| affinity.initial.as_ref()))?,
+            cpus(affinity.and_then(|affinity| affinity.last.as_ref()))?,
         ],
-        personality: linux.and_then(|linux| linux.personality().as_ref()).map(personality).transpose()?,
-        memory: linux.and_then(|linux| linux.memory_policy().as_ref()).map(memory).transpose()?,
+        personality: linux.and_then(|linux| linux.personality.as_ref()).map(personality).transpose()?,
+        memory: linux.and_then(|linux| linux.memory_policy.as_ref()).map(memory).transpose()?,
     })
 }
 
 fn scheduler(wanted: &Scheduler) -> Result<schedule::Attributes, Failure> {
     const PROPERTY: &str = "process.scheduler";
-    let policy = match wanted.policy() {
-        LinuxSchedulerPolicy::SchedOther => libc::SCHED_OTHER,
-        LinuxSchedulerPolicy::SchedFifo => libc::SCHED_FIFO,
-        LinuxSchedulerPolicy::SchedRr => libc::SCHED_RR,
-        LinuxSchedulerPolicy::SchedBatch => libc::SCHED_BATCH,
-        LinuxSchedulerPolicy::SchedIdle => libc::SCHED_IDLE,
-        LinuxSchedulerPolicy::SchedDeadline => libc::SCHED_DEADLINE,
-        LinuxSchedulerPolicy::SchedIso => return Err(invalid(PROPERTY, "Linux has no SCHED_ISO")),
+    let policy = match wanted.policy {
+        SchedulerPolicy::Other => libc::SCHED_OTHER,
+        SchedulerPolicy::Fifo => libc::SCHED_FIFO,
+        SchedulerPolicy::RoundRobin => libc::SCHED_RR,
+        SchedulerPolicy::Batch => libc::SCHED_BATCH,
+        SchedulerPolicy::Idle => libc::SCHED_IDLE,
+        SchedulerPolicy::Deadline => libc::SCHED_DEADLINE,
+        SchedulerPolicy::Iso => return Err(invalid(PROPERTY, "Linux has no SCHED_ISO")),
     };
-    let flags = wanted.flags().iter().flatten().fold(0, |all, flag| {
+    let flags = wanted.flags.iter().flatten().fold(0, |all, flag| {
         all | match flag {
-            LinuxSchedulerFlag::SchedResetOnFork => 0x01,
-            LinuxSchedulerFlag::SchedFlagReclaim => 0x02,
-            LinuxSchedulerFlag::SchedFlagDLOverrun => 0x04,
-            LinuxSchedulerFlag::SchedFlagKeepPolicy => 0x08,
-            LinuxSchedulerFlag::SchedFlagKeepParams => 0x10,
-            LinuxSchedulerFlag::SchedFlagUtilClampMin => 0x20,
-            LinuxSchedulerFlag::SchedFlagUtilClampMax => 0x40,
+            SchedulerFlag::ResetOnFork => 0x01,
+            SchedulerFlag::Reclaim => 0x02,
+            SchedulerFlag::DeadlineOverrun => 0x04,
+            SchedulerFlag::KeepPolicy => 0x08,
+            SchedulerFlag::KeepParams => 0x10,
+            SchedulerFlag::UtilClampMin => 0x20,
+            SchedulerFlag::UtilClampMax => 0x40,
         }
     });
-    let (nice, priority) = (wanted.nice().unwrap_or(0), wanted.priority().unwrap_or(0));
+    let (nice, priority) = (wanted.nice.unwrap_or(0), wanted.priority.unwrap_or(0));
     let real_time = matches!(policy, libc::SCHED_FIFO | libc::SCHED_RR);
-    let times = [*wanted.runtime(), *wanted.deadline(), *wanted.period()];
+    let times = [wanted.runtime, wanted.deadline, wanted.period];
     if !(-20..=19).contains(&nice) {
         return Err(invalid(PROPERTY, format!("nice {nice} is not between -20 and 19")));
     }
@@ -105,48 +105,34 @@ fn scheduler(wanted: &Scheduler) -> Result<schedule::Attributes, Failure> {
     })
 }
 
-fn io(wanted: &LinuxIOPriority) -> Result<(u32, u32), Failure> {
-    let class = match wanted.class() {
-        IOPriorityClass::IoprioClassRt => 1,
-        IOPriorityClass::IoprioClassBe => 2,
-        IOPriorityClass::IoprioClassIdle => 3,
+fn io(wanted: &IoPriority) -> Result<(u32, u32), Failure> {
+    let class = match wanted.class {
+        IoClass::RealTime => 1,
+        IoClass::BestEffort => 2,
+        IoClass::Idle => 3,
     };
-    match u32::try_from(wanted.priority()) {
+    match u32::try_from(wanted.priority) {
         Ok(level @ 0..=7) => Ok((class, level)),
-        _ => Err(invalid("process.ioPriority", format!("{} is not between 0 and 7", wanted.priority()))),
+        _ => Err(invalid("process.ioPriority", format!("{} is not between 0 and 7", wanted.priority))),
     }
 }
 
-fn personality(wanted: &oci_spec::runtime::LinuxPersonality) -> Result<u32, Failure> {
-    if wanted.flags().iter().flatten().next().is_some() {
+fn personality(wanted: &Personality) -> Result<u32, Failure> {
+    if wanted.flags.iter().flatten().next().is_some() {
         return Err(invalid("linux.personality.flags", "there are none that are supported"));
     }
-    Ok(match wanted.domain() {
-        LinuxPersonalityDomain::PerLinux => 0,
-        LinuxPersonalityDomain::PerLinux32 => 8,
+    Ok(match wanted.domain {
+        PersonalityDomain::Linux => 0,
+        PersonalityDomain::Linux32 => 8,
     })
 }
 
-fn memory(wanted: &oci_spec::runtime::LinuxMemoryPolicy) -> Result<MemoryPolicy, Failure> {
+fn memory(wanted: &config::MemoryPolicy) -> Result<MemoryPolicy, Failure> {
     const PROPERTY: &str = "linux.memoryPolicy";
-    let mode: u32 = match wanted.mode() {
-        MemoryPolicyModeType::MpolDefault => 0,
-        MemoryPolicyModeType::MpolPreferred => 1,
-        MemoryPolicyModeType::MpolBind => 2,
-        MemoryPolicyModeType::MpolInterleave => 3,
-        MemoryPolicyModeType::MpolLocal => 4,
-        MemoryPolicyModeType::MpolPreferredMany => 5,
-        MemoryPolicyModeType::MpolWeightedInterleave => 6,
-    };
-    let flags = wanted.flags().iter().flatten().fold(0, |all, flag| {
-        all | match flag {
-            MemoryPolicyFlagType::MpolFNumaBalancing => 1 << 13,
-            MemoryPolicyFlagType::MpolFRelativeNodes => 1 << 14,
-            MemoryPolicyFlagType::MpolFStaticNodes => 1 << 15,
-        }
-    });
+    let (mode, bit) = (wanted.mode as u32, |flag: &MemoryFlag| 1 << (13 + *flag as u32));
+    let flags = wanted.flags.iter().flatten().map(bit).fold(0, |all, bit| all | bit);
     let mut nodes = None;
-    if let Some(list) = wanted.nodes().as_deref().filter(|list| !list.is_empty()) {
+    if let Some(list) = wanted.nodes.as_deref().filter(|list| !list.is_empty()) {
         let mask = nodes.insert([0; NODES / 64]);
         for node in
             numbers(list, NODES).ok_or_else(|| invalid(PROPERTY, format!("{list:?} is no list of nodes")))?
@@ -192,8 +178,8 @@ mod tests {
         let mut process: serde_json::Value = serde_json::from_str(process).unwrap();
         process["cwd"] = "/".into();
         process["user"] = serde_json::json!({});
-        let process = serde_json::from_value(process).unwrap();
-        super::of(&process, Some(&serde_json::from_str(linux).unwrap()))
+        let process = crate::plan::read(process.to_string().as_bytes()).unwrap();
+        super::of(&process, Some(&crate::plan::read(linux.as_bytes()).unwrap()))
     }
 
     #[test]

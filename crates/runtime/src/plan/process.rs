@@ -4,10 +4,10 @@ use super::cstrings::c_path;
 use super::filter::{self, Filter};
 use super::spec::{Bundle, invalid};
 use super::{CStrings, Priority, ProcessPlan, UserPlan, label, priority};
+use crate::config::{Capabilities, Linux, Process};
 use crate::defence::{self, Defence};
 use crate::listener::Listener;
 use crate::{ExecRequest, Failure, FailureKind, annotation};
-use oci_spec::runtime::{Capabilities, Linux, LinuxCapabilities, Process};
 use std::ffi::CString;
 use std::path::Path;
 use tinyd_ns::caps::{CapSet, CapSets, Capability};
@@ -24,14 +24,14 @@ pub(super) fn plan(
     window: Option<(u16, u16)>,
     init: bool,
 ) -> Result<ProcessPlan, Failure> {
-    let args = process.args().as_deref().unwrap_or_default();
-    let env = process.env().as_deref().unwrap_or_default();
+    let args = process.args.as_deref().unwrap_or_default();
+    let env = process.env.as_deref().unwrap_or_default();
     let filter = bundle.seccomp.as_deref().map(filter::compile).transpose()?;
-    let annotations = bundle.spec.annotations().as_ref();
+    let annotations = bundle.spec.annotations.as_ref();
     let filter = filter.map(|(filter, asked)| (filter, asked.map(|asked| asked.of(id, folder, annotations))));
-    let linux = bundle.spec.linux().as_ref();
-    command(process, linux, args, env, process.cwd(), filter, id).map(|plan| ProcessPlan {
-        terminal: process.terminal().unwrap_or(false),
+    let linux = bundle.spec.linux.as_ref();
+    command(process, linux, args, env, &process.cwd, filter, id).map(|plan| ProcessPlan {
+        terminal: process.terminal.unwrap_or(false),
         init,
         window,
         // Said of further commands alone.
@@ -42,8 +42,8 @@ pub(super) fn plan(
 
 /// A further command in a container: the bundle's process, with what the request says instead.
 pub(crate) fn for_exec(bundle: &Bundle, request: &ExecRequest) -> Result<(ProcessPlan, UserPlan), Failure> {
-    let process = bundle.spec.process().as_ref().ok_or_else(|| invalid("process", "is missing"))?;
-    let mut env = process.env().clone().unwrap_or_default();
+    let process = bundle.spec.process.as_ref().ok_or_else(|| invalid("process", "is missing"))?;
+    let mut env = process.env.clone().unwrap_or_default();
     for entry in &request.env {
         let name = entry.split_once('=').map_or(entry.as_str(), |(name, _)| name);
         env.retain(|old| old.split_once('=').is_none_or(|(old, _)| old != name));
@@ -52,13 +52,13 @@ pub(crate) fn for_exec(bundle: &Bundle, request: &ExecRequest) -> Result<(Proces
     if request.terminal && !env.iter().any(|entry| entry.starts_with("TERM=")) {
         env.push("TERM=xterm".to_owned());
     }
-    let cwd = request.cwd.as_ref().map_or(process.cwd().as_path(), |cwd| Path::new(cwd));
+    let cwd = request.cwd.as_ref().map_or(process.cwd.as_path(), |cwd| Path::new(cwd));
     let user = match (&request.user, bundle.noted(annotation::USER)) {
         (Some(text), _) | (None, Some(text)) => UserPlan::Text(text.clone()),
         (None, None) => ids(process)?,
     };
     let filter = filter_of(bundle, &request.bundle, &request.run_dir, &request.id)?;
-    let linux = bundle.spec.linux().as_ref();
+    let linux = bundle.spec.linux.as_ref();
     let plan = command(process, linux, &request.args, &env, cwd, filter, &request.id)?;
     Ok((ProcessPlan { terminal: request.terminal, window: request.window, ..plan }, user))
 }
@@ -71,12 +71,12 @@ pub(crate) fn of_its_own(
     run_dir: &Path,
     window: Option<(u16, u16)>,
 ) -> Result<(ProcessPlan, UserPlan), Failure> {
-    let args = process.args().as_deref().unwrap_or_default();
-    let env = process.env().as_deref().unwrap_or_default();
+    let args = process.args.as_deref().unwrap_or_default();
+    let env = process.env.as_deref().unwrap_or_default();
     let filter = filter_of(bundle, run_dir, run_dir, id)?;
-    let linux = bundle.spec.linux().as_ref();
-    let plan = command(process, linux, args, env, process.cwd(), filter, id)?;
-    let terminal = process.terminal().unwrap_or(false);
+    let linux = bundle.spec.linux.as_ref();
+    let plan = command(process, linux, args, env, &process.cwd, filter, id)?;
+    let terminal = process.terminal.unwrap_or(false);
     Ok((ProcessPlan { terminal, window, ..plan }, ids(process)?))
 }
 
@@ -87,7 +87,7 @@ fn filter_of(
     run_dir: &Path,
     id: &str,
 ) -> Result<Option<(Filter, Option<Listener>)>, Failure> {
-    let annotations = bundle.spec.annotations().as_ref();
+    let annotations = bundle.spec.annotations.as_ref();
     match (&bundle.seccomp, filter::kept(run_dir)) {
         (None, _) => Ok(None),
         (Some(_), Some(kept)) if !kept.0.needs_listener() => Ok(Some((kept, None))),
@@ -100,13 +100,13 @@ fn filter_of(
 
 /// Who the bundle says by number.
 pub(super) fn ids(process: &Process) -> Result<UserPlan, Failure> {
-    let user = process.user();
-    let groups = user.additional_gids().clone().unwrap_or_default();
+    let user = &process.user;
+    let groups = user.additional_gids.clone().unwrap_or_default();
     // To the kernel it means "as it is": the command would stay root.
-    if [user.uid(), user.gid()].iter().chain(&groups).any(|id| *id == u32::MAX) {
+    if [user.uid, user.gid].iter().chain(&groups).any(|id| *id == u32::MAX) {
         return Err(invalid("process.user", format!("{} is no user or group", u32::MAX)));
     }
-    Ok(UserPlan::Ids { uid: user.uid(), gid: user.gid(), groups })
+    Ok(UserPlan::Ids { uid: user.uid, gid: user.gid, groups })
 }
 
 fn command(
@@ -142,12 +142,12 @@ fn command(
         args: CStrings::new(args_list, 0),
         env: CStrings::new(env_list, 1),
         cwd: c_path("process.cwd", cwd)?,
-        caps: caps(process.capabilities().as_ref()),
-        no_new_privileges: process.no_new_privileges().unwrap_or(false),
+        caps: caps(process.capabilities.as_ref()),
+        no_new_privileges: process.no_new_privileges.unwrap_or(false),
         rlimits: rlimits(process)?,
         seccomp,
         listener,
-        umask: process.user().umask().unwrap_or(0o022),
+        umask: process.user.umask.unwrap_or(0o022),
         priority: priority::of(process, linux)?,
         label: label::of(process)?,
         keyring: c_path("id", Path::new(&format!("_ses.{id}")))?,
@@ -174,41 +174,56 @@ fn candidates(program: &str, search: &str) -> Result<Vec<CString>, Failure> {
         .collect()
 }
 
-fn caps(spec: Option<&LinuxCapabilities>) -> CapSets {
-    // What cannot be had is not asked for: the kernel would refuse the whole set.
-    let bounding = CapSet::bounding();
-    let set = |list: &Option<Capabilities>| {
-        list.iter()
-            .flatten()
-            .filter_map(|name| Capability::from_name(&name.to_string()).ok())
-            .collect::<CapSet>()
-            .intersect(bounding)
-    };
-    let Some(spec) = spec else {
-        return CapSets {
-            bounding: CapSet::EMPTY,
-            effective: CapSet::EMPTY,
-            permitted: CapSet::EMPTY,
-            inheritable: CapSet::EMPTY,
-            ambient: CapSet::EMPTY,
-        };
-    };
+fn set_of(list: &Option<Vec<String>>) -> CapSet {
+    list.iter().flatten().filter_map(|name| Capability::from_name(name).ok()).collect()
+}
+
+/// What cannot be had is not asked for: the kernel would refuse the whole set.
+fn caps(spec: Option<&Capabilities>) -> CapSets {
+    let possible = CapSet::bounding();
+    let spec = spec.cloned().unwrap_or_default();
+    let bounding = set_of(&spec.bounding).intersect(possible);
+    let permitted = set_of(&spec.permitted).intersect(possible);
     CapSets {
-        bounding: set(spec.bounding()),
-        effective: set(spec.effective()),
-        permitted: set(spec.permitted()),
-        inheritable: set(spec.inheritable()),
-        ambient: set(spec.ambient()),
+        bounding,
+        permitted,
+        effective: set_of(&spec.effective).intersect(permitted),
+        inheritable: set_of(&spec.inheritable).intersect(bounding),
+        ambient: set_of(&spec.ambient).intersect(bounding).intersect(permitted),
     }
 }
 
+/// Tells of each capability that is asked for and not given: the bounding set is the most that a process can inherit, and what it may
+/// use is a part of what it is permitted.
+pub(crate) fn ungranted(process: &Process) -> Vec<String> {
+    let Some(spec) = &process.capabilities else { return Vec::new() };
+    let given = caps(Some(spec));
+    let sets = [
+        ("bounding", &spec.bounding, given.bounding),
+        ("effective", &spec.effective, given.effective),
+        ("permitted", &spec.permitted, given.permitted),
+        ("inheritable", &spec.inheritable, given.inheritable),
+        ("ambient", &spec.ambient, given.ambient),
+    ];
+    let missing = |(name, asked, given): (&str, &Option<Vec<String>>, CapSet)| {
+        let tell = |one: &String| match Capability::from_name(one) {
+            Ok(known) if given.contains(known) => None,
+            Ok(_) => Some(format!("process.capabilities.{name}: {one} cannot be given")),
+            Err(_) => {
+                Some(format!("process.capabilities.{name}: {one:?} is no capability that is known here"))
+            }
+        };
+        asked.iter().flatten().filter_map(tell).collect::<Vec<_>>()
+    };
+    sets.into_iter().flat_map(missing).collect()
+}
+
 fn rlimits(process: &Process) -> Result<Vec<Rlimit>, Failure> {
-    let list = process.rlimits().iter().flatten().map(|limit| {
-        let name = limit.typ().to_string();
-        let resource = name.parse::<Resource>().map_err(|error| invalid("process.rlimits", error))?;
+    let list = process.rlimits.iter().flatten().map(|limit| {
+        let resource = limit.typ.parse::<Resource>().map_err(|error| invalid("process.rlimits", error))?;
         // The specification writes "no limit" as the largest number.
         let value = |n: u64| (n != u64::MAX).then_some(n);
-        Ok(Rlimit { resource, soft: value(limit.soft()), hard: value(limit.hard()) })
+        Ok(Rlimit { resource, soft: value(limit.soft), hard: value(limit.hard) })
     });
     let limits: Vec<Rlimit> = list.collect::<Result<_, _>>()?;
     for (at, limit) in limits.iter().enumerate() {
@@ -222,6 +237,19 @@ fn rlimits(process: &Process) -> Result<Vec<Rlimit>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pure_capabilities_that_are_unknown_or_cannot_be_had_are_told() {
+        let process = r#"{"cwd": "/", "user": {}, "capabilities": {"bounding": ["CAP_CHOWN", "CAP_OF_TOMORROW"],
+            "ambient": ["CAP_KILL"]}}"#;
+        let process: Process = crate::plan::read(process.as_bytes()).unwrap();
+        let told = ungranted(&process);
+        assert!(
+            told.iter().any(|one| one.contains("bounding: \"CAP_OF_TOMORROW\" is no capability")),
+            "{told:?}"
+        );
+        assert!(told.iter().any(|one| one.contains("ambient: CAP_KILL cannot be given")), "{told:?}");
+    }
 
     #[test]
     fn programs_are_looked_for_as_execvp_does() {

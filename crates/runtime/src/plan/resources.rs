@@ -2,8 +2,8 @@
 
 use super::spec::invalid;
 use crate::Failure;
-use oci_spec::runtime::{
-    LinuxBlockIo, LinuxDeviceCgroup, LinuxDeviceType, LinuxNetwork, LinuxResources, LinuxThrottleDevice,
+use crate::config::{
+    BlockIo, DeviceAllowance, DeviceType, InterfacePriority, Network, Resources, ThrottleDevice,
 };
 use tinyd_cgroup::{
     DeviceAccess, DeviceKind, DeviceRule, HugetlbLimit, IoDeviceLimit, IoLimits, Limits, NetLimits,
@@ -11,92 +11,91 @@ use tinyd_cgroup::{
 };
 
 /// What is 0 or empty where that is no limit is none: engines write so what nobody asked for.
-pub(crate) fn limits(resources: &LinuxResources) -> Result<Limits, Failure> {
+pub(crate) fn limits(resources: &Resources) -> Result<Limits, Failure> {
     let mut limits = Limits { settings: settings(resources)?, ..Limits::default() };
-    if let Some(cpu) = resources.cpu() {
-        limits.cpu.quota_us = cpu.quota().filter(|us| *us != 0);
-        limits.cpu.period_us = cpu.period().filter(|us| *us != 0);
-        limits.cpu.shares = cpu.shares().filter(|shares| *shares != 0);
-        limits.cpu.cpus = cpu.cpus().clone().filter(|list| !list.is_empty());
-        limits.cpu.mems = cpu.mems().clone().filter(|list| !list.is_empty());
+    if let Some(cpu) = &resources.cpu {
+        limits.cpu.quota_us = cpu.quota.filter(|us| *us != 0);
+        limits.cpu.period_us = cpu.period.filter(|us| *us != 0);
+        limits.cpu.shares = cpu.shares.filter(|shares| *shares != 0);
+        limits.cpu.cpus = cpu.cpus.clone().filter(|list| !list.is_empty());
+        limits.cpu.mems = cpu.mems.clone().filter(|list| !list.is_empty());
     }
-    if let Some(memory) = resources.memory() {
-        limits.memory.limit_bytes = memory.limit().filter(|bytes| *bytes != 0);
-        limits.memory.swap_bytes = memory.swap().filter(|bytes| *bytes != 0);
-        limits.memory.reservation_bytes = memory.reservation().filter(|bytes| *bytes != 0);
+    if let Some(memory) = &resources.memory {
+        limits.memory.limit_bytes = memory.limit.filter(|bytes| *bytes != 0);
+        limits.memory.swap_bytes = memory.swap.filter(|bytes| *bytes != 0);
+        limits.memory.reservation_bytes = memory.reservation.filter(|bytes| *bytes != 0);
     }
-    if let Some(pids) = resources.pids() {
-        limits.pids_max = Some(pids.limit()).filter(|count| *count != 0);
+    if let Some(pids) = &resources.pids {
+        // That one is a limit: no further process at all.
+        limits.pids_max = pids.limit;
     }
     limits.devices = devices(resources)?;
-    limits.io = resources.block_io().as_ref().map(io).transpose()?.unwrap_or_default();
-    let pages = resources.hugepage_limits().iter().flatten();
-    limits.hugetlb = pages
-        .map(|one| HugetlbLimit { page_size: one.page_size().clone(), limit_bytes: one.limit() })
-        .collect();
-    limits.net = resources.network().as_ref().map(net).unwrap_or_default();
+    limits.io = resources.block_io.as_ref().map(io).transpose()?.unwrap_or_default();
+    let pages = resources.hugepage_limits.iter().flatten();
+    limits.hugetlb =
+        pages.map(|one| HugetlbLimit { page_size: one.page_size.clone(), limit_bytes: one.limit }).collect();
+    limits.net = resources.network.as_ref().map(net).unwrap_or_default();
     Ok(limits)
 }
 
 /// What few bundles ask for, by the files that hold it.
-fn settings(resources: &LinuxResources) -> Result<Vec<Setting>, Failure> {
+fn settings(resources: &Resources) -> Result<Vec<Setting>, Failure> {
     let mut all = Vec::new();
     let mut add = |name: &str, v1: Option<(&str, String)>, v2: Option<(&str, String)>| {
         let owned = |(file, value): (&str, String)| (file.to_owned(), value);
         let name = format!("linux.resources.{name}");
         all.push(Setting { name, v1: v1.map(owned), v2: v2.map(owned) });
     };
-    if let Some(cpu) = resources.cpu() {
-        if let Some(burst) = cpu.burst().filter(|us| *us != 0).map(|us| us.to_string()) {
+    if let Some(cpu) = &resources.cpu {
+        if let Some(burst) = cpu.burst.filter(|us| *us != 0).map(|us| us.to_string()) {
             add("cpu.burst", Some(("cpu.cfs_burst_us", burst.clone())), Some(("cpu.max.burst", burst)));
         }
-        if let Some(idle) = cpu.idle() {
+        if let Some(idle) = cpu.idle {
             if !(0..=1).contains(&idle) {
                 return Err(invalid("linux.resources.cpu.idle", format!("{idle} is neither 0 nor 1")));
             }
             let idle = idle.to_string();
             add("cpu.idle", Some(("cpu.idle", idle.clone())), Some(("cpu.idle", idle)));
         }
-        if let Some(period) = cpu.realtime_period().filter(|us| *us != 0) {
+        if let Some(period) = cpu.realtime_period.filter(|us| *us != 0) {
             add("cpu.realtimePeriod", Some(("cpu.rt_period_us", period.to_string())), None);
         }
-        if let Some(runtime) = cpu.realtime_runtime().filter(|us| *us != 0) {
+        if let Some(runtime) = cpu.realtime_runtime.filter(|us| *us != 0) {
             add("cpu.realtimeRuntime", Some(("cpu.rt_runtime_us", runtime.to_string())), None);
         }
     }
-    if let Some(memory) = resources.memory() {
-        if let Some(swappiness) = memory.swappiness() {
+    if let Some(memory) = &resources.memory {
+        if let Some(swappiness) = memory.swappiness {
             if swappiness > 100 {
                 let problem = format!("{swappiness} is not between 0 and 100");
                 return Err(invalid("linux.resources.memory.swappiness", problem));
             }
             add("memory.swappiness", Some(("memory.swappiness", swappiness.to_string())), None);
         }
-        if memory.disable_oom_killer() == Some(true) {
+        if memory.disable_oom_killer == Some(true) {
             add("memory.disableOOMKiller", Some(("memory.oom_control", "1".to_owned())), None);
         }
-        if let Some(bytes) = memory.kernel_tcp() {
+        if let Some(bytes) = memory.kernel_tcp {
             add("memory.kernelTCP", Some(("memory.kmem.tcp.limit_in_bytes", bytes.to_string())), None);
         }
-        // Counted with the rest since Linux 5.16, and by version 2 always: that limit holds for it too.
-        let _ = memory.kernel();
-        if memory.use_hierarchy() == Some(false) {
+        // Not `kernel`: it is counted with the rest since Linux 5.16, and by version 2 always, and that limit holds for it too.
+        if memory.use_hierarchy == Some(false) {
             let problem = "what is below a group counts for it, since Linux 5.11 without a choice";
             return Err(invalid("linux.resources.memory.useHierarchy", problem));
         }
     }
-    if let Some(io) = resources.block_io() {
-        if let Some(weight) = io.leaf_weight() {
+    if let Some(io) = &resources.block_io {
+        if let Some(weight) = io.leaf_weight {
             add("blockIO.leafWeight", Some(("blkio.leaf_weight", weight.to_string())), None);
         }
-        for one in io.weight_device().iter().flatten() {
-            if let Some(weight) = one.leaf_weight() {
-                let line = format!("{}:{} {weight}", one.major(), one.minor());
+        for one in io.weight_device.iter().flatten() {
+            if let Some(weight) = one.leaf_weight {
+                let line = format!("{}:{} {weight}", one.major, one.minor);
                 add("blockIO.weightDevice.leafWeight", Some(("blkio.leaf_weight_device", line)), None);
             }
         }
     }
-    let mut devices: Vec<_> = resources.rdma().iter().flatten().collect();
+    let mut devices: Vec<_> = resources.rdma.iter().flatten().collect();
     devices.sort_by_key(|(name, _)| *name);
     for (device, limit) in devices {
         if device.is_empty() || device.contains(char::is_whitespace) {
@@ -105,7 +104,7 @@ fn settings(resources: &LinuxResources) -> Result<Vec<Setting>, Failure> {
         let part =
             |name: &str, most: Option<u32>| most.map(|most| format!(" {name}={most}")).unwrap_or_default();
         let (handles, objects) =
-            (part("hca_handle", limit.hca_handles()), part("hca_object", limit.hca_objects()));
+            (part("hca_handle", limit.hca_handles), part("hca_object", limit.hca_objects));
         if handles.is_empty() && objects.is_empty() {
             return Err(invalid(
                 "linux.resources.rdma",
@@ -115,7 +114,7 @@ fn settings(resources: &LinuxResources) -> Result<Vec<Setting>, Failure> {
         let line = format!("{device}{handles}{objects}");
         add("rdma", Some(("rdma.max", line.clone())), Some(("rdma.max", line)));
     }
-    let mut unified: Vec<_> = resources.unified().iter().flatten().collect();
+    let mut unified: Vec<_> = resources.unified.iter().flatten().collect();
     unified.sort();
     for (file, value) in unified {
         add(&format!("unified: {file}"), None, Some((file, value.clone())));
@@ -124,8 +123,8 @@ fn settings(resources: &LinuxResources) -> Result<Vec<Setting>, Failure> {
 }
 
 /// The rules, and what everybody may use besides; where there are none, or all is allowed, nothing is ruled.
-fn devices(resources: &LinuxResources) -> Result<Vec<DeviceRule>, Failure> {
-    let mut rules = resources.devices().iter().flatten().map(device).collect::<Result<Vec<_>, _>>()?;
+fn devices(resources: &Resources) -> Result<Vec<DeviceRule>, Failure> {
+    let mut rules = resources.devices.iter().flatten().map(device).collect::<Result<Vec<_>, _>>()?;
     if rules.last().is_some_and(|rule| *rule != DeviceRule::all(true)) {
         let missing: Vec<_> = everybodys_devices().filter(|rule| !rules.contains(rule)).collect();
         rules.extend(missing);
@@ -150,13 +149,13 @@ pub fn everybodys_devices() -> impl Iterator<Item = DeviceRule> {
         .map(|(major, minor)| DeviceRule::new(true, DeviceKind::Char, Some(major), minor, DeviceAccess::ALL))
 }
 
-fn device(rule: &LinuxDeviceCgroup) -> Result<DeviceRule, Failure> {
+fn device(rule: &DeviceAllowance) -> Result<DeviceRule, Failure> {
     const PROPERTY: &str = "linux.resources.devices";
-    let kind = match rule.typ().unwrap_or_default() {
-        LinuxDeviceType::A => DeviceKind::All,
-        LinuxDeviceType::B => DeviceKind::Block,
-        LinuxDeviceType::C | LinuxDeviceType::U => DeviceKind::Char,
-        LinuxDeviceType::P => return Err(invalid(PROPERTY, "a FIFO is no device")),
+    let kind = match rule.typ.unwrap_or(DeviceType::All) {
+        DeviceType::All => DeviceKind::All,
+        DeviceType::Block => DeviceKind::Block,
+        DeviceType::Char | DeviceType::Unbuffered => DeviceKind::Char,
+        DeviceType::Fifo => return Err(invalid(PROPERTY, "a FIFO is no device")),
     };
     // Left out and negative numbers are every number.
     let number = |n: Option<i64>| match n {
@@ -166,27 +165,27 @@ fn device(rule: &LinuxDeviceCgroup) -> Result<DeviceRule, Failure> {
         _ => Ok(None),
     };
     let access: DeviceAccess =
-        rule.access().as_deref().unwrap_or("rwm").parse().map_err(|error| invalid(PROPERTY, error))?;
-    Ok(DeviceRule::new(rule.allow(), kind, number(rule.major())?, number(rule.minor())?, access))
+        rule.access.as_deref().unwrap_or("rwm").parse().map_err(|error| invalid(PROPERTY, error))?;
+    Ok(DeviceRule::new(rule.allow, kind, number(rule.major)?, number(rule.minor)?, access))
 }
 
-fn io(block: &LinuxBlockIo) -> Result<IoLimits, Failure> {
-    let mut io = IoLimits { weight: block.weight().filter(|weight| *weight != 0), ..IoLimits::default() };
-    for one in block.weight_device().iter().flatten() {
-        limit_of(&mut io, one.major(), one.minor())?.weight = one.weight();
+fn io(block: &BlockIo) -> Result<IoLimits, Failure> {
+    let mut io = IoLimits { weight: block.weight.filter(|weight| *weight != 0), ..IoLimits::default() };
+    for one in block.weight_device.iter().flatten() {
+        limit_of(&mut io, one.major, one.minor)?.weight = one.weight;
     }
     type Rate = fn(&mut IoDeviceLimit) -> &mut Option<i64>;
-    let rates: [(&Option<Vec<LinuxThrottleDevice>>, Rate); 4] = [
-        (block.throttle_read_bps_device(), |limit| &mut limit.read_bps),
-        (block.throttle_write_bps_device(), |limit| &mut limit.write_bps),
-        (block.throttle_read_iops_device(), |limit| &mut limit.read_iops),
-        (block.throttle_write_iops_device(), |limit| &mut limit.write_iops),
+    let rates: [(&Option<Vec<ThrottleDevice>>, Rate); 4] = [
+        (&block.throttle_read_bps_device, |limit| &mut limit.read_bps),
+        (&block.throttle_write_bps_device, |limit| &mut limit.write_bps),
+        (&block.throttle_read_iops_device, |limit| &mut limit.read_iops),
+        (&block.throttle_write_iops_device, |limit| &mut limit.write_iops),
     ];
     for (devices, rate) in rates {
         for one in devices.iter().flatten() {
             // The kernel's files of v1, whose words these are, take 0 for no limit.
-            let wanted = if one.rate() == 0 { -1 } else { i64::try_from(one.rate()).unwrap_or(i64::MAX) };
-            *rate(limit_of(&mut io, one.major(), one.minor())?) = Some(wanted);
+            let wanted = if one.rate == 0 { -1 } else { i64::try_from(one.rate).unwrap_or(i64::MAX) };
+            *rate(limit_of(&mut io, one.major, one.minor)?) = Some(wanted);
         }
     }
     Ok(io)
@@ -209,13 +208,11 @@ fn limit_of(io: &mut IoLimits, major: i64, minor: i64) -> Result<&mut IoDeviceLi
     Ok(&mut io.devices[at])
 }
 
-fn net(network: &LinuxNetwork) -> NetLimits {
-    let priorities = network.priorities().iter().flatten();
-    let priority = |one: &oci_spec::runtime::LinuxInterfacePriority| NetPriority {
-        interface: one.name().clone(),
-        priority: one.priority(),
-    };
-    NetLimits { class_id: network.class_id(), priorities: priorities.map(priority).collect() }
+fn net(network: &Network) -> NetLimits {
+    let priorities = network.priorities.iter().flatten();
+    let priority =
+        |one: &InterfacePriority| NetPriority { interface: one.name.clone(), priority: one.priority };
+    NetLimits { class_id: network.class_id, priorities: priorities.map(priority).collect() }
 }
 
 #[cfg(test)]
@@ -223,7 +220,7 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Result<Limits, Failure> {
-        limits(&serde_json::from_str(json).unwrap())
+        limits(&crate::plan::read(json.as_bytes()).unwrap())
     }
 
     #[test]

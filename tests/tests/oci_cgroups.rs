@@ -1,0 +1,249 @@
+//! Control groups of a configuration: where they are, and what the kernel has for each limit.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tinyd_tests::oci::Oci;
+use tinyd_tests::{Env, require};
+
+fn is_v1() -> bool {
+    Path::new("/sys/fs/cgroup/cpu/cpu.shares").exists()
+}
+
+/// The folder of a process's group of a controller.
+fn group(pid: i32, controller: &str) -> PathBuf {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let own = text.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (names, path) = (parts.next()?, parts.next()?);
+        names.split(',').any(|name| name == controller).then(|| path.to_owned())
+    });
+    match own {
+        Some(path) => Path::new("/sys/fs/cgroup").join(controller).join(path.trim_start_matches('/')),
+        None => {
+            let path = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap();
+            let mount = Path::new("/sys/fs/cgroup/unified");
+            let mount = if mount.exists() { mount } else { Path::new("/sys/fs/cgroup") };
+            mount.join(path)
+        }
+    }
+}
+
+#[track_caller]
+fn value(pid: i32, controller: &str, v1: &str, v2: &str) -> String {
+    let file = group(pid, controller).join(if is_v1() { v1 } else { v2 });
+    let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    text.trim().to_owned()
+}
+
+#[test]
+fn a_path_is_taken_from_the_mount_point_whether_it_is_absolute_or_not() {
+    require!(root);
+    require!(program);
+    require!(controller "pids");
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    for (name, slash) in [("absolute", "/"), ("relative", "")] {
+        let path = format!("{}-{name}/inner", env.tag());
+        let bundle = oci.bundle(name, &["sleep", "1000"], |config| {
+            config["linux"]["cgroupsPath"] = json!(format!("{slash}{path}"));
+        });
+        // The same place each time.
+        for _ in 0..2 {
+            oci.create(&bundle).ok();
+            let group = group(oci.pid(name), "pids");
+            assert!(group.ends_with(&path) && group.exists(), "{}", group.display());
+            assert!(
+                fs::read_to_string(group.join("cgroup.procs")).unwrap().contains(&oci.pid(name).to_string())
+            );
+            oci.run(["delete", "--force", name]).ok();
+            assert!(!group.exists());
+            // What was made above it for it has gone as well.
+            assert!(!group.parent().unwrap().exists());
+        }
+    }
+    for (name, path) in [("up", "/a/../b"), ("odd", "/a\nb")] {
+        let bundle = oci.bundle(name, &["true"], |config| config["linux"]["cgroupsPath"] = json!(path));
+        oci.create(&bundle).fails(1);
+    }
+}
+
+#[test]
+fn a_group_that_somebody_uses_is_not_taken() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let first = oci.bundle("first", &["sleep", "1000"], |_| {});
+    oci.launch(&first);
+    let second = oci.bundle("second", &["true"], |config| {
+        config["linux"]["cgroupsPath"] = json!(format!("/{}-first", env.tag()));
+    });
+    let refused = oci.create(&second).fails(1);
+    assert!(refused.stderr().contains("first"), "{refused}");
+    assert_eq!(oci.status("first"), "running");
+    assert!(!oci.root().join("second").exists());
+    oci.run(["delete", "--force", "first"]).ok();
+}
+
+#[test]
+fn memory_processors_and_processes_are_limited_as_it_is_written() {
+    require!(root);
+    require!(program);
+    require!(controller "memory");
+    require!(controller "cpu");
+    require!(controller "cpuset");
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let bundle = oci.bundle("one", &["sleep", "1000"], |config| {
+        let resources = &mut config["linux"]["resources"];
+        resources["memory"] = json!({ "limit": 50 << 20, "reservation": 20 << 20, "swap": 70 << 20 });
+        resources["cpu"] =
+            json!({ "shares": 2048, "quota": 200_000, "period": 500_000, "cpus": "0", "mems": "0" });
+        resources["pids"] = json!({ "limit": 1000 });
+    });
+    oci.create(&bundle).ok();
+    let pid = oci.pid("one");
+    let is =
+        |controller, v1, v2, expected: &str| assert_eq!(value(pid, controller, v1, v2), expected, "{v1}");
+    is("memory", "memory.limit_in_bytes", "memory.max", "52428800");
+    is("memory", "memory.soft_limit_in_bytes", "memory.low", "20971520");
+    // Memory and swap in one number, or swap alone.
+    is(
+        "memory",
+        "memory.memsw.limit_in_bytes",
+        "memory.swap.max",
+        if is_v1() { "73400320" } else { "20971520" },
+    );
+    if is_v1() {
+        is("cpu", "cpu.shares", "", "2048");
+        is("cpu", "cpu.cfs_quota_us", "", "200000");
+        is("cpu", "cpu.cfs_period_us", "", "500000");
+    } else {
+        is("cpu", "", "cpu.max", "200000 500000");
+    }
+    is("cpuset", "cpuset.cpus", "cpuset.cpus", "0");
+    is("cpuset", "cpuset.mems", "cpuset.mems", "0");
+    is("pids", "pids.max", "pids.max", "1000");
+    oci.run(["delete", "--force", "one"]).ok();
+}
+
+#[test]
+fn no_process_is_a_limit_of_processes_and_none_is_not() {
+    require!(root);
+    require!(program);
+    require!(controller "pids");
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let limits = [
+        ("unlimited", json!({ "limit": -1 }), "max"),
+        ("unsaid", json!({}), "max"),
+        ("zero", json!({ "limit": 0 }), "0"),
+    ];
+    // A process is not born where there may be none.
+    for (name, pids, expected) in limits.into_iter().take(if is_v1() { 3 } else { 2 }) {
+        let bundle =
+            oci.bundle(name, &["sleep", "1000"], |config| config["linux"]["resources"]["pids"] = pids);
+        oci.create(&bundle).ok();
+        assert_eq!(value(oci.pid(name), "pids", "pids.max", "pids.max"), expected, "{name}");
+        oci.run(["delete", "--force", name]).ok();
+    }
+}
+
+#[test]
+fn rules_for_devices_are_applied_in_their_order() {
+    require!(root);
+    require!(program);
+    require!(controller "devices");
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let script = "mknod /tmp/d c 10 229 && echo made; head -c 1 /dev/zero > /dev/null && echo zero; \
+                  for n in 1 2; do cat /tmp/b$n > /dev/null 2> /tmp/why; grep -c 'not permitted' /tmp/why; done";
+    let output = oci.look("one", script, |config| {
+        let tmp = json!({ "destination": "/tmp", "type": "tmpfs", "source": "tmpfs" });
+        config["mounts"].as_array_mut().unwrap().push(tmp);
+        for set in ["bounding", "permitted", "effective"] {
+            config["process"]["capabilities"][set] = json!(["CAP_MKNOD"]);
+        }
+        config["linux"]["resources"]["devices"] = json!([
+            { "allow": false, "access": "rwm" },
+            { "allow": true, "type": "c", "major": 10, "minor": 229, "access": "rwm" },
+            { "allow": true, "type": "b", "major": 7, "access": "r" },
+            { "allow": false, "type": "b", "major": 7, "access": "r" },
+        ]);
+        config["linux"]["devices"] = json!([
+            { "path": "/tmp/b1", "type": "b", "major": 7, "minor": 100 },
+            { "path": "/tmp/b2", "type": "b", "major": 259, "minor": 77 },
+        ]);
+    });
+    // A later rule takes back what an earlier one gives; and what none gives is not to be had.
+    assert_eq!(output.ok().stdout(), "made\nzero\n1\n1\n");
+    if !is_v1() {
+        return;
+    }
+    let bundle = oci.bundle("list", &["sleep", "1000"], |config| {
+        config["linux"]["resources"]["devices"] = json!([
+            { "allow": false, "access": "rwm" },
+            { "allow": true, "type": "c", "major": 10, "minor": 229, "access": "rw" },
+            { "allow": true, "type": "b", "major": 8, "minor": 20, "access": "rw" },
+            { "allow": true, "type": "b", "major": 10, "minor": 200, "access": "r" },
+        ]);
+    });
+    oci.create(&bundle).ok();
+    let list = value(oci.pid("list"), "devices", "devices.list", "");
+    assert!(list.starts_with("c 10:229 rw\nb 8:20 rw\nb 10:200 r\n"), "{list}");
+    oci.run(["delete", "--force", "list"]).ok();
+}
+
+/// A disk of this machine.
+fn disk() -> Option<(u64, u64)> {
+    let disks = fs::read_dir("/sys/block").ok()?.flatten();
+    disks.into_iter().find_map(|disk| {
+        let size: u64 = fs::read_to_string(disk.path().join("size")).ok()?.trim().parse().ok()?;
+        let numbers = fs::read_to_string(disk.path().join("dev")).ok()?;
+        let (major, minor) = numbers.trim().split_once(':')?;
+        (size > 0).then_some((major.parse().ok()?, minor.parse().ok()?))
+    })
+}
+
+#[test]
+fn rates_of_a_disk_are_limited_each_by_itself() {
+    require!(root);
+    require!(program);
+    require!(controller "io");
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let (major, minor) = disk().expect("a machine has a disk");
+    let rate = |rate: u32| json!([{ "major": major, "minor": minor, "rate": rate }]);
+    let bundle = oci.bundle("one", &["sleep", "1000"], |config| {
+        config["linux"]["resources"]["blockIO"] = json!({
+            "throttleReadBpsDevice": rate(102_400), "throttleWriteBpsDevice": rate(204_800),
+            "throttleReadIOPSDevice": rate(100), "throttleWriteIOPSDevice": rate(200),
+        });
+    });
+    oci.create(&bundle).ok();
+    let pid = oci.pid("one");
+    if is_v1() {
+        for (file, expected) in
+            [("read_bps", 102_400), ("write_bps", 204_800), ("read_iops", 100), ("write_iops", 200)]
+        {
+            let file = format!("blkio.throttle.{file}_device");
+            assert_eq!(value(pid, "blkio", &file, ""), format!("{major}:{minor} {expected}"), "{file}");
+        }
+    } else {
+        let expected = format!("{major}:{minor} rbps=102400 wbps=204800 riops=100 wiops=200");
+        assert_eq!(value(pid, "io", "", "io.max"), expected);
+    }
+    oci.run(["delete", "--force", "one"]).ok();
+    let wrong: [(&str, &str, Value); 2] = [
+        ("page", "hugepageLimits", json!([{ "pageSize": "3MB", "limit": 3_145_728 }])),
+        ("rate", "blockIO", json!({ "throttleReadBpsDevice": [{ "major": -1, "minor": 0, "rate": 1 }] })),
+    ];
+    for (name, part, value) in wrong {
+        let bundle = oci.bundle(name, &["true"], |config| config["linux"]["resources"][part] = value);
+        oci.create(&bundle).fails(1);
+        assert!(!oci.root().join(name).exists(), "{name}");
+    }
+}

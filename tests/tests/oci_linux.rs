@@ -1,0 +1,334 @@
+//! What a configuration says of Linux, as the container and the kernel show it.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
+
+use std::fs;
+use std::io::{IoSliceMut, Read as _};
+use std::mem::MaybeUninit;
+use std::os::unix::net::UnixListener;
+
+use rustix::net::{RecvAncillaryBuffer, RecvFlags, recvmsg};
+use serde_json::{Value, json};
+use tinyd_tests::oci::Oci;
+use tinyd_tests::{Env, proc, require, roots};
+
+fn mounts(config: &mut Value) -> &mut Vec<Value> {
+    config["mounts"].as_array_mut().unwrap()
+}
+
+fn tmpfs(target: &str, options: &[&str]) -> Value {
+    json!({ "destination": target, "type": "tmpfs", "source": "tmpfs", "options": options })
+}
+
+/// A root of the test's own, whose places may be made.
+fn own_root(env: &Env, config: &mut Value) {
+    config["root"] = json!({ "path": roots::copy_of_busybox(env), "readonly": false });
+}
+
+#[test]
+fn the_root_is_relative_to_the_bundle_and_read_only_where_it_is_said() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let root = roots::copy_of_busybox(&env);
+    let script = "touch /made 2> /dev/null && echo written || echo refused";
+    for (name, readonly, said) in
+        [("yes", json!(true), "refused"), ("no", json!(false), "written"), ("unsaid", Value::Null, "written")]
+    {
+        let bundle = oci.bundle(name, &["sh", "-c", script], |config| {
+            config["root"] = json!({ "path": "rootfs" });
+            if !readonly.is_null() {
+                config["root"]["readonly"] = readonly;
+            }
+        });
+        fs::rename(&root, bundle.join("rootfs")).unwrap();
+        assert_eq!(oci.run_bundle(&bundle).ok().text(), said, "{name}");
+        fs::rename(bundle.join("rootfs"), &root).unwrap();
+    }
+    for (name, root, part) in
+        [("none", Value::Null, "root"), ("file", json!({ "path": "config.json" }), "root.path")]
+    {
+        let bundle = oci.bundle(name, &["true"], |config| config["root"] = root);
+        assert!(oci.create(&bundle).fails(1).stderr().contains(part), "{name}");
+    }
+}
+
+#[test]
+fn what_is_masked_shows_nothing_and_what_is_read_only_takes_nothing() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let root = roots::copy_of_busybox(&env);
+    fs::create_dir_all(root.join("folder/below")).unwrap();
+    for file in ["file", "folder/file", "folder/below/file", "kept/file"] {
+        fs::create_dir_all(root.join("kept")).unwrap();
+        fs::write(root.join(file), "secret\n").unwrap();
+    }
+    for (name, kind) in [("char", "c"), ("fifo", "p"), ("block", "b")] {
+        let numbers: &[&str] = if kind == "p" { &[] } else { &["0", "0"] };
+        let words = ["mknod", root.join(name).to_str().unwrap(), kind].map(str::to_owned);
+        env.other(words.into_iter().chain(numbers.iter().map(|one| (*one).to_owned()))).output().ok();
+    }
+    let script = "cat /file | wc -c; ls -A /folder | wc -l; for d in char fifo block; do cat /$d | wc -c; done; \
+                  cat /kept/file; echo x 2> /dev/null > /kept/new || echo refused; echo x 2> /dev/null > /kept/file || echo refused";
+    let output = oci.look("one", script, |config| {
+        config["root"] = json!({ "path": root, "readonly": false });
+        let masked = ["/file", "/folder/below/file", "/folder", "/char", "/fifo", "/block", "/no/such"];
+        config["linux"]["maskedPaths"] = json!(masked);
+        config["linux"]["readonlyPaths"] = json!(["/kept", "/no/such"]);
+    });
+    assert_eq!(output.ok().stdout(), "0\n0\n0\n0\n0\nsecret\nrefused\nrefused\n");
+    assert_eq!(fs::read_to_string(root.join("file")).unwrap(), "secret\n");
+    for list in ["maskedPaths", "readonlyPaths"] {
+        let bundle = oci.bundle(list, &["true"], |config| config["linux"][list] = json!(["relative"]));
+        let output = oci.create(&bundle).fails(1);
+        assert!(output.stderr().contains(&format!("linux.{list}")), "{output}");
+    }
+}
+
+#[test]
+fn names_and_settings_of_the_kernel_are_the_containers_own() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let script = "hostname; cat /proc/sys/kernel/domainname /proc/sys/net/ipv4/ip_forward /proc/sys/net/core/somaxconn";
+    let output = oci.look("one", script, |config| {
+        config["hostname"] = "mrs".into();
+        config["domainname"] = "example.test".into();
+        config["linux"]["sysctl"] = json!({ "net.ipv4.ip_forward": "1", "net.core.somaxconn": "256" });
+    });
+    assert_eq!(output.ok().stdout(), "mrs\nexample.test\n1\n256\n");
+    for (name, setting) in [("host", "kernel.panic"), ("unknown", "net.nosuch"), ("way", "../net.x")] {
+        let bundle =
+            oci.bundle(name, &["true"], |config| config["linux"]["sysctl"] = json!({ setting: "1" }));
+        let output = oci.create(&bundle).fails(1);
+        let as_file = setting.replace("net.", "net/");
+        assert!(output.stderr().contains(setting) || output.stderr().contains(&as_file), "{output}");
+    }
+    let bundle = oci.bundle("hosts", &["true"], |config| {
+        config["linux"]["namespaces"].as_array_mut().unwrap().retain(|one| one["type"] != "uts");
+    });
+    assert!(oci.create(&bundle).fails(1).stderr().contains("hostname"));
+}
+
+#[test]
+fn devices_and_links_that_every_container_has_are_there() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let script = "for d in null zero full random urandom tty ptmx; do test -c /dev/$d || echo $d is missing; done; \
+                  for l in fd stdin stdout stderr; do readlink /dev/$l; done; \
+                  for p in /proc /sys /dev/pts /dev/shm; do stat -f -c %T $p; done; head -c 1 /dev/zero | wc -c";
+    let expected = "/proc/self/fd\n/proc/self/fd/0\n/proc/self/fd/1\n/proc/self/fd/2\nproc\nsysfs\n";
+    let said = oci.look("one", script, |_| {}).ok().stdout();
+    assert!(said.starts_with(expected) && said.ends_with("tmpfs\n1\n"), "{said}");
+}
+
+#[test]
+fn every_kind_of_namespace_is_new_and_ids_are_mapped_as_they_are_written() {
+    require!(root);
+    require!(program);
+    require!(userns);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let root = roots::copy_of_busybox(&env);
+    let bundle = oci.bundle("one", &["sleep", "1000"], |config| {
+        config["root"]["path"] = json!(root);
+        let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
+        namespaces.push(json!({ "type": "user" }));
+        namespaces.push(json!({ "type": "time" }));
+        let map = json!([
+            { "containerID": 0, "hostID": 1000, "size": 100 }, { "containerID": 100, "hostID": 5000, "size": 900 },
+        ]);
+        config["linux"]["uidMappings"] = map.clone();
+        config["linux"]["gidMappings"] = map;
+        config["mounts"].as_array_mut().unwrap().retain(|one| one["destination"] != "/sys/fs/cgroup");
+    });
+    let owner = fs::metadata(&root).map(|found| std::os::unix::fs::MetadataExt::uid(&found)).unwrap();
+    oci.launch(&bundle);
+    let pid = oci.pid("one");
+    for kind in ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts", "time"] {
+        assert_ne!(proc::namespace(pid, kind).unwrap(), proc::own_namespace(kind).unwrap(), "{kind}");
+    }
+    for map in ["uid_map", "gid_map"] {
+        let text = fs::read_to_string(format!("/proc/{pid}/{map}")).unwrap();
+        let numbers: Vec<_> = text.split_whitespace().collect();
+        assert_eq!(numbers, ["0", "1000", "100", "100", "5000", "900"], "{map}");
+    }
+    oci.run(["delete", "--force", "one"]).ok();
+    // The files keep their owner.
+    assert_eq!(fs::metadata(&root).map(|found| std::os::unix::fs::MetadataExt::uid(&found)).unwrap(), owner);
+}
+
+#[test]
+fn mounts_are_made_in_their_order_and_may_be_changed_afterwards() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let source = env.files().join("source");
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("file"), "seen\n").unwrap();
+    let bind = |target: &str, options: &[&str]| json!({ "destination": target, "type": "none", "source": source, "options": options });
+    let shown = "grep -E ' /(x|y|z)[ /]' /proc/self/mountinfo | cut -d' ' -f5,6; cat /y/in/file; ls /z; df /x | tail -1 | awk '{print $2}'";
+    let output = oci.look("one", shown, |config| {
+        own_root(&env, config);
+        mounts(config).extend([
+            tmpfs("/x", &["size=64k"]),
+            tmpfs("/y", &[]),
+            bind("/y/in", &["bind", "rw"]),
+            bind("/z/in", &["bind"]),
+            // Over what lies below it.
+            tmpfs("/z", &[]),
+            tmpfs("/x", &["remount", "ro", "nosuid", "size=128k"]),
+            bind("/y/in", &["remount", "bind", "ro", "noexec"]),
+        ]);
+    });
+    let said = output.ok().stdout();
+    for line in ["/x ro,nosuid,relatime", "/y rw,relatime", "/y/in ro,noexec,relatime", "seen", "128"] {
+        assert!(said.lines().any(|found| found == line), "{line}: {said}");
+    }
+    assert!(!said.lines().any(|line| line == "in"), "{said}");
+    for (name, mount, part) in [
+        ("nothing", tmpfs("/etc", &["remount", "ro"]), "mount /etc"),
+        ("options", bind("/x", &["remount", "bind", "size=1k"]), "a bind has no options of a file system"),
+        ("ids", tmpfs("/x", &["remount", "idmap"]), "are for new mounts"),
+    ] {
+        let bundle = oci.bundle(name, &["true"], |config| mounts(config).push(mount));
+        let output = oci.create(&bundle).fails(1);
+        assert!(output.stderr().contains(part), "{output}");
+    }
+}
+
+fn profile(config: &mut Value, default: &str, rules: Value) {
+    config["linux"]["seccomp"] = json!({ "defaultAction": default, "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"], "syscalls": rules });
+}
+
+#[test]
+fn a_filter_answers_as_its_profile_says() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let script = "mkdir /tmp/x; echo $?; sync; echo $?; kill -0 $$; echo $?; kill -10 $$ && echo other; sethostname_is_not_here 2> /dev/null; hostname x";
+    let output = oci.look("one", script, |config| {
+        profile(config, "SCMP_ACT_ALLOW", json!([
+            { "names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28 },
+            { "names": ["sync"], "action": "SCMP_ACT_ALLOW" },
+            { "names": ["kill"], "action": "SCMP_ACT_ERRNO", "args": [{ "index": 1, "value": 10, "op": "SCMP_CMP_EQ" }] },
+            { "names": ["sethostname"], "action": "SCMP_ACT_KILL_PROCESS" },
+        ]));
+    });
+    assert!(output.stdout().starts_with("1\n0\n0\n") && !output.stdout().contains("other"), "{output}");
+    assert!(
+        output.stderr().contains("No space left") && output.stderr().contains("not permitted"),
+        "{output}"
+    );
+    // SIGSYS.
+    assert_eq!(output.code(), Some(128 + 31), "{output}");
+    type Rules = (&'static str, &'static str, Value, &'static str);
+    let cases: [Rules; 6] = [
+        (
+            "errno",
+            "SCMP_ACT_ALLOW",
+            json!([{ "names": ["sync"], "action": "SCMP_ACT_LOG", "errnoRet": 1 }]),
+            "an errno is given for Log",
+        ),
+        (
+            "names",
+            "SCMP_ACT_ALLOW",
+            json!([{ "names": [], "action": "SCMP_ACT_ERRNO" }]),
+            "one names no call",
+        ),
+        ("action", "SCMP_ACT_ALLOW", json!([{ "names": ["sync"], "action": "SCMP_ACT_X" }]), "SCMP_ACT_X"),
+        ("default", "SCMP_ACT_NOTIFY", json!([]), "SCMP_ACT_NOTIFY"),
+        (
+            "index",
+            "SCMP_ACT_ALLOW",
+            json!([{ "names": ["sync"], "action": "SCMP_ACT_ERRNO", "args": [{ "index": 6, "value": 0, "op": "SCMP_CMP_EQ" }] }]),
+            "argument 6",
+        ),
+        (
+            "operator",
+            "SCMP_ACT_ALLOW",
+            json!([{ "names": ["sync"], "action": "SCMP_ACT_ERRNO", "args": [{ "index": 0, "value": 0, "op": "SCMP_CMP_X" }] }]),
+            "SCMP_CMP_X",
+        ),
+    ];
+    for (name, default, rules, part) in cases {
+        let bundle = oci.bundle(name, &["true"], |config| profile(config, default, rules));
+        let output = oci.create(&bundle).fails(1);
+        assert!(output.stderr().contains(part), "{output}");
+    }
+    let bundle = oci.bundle("flag", &["true"], |config| {
+        profile(config, "SCMP_ACT_ALLOW", json!([]));
+        config["linux"]["seccomp"]["flags"] = json!(["SECCOMP_FILTER_FLAG_X"]);
+    });
+    assert!(oci.create(&bundle).fails(1).stderr().contains("SECCOMP_FILTER_FLAG_X"));
+}
+
+/// What an agent is told and with how many descriptors, and whether its connection ends with that.
+fn hear(agent: &UnixListener) -> (Value, usize, bool) {
+    let (mut connection, _) = agent.accept().unwrap();
+    let mut text = vec![0; 65536];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let slices = &mut [IoSliceMut::new(&mut text)];
+    let length = recvmsg(&connection, slices, &mut control, RecvFlags::CMSG_CLOEXEC).unwrap().bytes;
+    let count = control.drain().map(|message| match message {
+        rustix::net::RecvAncillaryMessage::ScmRights(rights) => rights.count(),
+        _ => 0,
+    });
+    let count = count.sum();
+    let mut rest = Vec::new();
+    let ended = connection.read_to_end(&mut rest).is_ok() && rest.is_empty();
+    (serde_json::from_slice(&text[..length]).unwrap(), count, ended)
+}
+
+#[test]
+fn an_agent_is_told_of_a_container_when_it_is_created() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    for (name, restricted) in [("restricted", true), ("open", false)] {
+        let socket = env.files().join(name).with_extension("agent");
+        let agent = UnixListener::bind(&socket).unwrap();
+        let bundle = oci.bundle(name, &["sh", "-c", "mkdir /tmp/x; exit 9"], |config| {
+            config["process"]["noNewPrivileges"] = restricted.into();
+            profile(
+                config,
+                "SCMP_ACT_ALLOW",
+                json!([{ "names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY" }]),
+            );
+            config["linux"]["seccomp"]["listenerPath"] = json!(socket);
+            config["linux"]["seccomp"]["listenerMetadata"] = "opaque".into();
+            config["annotations"] = json!({ "k": "v" });
+        });
+        oci.create(&bundle).ok();
+        let (told, count, ended) = hear(&agent);
+        let state = oci.state(name);
+        assert_eq!((count, ended), (1, true));
+        assert_eq!((&told["ociVersion"], &told["fds"]), (&json!("1.3.0"), &json!(["seccompFd"])));
+        assert_eq!((&told["metadata"], &told["pid"]), (&json!("opaque"), &state["pid"]));
+        for part in ["ociVersion", "id", "pid", "bundle", "annotations"] {
+            assert_eq!(told["state"][part], state[part], "{part}");
+        }
+        assert_eq!((&told["state"]["status"], &state["status"]), (&json!("creating"), &json!("created")));
+        let pid = oci.pid(name);
+        assert_eq!(proc::status(pid, "Seccomp").as_deref(), Some("2"));
+        // Nobody has the descriptor any more: calls that are asked about are refused, and the command ends by itself.
+        oci.run(["start", name]).ok();
+        tinyd_tests::wait_until("it has stopped", || oci.status(name) == "stopped");
+        oci.run(["delete", name]).ok();
+    }
+    let bundle = oci.bundle("nobody", &["true"], |config| {
+        profile(config, "SCMP_ACT_ALLOW", json!([{ "names": ["mkdir"], "action": "SCMP_ACT_NOTIFY" }]));
+        config["linux"]["seccomp"]["listenerPath"] = "/no/such/agent".into();
+    });
+    assert!(oci.create(&bundle).fails(1).stderr().contains("/no/such/agent"));
+    assert!(!oci.root().join("nobody").exists());
+}
