@@ -23,16 +23,19 @@ fn archive(env: &Env) -> Vec<u8> {
         .to_vec()
 }
 
-/// Groups that an engine made above those of its containers, and leaves.
+/// Groups that an engine made above those of its containers, and leaves; what watched over a container may end a moment after it.
 fn remove_groups(env: &Env) {
-    for hierarchy in cgroups::hierarchies() {
-        let ours = cgroups::walk(&hierarchy.mount).into_iter();
-        let mut ours: Vec<_> = ours.filter(|path| path.to_string_lossy().contains(env.tag())).collect();
-        ours.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
-        for group in ours {
-            let _ = fs::remove_dir(group);
+    let remove_all = || {
+        let mut left = 0;
+        for hierarchy in cgroups::hierarchies() {
+            let ours = cgroups::walk(&hierarchy.mount).into_iter();
+            let mut ours: Vec<_> = ours.filter(|path| path.to_string_lossy().contains(env.tag())).collect();
+            ours.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
+            left += ours.iter().filter(|group| fs::remove_dir(group).is_err()).count();
         }
-    }
+        (left == 0).then_some(())
+    };
+    eventually(Duration::from_secs(20), remove_all).expect("groups that nobody is in can be removed");
 }
 
 struct Podman<'env> {

@@ -203,7 +203,7 @@ fn mounts_are_made_in_their_order_and_may_be_changed_afterwards() {
     }
 }
 
-fn profile(config: &mut Value, default: &str, rules: Value) {
+fn profile(config: &mut Value, default: &str, rules: &Value) {
     config["linux"]["seccomp"] = json!({ "defaultAction": default, "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"], "syscalls": rules });
 }
 
@@ -215,7 +215,7 @@ fn a_filter_answers_as_its_profile_says() {
     let oci = Oci::of(&env);
     let script = "mkdir /tmp/x; echo $?; sync; echo $?; kill -0 $$; echo $?; kill -10 $$ && echo other; sethostname_is_not_here 2> /dev/null; hostname x";
     let output = oci.look("one", script, |config| {
-        profile(config, "SCMP_ACT_ALLOW", json!([
+        profile(config, "SCMP_ACT_ALLOW", &json!([
             { "names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28 },
             { "names": ["sync"], "action": "SCMP_ACT_ALLOW" },
             { "names": ["kill"], "action": "SCMP_ACT_ERRNO", "args": [{ "index": 1, "value": 10, "op": "SCMP_CMP_EQ" }] },
@@ -259,12 +259,12 @@ fn a_filter_answers_as_its_profile_says() {
         ),
     ];
     for (name, default, rules, part) in cases {
-        let bundle = oci.bundle(name, &["true"], |config| profile(config, default, rules));
+        let bundle = oci.bundle(name, &["true"], |config| profile(config, default, &rules));
         let output = oci.create(&bundle).fails(1);
         assert!(output.stderr().contains(part), "{output}");
     }
     let bundle = oci.bundle("flag", &["true"], |config| {
-        profile(config, "SCMP_ACT_ALLOW", json!([]));
+        profile(config, "SCMP_ACT_ALLOW", &json!([]));
         config["linux"]["seccomp"]["flags"] = json!(["SECCOMP_FILTER_FLAG_X"]);
     });
     assert!(oci.create(&bundle).fails(1).stderr().contains("SECCOMP_FILTER_FLAG_X"));
@@ -302,7 +302,7 @@ fn an_agent_is_told_of_a_container_when_it_is_created() {
             profile(
                 config,
                 "SCMP_ACT_ALLOW",
-                json!([{ "names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY" }]),
+                &json!([{ "names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY" }]),
             );
             config["linux"]["seccomp"]["listenerPath"] = json!(socket);
             config["linux"]["seccomp"]["listenerMetadata"] = "opaque".into();
@@ -326,7 +326,7 @@ fn an_agent_is_told_of_a_container_when_it_is_created() {
         oci.run(["delete", name]).ok();
     }
     let bundle = oci.bundle("nobody", &["true"], |config| {
-        profile(config, "SCMP_ACT_ALLOW", json!([{ "names": ["mkdir"], "action": "SCMP_ACT_NOTIFY" }]));
+        profile(config, "SCMP_ACT_ALLOW", &json!([{ "names": ["mkdir"], "action": "SCMP_ACT_NOTIFY" }]));
         config["linux"]["seccomp"]["listenerPath"] = "/no/such/agent".into();
     });
     assert!(oci.create(&bundle).fails(1).stderr().contains("/no/such/agent"));
