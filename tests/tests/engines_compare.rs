@@ -1,0 +1,192 @@
+//! What works under Docker and Podman with runc works with `tinyd-runtime`: `cargo xtask engines compare`.
+//!
+//! A list of scripts (`engines_compare/cases.txt`) is run with both. Those that may differ stand in `docs/engines.md`, each with
+//! its reason.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tinyd_tests::engines::{Docker, Podman, remove_groups};
+use tinyd_tests::oci::Oci;
+use tinyd_tests::{Cmd, Env, Output, paths, require};
+
+const CASES: &str = include_str!("engines_compare/cases.txt");
+const PAGE: &str = "docs/engines.md";
+const RUNC: &str = "/usr/sbin/runc";
+
+/// What the scripts are written in. `$E` holds the engine's words, `$OPTIONS` those of a container.
+const WORDS: &str = r#"
+B=busybox
+e() { $E "$@"; }
+wired() { e run $OPTIONS "$@"; }
+run() { e run $OPTIONS --net none "$@"; }
+create() { e create $OPTIONS --net none "$@"; }
+t() { "$@"; echo "= $?"; }
+quoted() {
+    case $1 in
+        run) shift; set -- $E run $OPTIONS --net none "$@" ;;
+        e) shift; set -- $E "$@" ;;
+    esac
+    for word; do printf "'%s' " "$word"; done
+}
+"#;
+
+struct Case<'text> {
+    name: &'text str,
+    engine: Option<&'text str>,
+    script: &'text str,
+}
+
+impl<'text> Case<'text> {
+    fn all() -> Vec<Case<'text>> {
+        CASES.split("\n== ").skip(1).map(Case::read).collect()
+    }
+
+    fn read(text: &'text str) -> Case<'text> {
+        let (title, script) = text.split_once('\n').expect("a case has a script");
+        let of = |engine: &'text str| title.strip_suffix(engine).map(|name| (name.trim(), Some(engine)));
+        let (name, engine) = of("docker").or_else(|| of("podman")).unwrap_or((title.trim(), None));
+        Case { name, engine, script }
+    }
+
+    fn is_for(&self, engine: &str) -> bool {
+        self.engine.is_none_or(|own| own == engine)
+    }
+}
+
+/// The cases that the page has a reason for: rows of tables that begin with an engine, and then have the case.
+fn accepted(engine: &str) -> Vec<String> {
+    let page = fs::read_to_string(paths::workspace().join(PAGE)).unwrap();
+    let rows = page.lines().map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
+    let rows = rows.filter(|row| row.len() > 3 && row[1].to_lowercase().contains(engine));
+    rows.map(|row| row[2].to_owned()).collect()
+}
+
+/// Without what differs from one run to the next: ids.
+fn normal(text: &str) -> String {
+    let is_id =
+        |word: &str| matches!(word.len(), 12 | 64) && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let words = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
+    let words = words.map(|word| {
+        let bare = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        if is_id(bare) { format!("ID{}", &word[bare.len()..]) } else { word.to_owned() }
+    });
+    words.collect()
+}
+
+/// An engine with both runtimes.
+struct Trial<'env> {
+    engine: &'static str,
+    env: &'env Env,
+    /// Runs a script with the runtime of this name.
+    script: Box<dyn Fn(&str, &str) -> Cmd + 'env>,
+}
+
+impl Trial<'_> {
+    /// Starts with an empty folder, and leaves no container.
+    fn run(&self, runtime: &str, case: &Case<'_>) -> Output {
+        let folder = self.env.files().join("case");
+        tinyd_tests::remove::remove_tree(&folder).unwrap();
+        fs::create_dir(&folder).unwrap();
+        let text = format!("{WORDS}\nF={}\n{}", folder.display(), case.script);
+        let output = (self.script)(runtime, &text).limit(Duration::from_secs(300)).output();
+        (self.script)(runtime, &format!("{WORDS}\ne rm -f one two")).output();
+        output
+    }
+
+    /// Runs all cases, and requires that those and only those differ that the page lists.
+    fn compare(&self) {
+        let wanted = std::env::var("TINYD_CASE").ok();
+        let accepted = accepted(self.engine);
+        let mut wrong = BTreeMap::new();
+        let mut count = 0;
+        for case in Case::all().iter().filter(|case| case.is_for(self.engine)) {
+            if wanted.as_ref().is_some_and(|word| !case.name.contains(word.as_str())) {
+                continue;
+            }
+            count += 1;
+            let [theirs, ours] = ["runc", "tinyd"].map(|runtime| self.run(runtime, case));
+            let same = theirs.code() == ours.code() && normal(&theirs.stdout()) == normal(&ours.stdout());
+            let listed = accepted.iter().any(|name| name == case.name);
+            println!("{} {:<9} {}", self.engine, if same { "same" } else { "different" }, case.name);
+            if same == listed {
+                let story = format!(
+                    "{}\nstderr with runc: {}\nstderr with tinyd-runtime: {}",
+                    changes(&theirs, &ours),
+                    theirs.stderr(),
+                    ours.stderr()
+                );
+                wrong.insert(
+                    case.name,
+                    if same { format!("{PAGE} lists it, and it is the same") } else { story },
+                );
+            }
+        }
+        println!("{}: {count} cases, {} listed as different", self.engine, accepted.len());
+        assert!(count > 0, "no case has a name like that");
+        let told: Vec<String> = wrong.iter().map(|(name, story)| format!("== {name}\n{story}")).collect();
+        assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), told.join("\n"));
+    }
+}
+
+/// The lines that only one of them has.
+fn changes(theirs: &Output, ours: &Output) -> String {
+    let (theirs_text, ours_text) = (normal(&theirs.stdout()), normal(&ours.stdout()));
+    let only = |sign: &str, one: &str, other: &str| {
+        let other: Vec<&str> = other.lines().collect();
+        let lines: Vec<String> =
+            one.lines().filter(|line| !other.contains(line)).map(|line| format!("{sign} {line}")).collect();
+        lines.join("\n")
+    };
+    let codes = format!("exit codes {:?} and {:?}", theirs.code(), ours.code());
+    format!(
+        "{codes}\n{}\n{}",
+        only("- runc ", &theirs_text, &ours_text),
+        only("+ tinyd", &ours_text, &theirs_text)
+    )
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask engines compare"]
+fn engines_compare_docker() {
+    require!(root);
+    require!(program);
+    require!(command "dockerd");
+    let env = Env::new();
+    let docker = Docker::start(&env);
+    let script = |runtime: &str, text: &str| {
+        let options = format!("--runtime {runtime}");
+        docker
+            .inside(&["sh", "-c", text])
+            .env("E", docker.words().join(" "))
+            .env("OPTIONS", options)
+            .env("RUNTIME", runtime)
+    };
+    Trial { engine: "docker", env: &env, script: Box::new(script) }.compare();
+    docker.end();
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask engines compare"]
+fn engines_compare_podman() {
+    require!(root);
+    require!(program);
+    require!(command "podman");
+    let env = Env::new();
+    let of = |runtime: &str| -> PathBuf {
+        if runtime == "runc" { Path::new(RUNC).into() } else { Oci::of(&env).program() }
+    };
+    Podman::new(&env).import("busybox");
+    let script = |runtime: &str, text: &str| {
+        let podman = Podman::with(&env, of(runtime));
+        let words = podman.words().join(&OsString::from(" "));
+        let script = env.other(["unshare", "--net", "sh", "-c", text]);
+        podman.with_settings(script).env("E", words).env("OPTIONS", podman.parent()).env("RUNTIME", runtime)
+    };
+    Trial { engine: "podman", env: &env, script: Box::new(script) }.compare();
+    remove_groups(&env);
+}
