@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use crate::oci::Oci;
 use crate::proc::cgroups;
 use crate::{Cmd, Env, Running, eventually, roots};
 
@@ -43,13 +44,17 @@ pub fn remove_groups(env: &Env) {
     }
 }
 
-/// The network has loopback and one bridge that has an address, and leads nowhere.
+/// The network has loopback and one bridge that has an address, and leads nowhere. The runtime is there where the documents put it.
 const GROUND: &str = r#"
 set -eu
-folder=$1
-shift
-mkdir -p "$folder/etc" "$folder/etc-work"
-mount -t overlay engines -o "lowerdir=/etc,upperdir=$folder/etc,workdir=$folder/etc-work" /etc
+folder=$1 runtime=$2
+shift 2
+for name in etc usr/libexec; do
+    upper=$folder/over/$name work=$folder/work/$name
+    mkdir -p "$upper" "$work"
+    mount -t overlay engines -o "lowerdir=/$name,upperdir=$upper,workdir=$work" "/$name"
+done
+cp "$runtime" /usr/libexec/tinyd-runtime
 mount -t tmpfs engines /var/lib
 ip link set lo up
 ip link add uplink type bridge
@@ -68,7 +73,8 @@ struct Daemon<'env> {
 impl<'env> Daemon<'env> {
     fn start(env: &'env Env, words: &[&str], ready: impl Fn() -> bool) -> Daemon<'env> {
         let folder = env.files().display().to_string();
-        let before = ["unshare", "--net", "--mount", "sh", "-c", GROUND, "sh", &folder];
+        let runtime = Oci::of(env).program().display().to_string();
+        let before = ["unshare", "--net", "--mount", "sh", "-c", GROUND, "sh", &folder, &runtime];
         let running = env.other([&before[..], words].concat()).limit(Duration::from_secs(3600)).spawn();
         let daemon = Daemon { env, running };
         let answers = eventually(READY, || ready().then_some(()));

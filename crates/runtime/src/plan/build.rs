@@ -84,7 +84,7 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
     let paths = |property, list: &Option<Vec<String>>| {
         list.iter().flatten().map(|path| c_path(property, Path::new(path))).collect::<Result<Vec<_>, _>>()
     };
-    let plan = Plan {
+    let mut plan = Plan {
         namespaces: wanted.new - Namespaces::CGROUP,
         cgroup_namespace: wanted.new.contains(Namespaces::CGROUP),
         time_offsets: wanted.offsets(linux)?,
@@ -106,6 +106,9 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         joined: wanted.joined,
         limits: linux.resources().as_ref().map(resources::limits).transpose()?.unwrap_or_default(),
     };
+    if request.rootfs.overlays.is_empty() {
+        resources::every_node(&mut plan.limits.devices);
+    }
     shared::check(&plan)?;
     Ok(defence::plan(plan))
 }

@@ -133,6 +133,14 @@ fn devices(resources: &LinuxResources) -> Result<Vec<DeviceRule>, Failure> {
     Ok(rules)
 }
 
+/// What those may make who may make devices at all, as other engines expect: every node, which opens none of them.
+pub(super) fn every_node(rules: &mut Vec<DeviceRule>) {
+    if rules.last().is_some_and(|rule| *rule != DeviceRule::all(true)) {
+        let kinds = [DeviceKind::Char, DeviceKind::Block];
+        rules.extend(kinds.map(|kind| DeviceRule::new(true, kind, None, None, DeviceAccess::MKNOD)));
+    }
+}
+
 /// The devices that everybody may use: null, zero, full, random, urandom, tty, ptmx and the terminals (136 is their
 /// driver). The host's console is none of them: a container's is a terminal.
 pub fn everybodys_devices() -> impl Iterator<Item = DeviceRule> {
