@@ -228,6 +228,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_lies_below_a_folder_begins_with_a_name() {
+        let below = |path| name_below(c"/sys/fs/cgroup", path);
+        assert_eq!(below(c"/sys/fs/cgroup/systemd/release_agent").as_deref(), Some(c"systemd"));
+        for path in [c"/sys/fs/cgroup", c"/sys/fs/cgroups/a", c"/sys", c"/sys/fs/cgroup/../a"] {
+            assert_eq!(below(path), None, "{path:?}");
+        }
+    }
+
+    #[test]
     fn the_end_of_a_source_is_taken_off() {
         let split = |source: &str, subpath: &str| above(Path::new(source), Path::new(subpath));
         assert_eq!(split("/v/data/a/b", "a/b"), Some(PathBuf::from("/v/data")));

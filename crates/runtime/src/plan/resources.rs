@@ -252,8 +252,15 @@ mod tests {
         let expected = [(false, "a *:* rwm"), (true, "c 1:3 rw"), (true, "b *:* m")];
         assert_eq!(rules[..3], expected.map(|(allow, text)| (allow, text.to_owned())));
         assert_eq!(rules.len(), 3 + everybodys_devices().count());
+        let mut devices = found.devices.clone();
+        every_node(&mut devices);
+        let added: Vec<_> = devices[rules.len()..].iter().map(ToString::to_string).collect();
+        assert_eq!(added, ["c *:* m", "b *:* m"]);
         let all = read(r#"{"devices": [{"allow": true, "access": "rwm"}]}"#).unwrap();
         assert_eq!(all.devices, [DeviceRule::all(true)]);
+        let mut none = Vec::new();
+        every_node(&mut none);
+        assert!(none.is_empty(), "where nothing is ruled nothing is added");
         assert_eq!(
             (found.memory.limit_bytes, found.memory.swap_bytes, found.memory.reservation_bytes),
             (Some(1), Some(2), Some(3))
