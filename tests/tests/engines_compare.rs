@@ -3,6 +3,7 @@
 //! A list of scripts (`engines_compare/cases.txt`) is run with both. Those that may differ stand in `docs/engines.md`, each with
 //! its reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
+#![allow(clippy::print_stdout, reason = "what it found is what it is run for")]
 
 use std::ffi::OsString;
 use std::fs;
@@ -82,12 +83,15 @@ fn normal(text: &str) -> String {
     words.collect()
 }
 
+/// Given a runtime and a text of sh.
+type Script<'env> = Box<dyn Fn(&str, &str) -> Cmd + 'env>;
+
 /// An engine with both runtimes.
 struct Trial<'env> {
     engine: &'static str,
     env: &'env Env,
     /// Runs a script with the runtime of this name.
-    script: Box<dyn Fn(&str, &str) -> Cmd + 'env>,
+    script: Script<'env>,
 }
 
 impl Trial<'_> {

@@ -2,6 +2,7 @@
 //!
 //! Services have no published port and are found by DNS round robin: what else there is needs IPVS, which not every kernel has.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
+#![allow(clippy::print_stdout, reason = "what it has seen is told as it comes")]
 
 use std::collections::BTreeSet;
 use std::time::Duration;
