@@ -37,6 +37,7 @@ mod command;
 pub mod comparison;
 mod crowd;
 mod dice;
+pub mod engines;
 mod env;
 pub mod frames;
 pub mod ground;

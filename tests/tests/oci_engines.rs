@@ -1,83 +1,18 @@
-//! Podman, containerd and Docker with `tinyd-runtime` in the place of their own runtime. Each has its own folders, and the daemons
-//! their own network and mounts.
+//! Podman, containerd and Docker with `tinyd-runtime` in the place of their own runtime.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
 
-use std::ffi::OsString;
-use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::process::Signal;
+use tinyd_tests::engines::{Containerd, Docker, Podman, remove_groups};
+use tinyd_tests::kill::kill;
 use tinyd_tests::oci::Oci;
-use tinyd_tests::proc::cgroups;
-use tinyd_tests::{Cmd, Env, Output, Running, eventually, require, roots};
+use tinyd_tests::{Env, eventually, require};
 
 /// What each of them is given: the same words mean the same.
 const LOOK: &str = "id -u; cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max; exit 3";
 
-fn archive(env: &Env) -> Vec<u8> {
-    env.other(["tar", "-C", roots::busybox().to_str().unwrap(), "-c", "."])
-        .output()
-        .ok()
-        .stdout_bytes()
-        .to_vec()
-}
-
-/// Groups that an engine made above those of its containers, and leaves; what watched over a container may end a moment after it.
-fn remove_groups(env: &Env) {
-    let remove_all = || {
-        let mut left = 0;
-        for hierarchy in cgroups::hierarchies() {
-            let ours = cgroups::walk(&hierarchy.mount).into_iter();
-            let mut ours: Vec<_> = ours.filter(|path| path.to_string_lossy().contains(env.tag())).collect();
-            ours.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
-            left += ours.iter().filter(|group| fs::remove_dir(group).is_err()).count();
-        }
-        (left == 0).then_some(())
-    };
-    eventually(Duration::from_secs(20), remove_all).expect("groups that nobody is in can be removed");
-}
-
-struct Podman<'env> {
-    env: &'env Env,
-    config: PathBuf,
-    runtime: PathBuf,
-}
-
-impl<'env> Podman<'env> {
-    fn new(env: &'env Env) -> Self {
-        // Its own default is more than this machine's root may set.
-        let limits = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n";
-        let engine = "[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n";
-        let config = env.file("containers.conf", format!("{limits}{engine}"));
-        Self { env, config, runtime: Oci::of(env).program() }
-    }
-
-    fn cmd(&self, words: &[&str]) -> Cmd {
-        let folder = |name: &str| self.env.files().join(name).into_os_string();
-        let mut all: Vec<OsString> = vec!["podman".into(), "--root".into(), folder("storage")];
-        all.extend(["--runroot".into(), folder("run"), "--tmpdir".into(), folder("tmp")]);
-        all.extend([
-            "--storage-driver".into(),
-            "vfs".into(),
-            "--runtime".into(),
-            self.runtime.clone().into(),
-        ]);
-        all.extend(words.iter().map(Into::into));
-        self.env.other(all).env("CONTAINERS_CONF", &self.config).limit(Duration::from_secs(120))
-    }
-
-    #[track_caller]
-    fn run(&self, words: &[&str]) -> Output {
-        self.cmd(words).output()
-    }
-
-    #[track_caller]
-    fn container(&self, words: &[&str]) -> Output {
-        let parent = format!("--cgroup-parent=/{}", self.env.tag());
-        self.run(&[&["run", "--net", "none", &parent], words].concat())
-    }
-}
+/// Longer than anything here takes to come about.
+const SOON: Duration = Duration::from_secs(30);
 
 #[test]
 fn podman_runs_stops_and_enters_containers() {
@@ -86,7 +21,7 @@ fn podman_runs_stops_and_enters_containers() {
     require!(command "podman");
     let env = Env::new();
     let podman = Podman::new(&env);
-    podman.cmd(&["import", "-", "busybox"]).stdin(archive(&env)).output().ok();
+    podman.import("busybox");
     let output = podman.container(&["--rm", "-m", "64m", "busybox", "sh", "-c", LOOK]).fails(3);
     assert_eq!(output.stdout(), "0\n67108864\n");
     podman.container(&["--rm", "busybox", "no-such-program"]).fails(127);
@@ -96,7 +31,7 @@ fn podman_runs_stops_and_enters_containers() {
     let script = "trap 'exit 5' TERM; touch /healthy; echo up; while :; do sleep 0.1; done";
     podman.container(&[&health[..], &["sh", "-c", script]].concat()).ok();
     let up = || podman.run(&["logs", "one"]).ok().stdout() == "up\n";
-    eventually(Duration::from_secs(20), || up().then_some(())).expect("it has spoken");
+    eventually(SOON, || up().then_some(())).expect("it has spoken");
     let output =
         podman.run(&["exec", "-u", "7:8", "-w", "/tmp", "one", "sh", "-c", "id -u; pwd; exit 4"]).fails(4);
     assert_eq!(output.stdout(), "7\n/tmp\n");
@@ -111,34 +46,46 @@ fn podman_runs_stops_and_enters_containers() {
     assert_eq!(podman.run(&state).ok().text(), "exited 5");
     podman.run(&["start", "one"]).ok();
     podman.run(&["rm", "-f", "-t", "0", "one"]).ok();
-    let (status, said) = {
-        let parent = format!("--cgroup-parent=/{}", env.tag());
-        podman
-            .cmd(&["run", "--rm", "-it", "--net", "none", &parent, "busybox", "sh", "-c", "tty; exit 9"])
-            .pty(24, 80)
-            .wait()
-    };
+    let parent = podman.parent();
+    let words = ["run", "--rm", "-it", "--net", "none", &parent, "busybox", "sh", "-c", "tty; exit 9"];
+    let (status, said) = podman.cmd(&words).pty(24, 80).wait();
     assert!(status.code() == Some(9) && said.contains("/dev/pts/0"), "{status:?} {said}");
     remove_groups(&env);
 }
 
-/// A daemon in a network and mounts of its own. It is asked to end, and waited for.
-struct Engine {
-    running: Option<Running>,
-}
-
-impl Engine {
-    fn start(env: &Env, script: &str) -> Self {
-        let log = env.files().join("log");
-        let script = format!("ip link set lo up; exec > {} 2>&1; {script}", log.display());
-        Self { running: Some(env.other(["unshare", "-n", "-m", "sh", "-c", &script]).spawn()) }
-    }
-
-    fn end(mut self) {
-        let running = self.running.take().expect("it has not been ended");
-        running.signal(Signal::TERM);
-        running.wait();
-    }
+/// They share the network of the pod's own container, and end with the pod.
+#[test]
+fn two_containers_of_a_pod_of_podman_speak_over_loopback() {
+    require!(root);
+    require!(program);
+    require!(command "podman");
+    let env = Env::new();
+    let podman = Podman::new(&env);
+    podman.import("busybox");
+    // The pod's own container: elsewhere one that does nothing but hold the namespaces.
+    let change = ["import", "--change", "CMD [\"sleep\", \"1000\"]", "-", "hold"];
+    podman.cmd(&change).stdin(tinyd_tests::engines::archive(&env)).output().ok();
+    let parent = podman.parent();
+    let pod = ["pod", "create", "--name", "pod", "--infra-image", "hold", "--net", "none", &parent];
+    podman.run(&pod).ok();
+    let serve = "mkdir /page; echo both > /page/index.html; exec httpd -f -p 127.0.0.1:8080 -h /page";
+    podman.run(&["run", "-d", "--pod", "pod", "--name", "server", "busybox", "sh", "-c", serve]).ok();
+    let look = "for ns in net ipc mnt; do readlink /proc/self/ns/$ns; done";
+    let ask = format!("until wget -q -O- http://127.0.0.1:8080/; do sleep 0.1; done; {look}");
+    let asked = podman.run(&["run", "--rm", "--pod", "pod", "busybox", "sh", "-c", &ask]).ok().stdout();
+    let other = ["exec", "server", "sh", "-c", look];
+    let other = podman.run(&other).ok().stdout();
+    let (asked, other): (Vec<_>, Vec<_>) = (asked.lines().collect(), other.lines().collect());
+    assert_eq!(asked[0], "both");
+    assert_eq!(asked[1..3], other[..2], "the network and IPC are the pod's");
+    assert_ne!(asked[3], other[2], "the mounts are each one's own");
+    let status = |format: &str| podman.run(&["pod", "inspect", "-f", format, "pod"]).ok().text();
+    assert_eq!((status("{{.State}}"), status("{{.NumContainers}}")), ("Running".to_owned(), "2".to_owned()));
+    podman.run(&["pod", "stop", "-t", "1", "pod"]).ok();
+    assert_eq!(status("{{.State}}"), "Exited");
+    podman.run(&["pod", "rm", "-f", "pod"]).ok();
+    assert_eq!(podman.run(&["ps", "-aq"]).ok().stdout(), "");
+    remove_groups(&env);
 }
 
 #[test]
@@ -147,40 +94,9 @@ fn containerd_runs_enters_pauses_and_kills_tasks() {
     require!(program);
     require!(command "ctr");
     let env = Env::new();
-    let folder = |name: &str| env.files().join(name).display().to_string();
-    let disabled = [
-        "cri",
-        "snapshotter.v1.aufs",
-        "snapshotter.v1.devmapper",
-        "snapshotter.v1.zfs",
-        "snapshotter.v1.btrfs",
-    ];
-    let disabled = disabled.map(|name| match name {
-        "cri" => "\"io.containerd.grpc.v1.cri\"".to_owned(),
-        name => format!("\"io.containerd.{name}\""),
-    });
-    let config = format!(
-        "version = 2\nroot = {:?}\nstate = {:?}\ndisabled_plugins = [{}]\n[grpc]\naddress = {:?}\n[ttrpc]\naddress = {:?}\n",
-        folder("root"),
-        folder("state"),
-        disabled.join(", "),
-        folder("grpc.sock"),
-        folder("ttrpc.sock"),
-    );
-    let config = env.file("containerd.toml", config);
-    let engine = Engine::start(&env, &format!("exec containerd -c {}", config.display()));
-    let socket = folder("grpc.sock");
-    let ctr = |words: &[&str]| {
-        env.other([&["ctr", "-a", socket.as_str()], words].concat()).limit(Duration::from_secs(120)).output()
-    };
-    let ready = || (ctr(&["version"]).code() == Some(0)).then_some(());
-    eventually(Duration::from_secs(60), ready).expect("containerd answers");
-    // An image in the form that it takes.
-    let podman = Podman::new(&env);
-    podman.cmd(&["import", "-", "busybox"]).stdin(archive(&env)).output().ok();
-    let image = folder("image.tar");
-    podman.run(&["save", "--format", "oci-archive", "-o", &image, "busybox"]).ok();
-    ctr(&["images", "import", "--index-name", "busybox", &image]).ok();
+    let engine = Containerd::start(&env, &["io.containerd.grpc.v1.cri"], "");
+    engine.import("default", "busybox", &[]);
+    let ctr = |words: &[&str]| engine.run(words);
 
     let runtime = Oci::of(&env).program();
     let group = format!("{}-task", env.tag());
@@ -212,12 +128,10 @@ fn containerd_runs_enters_pauses_and_kills_tasks() {
     assert!(status().contains("RUNNING"));
     assert_eq!(ctr(&["task", "ps", "t3"]).ok().stdout().lines().count(), 2);
     ctr(&["task", "kill", "-s", "SIGKILL", "t3"]).ok();
-    eventually(Duration::from_secs(20), || status().contains("STOPPED").then_some(()))
-        .expect("it has stopped");
+    eventually(SOON, || status().contains("STOPPED").then_some(())).expect("it has stopped");
     ctr(&["task", "rm", "t3"]).ok();
     ctr(&["containers", "rm", "t3"]).ok();
     engine.end();
-    remove_groups(&env);
 }
 
 #[test]
@@ -226,71 +140,39 @@ fn docker_runs_publishes_limits_and_restarts() {
     require!(program);
     require!(command "dockerd");
     let env = Env::new();
-    let folder = |name: &str| env.files().join(name).display().to_string();
-    let (socket, pid) = (folder("docker.sock"), folder("docker.pid"));
-    let nothing = env.file("daemon.json", "{}");
-    let folders = format!("--data-root {} --exec-root {} --pidfile {pid}", folder("data"), folder("exec"));
-    let runtime =
-        format!("--add-runtime tinyd={} --default-runtime tinyd", Oci::of(&env).program().display());
-    let line = format!(
-        "exec dockerd {folders} {runtime} -H unix://{socket} --storage-driver vfs --cgroup-parent /{} --config-file {}",
-        env.tag(),
-        nothing.display()
-    );
-    let engine = Engine::start(&env, &line);
-    let host = format!("unix://{socket}");
-    let docker = |words: &[&str]| {
-        env.other([&["docker", "-H", host.as_str()], words].concat()).limit(Duration::from_secs(120))
-    };
-    let run = |words: &[&str]| docker(words).output();
-    let ready = || (run(&["version"]).code() == Some(0)).then_some(());
-    eventually(Duration::from_secs(60), ready).expect("dockerd answers");
-    docker(&["import", "-", "busybox"]).stdin(archive(&env)).output().ok();
-
+    let docker = Docker::start(&env);
+    let run = |words: &[&str]| docker.run(words);
     let output = run(&["run", "--rm", "-m", "64m", "busybox", "sh", "-c", LOOK]).fails(3);
     assert_eq!(output.stdout(), "0\n67108864\n");
     run(&["run", "--rm", "busybox", "no-such-program"]).fails(127);
     run(&["run", "--rm", "busybox", "/etc"]).fails(126);
     let serve = "echo page > /index.html; exec httpd -f -p 80 -h /";
-    run(&[
-        "run",
-        "-d",
-        "--name",
-        "web",
-        "-p",
-        "8099:80",
-        "--restart",
-        "always",
-        "busybox",
-        "sh",
-        "-c",
-        serve,
-    ])
-    .ok();
-    // From within its network, as a neighbour.
+    let web = ["run", "-d", "--name", "web", "-p", "8099:80", "--restart", "always", "busybox"];
+    run(&[&web[..], &["sh", "-c", serve]].concat()).ok();
+    // By its published port, and from within its network, as a neighbour.
+    let page = |words: &[&str]| (docker.inside(words).output().stdout() == "page\n").then_some(());
+    let busybox = tinyd_tests::roots::busybox().join("bin/busybox").display().to_string();
+    let ask = [busybox.as_str(), "wget", "-q", "-O-", "http://10.77.0.1:8099/"];
+    eventually(SOON, || page(&ask)).expect("it is served at the published port");
     let ask = ["run", "--rm", "--net", "container:web", "busybox", "wget", "-q", "-O-", "http://127.0.0.1/"];
-    let page = || (run(&ask).stdout() == "page\n").then_some(());
-    eventually(Duration::from_secs(30), page).expect("it is served");
+    assert_eq!(run(&ask).ok().stdout(), "page\n");
     assert!(run(&["port", "web"]).ok().stdout().contains("80/tcp -> 0.0.0.0:8099"));
     assert_eq!(run(&["exec", "-u", "5", "web", "id", "-u"]).ok().stdout(), "5\n");
     run(&["exec", "web", "sh", "-c", "exit 6"]).fails(6);
     assert!(run(&["top", "web"]).ok().stdout().contains("httpd"));
     run(&["update", "-m", "80m", "--memory-swap", "160m", "web"]).ok();
+    assert!(run(&["exec", "web", "sh", "-c", LOOK]).stdout().ends_with("\n83886080\n"));
     run(&["pause", "web"]).ok();
     run(&["unpause", "web"]).ok();
     run(&["restart", "-t", "1", "web"]).ok();
-    // It is started again by its policy.
+    // By its policy it is started again when it ends without having been asked to.
     let pid = || run(&["inspect", "-f", "{{.State.Pid}}", "web"]).ok().text();
     let before = pid();
-    run(&["exec", "web", "sh", "-c", "kill -9 1; kill 1"]);
-    run(&["kill", "-s", "KILL", "web"]);
-    run(&["start", "web"]);
-    eventually(Duration::from_secs(30), || (pid() != before && pid() != "0").then_some(()))
-        .expect("it is there again");
+    kill(before.parse().unwrap());
+    eventually(SOON, || (pid() != before && pid() != "0").then_some(())).expect("it is there again");
     run(&["rm", "-f", "web"]).ok();
     let (status, said) =
-        docker(&["run", "--rm", "-it", "busybox", "sh", "-c", "tty; exit 9"]).pty(24, 80).wait();
+        docker.cmd(&["run", "--rm", "-it", "busybox", "sh", "-c", "tty; exit 9"]).pty(24, 80).wait();
     assert!(status.code() == Some(9) && said.contains("/dev/pts/0"), "{status:?} {said}");
-    engine.end();
-    remove_groups(&env);
+    docker.end();
 }

@@ -344,22 +344,6 @@ fn what_is_wrong_is_one_clear_line_and_leaves_nothing() {
     oci.run(["checkpoint", "x"]).fails(1);
 }
 
-#[test]
-fn a_root_that_need_not_be_left_is_left_all_the_same() {
-    require!(root);
-    require!(program);
-    let env = Env::new();
-    let oci = Oci::of(&env);
-    let host = env.file("of-the-host", "");
-    let script = format!("ls {} 2> /dev/null || echo gone; ls /..", host.display());
-    let bundle = oci.bundle("one", &["sh", "-c", &script], |_| {});
-    let plain = oci.run_bundle(&bundle).ok().stdout();
-    let words = ["run".into(), "--no-pivot".into(), "-b".into(), bundle.into_os_string(), "one".into()];
-    let output = oci.run(words).ok();
-    assert!(output.stdout().starts_with("gone\n"), "{output}");
-    assert_eq!(output.stdout(), plain);
-}
-
 /// The only test whose bundles name no control group.
 #[test]
 fn the_group_above_its_own_goes_with_the_last_container_however_that_ends() {

@@ -64,7 +64,7 @@ fn build_static(program: &Program) -> Result<&'static str> {
     let host = host()?;
     let musl = host.replace("-gnu", "-musl");
     let (triple, kind, flags) = match program.musl && has_target(&musl) {
-        true => (musl, "static musl", format!("{FLAGS} {}", without_unwinding(&host))),
+        true => (musl, "static musl", format!("{FLAGS} {}", for_size(&host))),
         false => (host, "static gnu", FLAGS.to_owned()),
     };
     let folder = paths::target().join("static");
@@ -88,20 +88,21 @@ fn build(program: &Program) -> Command {
     command
 }
 
-/// A program whose panics abort and whose C library unwinds nothing needs no tables for unwinding, a sixth of its size. What
-/// starts it refers to them; the linker that Rust brings does without.
-fn without_unwinding(host: &str) -> String {
-    let tables = "-C force-unwind-tables=no";
+/// What is alike in several functions is made one; and a program whose panics abort and whose C library unwinds nothing needs no
+/// tables for unwinding, a sixth of its size. What starts it refers to them; the linker that Rust brings does without.
+fn for_size(host: &str) -> String {
+    let alike = "-C llvm-args=-enable-machine-outliner=always -C llvm-args=-machine-outliner-reruns=2";
     let linker = shell::read(Command::new("rustc").args(["--print", "sysroot"]))
         .map(|root| Path::new(root.trim()).join("lib/rustlib").join(host).join("bin/gcc-ld"));
     let script = paths::workspace().join("xtask/src/without-unwinding.ld");
     match linker {
         Ok(linker) if linker.join("ld.lld").exists() => format!(
-            "{tables} -C link-arg=-B{} -C link-arg=-fuse-ld=lld -C link-arg=-Wl,--icf=all,--no-eh-frame-hdr,-T,{}",
+            "{alike} -C force-unwind-tables=no -C link-arg=-B{} -C link-arg=-fuse-ld=lld \
+             -C link-arg=-Wl,--icf=all,--no-eh-frame-hdr,-O2,-T,{}",
             linker.display(),
             script.display()
         ),
-        _ => tables.to_owned(),
+        _ => alike.to_owned(),
     }
 }
 

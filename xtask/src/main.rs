@@ -37,6 +37,8 @@ usage: cargo xtask VERB
   test [FILTER]              set up, build, run all tests, those of commands once more through daemons, and look for what
                              they left
   soak [WORD]                build, and run the long tests, whose names begin with soak_ (and WORD), one after the other
+  engines [swarm | compare]  build, and run the long trials of Docker and Podman with our runtime in the place of theirs: a swarm
+                             of one node, and a list of commands that must do the same with both
   vm-test [--systemd] [--cgroup v2|v1] [--kernel VERSION-OR-PATH] [FILTER]
                              a chosen set of the root tests in a virtual machine, by default on cgroup v2 and the newest
                              kernel that apt has
@@ -75,8 +77,10 @@ fn dispatch(args: &[&str]) -> Result<bool> {
         ["build"] => build_cmd::run().map(|()| true),
         ["test"] => test::run(None),
         ["test", filter] => test::run(Some(filter)),
-        ["soak"] => soak::run(None),
-        ["soak", filter] => soak::run(Some(filter)),
+        ["soak"] => soak::run(soak::SOAK, None),
+        ["soak", filter] => soak::run(soak::SOAK, Some(filter)),
+        ["engines"] => soak::run(soak::ENGINES, None),
+        ["engines", filter] => soak::run(soak::ENGINES, Some(filter)),
         ["vm-test", options @ ..] => vm::run(options),
         // What vm-test starts inside the guest.
         ["vm-guest", payload, share] => vm::guest::run(payload.as_ref(), share.as_ref()),

@@ -21,13 +21,17 @@ pub struct Roots<'fd> {
 
 impl Roots<'_> {
     /// *Child-side.* Paths below `/proc` and `/sys` are looked up in the very mounts that were made there, without links:
-    /// whatever lies in the root file system cannot send them elsewhere (CVE-2019-19921, CVE-2025-31133).
+    /// whatever lies in the root file system cannot send them elsewhere (CVE-2019-19921, CVE-2025-31133). What the configuration
+    /// has mounted below these is looked up as it will be seen, without links as well.
     fn open(&self, path: &CStr) -> Result<OwnedFd, Errno> {
         for (prefix, mount) in [(&b"/proc/"[..], self.proc), (&b"/sys/"[..], self.sys)] {
             let Some(mount) = mount else { continue };
             let Some(rest) = path.to_bytes_with_nul().strip_prefix(prefix) else { continue };
             let rest = CStr::from_bytes_with_nul(rest).map_err(|_| Errno::INVAL)?;
-            return resolve::open_beneath(mount, rest, OFlags::PATH);
+            return match resolve::open_beneath(mount, rest, OFlags::PATH) {
+                Err(Errno::XDEV) => resolve::open_plain(self.root, path, OFlags::PATH),
+                opened => opened,
+            };
         }
         resolve::open(self.root, path)
     }

@@ -39,6 +39,9 @@ The verbs monitor, enter, mount and names are internal: tinyd calls them, with a
 which tinyd selftest runs in its containers.
 ";
 
+/// Docker reads the word before `version` and the one after it.
+const VERSION: &str = concat!("tinyd-runtime version ", env!("CARGO_PKG_VERSION"), "\n");
+
 /// Runs the program with the arguments of the process.
 ///
 /// # Panics
@@ -55,7 +58,7 @@ pub fn run() -> u8 {
     let mut args = words();
     let verb = args.next();
     match verb.as_deref() {
-        Some("--version" | "version") => say(&format!("tinyd-runtime {}\n", env!("CARGO_PKG_VERSION"))),
+        Some("--version" | "version") => say(VERSION),
         Some("--help" | "-h" | "help") => say(USAGE),
         Some("monitor" | "enter" | "mount") => serve(),
         Some(load::VERB) => load::main(args),

@@ -141,6 +141,8 @@ pub(crate) enum MountSource {
         attributes: MountAttrFlags,
         /// Filled in when the cgroup has been made.
         views: Vec<CgroupView>,
+        /// Folders beside theirs that something is mounted on later.
+        places: Vec<CString>,
     },
 }
 
@@ -263,8 +265,8 @@ pub(crate) struct BindPlan {
     pub(crate) attributes_below: Attributes,
     pub(crate) propagation: Propagation,
     pub(crate) idmap: Option<IdmapPlan>,
-    /// Its path may lead through links: whoever wrote it knows what is there.
-    pub(crate) through_links: bool,
+    /// Whoever wrote it knows what is there: its path may lead through links, and it may be told to spread where nothing can.
+    pub(crate) foreign: bool,
     /// It is `/sys` of the host, for a container with the host's network.
     pub(crate) role: Role,
 }

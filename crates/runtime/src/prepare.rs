@@ -167,7 +167,7 @@ pub(crate) fn mounts(
             MountSource::Secrets(secrets) => {
                 all.push(secrets::make(&secrets.files, plan.id_maps.as_ref(), identity)?);
             }
-            MountSource::Cgroup { attributes, views } => {
+            MountSource::Cgroup { attributes, views, .. } => {
                 let changes =
                     Changes { set: *attributes, propagation: Some(Propagation::Private), ..Changes::NONE };
                 for view in views {
@@ -192,7 +192,9 @@ fn with_open_umask(make: impl FnOnce() -> tinyd_fs::Result<DetachedMount>) -> Re
 fn bind(bind: &BindPlan, mapping: Option<Mapping<'_>>, mappings: &mut Mappings) -> Result<OwnedFd, Failure> {
     let path = &bind.source;
     let source = source_of(bind)?;
-    can_spread(source.as_fd(), bind)?;
+    if !bind.foreign {
+        can_spread(source.as_fd(), bind)?;
+    }
     let user_namespace = mappings.of(bind.idmap.as_ref(), mapping)?;
     let (below, alone) = match &bind.idmap {
         Some(idmap) if idmap.recursive => (user_namespace, None),
@@ -238,7 +240,7 @@ fn source_of(bind: &BindPlan) -> Result<OwnedFd, Failure> {
     let path = &bind.source;
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let plain = CString::new(path.as_os_str().as_bytes()).map_err(|_| failed("bind", path, Errno::INVAL))?;
-    let source = match bind.through_links {
+    let source = match bind.foreign {
         true => openat(CWD, &plain, flags, Mode::empty()),
         false => openat(CWD, c"/", flags | OFlags::DIRECTORY, Mode::empty())
             .and_then(|top| resolve::open_plain(top.as_fd(), &plain, flags)),

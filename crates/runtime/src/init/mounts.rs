@@ -8,7 +8,7 @@ use crate::report::{ChildFailure, Order, Report, Stage, at, at_operand};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat, symlinkat};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tinyd_fs::mask::{self, Masker, Roots};
 use tinyd_fs::mount::{Changes, DetachedMount, Propagation};
@@ -171,8 +171,8 @@ fn attach_one(
                 Some(name) => attach_file_of(&folder, name, root, &mount.target),
             }
         }
-        (MountSource::Cgroup { views, attributes }, _) => {
-            attach_cgroups(root, &mount.target, views, *attributes, descriptors)
+        (MountSource::Cgroup { views, places, attributes }, _) => {
+            attach_cgroups(root, &mount.target, (views, places), *attributes, descriptors)
         }
     }
 }
@@ -243,7 +243,7 @@ fn target(root: BorrowedFd<'_>, path: &CStr, role: Role) -> Result<OwnedFd, Errn
 fn attach_cgroups(
     root: BorrowedFd<'_>,
     path: &CStr,
-    views: &[crate::plan::CgroupView],
+    (views, places): (&[crate::plan::CgroupView], &[CString]),
     attributes: MountAttrFlags,
     descriptors: &mut Descriptors,
 ) -> Result<(), Errno> {
@@ -259,6 +259,12 @@ fn attach_cgroups(
         mkdirat(&folder, &view.name, Mode::from_raw_mode(0o755))?;
         for link in &view.links {
             symlinkat(&view.name, &folder, link)?;
+        }
+    }
+    for name in places {
+        match mkdirat(&folder, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno),
         }
     }
     folder.attach(place.as_fd())?;

@@ -10,7 +10,7 @@ use crate::launch::{self, Running, Terms, internal};
 use crate::monitor::now_ns;
 use crate::plan::{self, Bundle, invalid};
 use crate::state::ProcessId;
-use crate::{Failure, Rootfs, StartRequest};
+use crate::{Failure, FailureKind, Rootfs, StartRequest};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::cell::RefCell;
@@ -58,6 +58,11 @@ impl Wanted {
         let path = |name| parsed.last(name).filter(|path| !path.is_empty()).map(PathBuf::from);
         let absolute =
             std::path::absolute(bundle).map_err(|error| format!("--bundle {bundle:?}: {error}"))?;
+        if parsed.has("no-pivot") {
+            let problem = "--no-pivot leaves the host's root within reach of the container";
+            let hint = "a root that cannot be pivoted into (initramfs) can be bound onto itself first";
+            return Err(Failure::new(FailureKind::Unsupported, problem).with_hint(hint).into());
+        }
         Ok(Self {
             id: one_id(verb, parsed)?,
             bundle: absolute.components().collect(),

@@ -96,7 +96,7 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
     }
     let masked = topmost("linux.maskedPaths", &linux.masked_paths, &[])?;
     let read_only = topmost("linux.readonlyPaths", &linux.readonly_paths, &masked)?;
-    let plan = Plan {
+    let mut plan = Plan {
         namespaces: wanted.new - Namespaces::CGROUP,
         cgroup_namespace: wanted.new.contains(Namespaces::CGROUP),
         time_offsets: wanted.offsets(linux)?,
@@ -118,6 +118,9 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         joined: wanted.joined,
         limits: linux.resources.as_ref().map(resources::limits).transpose()?.unwrap_or_default(),
     };
+    if request.rootfs.overlays.is_empty() {
+        resources::every_node(&mut plan.limits.devices);
+    }
     shared::check(&plan)?;
     Ok(defence::plan(plan))
 }

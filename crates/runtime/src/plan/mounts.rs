@@ -9,7 +9,8 @@ use super::{BindPlan, FileSystem, IdmapPlan, MadePlan, MountPlan, MountSource, R
 use crate::config::{Mount, Spec};
 use crate::{Failure, annotation};
 use rustix::mount::MountAttrFlags;
-use std::ffi::CString;
+use std::ffi::{CStr, CString, OsStr};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 use tinyd_fs::mount::Propagation;
 use tinyd_ns::Namespaces;
@@ -34,7 +35,24 @@ pub(super) struct Scene<'a> {
 }
 
 pub(super) fn plan(spec: &Spec, scene: Scene<'_>) -> Result<Vec<MountPlan>, Failure> {
-    spec.mounts.iter().flatten().map(|mount| one(mount, scene)).collect()
+    let planned: Result<Vec<_>, _> = spec.mounts.iter().flatten().map(|mount| one(mount, scene)).collect();
+    let mut planned = planned?;
+    for at in 0..planned.len() {
+        let (before, after) = planned.split_at_mut(at + 1);
+        if let Some(MountPlan { target, source: MountSource::Cgroup { places, .. } }) = before.last_mut() {
+            *places = after.iter().filter_map(|other| name_below(target, &other.target)).collect();
+        }
+    }
+    Ok(planned)
+}
+
+/// The name by which one goes from a folder to what is below it.
+fn name_below(folder: &CStr, path: &CStr) -> Option<CString> {
+    let [folder, path] = [folder, path].map(|path| Path::new(OsStr::from_bytes(path.to_bytes())));
+    let Some(Component::Normal(name)) = path.strip_prefix(folder).ok()?.components().next() else {
+        return None;
+    };
+    CString::new(name.as_bytes()).ok()
 }
 
 fn one(mount: &Mount, scene: Scene<'_>) -> Result<MountPlan, Failure> {
@@ -82,7 +100,7 @@ fn file_system(
             return Ok(MountSource::Overlay(layers::plan(target, &options.own, attributes, subpath)?));
         }
         "cgroup" | "cgroup2" if idmap.is_none() => {
-            return Ok(MountSource::Cgroup { attributes, views: Vec::new() });
+            return Ok(MountSource::Cgroup { attributes, views: Vec::new(), places: Vec::new() });
         }
         "sysfs" if user_namespace && !scene.namespaces.contains(Namespaces::NET) => {
             return refuse(
@@ -179,7 +197,7 @@ fn bind(mount: &Mount, options: &Options, scene: Scene<'_>) -> Result<BindPlan, 
     };
     Ok(BindPlan {
         role: if mount.destination == Path::new("/sys") { Role::Sys } else { Role::Plain },
-        through_links: scene.foreign,
+        foreign: scene.foreign,
         source,
         subpath,
         recursive: options.recursive,
@@ -233,6 +251,15 @@ fn no_subpath(mount: &Mount, subpath: &Path) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lies_below_a_folder_begins_with_a_name() {
+        let below = |path| name_below(c"/sys/fs/cgroup", path);
+        assert_eq!(below(c"/sys/fs/cgroup/systemd/release_agent").as_deref(), Some(c"systemd"));
+        for path in [c"/sys/fs/cgroup", c"/sys/fs/cgroups/a", c"/sys", c"/sys/fs/cgroup/../a"] {
+            assert_eq!(below(path), None, "{path:?}");
+        }
+    }
 
     #[test]
     fn the_end_of_a_source_is_taken_off() {

@@ -132,6 +132,14 @@ fn devices(resources: &Resources) -> Result<Vec<DeviceRule>, Failure> {
     Ok(rules)
 }
 
+/// What those may make who may make devices at all, as other engines expect: every node, which opens none of them.
+pub(super) fn every_node(rules: &mut Vec<DeviceRule>) {
+    if rules.last().is_some_and(|rule| *rule != DeviceRule::all(true)) {
+        let kinds = [DeviceKind::Char, DeviceKind::Block];
+        rules.extend(kinds.map(|kind| DeviceRule::new(true, kind, None, None, DeviceAccess::MKNOD)));
+    }
+}
+
 /// The devices that everybody may use: null, zero, full, random, urandom, tty, ptmx and the terminals (136 is their
 /// driver). The host's console is none of them: a container's is a terminal.
 pub fn everybodys_devices() -> impl Iterator<Item = DeviceRule> {
@@ -241,8 +249,15 @@ mod tests {
         let expected = [(false, "a *:* rwm"), (true, "c 1:3 rw"), (true, "b *:* m")];
         assert_eq!(rules[..3], expected.map(|(allow, text)| (allow, text.to_owned())));
         assert_eq!(rules.len(), 3 + everybodys_devices().count());
+        let mut devices = found.devices.clone();
+        every_node(&mut devices);
+        let added: Vec<_> = devices[rules.len()..].iter().map(ToString::to_string).collect();
+        assert_eq!(added, ["c *:* m", "b *:* m"]);
         let all = read(r#"{"devices": [{"allow": true, "access": "rwm"}]}"#).unwrap();
         assert_eq!(all.devices, [DeviceRule::all(true)]);
+        let mut none = Vec::new();
+        every_node(&mut none);
+        assert!(none.is_empty(), "where nothing is ruled nothing is added");
         assert_eq!(
             (found.memory.limit_bytes, found.memory.swap_bytes, found.memory.reservation_bytes),
             (Some(1), Some(2), Some(3))
