@@ -13,9 +13,9 @@ const LONGEST: usize = 16_384;
 /// Works a start out, as our engine's and as another one's, and takes the same text for a process of `exec --process`.
 pub fn bundle(data: &[u8]) {
     let own = plan(data);
-    assert_eq!(plan(data), own, "the same plan again");
+    assert_eq!(plan(data).as_ref().ok(), own.as_ref().ok(), "the same plan again");
     let foreign = plan_of_another_engine(data);
-    assert_eq!(plan_of_another_engine(data), foreign, "the same plan again");
+    assert_eq!(plan_of_another_engine(data).as_ref().ok(), foreign.as_ref().ok(), "the same plan again");
     for planned in [&own, &foreign] {
         match planned {
             Ok(facts) => hold(facts),

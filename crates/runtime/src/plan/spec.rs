@@ -24,14 +24,14 @@ pub(crate) struct Bundle {
 
 /// The one part of the configuration that is read into a type of ours: most of the text, and of no use in the other's.
 #[derive(Deserialize)]
-#[serde(rename = "Spec")]
+#[serde(expecting = "an object")]
 struct SeccompOnly<'a> {
     #[serde(borrow)]
     linux: Option<LinuxSeccompOnly<'a>>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename = "Linux")]
+#[serde(expecting = "an object")]
 struct LinuxSeccompOnly<'a> {
     #[serde(borrow)]
     seccomp: Option<&'a RawValue>,
