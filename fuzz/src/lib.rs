@@ -6,7 +6,7 @@
 //! | [`archive`] | tar archives | nothing outside the root is touched; what was unpacked is packed and unpacked the same |
 //! | [`mountinfo`] | `/proc/PID/mountinfo` | what is read is written and read again the same, by both readers |
 //! | [`cgroup_files`] | the files of a group, v1 and v2 | no limit is invented: an answer, or an error that names the file |
-//! | [`bundle`] | a bundle's `config.json` | a plan stays below `/proc/sys` and within what the kernel takes; nobody is user -1 |
+//! | [`bundle`] | a bundle's `config.json` | a plan stays below `/proc/sys` and within what the kernel takes; nobody is user -1; another engine's has no notes of ours; what is refused is one clear line |
 //! | [`seccomp`] | a seccomp profile | a filter that the kernel accepts, the same after a way through JSON |
 //! | [`protocol`] | packets between client, monitor and child; passwd and group | what is read is written the same |
 //! | [`options`] | command lines | a second reading changes nothing; the command's own words are left alone |

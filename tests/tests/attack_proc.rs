@@ -56,6 +56,42 @@ fn a3_links_in_place_of_proc_and_sys_are_refused() {
     });
 }
 
+/// CVE-2026-41579, CVE-2026-47766: an image whose `/dev` leads out of it.
+#[test]
+fn a7_an_image_whose_dev_is_a_link_has_nothing_made_outside() {
+    require!(root);
+    in_both_modes(|mode| {
+        let folder = Decoy::folder(&mode.env).path().to_owned();
+        for name in ["ptmx", "null"] {
+            fs::write(folder.join(name), SECRET).unwrap();
+        }
+        let decoy = Decoy::of(&folder);
+        let image = image(mode, "image");
+        fs::remove_dir(image.join("dev")).unwrap();
+        let outside = folder.to_str().unwrap();
+        let up = format!("{}{outside}", "../".repeat(20));
+        for target in [outside, &up, "/proc/1/root/tmp", "dev", "/"] {
+            let _ = fs::remove_file(image.join("dev"));
+            symlink(target, image.join("dev")).unwrap();
+            let image = image.to_str().unwrap();
+            let ran = mode.run([image, "cat", "/dev/ptmx"]);
+            let bundle = Bundle::create(&mode.env, &["--userns", mode.userns(), image, "cat", "/dev/ptmx"]);
+            let started = mode.env.tinyd(["start", "-a", &bundle.id]);
+            let waits = Bundle::create(&mode.env, &["--userns", mode.userns(), image, "sleep", "300"]);
+            let joined = match mode.env.tinyd(["start", &waits.id]).code() {
+                Some(0) => mode.env.tinyd(["exec", "-t", &waits.id, "cat", "/dev/ptmx"]),
+                _ => continue,
+            };
+            for output in [ran, started, joined] {
+                assert!(!output.stdout().contains(SECRET), "{target}: {output}");
+            }
+            mode.env.tinyd(["rm", "-f", &waits.id]).ok();
+            decoy.assert_unchanged();
+        }
+        decoy.assert_unchanged();
+    });
+}
+
 /// What a container on a terminal says of itself: the kind of each masked file, where a terminal is mounted, and what the
 /// host would do with a core.
 const LOOK: &str = "for file in /proc/keys /proc/timer_list /proc/interrupts; do stat -c '%n is %F %t:%T' $file; done; \

@@ -28,7 +28,7 @@ fn with_attack(config: &mut Value) {
 }
 
 /// How many processes are attacked by one attacker.
-const VICTIMS: usize = 60;
+const VICTIMS: usize = 30;
 
 /// Victims by each verb, in the PID namespace of the attacker.
 fn victims(oci: &Oci<'_>, attacker: &str, command: &[&str], mut look: impl FnMut(&Said)) {

@@ -73,7 +73,8 @@ fn each_runs_at_its_moment_in_its_place_and_is_told_the_state() {
     ] {
         let text = fs::read_to_string(env.files().join(moment)).unwrap();
         let mut lines = text.lines();
-        let state: Value = serde_json::from_str(lines.next().unwrap()).unwrap();
+        let state: Value =
+            serde_json::from_str(lines.next().unwrap()).unwrap_or_else(|_| panic!("{moment}: {text}"));
         assert_eq!(
             (&state["status"], &state["id"], &state["bundle"]),
             (&json!(status), &json!("h"), &json!(bundle))

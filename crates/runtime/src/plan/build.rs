@@ -186,7 +186,10 @@ pub(super) fn ranges(mappings: &[IdMapping]) -> Vec<IdRange> {
 
 fn sysctls(linux: &Linux, apart: Namespaces) -> Result<Vec<(CString, CString)>, Failure> {
     let mut all = Vec::new();
-    for (name, value) in linux.sysctl.iter().flatten() {
+    // In their order: what is wrong is told the same each time.
+    let mut settings: Vec<_> = linux.sysctl.iter().flatten().collect();
+    settings.sort();
+    for (name, value) in settings {
         let (ipc, net) = (apart.contains(Namespaces::IPC), apart.contains(Namespaces::NET));
         let of_uts = name == "kernel.domainname" && apart.contains(Namespaces::UTS);
         // The rest of the rules hold for it too: checked by the name of another setting.

@@ -23,12 +23,14 @@ pub(crate) struct Bundle {
 
 /// The part that is not read with the rest: most of the text, and of no use to who keeps its filter.
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct SeccompOnly<'a> {
     #[serde(borrow)]
     linux: Option<LinuxSeccompOnly<'a>>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct LinuxSeccompOnly<'a> {
     #[serde(borrow)]
     seccomp: Option<&'a RawValue>,
