@@ -3,6 +3,8 @@
 //!
 //! `cargo run -p tinyd-program --example serve -- target/release/tinyd-runtime`
 
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::error::Error;
 use std::net::UdpSocket;
 use std::path::PathBuf;
@@ -13,16 +15,16 @@ use tinyd_program::names::Service;
 fn main() -> Result<(), Box<dyn Error>> {
     let program = std::env::args_os().nth(1).ok_or("which tinyd-runtime? give its path")?;
     let program = PathBuf::from(program).canonicalize()?;
-    let place = std::env::temp_dir().join(format!("tinyd-names-{}", std::process::id()));
-    let folder = place.join("web");
-    std::fs::create_dir_all(&folder)?;
+    let place = tempfile::tempdir()?;
+    let folder = place.path().join("web");
+    std::fs::create_dir(&folder)?;
     let web = Entry { addresses: vec!["10.88.0.2".parse()?], names: vec!["web".to_owned()] };
     web.write(&folder, "0123456789ab")?;
 
     let service = Service::new(move || Ok(program.clone()), "tinyd-names-example");
     let served = service.serve(&ServerSpec {
         listen: vec!["127.0.0.1:0".parse()?],
-        folder: folder.clone(),
+        folder,
         subnets: vec!["127.0.0.0/8".parse()?],
         resolv_conf: "/etc/resolv.conf".into(),
         internal: true,
@@ -37,7 +39,5 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut answer = [0; 512];
     let length = asker.recv(&mut answer)?;
     println!("web has the address {:?}", &answer[length - 4..length]);
-
-    std::fs::remove_dir_all(place)?;
     Ok(())
 }

@@ -39,7 +39,9 @@ pub(super) fn of(process: &Process, linux: Option<&Linux>) -> Result<Priority, F
         return Err(invalid("process.oomScoreAdj", format!("{score} is not between -1000 and 1000")));
     }
     let affinity = process.exec_cpu_affinity.as_ref();
-    let cpus = |list: Option<&String>| list.map(|list| cpu_set(list)).transpose();
+    let cpus = |list: Option<&String>| {
+        list.filter(|list| !list.trim().is_empty()).map(|list| cpu_set(list)).transpose()
+    };
     Ok(Priority {
         oom_score_adj,
         scheduler: process.scheduler.as_ref().map(scheduler).transpose()?,
@@ -186,14 +188,14 @@ mod tests {
     fn pure_a_scheduler_in_the_kernels_words() {
         let found = of(
             r#"{"scheduler": {"policy": "SCHED_DEADLINE", "runtime": 1, "deadline": 2, "period": 3,
-                "flags": ["SCHED_FLAG_RECLAIM"]}, "ioPriority": {"class": "IOPRIO_CLASS_IDLE", "priority": 4},
+                "flags": ["SCHED_FLAG_RECLAIM", "SCHED_FLAG_DL_OVERRUN", "SCHED_FLAG_RESET_ON_FORK"]}, "ioPriority": {"class": "IOPRIO_CLASS_IDLE", "priority": 4},
                 "oomScoreAdj": -5}"#,
             "{}",
         )
         .unwrap();
         let deadline = schedule::Attributes {
             policy: 6,
-            flags: 2,
+            flags: 7,
             runtime: 1,
             deadline: 2,
             period: 3,
@@ -221,7 +223,7 @@ mod tests {
     #[test]
     fn pure_memory_and_personality_in_the_kernels_words() {
         let found = of(
-            r#"{"execCPUAffinity": {"initial": "0,2-3"}}"#,
+            r#"{"execCPUAffinity": {"initial": "0, 2-3", "final": " "}}"#,
             r#"{"personality": {"domain": "LINUX32"}, "memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0,64-65",
                 "flags": ["MPOL_F_STATIC_NODES"]}}"#,
         )
