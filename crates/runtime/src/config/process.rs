@@ -35,7 +35,6 @@ objects! {
     }
 
     /// Names, of which some may be unknown here: whoever wants those is none the worse without.
-    #[derive(Default)]
     Capabilities {
         bounding: Option<Vec<String>> = "bounding",
         effective: Option<Vec<String>> = "effective",
@@ -75,23 +74,7 @@ objects! {
 impl Process {
     /// Of a container that has no command: it is never executed.
     pub(crate) fn nothing() -> Self {
-        Self {
-            terminal: None,
-            console_size: None,
-            user: User { uid: 0, gid: 0, umask: None, additional_gids: None },
-            args: Some(vec!["/".to_owned()]),
-            env: None,
-            cwd: "/".into(),
-            capabilities: None,
-            rlimits: None,
-            no_new_privileges: None,
-            apparmor_profile: None,
-            selinux_label: None,
-            oom_score_adj: None,
-            scheduler: None,
-            io_priority: None,
-            exec_cpu_affinity: None,
-        }
+        Self { args: Some(vec!["/".to_owned()]), cwd: "/".into(), ..Self::default() }
     }
 }
 

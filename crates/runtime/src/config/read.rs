@@ -179,7 +179,7 @@ macro_rules! objects {
         $($(#[$field_attribute:meta])* $field:ident: $kind:ty = $property:literal $(or $default:expr)?,)*
     })*) => {$(
         $(#[$attribute])*
-        #[derive(Clone, Debug)]
+        #[derive(Clone, Debug, Default)]
         pub(crate) struct $name {
             $($(#[$field_attribute])* pub(crate) $field: $kind,)*
         }
@@ -190,7 +190,10 @@ macro_rules! objects {
                 place: &$crate::config::read::Place<'_>,
             ) -> Result<Self, $crate::config::read::Wrong> {
                 let object = $crate::config::read::Object::of(value, place)?;
-                Ok(Self { $($field: $crate::config::read::property!(object, $property $(, $default)?),)* })
+                // Not all at once: what is there when something is wrong would have to be given up in as many ways as there are fields.
+                let mut read = Self::default();
+                $(read.$field = $crate::config::read::property!(object, $property $(, $default)?);)*
+                Ok(read)
             }
         }
     )*};
@@ -212,6 +215,13 @@ macro_rules! words {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum $name {
             $($variant,)*
+        }
+
+        /// The first.
+        impl Default for $name {
+            fn default() -> Self {
+                Self::ALL[0].1
+            }
         }
 
         impl $name {
