@@ -212,7 +212,7 @@ fn disk() -> Option<(u64, u64)> {
 fn rates_of_a_disk_are_limited_each_by_itself() {
     require!(root);
     require!(program);
-    require!(controller "io");
+    require!(controller if is_v1() { "blkio" } else { "io" });
     let env = Env::new();
     let oci = Oci::of(&env);
     let (major, minor) = disk().expect("a machine has a disk");

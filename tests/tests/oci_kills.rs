@@ -122,7 +122,7 @@ impl<'a> Lab<'a> {
         self.oci.run(["state", "c"]).fails(1);
         // Its id and its group are free.
         self.oci.create(&self.bundle).ok();
-        self.oci.run(["delete", "c"]).ok();
+        self.oci.run(["delete", "--force", "c"]).ok();
     }
 }
 

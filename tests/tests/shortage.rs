@@ -85,7 +85,7 @@ fn of_descriptors() {
             if output.code() == Some(127) && output.stderr().contains("shared libraries") {
                 continue;
             }
-            worked += usize::from(fair(&output, "Too many open files"));
+            worked += usize::from(fair(&output, "(os error 24)"));
             *said.entry(output.stderr()).or_default() += 1;
         }
         only_one_stays(&env, &format!("{most} descriptors"));

@@ -61,15 +61,16 @@ impl Policy {
         Ok(policy)
     }
 
-    /// An open must be allowed by one exception alone, so that each carries what wider ones allow too.
+    /// An open must be allowed by one exception alone, so that each carries what wider ones allow too. To make a node is a right by
+    /// itself.
     fn except(&mut self, rule: &DeviceRule) {
         let devices = Devices::of(rule);
         let mut access = rule.access;
         for (other, more) in &mut self.exceptions {
             if devices.covers(*other) {
-                *more = more.union(rule.access);
+                *more = more.union(rule.access.without(DeviceAccess::MKNOD));
             } else if other.covers(devices) {
-                access = access.union(*more);
+                access = access.union(more.without(DeviceAccess::MKNOD));
             }
         }
         match self.exceptions.iter_mut().find(|(other, _)| *other == devices) {
@@ -213,7 +214,7 @@ mod tests {
         assert_eq!(exceptions(&["deny b 8:0 rwm", "allow b *:* rwm"]), (true, vec![]));
         // One open for both is allowed by two rules, as on v2.
         let list = exceptions(&["deny a *:* rwm", "allow c 1:* r", "allow c 1:3 w", "allow c *:* m"]);
-        assert_eq!(list.1, ["c 1:* rm", "c 1:3 rwm", "c *:* m"]);
+        assert_eq!(list.1, ["c 1:* r", "c 1:3 rw", "c *:* m"]);
     }
 
     #[test]

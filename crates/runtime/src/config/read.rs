@@ -170,6 +170,11 @@ impl<'a> Object<'a> {
             None => T::absent(&place),
         }
     }
+
+    /// One that is as usual where nothing stands; `null` is something.
+    pub(super) fn property_or<T: Read>(&self, name: &str, usual: T) -> Result<T, Wrong> {
+        if self.members.contains_key(name) { self.property(name) } else { Ok(usual) }
+    }
 }
 
 /// Types that are read from objects: each field with the name of its property, and what it is where that is not there, unless it
@@ -204,7 +209,7 @@ macro_rules! property {
         $object.property($property)?
     };
     ($object:ident, $property:literal, $default:expr) => {
-        $object.property::<Option<_>>($property)?.unwrap_or($default)
+        $object.property_or($property, $default)?
     };
 }
 
@@ -278,8 +283,7 @@ mod tests {
 
     #[test]
     fn pure_what_is_not_said_is_nothing_or_what_is_usual() {
-        for document in [json!({"name": "a"}), json!({"name": "a", "size": null, "list": null, "other": [1]})]
-        {
+        for document in [json!({"name": "a"}), json!({"name": "a", "list": null, "other": [1]})] {
             let sample = read(&document).unwrap();
             assert_eq!((sample.name.as_str(), sample.size), ("a", 3));
             assert!(sample.list.is_none() && sample.more.is_none());
@@ -297,6 +301,7 @@ mod tests {
             (json!({}), "name: is missing"),
             (json!({"name": null}), "name: null is no text"),
             (json!({"name": 7}), "name: 7 is no text"),
+            (json!({"name": "a", "size": null}), "size: null is no whole number"),
             (json!({"name": "a", "size": -1}), "size: -1 is not between 0 and 4294967295"),
             (json!({"name": "a", "size": 1.5}), "size: 1.5 is no whole number"),
             (json!({"name": "a", "size": "1"}), "size: \"1\" is no whole number"),
