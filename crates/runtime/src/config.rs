@@ -1,6 +1,6 @@
 //! What a bundle's `config.json` says, in the words of the runtime specification: its parts that mean something on Linux.
 //!
-//! The types are of our own, and read by a reader of ours (ADR 42): what is wrong is told by its property, what stands there and
+//! The types are of our own, and read by a reader of ours (ADR 41): what is wrong is told by its property, what stands there and
 //! is nothing here is left out by name, and the program that is started twice for each container stays small.
 
 mod devices;

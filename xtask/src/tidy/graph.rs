@@ -13,6 +13,7 @@ type Edges = BTreeMap<String, BTreeSet<String>>;
 
 /// Crates of others that must not come in, however indirectly: what launches a container must be small.
 const NEVER: [(&str, &[&str]); 2] = [("runtime", &LARGE), ("program", &LARGE)];
+/// What those must do without.
 const LARGE: [&str; 6] = ["tokio", "clap", "zbus", "rustls", "regex", "oci-spec"];
 /// Crates that may have these direct dependencies of others and no more.
 const ONLY: [(&str, &[&str]); 1] = [("engine", &["serde"])];
