@@ -1,5 +1,6 @@
 //! What a process does to itself before it becomes another program.
 
+use rustix::event::Timespec;
 use rustix::io::Errno;
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -81,11 +82,15 @@ pub fn block_signals() {
 }
 
 /// *Child-side.* Waits for a signal, all of which must be blocked, and takes it.
-pub fn next_signal() -> Result<i32, Errno> {
+///
+/// # Errors
+/// `EAGAIN` where none has come within `limit`.
+pub fn next_signal(limit: Option<Timespec>) -> Result<i32, Errno> {
     const ALL: [u64; 1] = [u64::MAX];
-    // SAFETY: the set is of the size given and only read; neither details nor a time limit are asked for.
+    let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the set is of the size given and only read, and so is the limit, whose form is the kernel's; no details are asked for.
     let signal =
-        unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, ALL.as_ptr(), 0usize, 0usize, size_of::<u64>()) };
+        unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, ALL.as_ptr(), 0usize, limit, size_of::<u64>()) };
     check(signal).map(|()| signal as i32)
 }
 

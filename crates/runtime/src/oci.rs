@@ -15,6 +15,7 @@ mod foreground;
 mod hooks;
 mod kill;
 mod list;
+mod notify;
 mod options;
 mod pause;
 mod ps;
@@ -36,6 +37,12 @@ use std::path::PathBuf;
 
 /// The version of the specification that this runtime follows.
 pub(crate) const SPECIFICATION: &str = "1.3.0";
+
+/// The variable that says where the service manager of our caller listens.
+pub(crate) const SERVICE_MANAGER: &str = "NOTIFY_SOCKET";
+
+/// The variable that says where the bus is on which systemd is reached.
+pub(crate) const SYSTEM_BUS: &str = "DBUS_SYSTEM_BUS_ADDRESS";
 
 /// Where containers are kept when nobody says.
 const ROOT: &str = "/run/tinyd-runtime";

@@ -19,6 +19,9 @@ use tinyd_ns::process;
 /// The option that asks for all this: the container has no user namespace, so that its root is the host's.
 pub(crate) const PROTECT: &str = "--protect";
 
+/// What an engine tells this program by its environment: all that is left of that.
+const KEPT: [&str; 2] = [crate::oci::SERVICE_MANAGER, crate::oci::SYSTEM_BUS];
+
 const OWN: &CStr = c"/proc/self/exe";
 const NAME: &CStr = c"tinyd-runtime";
 
@@ -45,8 +48,10 @@ pub(crate) fn become_protected() -> io::Result<()> {
     let args = startup::words().map(|word| CString::new(word.into_encoded_bytes()));
     let args = args.collect::<Result<Vec<_>, _>>()?;
     let args = CStrings::new(args, 0);
-    let env = defence::passed_on().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
-    let env = CStrings::new(env.map(CString::new).transpose()?.into_iter().collect(), 0);
+    let env =
+        KEPT.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))).chain(defence::passed_on());
+    let env = env.map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()));
+    let env = CStrings::new(env.collect::<Result<Vec<_>, _>>()?, 0);
     // SAFETY: both arrays are ended by a null pointer and own their strings.
     Err(unsafe { process::exec_fd(program.as_fd(), args.as_ptr(), env.as_ptr()) }.into())
 }

@@ -30,7 +30,7 @@ fn look_after(command: u32) -> ! {
     let _ = process::close_from(0);
     let _ = rustix::thread::set_name(c"tinyd-init");
     loop {
-        match process::next_signal() {
+        match process::next_signal(None) {
             Ok(libc::SIGCHLD) => reap(command, WaitOptions::NOHANG),
             // Meant for a background process of a terminal, and there is none of those here.
             Ok(libc::SIGTTIN | libc::SIGTTOU) | Err(Errno::INTR) => {}

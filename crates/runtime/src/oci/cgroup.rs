@@ -23,7 +23,7 @@ pub(super) fn driver(systemd: bool) -> Result<Box<dyn CgroupDriver>, Failure> {
         Failure::new(FailureKind::Unsupported, "ask systemd for control groups").caused_by(error)
     };
     let host = Host::detect().map_err(|error| failed(&error))?;
-    let address = std::env::var("DBUS_SYSTEM_BUS_ADDRESS").ok();
+    let address = std::env::var(super::SYSTEM_BUS).ok();
     let bus = Bus::of_host(address.as_deref()).map_err(|error| failed(&error))?;
     Ok(Box::new(Driver::new(&host, bus).map_err(|error| failed(&error))?))
 }

@@ -3,7 +3,7 @@
 use super::hooks::{self, Inside, Moment};
 use super::options::{Flag, Parsed, Rest, flag, parse, value};
 use super::store::{CONFIG, Container, Lock, Record, START, Status, TOLD};
-use super::{Context, Problem, cgroup, console, foreground, one_id};
+use super::{Context, Problem, cgroup, console, foreground, notify, one_id};
 use crate::config::{ConsoleSize, Process};
 use crate::init::{Gate, Stdio};
 use crate::launch::{self, Running, Terms, internal};
@@ -127,7 +127,8 @@ pub(super) fn make(context: &Context, wanted: &Wanted, in_foreground: bool) -> R
     };
     let (mut container, lock) = Container::reserve(context, record)?;
     let wishes = Wishes { preserved: wanted.preserved, nothing_to_run };
-    let launched = launch(&mut container, &bundle, &json, driver.as_ref(), wishes);
+    let launched = notify::offer(&container.folder, &mut bundle)
+        .and_then(|()| launch(&mut container, &bundle, &json, driver.as_ref(), wishes));
     let running = match launched {
         Ok(running) => running,
         Err(failure) => {

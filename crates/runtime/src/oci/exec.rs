@@ -104,7 +104,7 @@ fn exec(context: &Context, id: &str, command: &[String], parsed: &Parsed) -> Res
     if detached {
         return Ok(0);
     }
-    Ok(foreground::stay(&entered.child.pidfd, entered.terminal)?)
+    Ok(foreground::stay(&entered.child.pidfd, entered.terminal, None)?)
 }
 
 /// The way of a command into a container.

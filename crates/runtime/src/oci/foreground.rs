@@ -1,5 +1,6 @@
 //! A command in the foreground: it gets our signals, its terminal is shown in ours, and we end as it does.
 
+use super::notify::Relay;
 use crate::Failure;
 use crate::launch::internal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -9,31 +10,40 @@ use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize,
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tinyd_ns::{pidfd, process, pty};
 
+/// How often is looked for what nothing wakes us for.
+const GLANCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+
 /// Lets signals wait until they are asked for: those that come while there is no command yet are for it as well.
 pub(super) fn hold_signals() {
     process::block_signals();
 }
 
 /// Stays until its end, with signals [held](hold_signals); gives its exit code.
-pub(super) fn stay(command: &OwnedFd, terminal: Option<OwnedFd>) -> Result<u8, Failure> {
+pub(super) fn stay(
+    command: &OwnedFd,
+    terminal: Option<OwnedFd>,
+    relay: Option<Relay>,
+) -> Result<u8, Failure> {
     let code = match terminal {
-        None => pass_signals_on(command),
+        None => pass_signals_on(command, relay),
         Some(terminal) => {
             let _raw = Raw::begin();
             resize(&terminal);
-            show(command, &terminal)
+            show(command, &terminal, relay)
         }
     };
     code.map_err(|error| internal("wait for the command", error))
 }
 
-fn pass_signals_on(command: &OwnedFd) -> std::io::Result<u8> {
+fn pass_signals_on(command: &OwnedFd, mut relay: Option<Relay>) -> std::io::Result<u8> {
     loop {
         if super::store::has_ended(command) {
             return Ok(pidfd::wait(command)?.code());
         }
-        match process::next_signal() {
-            Ok(libc::SIGCHLD | libc::SIGTTIN | libc::SIGTTOU | libc::SIGURG) | Err(Errno::INTR) => {}
+        relay = relay.filter(|relay| !relay.pass());
+        match process::next_signal(relay.as_ref().map(|_| GLANCE)) {
+            Ok(libc::SIGCHLD | libc::SIGTTIN | libc::SIGTTOU | libc::SIGURG)
+            | Err(Errno::INTR | Errno::AGAIN) => {}
             Ok(signal) => drop(pidfd::send_signal(command, signal)),
             Err(errno) => return Err(errno.into()),
         }
@@ -41,16 +51,17 @@ fn pass_signals_on(command: &OwnedFd) -> std::io::Result<u8> {
 }
 
 /// Carries bytes between the two terminals until the command has ended and all it wrote is shown.
-fn show(command: &OwnedFd, terminal: &OwnedFd) -> std::io::Result<u8> {
+fn show(command: &OwnedFd, terminal: &OwnedFd, mut relay: Option<Relay>) -> std::io::Result<u8> {
     let mut buffer = [0; 4096];
     let (mut reads, mut size) = (true, window());
     loop {
+        relay = relay.filter(|relay| !relay.pass());
         // A new size is looked for now and then: signals wait.
         let mut fds = vec![PollFd::new(terminal, PollFlags::IN), PollFd::new(command, PollFlags::IN)];
         if reads {
             fds.push(PollFd::from_borrowed_fd(stdin(), PollFlags::IN));
         }
-        rustix::io::retry_on_intr(|| poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 200_000_000 })))?;
+        rustix::io::retry_on_intr(|| poll(&mut fds, Some(&GLANCE)))?;
         let ready: Vec<_> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
         drop(fds);
         if ready[0] {

@@ -1,5 +1,6 @@
 //! `run`: creates and starts a container, and stays with it unless it is to go on alone.
 
+use super::notify::Relay;
 use super::options::{Rest, parse};
 use super::{Context, Problem, create, delete, foreground, start};
 
@@ -11,13 +12,15 @@ pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem>
         foreground::hold_signals();
     }
     let mut made = create::make(context, &wanted, !detached)?;
+    let relay = Relay::of(&made.container)?;
     start::start(&made.container, &made.bundle)?;
     if detached {
         made.keep();
+        relay.map_or(Ok(()), |relay| relay.wait())?;
         return Ok(0);
     }
     let terminal = made.running.terminal.take();
-    let code = foreground::stay(&made.running.child.pidfd, terminal)?;
+    let code = foreground::stay(&made.running.child.pidfd, terminal, relay)?;
     if keep {
         made.keep();
         return Ok(code);

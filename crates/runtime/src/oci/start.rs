@@ -1,6 +1,7 @@
 //! `start`: lets the command of a created container go.
 
 use super::hooks::{self, Moment};
+use super::notify::Relay;
 use super::store::{Container, START, Status, TOLD};
 use super::{Context, Problem, create, only_id};
 use crate::launch::{self, internal};
@@ -17,8 +18,14 @@ pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem>
         // From a program of the container's its own file may be reached.
         crate::entry::protect().map_err(|error| internal("protect this program", error))?;
     }
-    let _lock = container.lock()?;
+    let lock = container.lock()?;
+    let relay = Relay::of(&container)?;
     start(&container, &bundle)?;
+    // It may be killed and deleted while it is awaited.
+    drop(lock);
+    if let Some(relay) = relay {
+        relay.wait()?;
+    }
     Ok(0)
 }
 

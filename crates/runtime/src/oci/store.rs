@@ -6,6 +6,7 @@
 //! | `container.json` | a [`Record`] |
 //! | `start`, `told` | the FIFOs of the [gate](crate::init::Gate), until it is started |
 //! | `seccomp.bpf` | its compiled filter |
+//! | `notify` | a folder that its command sees, with the socket at which it says that it is [ready](super::notify) |
 //!
 //! The folder itself is locked (flock(2)) by whoever changes it.
 
@@ -209,7 +210,8 @@ impl Container {
 /// A folder's lock, until this goes.
 pub(super) struct Lock(#[allow(dead_code, reason = "it is held, not used")] OwnedFd);
 
-fn open(folder: &Path) -> rustix::io::Result<OwnedFd> {
+/// Opens a folder, behind no link.
+pub(super) fn open(folder: &Path) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::open(folder, flags, Mode::empty())
 }
