@@ -2,6 +2,10 @@
 //! of containers, `tinyd-program`.
 #![no_main]
 
+// The library in question is the one that a musl program is linked with.
+#[cfg(target_env = "musl")]
+mod unwinding;
+
 use std::ffi::{c_char, c_int};
 use tinyd_program::names;
 use tinyd_runtime::startup;
