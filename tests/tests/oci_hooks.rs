@@ -160,6 +160,31 @@ fn one_that_fails_ends_the_container_and_is_named() {
 }
 
 #[test]
+fn a_poststart_hook_that_fails_stops_no_container_of_an_older_specification() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    for (name, version, stays) in
+        [("old", "1.0.2-dev", true), ("middle", "1.2.1", true), ("new", "1.3.0", false)]
+    {
+        let after = format!("after-{name}");
+        let bundle = oci.bundle(name, &["sleep", "1000"], |config| {
+            config["ociVersion"] = json!(version);
+            config["hooks"]["poststart"] = json!([{ "path": "/bin/false" }, note(&env, &after)[0]]);
+        });
+        oci.create(&bundle).ok();
+        let started = oci.run(["start", name]);
+        assert_eq!(started.code(), Some(if stays { 0 } else { 1 }), "{started}");
+        assert!(started.stderr().contains("hook poststart /bin/false failed"), "{started}");
+        assert_eq!(env.files().join(&after).exists(), stays, "those behind it");
+        if stays {
+            assert_eq!(oci.status(name), "running");
+        }
+    }
+}
+
+#[test]
 fn those_of_a_moment_run_in_their_order_with_their_own_words() {
     require!(root);
     require!(program);

@@ -192,6 +192,13 @@ fn mounts_are_made_in_their_order_and_may_be_changed_afterwards() {
         assert!(said.lines().any(|found| found == line), "{line}: {said}");
     }
     assert!(!said.lines().any(|line| line == "in"), "{said}");
+    // Passed on to a file system that is made already, they are nobody's; that is told.
+    let output = oci.look("words", "ls /x", |config| {
+        own_root(&env, config);
+        mounts(config).push(bind("/x", &["bind", "ro", "mode=755", "size=1k"]));
+    });
+    let told = output.stderr();
+    assert!(output.stdout() == "file\n" && told.contains("/x: a bind has no options mode,size"), "{output}");
     for (name, mount, part) in [
         ("nothing", tmpfs("/etc", &["remount", "ro"]), "mount /etc"),
         ("options", bind("/x", &["remount", "bind", "size=1k"]), "a bind has no options of a file system"),
@@ -200,6 +207,84 @@ fn mounts_are_made_in_their_order_and_may_be_changed_afterwards() {
         let bundle = oci.bundle(name, &["true"], |config| mounts(config).push(mount));
         let output = oci.create(&bundle).fails(1);
         assert!(output.stderr().contains(part), "{output}");
+    }
+}
+
+#[test]
+fn mountinfo_lists_the_mounts_as_the_configuration_does() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let source = env.files().join("source");
+    fs::create_dir(&source).unwrap();
+    let bind = |target: &str| json!({ "destination": target, "type": "bind", "source": source, "options": ["rbind"] });
+    // What the container's namespaces make and what the host has, by turns.
+    let mut expected = vec!["/".to_owned()];
+    let bundle = oci.bundle("one", &["cut", "-d ", "-f5", "/proc/self/mountinfo"], |config| {
+        own_root(&env, config);
+        config["linux"]["maskedPaths"] = json!([]);
+        config["linux"]["readonlyPaths"] = json!([]);
+        let all = mounts(config);
+        all.retain(|mount| mount["destination"] != "/sys/fs/cgroup");
+        let cgroup = json!({ "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["ro"] });
+        all.extend([bind("/a"), tmpfs("/b", &[]), tmpfs("/c", &[]), cgroup, bind("/d"), tmpfs("/e", &[])]);
+        expected.extend(all.iter().map(|mount| mount["destination"].as_str().unwrap().to_owned()));
+    });
+    for _ in 0..5 {
+        let output = oci.run_bundle(&bundle);
+        // Below the folder of the control groups lies one mount for each hierarchy of version 1.
+        let said = output.ok().stdout();
+        let found: Vec<_> = said.lines().filter(|line| !line.starts_with("/sys/fs/cgroup/")).collect();
+        assert_eq!(found, expected, "{said}");
+    }
+    let failed = oci.bundle("two", &["true"], |config| {
+        mounts(config).extend([bind("/a"), tmpfs("/b", &["size=no-size"]), bind("/c")]);
+    });
+    let output = oci.run_bundle(&failed).fails(1);
+    assert!(output.stderr().contains("/b"), "{output}");
+}
+
+#[test]
+fn a_filter_need_allow_no_more_than_its_command_does() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    // What a static program asks for that writes a word.
+    let own = [
+        "execve",
+        "arch_prctl",
+        "write",
+        "exit_group",
+        "brk",
+        "mprotect",
+        "mmap",
+        "uname",
+        "readlink",
+        "set_tid_address",
+        "set_robust_list",
+        "rseq",
+        "prlimit64",
+        "getrandom",
+        "fstat",
+        "getuid",
+        "prctl",
+        "nanosleep",
+        "clock_nanosleep",
+        "fstatat",
+        "newfstatat",
+    ];
+    let narrow = |config: &mut Value| {
+        config["process"]["noNewPrivileges"] = json!(true);
+        config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
+        profile(config, "SCMP_ACT_ERRNO", &json!([{ "names": own, "action": "SCMP_ACT_ALLOW" }]));
+    };
+    for said in oci.in_each_way("narrow", &["echo", "word"], &[], narrow) {
+        assert_eq!(said.text(), "word\n");
+    }
+    for said in oci.in_each_way("missing", &["/missing"], &[], narrow) {
+        said.refused(&["/missing"]);
     }
 }
 

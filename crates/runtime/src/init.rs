@@ -94,7 +94,7 @@ fn start(
         defence::become_undumpable().map_err(at(Stage::MappedRoot))?;
     }
     namespaces(plan)?;
-    let made = mounts::make(plan)?;
+    let made = mounts::make(plan, channel)?;
 
     let mut descriptors = Descriptors::new();
     let mut packet = [0; Identity::MAX_LENGTH + 1];

@@ -11,6 +11,8 @@
 //! | 7 | waits | `Ready`, exec |
 //! | 8 | end of the connection: it runs | is the command |
 //!
+//! For a bundle of another engine the mounts of step 4 are made [in their order](crate::plan::Turns).
+//!
 //! When a step fails, everything before it is undone here, the child's own effects with the child.
 
 mod between;
@@ -182,7 +184,8 @@ fn prepare_for(
         prepare::rootfs(&request.rootfs, &root_folder(bundle, request), plan.root_propagation, mapping)?;
     let root = rootfs.first().ok_or_else(|| Failure::new(FailureKind::Internal, "no root file system"))?;
     let identity = Identity::resolve(&plan.user, root.as_fd(), !plan.process.has_home)?;
-    let mounts = prepare::mounts(plan, &identity, &rootfs, mapping)?;
+    let pass = |maker| converse::take_turns(channel, maker);
+    let mounts = prepare::mounts(plan, &identity, &rootfs, mapping, &pass)?;
     give_streams(plan, &identity, stdio)?;
     converse::send_mounts(channel, prepare::borrowed(&rootfs, &mounts))?;
     limits::raise(&plan.process.rlimits, pid)?;

@@ -17,6 +17,7 @@ mod resources;
 mod secrets;
 mod shared;
 mod spec;
+mod turns;
 mod unique;
 
 pub(crate) use build::{MAX_LAYERS, MAX_PREPARED, build, id_maps_of, namespaces_of};
@@ -24,12 +25,14 @@ pub(crate) use cstrings::{CStrings, c_path};
 pub(crate) use filter::{Filter, keep as keep_filter};
 pub(crate) use label::Label;
 pub(crate) use links::{Link, NUMBER as LINK_NUMBER};
+pub(crate) use mounts::unheard;
 pub(crate) use options::known as mount_options;
 pub(crate) use priority::Priority;
 pub(crate) use process::{for_exec, of_its_own, ungranted};
 pub use resources::everybodys_devices;
 pub(crate) use resources::limits as limits_of;
 pub(crate) use spec::{Bundle, CONFIG, invalid, read, read_all};
+pub(crate) use turns::{Maker, Turns};
 
 use crate::SecretFile;
 use crate::init::Gate;
@@ -63,6 +66,8 @@ pub(crate) struct Plan {
     /// Where the overlays below the root are mounted.
     pub(crate) layers: Vec<CString>,
     pub(crate) mounts: Vec<MountPlan>,
+    /// They are made in this order, one after the other.
+    pub(crate) in_order: bool,
     /// Devices that lie in no file system that is made for them.
     pub(crate) strays: Strays,
     /// Network devices that move into the container.
@@ -236,6 +241,13 @@ pub(crate) struct CgroupView {
     pub(crate) links: Vec<CString>,
     /// The container's cgroup in it, on the host.
     pub(crate) source: PathBuf,
+}
+
+impl MountSource {
+    /// Whether one hierarchy is the whole mount.
+    pub(crate) fn is_one_hierarchy(views: &[CgroupView]) -> bool {
+        matches!(views, [view] if view.name.is_empty())
+    }
 }
 
 /// What a new file system is to the rest of the start.

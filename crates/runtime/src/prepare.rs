@@ -7,7 +7,7 @@ mod secrets;
 mod storage;
 
 use crate::identity::Identity;
-use crate::plan::{Attributes, BindPlan, LayersPlan, MountSource, Plan};
+use crate::plan::{Attributes, BindPlan, LayersPlan, Maker, MountSource, Plan, Turns};
 use crate::{Failure, FailureKind, Rootfs};
 use mappings::Mappings;
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -132,12 +132,14 @@ impl Drop for AsMappedRoot {
     }
 }
 
-/// The other mounts that the parent makes, in the order in which the child will ask for them.
+/// The other mounts that the parent makes, in the order in which the child will ask for them. The turn is [passed](Turns) to the maker
+/// of the next.
 pub(crate) fn mounts(
     plan: &Plan,
     identity: &Identity,
     rootfs: &[RootMount],
     mapping: Option<Mapping<'_>>,
+    pass: &dyn Fn(Maker) -> Result<(), Failure>,
 ) -> Result<Vec<OwnedFd>, Failure> {
     let (mut all, mut mappings) = (Vec::new(), Mappings::default());
     // What lies in the place of a mount is known only where all of the root is one tree.
@@ -148,7 +150,13 @@ pub(crate) fn mounts(
     if !plan.strays.nodes.is_empty() {
         all.push(with_open_umask(|| tinyd_fs::dev::make_nodes(&plan.strays.nodes))?.into_fd());
     }
+    let mut turns = Turns::begin(plan.in_order);
     for mount in &plan.mounts {
+        for &maker in mount.makers() {
+            if turns.pass_to(maker) {
+                pass(maker)?;
+            }
+        }
         match &mount.source {
             MountSource::New { .. } | MountSource::Remount(_) => {}
             MountSource::Dev { options, attributes, propagation, nodes } => {

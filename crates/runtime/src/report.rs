@@ -4,6 +4,7 @@
 //! | packet | from | payload |
 //! |---|---|---|
 //! | `Mapped` | parent | – : the id maps are written, the child may take on root's ids |
+//! | `Turn` | both | – : the mounts before the next of the other's are made; only where their order matters |
 //! | `Mounts` | parent | descriptors of prepared mounts, in the order in which the plan uses them; several packets |
 //! | `Identity` | parent | [`Identity`](crate::identity::Identity): who to become |
 //! | `Assembled` | child | – : its mounts are in place; only where the parent has something to do before the root is changed |
@@ -25,6 +26,7 @@ pub(crate) enum Order {
     Mounts = 2,
     Identity = 3,
     Pivot = 4,
+    Turn = 5,
 }
 
 /// Where the child was when something failed. The operand is an index into the part of the plan that the stage works
@@ -146,6 +148,7 @@ pub(crate) enum Report {
     Ready,
     Assembled,
     Waiting,
+    Turn,
     Failed(ChildFailure),
 }
 
@@ -159,6 +162,7 @@ impl Report {
             Self::Ready => bytes[0] = 2,
             Self::Assembled => bytes[0] = 4,
             Self::Waiting => bytes[0] = 5,
+            Self::Turn => bytes[0] = 6,
             Self::Failed(failure) => {
                 bytes[0] = 3;
                 bytes[1] = failure.stage as u8;
@@ -176,6 +180,7 @@ impl Report {
             2 => Some(Self::Ready),
             4 => Some(Self::Assembled),
             5 => Some(Self::Waiting),
+            6 => Some(Self::Turn),
             3 => {
                 let errno = i32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
                 Some(Self::Failed(ChildFailure {
@@ -196,7 +201,8 @@ mod tests {
 
     #[test]
     fn every_report_survives() {
-        let mut reports = vec![Report::Terminal, Report::Ready, Report::Assembled, Report::Waiting];
+        let mut reports =
+            vec![Report::Terminal, Report::Ready, Report::Assembled, Report::Waiting, Report::Turn];
         reports.extend(
             Stage::ALL.map(|stage| Report::Failed(ChildFailure { stage, operand: 258, errno: Errno::NOSPC })),
         );

@@ -52,11 +52,7 @@ pub(crate) fn finish(
 
     // As root first, who may enter folders that the user may not; then as the user, who may enter what root may not (FUSE).
     let entered = enter(&plan.cwd);
-    let Some(gate) = plan.gate.take() else {
-        rights(plan, identity)?;
-        return go(plan, identity, entered, channel);
-    };
-    if !plan.candidates.is_empty() {
+    if plan.gate.is_some() && !plan.candidates.is_empty() {
         find(plan).map_err(at(Stage::Exec))?;
     }
     // Whoever answers for the filter hears of the container when it is created. Else no filter need allow the waiting.
@@ -64,9 +60,9 @@ pub(crate) fn finish(
     if is_asked {
         rights(plan, identity)?;
     }
+    let Some(gate) = plan.gate.take() else { return go(plan, identity, entered, is_asked, channel) };
     let channel = gate.wait(channel).map_err(at(Stage::Gate))?;
-    let rights = if is_asked { Ok(()) } else { rights(plan, identity) };
-    match rights.and_then(|()| go(plan, identity, entered, &channel)) {
+    match go(plan, identity, entered, is_asked, &channel) {
         Ok(never) => match never {},
         Err(failure) => channel.fail(failure),
     }
@@ -90,23 +86,19 @@ fn surroundings(plan: &mut ProcessPlan) -> Result<(), ChildFailure> {
     Ok(())
 }
 
-/// Becomes it, with no more rights than it is to have.
+/// Becomes it, with no more rights than it is to have. A filter comes last where it can, and need allow no more than the exec then: what
+/// can be done before is done here.
 fn go(
     plan: &mut ProcessPlan,
     identity: &ReceivedIdentity<'_>,
     entered: Result<(), Errno>,
+    has_its_rights: bool,
     channel: &Channel,
 ) -> Result<Infallible, ChildFailure> {
-    entered.or_else(|_| enter(&plan.cwd)).map_err(at(Stage::WorkingDirectory))?;
-
     if !plan.has_home {
         plan.env.fill_spare(identity.home.as_ptr());
     }
-    if plan.init {
-        super::reaper::stay_in_front(plan.terminal).map_err(at(Stage::Init))?;
-    }
     process::reset_some_signals(crate::entry::IGNORED);
-    defence::linger();
     channel.send(Report::Ready, &[]).map_err(at(Stage::Parent))?;
     // Nothing of the host's is open when the command starts, nor while it is looked for (CVE-2024-21626).
     let number = CHANNEL + plan.preserved as RawFd;
@@ -119,10 +111,27 @@ fn go(
     } else {
         rustix::io::fcntl_setfd(copy, rustix::io::FdFlags::CLOEXEC).map_err(at(Stage::Descriptors))?;
     }
-    let failure = at(Stage::Exec)(exec(plan));
-    // The channel's own number may just have been closed.
-    let _ = super::receive::tell(copy, Report::Failed(failure));
+    let Err(failure) = execute(plan, identity, entered, has_its_rights);
+    // The channel's own number may just have been closed. A filter that does not let us send lets us write.
+    let _ = rustix::io::write(copy, &Report::Failed(failure).to_bytes());
     process::exit_now(1)
+}
+
+fn execute(
+    plan: &mut ProcessPlan,
+    identity: &ReceivedIdentity<'_>,
+    entered: Result<(), Errno>,
+    has_its_rights: bool,
+) -> Result<Infallible, ChildFailure> {
+    if !has_its_rights {
+        rights(plan, identity)?;
+    }
+    entered.or_else(|_| enter(&plan.cwd)).map_err(at(Stage::WorkingDirectory))?;
+    if plan.init {
+        super::reaper::stay_in_front(plan.terminal).map_err(at(Stage::Init))?;
+    }
+    defence::linger();
+    Err(at(Stage::Exec)(exec(plan)))
 }
 
 fn streams(terminal: Option<&OwnedFd>, stdio: &Stdio, identity: &ReceivedIdentity<'_>) -> Result<(), Errno> {

@@ -3,7 +3,7 @@
 use super::devices;
 use super::receive::{Channel, Descriptors};
 use crate::defence::{self, Defence};
-use crate::plan::{MountPlan, MountSource, Plan, Role};
+use crate::plan::{Maker, MountPlan, MountSource, Plan, Role, Turns};
 use crate::report::{ChildFailure, Order, Report, Stage, at, at_operand};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat, symlinkat};
 use rustix::io::Errno;
@@ -18,16 +18,38 @@ use tinyd_ns::pty::{self, Pty};
 /// Mounts that were made in the child's own namespaces, waiting to be attached.
 pub(super) struct Made([Option<DetachedMount>; crate::plan::MAX_PREPARED]);
 
-/// Makes the file systems that belong to the child's namespaces, while the parent prepares the others.
-pub(super) fn make(plan: &Plan) -> Result<Made, ChildFailure> {
+/// Makes the file systems that belong to the child's namespaces, while the parent prepares the others, or when it is their [turn](Turns).
+pub(super) fn make(plan: &Plan, channel: &Channel) -> Result<Made, ChildFailure> {
     let mut made = [const { None }; crate::plan::MAX_PREPARED];
+    let mut turns = Turns::begin(plan.in_order);
     for (index, (mount, place)) in plan.mounts.iter().zip(&mut made).enumerate() {
-        if let MountSource::New { file_system, attributes, propagation, .. } = &mount.source {
-            let new = file_system.mount(*attributes, *propagation);
-            *place = Some(new.map_err(at_operand(Stage::Mount, index))?);
+        for &maker in mount.makers() {
+            if turns.pass_to(maker) {
+                match maker {
+                    Maker::Child => channel.expect(Order::Turn),
+                    Maker::Parent => channel.send(Report::Turn, &[]),
+                }
+                .map_err(at(Stage::Parent))?;
+            }
+            if maker == Maker::Child {
+                *place = Some(make_one(&mount.source).map_err(at_operand(Stage::Mount, index))?);
+            }
         }
     }
     Ok(Made(made))
+}
+
+fn make_one(source: &MountSource) -> Result<DetachedMount, Errno> {
+    match source {
+        MountSource::New { file_system, attributes, propagation, .. } => {
+            file_system.mount(*attributes, *propagation)
+        }
+        // The folder for the hierarchies. It is written to before it is what it is to be.
+        MountSource::Cgroup { attributes, .. } => {
+            DetachedMount::new(c"tmpfs", [(c"mode", c"755")], *attributes - MountAttrFlags::MOUNT_ATTR_RDONLY)
+        }
+        _ => Err(Errno::PROTO),
+    }
 }
 
 /// What the rest of the start needs to know of the mounts.
@@ -171,8 +193,14 @@ fn attach_one(
                 Some(name) => attach_file_of(&folder, name, root, &mount.target),
             }
         }
-        (MountSource::Cgroup { views, places, attributes }, _) => {
-            attach_cgroups(root, &mount.target, (views, places), *attributes, descriptors)
+        (MountSource::Cgroup { views, places, attributes }, made) => {
+            let place = resolve::ensure_dir(root, &mount.target)?;
+            match made {
+                None => DetachedMount::from_fd(descriptors.take()?).attach(place.as_fd()),
+                Some(folder) => {
+                    attach_cgroups(place.as_fd(), &folder, (views, places), *attributes, descriptors)
+                }
+            }
         }
     }
 }
@@ -241,35 +269,27 @@ fn target(root: BorrowedFd<'_>, path: &CStr, role: Role) -> Result<OwnedFd, Errn
 
 /// On version 2 the container's own cgroup is the whole mount; on version 1 it is a folder for each hierarchy.
 fn attach_cgroups(
-    root: BorrowedFd<'_>,
-    path: &CStr,
+    place: BorrowedFd<'_>,
+    folder: &DetachedMount,
     (views, places): (&[crate::plan::CgroupView], &[CString]),
     attributes: MountAttrFlags,
     descriptors: &mut Descriptors,
 ) -> Result<(), Errno> {
-    let place = resolve::ensure_dir(root, path)?;
-    if let [view] = views
-        && view.name.is_empty()
-    {
-        return DetachedMount::from_fd(descriptors.take()?).attach(place.as_fd());
-    }
-    let folder =
-        DetachedMount::new(c"tmpfs", [(c"mode", c"755")], attributes - MountAttrFlags::MOUNT_ATTR_RDONLY)?;
     for view in views {
-        mkdirat(&folder, &view.name, Mode::from_raw_mode(0o755))?;
+        mkdirat(folder, &view.name, Mode::from_raw_mode(0o755))?;
         for link in &view.links {
-            symlinkat(&view.name, &folder, link)?;
+            symlinkat(&view.name, folder, link)?;
         }
     }
     for name in places {
-        match mkdirat(&folder, name, Mode::from_raw_mode(0o755)) {
+        match mkdirat(folder, name, Mode::from_raw_mode(0o755)) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno),
         }
     }
-    folder.attach(place.as_fd())?;
+    folder.attach(place)?;
     for view in views {
-        let hierarchy = openat(&folder, &view.name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        let hierarchy = openat(folder, &view.name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         DetachedMount::from_fd(descriptors.take()?).attach(hierarchy.as_fd())?;
     }
     folder.change(&Changes { set: attributes, ..Changes::NONE })

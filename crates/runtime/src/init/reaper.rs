@@ -22,6 +22,7 @@ pub(super) fn stay_in_front(terminal: bool) -> Result<(), Errno> {
     if terminal {
         tcsetpgrp(rustix::stdio::stdin(), getpid())?;
     }
+    process::reset_some_signals([]);
     Ok(())
 }
 

@@ -3,9 +3,11 @@
 use super::internal;
 use crate::Failure;
 use crate::identity::Identity;
+use crate::plan::Maker;
 use crate::report::{ChildFailure, Order, Report};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use tinyd_ns::socket;
 
@@ -34,7 +36,7 @@ pub(crate) fn listen(
             None if length == 0 && ready => return Ok(Answer::Running { terminal }),
             None if length == 0 => return Ok(Answer::Died),
             None => return Err(talk(Errno::PROTO)),
-            Some(Report::Terminal) => {}
+            Some(Report::Terminal | Report::Turn) => {}
             Some(Report::Ready) => ready = true,
             Some(Report::Assembled) => {
                 assembled()?;
@@ -44,6 +46,20 @@ pub(crate) fn listen(
             Some(Report::Failed(failure)) => return Ok(Answer::Failed(failure)),
         }
     }
+}
+
+/// Lets the child make its next mounts, or waits until it has. One that failed instead has said so, and that is left to be heard.
+pub(super) fn take_turns(channel: BorrowedFd<'_>, maker: Maker) -> Result<(), Failure> {
+    if maker == Maker::Child {
+        return send(channel, &[Order::Turn as u8], &[]);
+    }
+    let mut packet = [0; Report::LENGTH];
+    let next = rustix::io::retry_on_intr(|| rustix::net::recv(channel, &mut packet[..], RecvFlags::PEEK));
+    let (length, _) = next.map_err(talk)?;
+    if Report::from_bytes(&packet[..length]) != Some(Report::Turn) {
+        return Err(talk(Errno::PROTO));
+    }
+    socket::receive(channel, &mut packet, drop).map(drop).map_err(talk)
 }
 
 /// What the child has said so far, when its parent cannot go on: nothing is waited for.

@@ -109,7 +109,7 @@ pub(super) fn make(context: &Context, wanted: &Wanted, in_foreground: bool) -> R
     if in_foreground && let Some((rows, columns)) = foreground::window() {
         process.console_size = Some(ConsoleSize { height: rows.into(), width: columns.into() });
     }
-    super::report::warn_of(process);
+    super::report::warn_of(process, bundle.spec.mounts.as_deref().unwrap_or_default());
     hooks::check(&bundle)?;
     reserve(wanted.preserved)?;
     let console = console::wanted(wanted.console.as_deref(), bundle.wants_terminal(), in_foreground)?;

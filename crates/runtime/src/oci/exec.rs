@@ -68,7 +68,7 @@ fn exec(context: &Context, id: &str, command: &[String], parsed: &Parsed) -> Res
     let bundle = container.bundle()?;
     let mut process = process(&bundle, command, parsed)?;
     create::complete(&mut process, context);
-    super::report::warn_of(&process);
+    super::report::warn_of(&process, &[]);
     let terminal = process.terminal.unwrap_or(false);
     let detached = parsed.has("detach");
     let console = console::wanted(parsed.last("console-socket"), terminal, !detached)?;

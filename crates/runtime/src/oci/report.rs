@@ -1,7 +1,7 @@
 //! Where failures are told: on standard error for people, and in the file of `--log` for the engine that called.
 
 use super::options::Parsed;
-use crate::config::Process;
+use crate::config::{Mount, Process};
 use crate::monitor::{now_ns, rfc3339};
 use crate::{Failure, FailureKind, plan};
 use std::fs::OpenOptions;
@@ -75,8 +75,8 @@ impl Reports {
 }
 
 /// Tells what of a configuration is left out.
-pub(super) fn warn_of(process: &Process) {
-    for warning in plan::ungranted(process) {
+pub(super) fn warn_of(process: &Process, mounts: &[Mount]) {
+    for warning in plan::ungranted(process).into_iter().chain(plan::unheard(mounts)) {
         warn(&Failure::new(FailureKind::Invalid, warning));
     }
 }

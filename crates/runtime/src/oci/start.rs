@@ -54,6 +54,11 @@ pub(super) fn start(container: &Container, bundle: &Bundle) -> Result<(), Failur
     for name in [START, TOLD] {
         let _ = std::fs::remove_file(container.folder.join(name));
     }
+    if bundle.is_before(3) {
+        // Those versions say: as if it had succeeded.
+        hooks::run_each(Moment::Poststart, bundle, container, Status::Running);
+        return Ok(());
+    }
     hooks::run(Moment::Poststart, bundle, container, Status::Running, None)
         .map_err(|failure| take_away(container, failure))
 }

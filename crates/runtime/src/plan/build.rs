@@ -105,6 +105,7 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         domainname: c_text("domainname", spec.domainname.as_deref())?,
         layers,
         mounts,
+        in_order: bundle.is_foreign(),
         strays,
         masked,
         read_only,

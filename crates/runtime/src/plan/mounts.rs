@@ -173,6 +173,23 @@ fn is_writable(options: &Options) -> bool {
     options.own.iter().any(|(name, _)| name.as_c_str() == c"upperdir")
 }
 
+/// Tells of the options that a bind has no use for: other words are its file system's own, which is made already, so that the kernel
+/// leaves them out.
+pub(crate) fn unheard(mounts: &[Mount]) -> Vec<String> {
+    let tell = |mount: &Mount| {
+        let options = options::read(mount.options.as_deref()?).ok()?;
+        let is_bind = !options.remount && (options.bind || mount.typ.as_deref() == Some("bind"));
+        let place = mount.destination.display();
+        (is_bind && !options.own.is_empty())
+            .then(|| format!("mounts: {place}: a bind has no options {}", names(&options.own)))
+    };
+    mounts.iter().filter_map(tell).collect()
+}
+
+fn names(options: &[(CString, CString)]) -> String {
+    options.iter().map(|(name, _)| name.to_string_lossy()).collect::<Vec<_>>().join(",")
+}
+
 fn bind(mount: &Mount, options: &Options, scene: Scene<'_>) -> Result<BindPlan, Failure> {
     let propagation = options.propagation.unwrap_or(Propagation::Private);
     if propagation == Propagation::Shared && scene.maps.is_some() {
@@ -184,9 +201,9 @@ fn bind(mount: &Mount, options: &Options, scene: Scene<'_>) -> Result<BindPlan, 
     let Some(source) = mount.source.as_ref().filter(|source| !source.as_os_str().is_empty()) else {
         return refuse(mount, "a bind needs a source");
     };
-    if !options.own.is_empty() {
-        let names: Vec<_> = options.own.iter().map(|(name, _)| name.to_string_lossy()).collect();
-        return refuse(mount, format!("unknown options {}", names.join(",")));
+    // Another engine is told of them, and means what mount(2) makes of them.
+    if !options.own.is_empty() && !scene.foreign {
+        return refuse(mount, format!("unknown options {}", names(&options.own)));
     }
     let source = scene.bundle.join(source);
     let (source, subpath) = match &options.subpath {

@@ -110,6 +110,16 @@ impl Bundle {
         Self { foreign: true, ..self }
     }
 
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.foreign
+    }
+
+    /// Whether it was written for a specification that is older than 1.`minor`.
+    pub(crate) fn is_before(&self, minor: u32) -> bool {
+        let second = self.spec.version.split('.').nth(1).and_then(|second| second.parse::<u32>().ok());
+        second.is_some_and(|second| second < minor)
+    }
+
     /// What our engine notes for this runtime.
     pub(crate) fn noted(&self, name: &str) -> Option<&String> {
         self.spec.annotations.as_ref().filter(|_| !self.foreign)?.get(name)
