@@ -71,9 +71,9 @@ fn a1_the_program_cannot_be_changed_by_who_is_started_from_it() {
         });
         victims(&oci, &attack.id, &["true"], |said| assert_eq!(said.text(), ""));
         // One that stays for a while.
-        for _ in 0..20 {
+        for _ in 0..10 {
             let words = ["exec", &attack.id, "/proc/self/exe", "load"];
-            oci.cmd(words).stdin("processor 30\n").output().ok();
+            oci.cmd(words).stdin("processor 200\n").output().ok();
         }
         let pid = oci.state(&attack.id)["pid"].as_i64().unwrap();
         let hooked = oci.bundle("hooked", &["true"], |config| {

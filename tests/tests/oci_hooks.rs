@@ -160,6 +160,41 @@ fn one_that_fails_ends_the_container_and_is_named() {
 }
 
 #[test]
+fn hooks_write_to_a_root_that_will_be_read_only() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let root = roots::copy_of_busybox(&env);
+    let script = |moment: &str| format!("echo {moment} >> {}/said", root.display());
+    let bundle = oci.bundle("one", &["sh", "-c", "cat /said; echo command >> /said"], |config| {
+        config["root"] = json!({ "path": root, "readonly": true });
+        for moment in ["prestart", "createRuntime", "createContainer"] {
+            config["hooks"][moment] = json!([{ "path": "/bin/sh", "args": ["sh", "-c", script(moment)] }]);
+        }
+    });
+    let output = oci.run_bundle(&bundle);
+    assert_eq!(output.stdout(), "prestart\ncreateRuntime\ncreateContainer\n", "{output}");
+    assert!(output.code() == Some(1) && output.stderr().contains("Read-only file system"), "{output}");
+}
+
+#[test]
+fn a_start_container_hook_without_an_environment_has_the_commands() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let bundle = oci.bundle("one", &["cat", "/x/said"], |config| {
+        config["process"]["env"] = json!(["PATH=/bin", "A=of the command"]);
+        config["root"]["path"] = json!(roots::copy_of_busybox(&env));
+        let hook = |env: Value| json!({ "path": "/bin/sh", "args": ["sh", "-c", "echo \"[$A]\" >> /x/said"], "env": env });
+        config["hooks"]["startContainer"] = json!([hook(Value::Null), hook(json!([])), hook(json!(["A=own"]))]);
+        config["mounts"].as_array_mut().unwrap().push(json!({ "destination": "/x", "type": "tmpfs", "source": "x" }));
+    });
+    assert_eq!(oci.run_bundle(&bundle).ok().stdout(), "[of the command]\n[]\n[own]\n");
+}
+
+#[test]
 fn a_poststart_hook_that_fails_stops_no_container_of_an_older_specification() {
     require!(root);
     require!(program);

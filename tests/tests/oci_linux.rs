@@ -1,10 +1,12 @@
 //! What a configuration says of Linux, as the container and the kernel show it.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{IoSliceMut, Read as _};
 use std::mem::MaybeUninit;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 
 use rustix::net::{RecvAncillaryBuffer, RecvFlags, recvmsg};
 use serde_json::{Value, json};
@@ -243,6 +245,60 @@ fn mountinfo_lists_the_mounts_as_the_configuration_does() {
     });
     let output = oci.run_bundle(&failed).fails(1);
     assert!(output.stderr().contains("/b"), "{output}");
+}
+
+/// A folder on a mount that spreads, with another such mount below it; they are there for the command that this stands before.
+fn tree_of_mounts(folder: &Path) -> [String; 7] {
+    let script = format!(
+        "cd {}; mount --bind . .; cd .; mount --make-shared $PWD; mkdir -p sub; mount -t tmpfs below sub; touch sub/file; cd /; exec \"$@\"",
+        folder.display()
+    );
+    ["unshare", "-m", "--propagation", "private", "sh", "-c", &script].map(str::to_owned)
+}
+
+#[test]
+fn what_is_said_of_a_bind_holds_below_it_where_that_is_said_too() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env).mapped(true);
+    let source = env.files().join("source");
+    fs::create_dir(&source).unwrap();
+    let see = |name: &str, script: &str, options: &[&str], ids: Option<u32>| {
+        let bundle = oci.bundle(name, &["sh", "-c", script], |config| {
+            let mut one =
+                json!({ "destination": "/mnt", "type": "bind", "source": source, "options": options });
+            if let Some(id) = ids {
+                let map = json!([{ "containerID": 0, "hostID": 100_000 + id, "size": 1 }]);
+                (one["uidMappings"], one["gidMappings"]) = (map.clone(), map);
+            }
+            mounts(config).push(one);
+        });
+        let words = [OsString::from("run"), "-b".into(), bundle.into(), name.into()];
+        let tree = tree_of_mounts(&source);
+        oci.cmd(words).under(["sh".to_owned()]).under(tree).output().ok().stdout()
+    };
+    let spreads = "awk '$5 ~ \"^/mnt\" { print $5, $7 }' /proc/self/mountinfo | sed 's/:.*//'";
+    for (word, top, below) in [
+        ("slave", "master", "master"),
+        ("rslave", "master", "master"),
+        ("private", "-", "master"),
+        ("rprivate", "-", "-"),
+        ("unbindable", "unbindable", "master"),
+        ("runbindable", "unbindable", "unbindable"),
+    ] {
+        let said = see(word, spreads, &["rbind", word], None);
+        assert_eq!(said, format!("/mnt {top}\n/mnt/sub {below}\n"), "{word}");
+    }
+    // Root's files on the host are the container's user 7's; those that are nobody's here have the overflow id.
+    let owners = "stat -c %u /mnt /mnt/sub/file";
+    for (name, options, below) in [
+        ("plain", &["rbind"][..], "65534"),
+        ("idmap", &["rbind", "idmap"], "65534"),
+        ("ridmap", &["rbind", "ridmap"], "7"),
+    ] {
+        assert_eq!(see(name, owners, options, Some(7)), format!("7\n{below}\n"), "{name}");
+    }
 }
 
 #[test]

@@ -117,9 +117,6 @@ const OF_MOUNTS: [Case; 17] = [
     ("source-gone", "/no/such/source", |c| bind(c, "/no/such/source", "/mnt")),
     ("source-zero", "bind", |c| bind(c, "/a\0b", "/mnt")),
     ("source-file", "mount /mnt", |c| bind(c, "/etc/hostname", "/mnt")),
-    ("option", "mounts: /mnt", |c| {
-        mount(c, json!({ "destination": "/mnt", "type": "bind", "source": "/etc", "options": ["nope"] }));
-    }),
     ("option-number", "mounts[", |c| {
         mount(c, json!({ "destination": "/mnt", "type": "tmpfs", "options": [1] }))
     }),

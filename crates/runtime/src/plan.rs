@@ -276,6 +276,8 @@ pub(crate) struct BindPlan {
     /// Of the mounts below it as well.
     pub(crate) attributes_below: Attributes,
     pub(crate) propagation: Propagation,
+    /// Of the mounts below it.
+    pub(crate) propagation_below: Propagation,
     pub(crate) idmap: Option<IdmapPlan>,
     /// Whoever wrote it knows what is there: its path may lead through links, and it may be told to spread where nothing can.
     pub(crate) foreign: bool,

@@ -142,6 +142,8 @@ pub(crate) fn mounts(
     pass: &dyn Fn(Maker) -> Result<(), Failure>,
 ) -> Result<Vec<OwnedFd>, Failure> {
     let (mut all, mut mappings) = (Vec::new(), Mappings::default());
+    // Attached when all others are in their places.
+    let mut last = Vec::new();
     // What lies in the place of a mount is known only where all of the root is one tree.
     let root = match rootfs {
         [root] => Some(root.as_fd()),
@@ -166,7 +168,10 @@ pub(crate) fn mounts(
                 let spread = Changes { propagation: *propagation, ..Changes::NONE };
                 all.push(configure(dev, Path::new("/dev"), &spread)?.into_fd());
             }
-            MountSource::Bind(bind) => all.push(self::bind(bind, mapping, &mut mappings)?),
+            MountSource::Bind(bind) => {
+                let bound = self::bind(bind, mapping, &mut mappings)?;
+                if mount.is_shared() { last.push(bound) } else { all.push(bound) }
+            }
             MountSource::Made(made) => {
                 let user_namespace = mappings.of(made.idmap.as_ref(), mapping)?;
                 all.push(made::make(made, &mount.target, user_namespace, root)?);
@@ -184,6 +189,7 @@ pub(crate) fn mounts(
             }
         }
     }
+    all.append(&mut last);
     Ok(all)
 }
 
@@ -213,16 +219,17 @@ fn bind(bind: &BindPlan, mapping: Option<Mapping<'_>>, mappings: &mut Mappings) 
     let all = Changes {
         set: bind.attributes_below.set,
         clear: bind.attributes_below.clear,
-        propagation: Some(bind.propagation),
+        propagation: Some(bind.propagation_below),
         user_namespace: below,
         recursive: bind.recursive,
     };
     let mount = configure(mount, path, &all)?;
-    if bind.attributes.is_none() && alone.is_none() {
+    let propagation = (bind.propagation != bind.propagation_below).then_some(bind.propagation);
+    if bind.attributes.is_none() && alone.is_none() && propagation.is_none() {
         return Ok(mount.into_fd());
     }
     let Attributes { set, clear } = bind.attributes;
-    configure(mount, path, &Changes { set, clear, user_namespace: alone, ..Changes::NONE })
+    configure(mount, path, &Changes { set, clear, propagation, user_namespace: alone, ..Changes::NONE })
         .map(DetachedMount::into_fd)
 }
 

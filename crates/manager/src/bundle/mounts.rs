@@ -152,6 +152,9 @@ fn bind(wanted: &BindMount, map: Option<&[LinuxIdMapping]>) -> Mount {
         let below = !matches!(wanted.recursive, Recursive::Writable | Recursive::Disabled);
         options.push(if below { "rro" } else { "ro" }.to_owned());
     }
+    if map.is_some() && how == "rbind" {
+        options.push("ridmap".to_owned());
+    }
     let mut mount = Mount::default();
     mount
         .set_destination(wanted.target.clone())

@@ -90,7 +90,7 @@ pub(super) fn attach(
     };
     let mut known = Known::default();
     for (index, (mount, made)) in plan.mounts.iter().zip(made.0).enumerate() {
-        // They come last in the plan too, as their descriptors do.
+        // Their descriptors come last too.
         if mount.is_shared() {
             continue;
         }
@@ -107,14 +107,15 @@ pub(super) fn attach(
     attach_shared(plan, root.as_fd(), descriptors)?;
 
     resolve::ensure_dir(root.as_fd(), &plan.process.cwd).map_err(at(Stage::MakeWorkingDirectory))?;
+    if plan.shown_at.is_some() {
+        // Whoever is to add to the root writes there.
+        channel.send(Report::Assembled, &[]).map_err(at(Stage::Parent))?;
+        channel.expect(Order::Pivot).map_err(at(Stage::Parent))?;
+    }
     if plan.root_read_only {
         for mount in std::iter::once(&root).chain(layers.iter().flatten()) {
             mount.change(&Changes::read_only(false)).map_err(at(Stage::ReadOnlyRoot))?;
         }
-    }
-    if plan.shown_at.is_some() {
-        channel.send(Report::Assembled, &[]).map_err(at(Stage::Parent))?;
-        channel.expect(Order::Pivot).map_err(at(Stage::Parent))?;
     }
     pivot::into_root(root.as_fd()).map_err(at(Stage::Pivot))?;
     if let Some((propagation, _)) = plan.root_propagation {

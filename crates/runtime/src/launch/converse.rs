@@ -48,18 +48,20 @@ pub(crate) fn listen(
     }
 }
 
-/// Lets the child make its next mounts, or waits until it has. One that failed instead has said so, and that is left to be heard.
+/// Lets the child make its next mounts, or waits until it has. One that failed or died instead waits for nothing more; what it has said
+/// is left to be heard.
 pub(super) fn take_turns(channel: BorrowedFd<'_>, maker: Maker) -> Result<(), Failure> {
     if maker == Maker::Child {
         return send(channel, &[Order::Turn as u8], &[]);
     }
     let mut packet = [0; Report::LENGTH];
-    let next = rustix::io::retry_on_intr(|| rustix::net::recv(channel, &mut packet[..], RecvFlags::PEEK));
-    let (length, _) = next.map_err(talk)?;
-    if Report::from_bytes(&packet[..length]) != Some(Report::Turn) {
-        return Err(talk(Errno::PROTO));
+    match rustix::io::retry_on_intr(|| rustix::net::recv(channel, &mut packet[..], RecvFlags::PEEK)) {
+        Ok((length, _)) if Report::from_bytes(&packet[..length]) == Some(Report::Turn) => {
+            socket::receive(channel, &mut packet, drop).map(drop).map_err(talk)
+        }
+        Ok(_) | Err(Errno::CONNRESET) => Ok(()),
+        Err(errno) => Err(talk(errno)),
     }
-    socket::receive(channel, &mut packet, drop).map(drop).map_err(talk)
 }
 
 /// What the child has said so far, when its parent cannot go on: nothing is waited for.

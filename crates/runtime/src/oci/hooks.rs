@@ -264,7 +264,10 @@ fn enter(hook: &Hook, streams: Streams, bundle: &Bundle, container: &Container) 
     let args = hook.args.clone().filter(|args| !args.is_empty());
     let entry = |entry: &String| if entry.contains('=') { entry.clone() } else { format!("{entry}=") };
     process.args = args.or_else(|| Some(vec![hook.path.display().to_string()]));
-    process.env = Some(hook.env.iter().flatten().filter(|entry| !entry.is_empty()).map(entry).collect());
+    // A program of the container's has its environment where it is given none.
+    if let Some(env) = &hook.env {
+        process.env = Some(env.iter().filter(|entry| !entry.is_empty()).map(entry).collect());
+    }
     (process.terminal, process.cwd) = (Some(false), "/".into());
     let (id, folder) = (&container.record.id, &container.folder);
     let (mut plan, user) = plan::of_its_own(bundle, &process, id, folder, None)?;

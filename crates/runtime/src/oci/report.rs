@@ -55,7 +55,7 @@ impl Reports {
     }
 
     fn error(&self, text: &str) {
-        let _ = writeln!(std::io::stderr(), "tinyd-runtime: {text}");
+        let _ = writeln!(std::io::stderr(), "tinyd-runtime: error: {text}");
         let Some(file) = &self.file else { return };
         let time = rfc3339(now_ns());
         let line = match self.format {

@@ -38,7 +38,12 @@ pub(crate) fn id_maps_of(bundle: &Bundle) -> Result<Option<IdMaps>, Failure> {
 pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Failure> {
     let spec = &bundle.spec;
     check_version(&spec.version)?;
-    if spec.linux.as_ref().is_some_and(|linux| linux.intel_rdt.is_some()) {
+    if spec
+        .linux
+        .as_ref()
+        .and_then(|linux| linux.intel_rdt.as_ref())
+        .is_some_and(|rdt| *rdt != serde_json::json!({}))
+    {
         return Err(invalid(
             "linux.intelRdt",
             "tinyd-runtime makes no groups in resctrl, which few processors have",
@@ -90,7 +95,6 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
     let devices = linux.devices.as_deref().unwrap_or_default();
     let strays = devices::place(devices, id_maps.as_ref(), &mut mounts)?;
     mounts.extend(secrets::plan(&request.secrets)?);
-    shared::last(&mut mounts);
     if mounts.len() + strays.places.len() + request.rootfs.overlays.len() > MAX_PREPARED {
         return Err(invalid("mounts", format!("there are more than {MAX_PREPARED}")));
     }

@@ -221,11 +221,18 @@ fn bind(mount: &Mount, options: &Options, scene: Scene<'_>) -> Result<BindPlan, 
         attributes: options.attributes,
         attributes_below: options.below,
         propagation,
+        propagation_below: match propagation {
+            // A part of a tree that is attached nowhere cannot be changed by itself, and peers of the host's would not be such any more.
+            Propagation::Shared => propagation,
+            // What the host mounts there shows, and no more.
+            _ if options.recursive && !options.propagates_below => Propagation::Slave,
+            _ => propagation,
+        },
         idmap: idmap(mount, options, scene)?,
     })
 }
 
-/// How the ids of a mount are mapped, if they are. Where nothing is said of those below it, they are as it is.
+/// How the ids of a mount are mapped, if they are; those of the mounts below it where that is said.
 fn idmap(mount: &Mount, options: &Options, scene: Scene<'_>) -> Result<Option<IdmapPlan>, Failure> {
     let (users, groups) = (&mount.uid_mappings, &mount.gid_mappings);
     let maps = match (users, groups) {
@@ -247,7 +254,7 @@ fn idmap(mount: &Mount, options: &Options, scene: Scene<'_>) -> Result<Option<Id
         }
         _ => return refuse(mount, "uidMappings and gidMappings come together"),
     };
-    Ok(Some(IdmapPlan { maps, recursive: options.idmap != Some(Below::Left) }))
+    Ok(Some(IdmapPlan { maps, recursive: options.idmap == Some(Below::Included) }))
 }
 
 /// What is left of a source without its end.

@@ -20,6 +20,8 @@ pub(super) struct Options {
     pub(super) remount: bool,
     pub(super) recursive: bool,
     pub(super) propagation: Option<Propagation>,
+    /// And that of those below it (`rslave` and its like).
+    pub(super) propagates_below: bool,
     /// Its ids must be mapped (`idmap`), and those of the mounts below it (`ridmap`).
     pub(super) idmap: Option<Below>,
     /// It begins with what lies in its place (`tmpcopyup`).
@@ -144,6 +146,7 @@ pub(super) fn read(words: &[String]) -> Result<Options, Failure> {
         remount: false,
         recursive: false,
         propagation: None,
+        propagates_below: true,
         idmap: None,
         copy_up: false,
         subpath: None,
@@ -160,14 +163,14 @@ pub(super) fn read(words: &[String]) -> Result<Options, Failure> {
             all.below.add(*set, *clear);
             continue;
         }
+        if let Some(propagation) = propagation(word.strip_prefix('r').unwrap_or(word)) {
+            (all.propagation, all.propagates_below) = (Some(propagation), word.starts_with('r'));
+            continue;
+        }
         match word.as_str() {
             "bind" => all.bind = true,
             "remount" => all.remount = true,
             "rbind" => (all.bind, all.recursive) = (true, true),
-            "private" | "rprivate" => all.propagation = Some(Propagation::Private),
-            "slave" | "rslave" => all.propagation = Some(Propagation::Slave),
-            "shared" | "rshared" => all.propagation = Some(Propagation::Shared),
-            "unbindable" | "runbindable" => all.propagation = Some(Propagation::Unbindable),
             "idmap" => all.idmap = Some(Below::Left),
             "ridmap" => all.idmap = Some(Below::Included),
             "tmpcopyup" => all.copy_up = true,
@@ -184,6 +187,16 @@ pub(super) fn read(words: &[String]) -> Result<Options, Failure> {
         }
     }
     Ok(all)
+}
+
+fn propagation(word: &str) -> Option<Propagation> {
+    match word {
+        "private" => Some(Propagation::Private),
+        "slave" => Some(Propagation::Slave),
+        "shared" => Some(Propagation::Shared),
+        "unbindable" => Some(Propagation::Unbindable),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -225,7 +238,9 @@ mod tests {
         let times = of(&["strictatime", "noatime"]).attributes;
         assert_eq!(times.set, NOATIME);
         assert_eq!(of(&["noatime", "relatime"]).attributes, Attributes { set: NONE, clear: ATIME });
-        assert_eq!(of(&["rshared", "slave"]).propagation, Some(Propagation::Slave));
+        let slave = of(&["rshared", "slave"]);
+        assert_eq!((slave.propagation, slave.propagates_below), (Some(Propagation::Slave), false));
+        assert!(of(&["slave", "runbindable"]).propagates_below);
     }
 
     #[test]

@@ -1,17 +1,12 @@
 //! Mounts that spread to the host. What is mounted on one inside shows outside, and stays there when the container is gone: so
 //! nothing of the container's own may lie on one.
 
+use super::Plan;
 use super::spec::invalid;
-use super::{MountPlan, Plan};
 use crate::Failure;
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-
-/// Puts those that spread behind all others, each part in its order.
-pub(super) fn last(mounts: &mut [MountPlan]) {
-    mounts.sort_by_key(MountPlan::is_shared);
-}
 
 /// Refuses a plan that mounts, or hides, something below a mount that spreads; by their words. Where these are links, the order in
 /// which they are attached sees to it.
