@@ -58,6 +58,14 @@ fn a_capability_that_cannot_be_given_is_warned_about() {
     ] {
         assert!(told.contains(&format!("warning: process.capabilities.{part}")), "{part}: {told}");
     }
+    // Before 1.1 the specification had it otherwise.
+    for (version, code) in [("1.0.2-dev", 1), ("1.1.0", 0)] {
+        let output = oci.look(version, "true", |config| {
+            config["ociVersion"] = json!(version);
+            config["process"]["capabilities"] = json!({ "permitted": ["CAP_OF_TOMORROW"] });
+        });
+        assert!(output.fails(code).stderr().contains("\"CAP_OF_TOMORROW\" is no capability"));
+    }
 }
 
 #[test]

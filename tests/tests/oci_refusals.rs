@@ -106,7 +106,7 @@ const OF_THE_PROCESS: [Case; 33] = [
     ("no-new-privileges", "process.noNewPrivileges", |c| set(c, "/process/noNewPrivileges", json!(1))),
 ];
 
-const OF_MOUNTS: [Case; 17] = [
+const OF_MOUNTS: [Case; 16] = [
     ("destination", "mounts[", |c| mount(c, json!({ "type": "tmpfs" }))),
     ("destination-zero", "mounts", |c| mount(c, json!({ "destination": "/a\0b", "type": "tmpfs" }))),
     ("destination-root", "mounts: /..", |c| mount(c, json!({ "destination": "/..", "type": "tmpfs" }))),

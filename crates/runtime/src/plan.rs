@@ -28,7 +28,7 @@ pub(crate) use links::{Link, NUMBER as LINK_NUMBER};
 pub(crate) use mounts::unheard;
 pub(crate) use options::known as mount_options;
 pub(crate) use priority::Priority;
-pub(crate) use process::{for_exec, of_its_own, ungranted};
+pub(crate) use process::{for_exec, of_its_own, refuse_unknown_capabilities, ungranted};
 pub use resources::everybodys_devices;
 pub(crate) use resources::limits as limits_of;
 pub(crate) use spec::{Bundle, CONFIG, invalid, read, read_all};

@@ -103,11 +103,14 @@ impl Drop for Made {
 pub(super) fn make(context: &Context, wanted: &Wanted, in_foreground: bool) -> Result<Made, Failure> {
     let json = Bundle::read(&wanted.bundle)?;
     let mut bundle = Bundle::parse_strictly(&wanted.bundle, &json)?.of_another_engine();
-    let nothing_to_run = bundle.spec.process.is_none();
+    let (nothing_to_run, is_old) = (bundle.spec.process.is_none(), bundle.is_before(1));
     let process = bundle.spec.process.get_or_insert_with(Process::nothing);
     complete(process, context);
     if in_foreground && let Some((rows, columns)) = foreground::window() {
         process.console_size = Some(ConsoleSize { height: rows.into(), width: columns.into() });
+    }
+    if is_old {
+        plan::refuse_unknown_capabilities(process)?;
     }
     super::report::warn_of(process, bundle.spec.mounts.as_deref().unwrap_or_default());
     hooks::check(&bundle)?;

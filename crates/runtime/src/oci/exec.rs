@@ -68,6 +68,9 @@ fn exec(context: &Context, id: &str, command: &[String], parsed: &Parsed) -> Res
     let bundle = container.bundle()?;
     let mut process = process(&bundle, command, parsed)?;
     create::complete(&mut process, context);
+    if bundle.is_before(1) {
+        plan::refuse_unknown_capabilities(&process)?;
+    }
     super::report::warn_of(&process, &[]);
     let terminal = process.terminal.unwrap_or(false);
     let detached = parsed.has("detach");

@@ -193,6 +193,18 @@ fn caps(spec: Option<&Capabilities>) -> CapSets {
     }
 }
 
+/// Refuses names that are no capabilities, as the specification had it before 1.1.
+pub(crate) fn refuse_unknown_capabilities(process: &Process) -> Result<(), Failure> {
+    let Some(spec) = &process.capabilities else { return Ok(()) };
+    let sets = [&spec.bounding, &spec.effective, &spec.permitted, &spec.inheritable, &spec.ambient];
+    match sets.into_iter().flatten().flatten().find(|name| Capability::from_name(name).is_err()) {
+        None => Ok(()),
+        Some(name) => {
+            Err(invalid("process.capabilities", format!("{name:?} is no capability that is known here")))
+        }
+    }
+}
+
 /// Tells of each capability that is asked for and not given: the bounding set is the most that a process can inherit, and what it may
 /// use is a part of what it is permitted.
 pub(crate) fn ungranted(process: &Process) -> Vec<String> {
