@@ -1,12 +1,13 @@
 //! Podman, containerd and Docker with `tinyd-runtime` in the place of their own runtime.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
 
+use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use tinyd_tests::engines::{Containerd, Docker, Podman, remove_groups};
 use tinyd_tests::kill::kill;
 use tinyd_tests::oci::Oci;
-use tinyd_tests::{Env, eventually, require};
+use tinyd_tests::{Env, eventually, require, roots};
 
 /// What each of them is given: the same words mean the same.
 const LOOK: &str = "id -u; cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max; exit 3";
@@ -50,6 +51,48 @@ fn podman_runs_stops_and_enters_containers() {
     let words = ["run", "--rm", "-it", "--net", "none", &parent, "busybox", "sh", "-c", "tty; exit 9"];
     let (status, said) = podman.cmd(&words).pty(24, 80).wait();
     assert!(status.code() == Some(9) && said.contains("/dev/pts/0"), "{status:?} {said}");
+    remove_groups(&env);
+}
+
+/// A service that runs a container is up when the container's command says so, whichever of the two between them carries the word.
+#[test]
+fn podman_tells_its_service_manager_when_a_command_is_ready() {
+    require!(root);
+    require!(program);
+    require!(command "podman");
+    let env = Env::new();
+    let podman = Podman::new(&env);
+    let place = env.files().join("manager");
+    let manager = UnixDatagram::bind(&place).unwrap();
+    manager.set_read_timeout(Some(SOON)).unwrap();
+    let root = format!("{}:O", roots::debian().display());
+    let script = "use Socket; socket(my $to, AF_UNIX, SOCK_DGRAM, 0) or die \"$!\";
+        connect($to, sockaddr_un($ENV{NOTIFY_SOCKET})) or die \"$!\"; syswrite($to, \"READY=1\") or die \"$!\"; sleep 1000";
+    let parent = podman.parent();
+    let words = [
+        "run",
+        "-d",
+        "--sdnotify",
+        "container",
+        "--name",
+        "one",
+        "--net",
+        "none",
+        &parent,
+        "--rootfs",
+        &root,
+    ];
+    let output =
+        podman.cmd(&[&words[..], &["perl", "-e", script]].concat()).env("NOTIFY_SOCKET", &place).output();
+    let mut heard = String::new();
+    let mut message = [0; 4096];
+    while !heard.lines().any(|line| line == "READY=1") {
+        let length = manager.recv(&mut message).unwrap_or_else(|error| panic!("{error}: {heard} {output}"));
+        heard.push_str(&String::from_utf8_lossy(&message[..length]));
+        heard.push('\n');
+    }
+    output.ok();
+    podman.run(&["rm", "-f", "-t", "0", "one"]).ok();
     remove_groups(&env);
 }
 
