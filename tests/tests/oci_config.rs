@@ -70,6 +70,8 @@ fn a_further_command_runs_on_its_processors() {
         config["process"]["execCPUAffinity"] = json!({ "initial": "0", "final": "0" });
     });
     oci.launch(&bundle);
+    let output = oci.run(["--debug", "exec", "one", "true"]).ok();
+    assert!(output.stderr().contains("affinity: 0x1 there"), "{output}");
     let allowed = "grep Cpus_allowed_list /proc/self/status | tr -d '\\t'";
     let output = oci.run(["exec", "one", "sh", "-c", allowed]).ok();
     assert_eq!(output.text(), "Cpus_allowed_list:0");

@@ -375,3 +375,29 @@ fn the_group_above_its_own_goes_with_the_last_container_however_that_ends() {
     oci.run(["delete", "-f", "sleeps"]).ok();
     assert_eq!(ours(), 0);
 }
+
+/// A container that could open it could read what is typed, and set it.
+#[test]
+fn the_callers_terminal_is_shown_what_a_command_without_one_writes_and_is_out_of_its_reach() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let script = "trap 'echo got it; exit 7' INT; for fd in 0 1 2; do [ -t $fd ] || echo pipe$fd; done; read word; echo \"<$word>\" >&2; \
+        while :; do sleep 0.05; done";
+    let bundle = oci.bundle("one", &["sh", "-c", script], |_| ());
+    oci.launch(&oci.bundle("two", &["sleep", "1000"], |_| ()));
+    let run = [OsString::from("run"), "-b".into(), bundle.into(), "one".into()];
+    let exec = ["exec", "two", "sh", "-c", script].map(OsString::from);
+    for words in [&run[..], &exec] {
+        let mut pty = oci.cmd(words.iter().cloned()).pty(24, 80);
+        pty.expect("pipe2");
+        pty.send(b"typed\n");
+        pty.expect("<typed>");
+        // The key, by which the terminal tells the command in front: that is the runtime.
+        pty.send(b"\x03");
+        let (status, said) = pty.wait();
+        assert!(status.code() == Some(7) && said.contains("got it"), "{status:?} {said}");
+        assert!(["pipe0", "pipe1"].iter().all(|line| said.contains(line)), "{said}");
+    }
+}

@@ -3,7 +3,7 @@
 use rustix::event::Timespec;
 use rustix::io::Errno;
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 /// *Child-side.* Ends the process at once: no destructor runs and nothing is flushed, because what there is to flush
 /// belongs to the parent.
@@ -92,6 +92,17 @@ pub fn next_signal(limit: Option<Timespec>) -> Result<i32, Errno> {
     let signal =
         unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, ALL.as_ptr(), 0usize, limit, size_of::<u64>()) };
     check(signal).map(|()| signal as i32)
+}
+
+/// A descriptor that is readable while a signal waits, all of which must be blocked, for [`next_signal`].
+pub fn waiting_signals() -> Result<OwnedFd, Errno> {
+    const ALL: [u64; 1] = [u64::MAX];
+    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+    // SAFETY: the set is of the size given and only read.
+    let fd = unsafe { libc::syscall(libc::SYS_signalfd4, -1, ALL.as_ptr(), size_of::<u64>(), flags) };
+    check(fd)?;
+    // SAFETY: the kernel has just opened it, for nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
 /// *Child-side.* Sends a signal to a process that the caller has not waited for yet, so that the number is still its own.

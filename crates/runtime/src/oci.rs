@@ -26,6 +26,7 @@ mod spec;
 mod start;
 mod state;
 mod store;
+mod streams;
 mod update;
 
 use crate::launch::internal;
@@ -68,6 +69,8 @@ struct Context {
     systemd: bool,
     /// The caller's, which a command has that is given none.
     umask: Mode,
+    /// What is done is told as well.
+    debug: bool,
 }
 
 /// Does what the words say, and gives the exit code.
@@ -118,7 +121,8 @@ fn act(parsed: &Parsed, umask: Mode) -> Result<u8, Problem> {
     };
     let root = parsed.last("root").unwrap_or(ROOT);
     let root = std::path::absolute(root).map_err(|error| format!("--root {root:?}: {error}"))?;
-    let context = Context { root, systemd, umask };
+    let debug = parsed.has("debug") || parsed.last("log-level") == Some("debug");
+    let context = Context { root, systemd, umask, debug };
     let Some((verb, words)) = parsed.rest.split_first() else {
         return Err("a verb is missing".to_owned().into());
     };

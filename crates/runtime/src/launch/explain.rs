@@ -38,7 +38,14 @@ pub(super) fn explain(failure: &ChildFailure, plan: &Plan, cgroup: &str) -> Fail
         Stage::Layer => named("attach the layer of", &plan.layers),
         Stage::Mount => {
             let target = plan.mounts.get(operand).map(|mount| mount.target.to_string_lossy());
-            format!("mount {} in the container", target.unwrap_or_else(|| "?".into()))
+            let target = target.unwrap_or_else(|| "?".into());
+            match (failure.errno, &*target) {
+                // No link leads anywhere else with them, and no file is one.
+                (Errno::LOOP | Errno::NOTDIR, "/proc" | "/sys") => {
+                    format!("mount {target} in the container: it must be mounted on ordinary directory")
+                }
+                _ => format!("mount {target} in the container"),
+            }
         }
         Stage::Device => {
             let stray = plan.strays.places.get(operand).map(|stray| stray.target.to_string_lossy());

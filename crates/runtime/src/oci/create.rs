@@ -3,6 +3,7 @@
 use super::hooks::{self, Inside, Moment};
 use super::options::{Flag, Parsed, Rest, flag, parse, value};
 use super::store::{CONFIG, Container, Lock, Record, START, Status, TOLD};
+use super::streams::{self, Way};
 use super::{Context, Problem, cgroup, console, foreground, notify, one_id};
 use crate::config::{ConsoleSize, Process};
 use crate::init::{Gate, Stdio};
@@ -15,7 +16,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::cell::RefCell;
 use std::io::Write as _;
-use std::os::fd::{AsRawFd as _, BorrowedFd, IntoRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, IntoRawFd as _};
 use std::path::{Path, PathBuf};
 
 /// What `create` and `run` take.
@@ -79,6 +80,8 @@ pub(super) struct Made {
     pub(super) container: Container,
     pub(super) bundle: Bundle,
     pub(super) running: Running,
+    /// Those of its streams.
+    pub(super) ways: Vec<Way>,
     _lock: Lock,
     pub(super) kept: bool,
 }
@@ -129,17 +132,17 @@ pub(super) fn make(context: &Context, wanted: &Wanted, in_foreground: bool) -> R
         init: None,
     };
     let (mut container, lock) = Container::reserve(context, record)?;
-    let wishes = Wishes { preserved: wanted.preserved, nothing_to_run };
+    let wishes = Wishes { preserved: wanted.preserved, nothing_to_run, in_foreground };
     let launched = notify::offer(&container.folder, &mut bundle)
         .and_then(|()| launch(&mut container, &bundle, &json, driver.as_ref(), wishes));
-    let running = match launched {
-        Ok(running) => running,
+    let (running, ways) = match launched {
+        Ok(launched) => launched,
         Err(failure) => {
             let _ = super::delete::destroy(&container);
             return Err(failure);
         }
     };
-    let mut made = Made { container, bundle, running, _lock: lock, kept: false };
+    let mut made = Made { container, bundle, running, ways, _lock: lock, kept: false };
     if let (Some(path), Some(terminal)) = (&console, &made.running.terminal) {
         console::send(terminal, path)?;
         made.running.terminal = None;
@@ -161,6 +164,7 @@ pub(super) fn make(context: &Context, wanted: &Wanted, in_foreground: bool) -> R
 struct Wishes {
     preserved: u32,
     nothing_to_run: bool,
+    in_foreground: bool,
 }
 
 fn launch(
@@ -168,15 +172,15 @@ fn launch(
     bundle: &Bundle,
     json: &[u8],
     driver: &dyn tinyd_cgroup::CgroupDriver,
-    Wishes { preserved, nothing_to_run }: Wishes,
-) -> Result<Running, Failure> {
+    Wishes { preserved, nothing_to_run, in_foreground }: Wishes,
+) -> Result<(Running, Vec<Way>), Failure> {
     let config = container.folder.join(CONFIG);
     std::fs::write(&config, json).map_err(|error| internal(&format!("write {}", config.display()), error))?;
     cgroup::make_room(driver, &container.record.cgroup)?;
     let gate = gate(&container.folder)?;
-    let stdio = match bundle.wants_terminal() {
-        true => Stdio { stdin: None, stdout: None, stderr: None },
-        false => own_streams(preserved)?,
+    let (stdio, ways) = match bundle.wants_terminal() {
+        true => (Stdio { stdin: None, stdout: None, stderr: None }, Vec::new()),
+        false => streams::of_ours(preserved, in_foreground)?,
     };
     let request = request(container, bundle);
     let pauses = [Moment::Prestart, Moment::CreateRuntime, Moment::CreateContainer];
@@ -206,7 +210,7 @@ fn launch(
         assembled: if pauses { Some(&mut assembled) } else { None },
         inherits_oom_score: true,
     };
-    launch::launch(&request, bundle, driver, stdio, terms)
+    launch::launch(&request, bundle, driver, stdio, terms).map(|running| (running, ways))
 }
 
 /// What a process has of its caller where nothing is said.
@@ -293,17 +297,6 @@ fn gate(folder: &Path) -> Result<Gate, Failure> {
         made.map_err(|errno| internal(&format!("make {}", path.display()), errno))
     };
     Ok(Gate { go: end(START)?, told: end(TOLD)? })
-}
-
-/// The caller's streams are the command's. Copies of them, beyond what it is promised.
-pub(super) fn own_streams(preserved: u32) -> Result<Stdio, Failure> {
-    let copy = |stream: BorrowedFd<'_>| -> Result<Option<OwnedFd>, Failure> {
-        rustix::io::fcntl_dupfd_cloexec(stream, 3 + preserved.cast_signed())
-            .map(Some)
-            .map_err(|errno| internal("copy a stream", errno))
-    };
-    use rustix::stdio::{stderr, stdin, stdout};
-    Ok(Stdio { stdin: copy(stdin())?, stdout: copy(stdout())?, stderr: copy(stderr())? })
 }
 
 /// Whole, or not at all: somebody may wait for the file. Others may write in its folder: no link in the way is followed.

@@ -2,13 +2,14 @@
 
 use super::options::{Flag, Parsed, Rest, flag, parse, value};
 use super::store::{Container, Status};
-use super::{Context, Problem, cgroup, console, create, foreground};
+use super::{Context, Problem, cgroup, console, create, foreground, streams};
 use crate::config::{Process, User};
 use crate::exec::{Entrance, Target};
 use crate::init::Stdio;
 use crate::launch::internal;
-use crate::plan::{self, Bundle, ProcessPlan, UserPlan, invalid};
+use crate::plan::{self, Bundle, Priority, ProcessPlan, UserPlan, invalid};
 use crate::{Failure, FailureKind};
+use rustix::thread::CpuSet;
 use std::path::Path;
 use tinyd_ns::Namespaces;
 use tinyd_ns::caps::Capability;
@@ -81,13 +82,16 @@ fn exec(context: &Context, id: &str, command: &[String], parsed: &Parsed) -> Res
     let window = create::window(&process);
     let (mut plan, user) = plan::of_its_own(&bundle, &process, id, &container.folder, window)?;
     plan.preserved = preserved;
+    if context.debug {
+        tell_where_it_runs(&plan.priority);
+    }
     if let Some(listener) = &mut plan.listener {
         listener.of_bundle(&container.record.bundle);
     }
     let entrance = entrance(&container, &bundle, plan, &user)?;
-    let stdio = match terminal {
-        true => Stdio { stdin: None, stdout: None, stderr: None },
-        false => create::own_streams(preserved)?,
+    let (stdio, ways) = match terminal {
+        true => (Stdio { stdin: None, stdout: None, stderr: None }, Vec::new()),
+        false => streams::of_ours(preserved, !detached)?,
     };
     if !detached {
         foreground::hold_signals();
@@ -107,7 +111,23 @@ fn exec(context: &Context, id: &str, command: &[String], parsed: &Parsed) -> Res
     if detached {
         return Ok(0);
     }
-    Ok(foreground::stay(&entered.child.pidfd, entered.terminal, None)?)
+    Ok(foreground::stay(&entered.child.pidfd, entered.terminal.as_ref(), ways, None)?)
+}
+
+fn tell_where_it_runs(priority: &Priority) {
+    for (cpus, when) in priority.cpus.iter().zip(["on its way into the container", "there"]) {
+        if let Some(cpus) = cpus {
+            super::report::debug(&format!("the command's CPU affinity: {} {when}", hexadecimal(cpus)));
+        }
+    }
+}
+
+/// A bit for each, the first in the last digit.
+fn hexadecimal(cpus: &CpuSet) -> String {
+    let digit =
+        |nibble: usize| (0..4).fold(0, |all, bit| all | u32::from(cpus.is_set(4 * nibble + bit)) << bit);
+    let digits = (0..CpuSet::MAX_CPU / 4).rev().map(digit).skip_while(|digit| *digit == 0);
+    format!("0x{}", digits.filter_map(|digit| char::from_digit(digit, 16)).collect::<String>())
 }
 
 /// The way of a command into a container.

@@ -1,97 +1,81 @@
-//! A command in the foreground: it gets our signals, its terminal is shown in ours, and we end as it does.
+//! A command in the foreground: it gets our signals, what it writes is shown, what we are given it reads, and we end as it does.
 
 use super::notify::Relay;
+use super::store::has_ended;
+use super::streams::{self, Way};
 use crate::Failure;
 use crate::launch::internal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::stdio::{stdin, stdout};
+use rustix::stdio::stdin;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use tinyd_ns::{pidfd, process, pty};
 
 /// How often is looked for what nothing wakes us for.
 const GLANCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// Lets signals wait until they are asked for: those that come while there is no command yet are for it as well.
 pub(super) fn hold_signals() {
     process::block_signals();
 }
 
-/// Stays until its end, with signals [held](hold_signals); gives its exit code.
+/// Stays until its end, with signals [held](hold_signals); gives its exit code. Its streams are a terminal, which is shown in ours, or go
+/// these ways.
 pub(super) fn stay(
     command: &OwnedFd,
-    terminal: Option<OwnedFd>,
+    terminal: Option<&OwnedFd>,
+    mut ways: Vec<Way>,
     relay: Option<Relay>,
 ) -> Result<u8, Failure> {
-    let code = match terminal {
-        None => pass_signals_on(command, relay),
-        Some(terminal) => {
-            let _raw = Raw::begin();
-            resize(&terminal);
-            show(command, &terminal, relay)
+    let _raw = terminal.map(|_| Raw::begin());
+    let mut begin = || {
+        if let Some(terminal) = terminal {
+            resize(terminal);
+            ways = streams::of_terminal(terminal)?;
         }
+        process::waiting_signals()
     };
+    let code = begin()
+        .map_err(std::io::Error::from)
+        .and_then(|signals| accompany(command, terminal, &signals, ways, relay));
     code.map_err(|error| internal("wait for the command", error))
 }
 
-fn pass_signals_on(command: &OwnedFd, mut relay: Option<Relay>) -> std::io::Result<u8> {
+fn accompany(
+    command: &OwnedFd,
+    terminal: Option<&OwnedFd>,
+    signals: &OwnedFd,
+    mut ways: Vec<Way>,
+    mut relay: Option<Relay>,
+) -> std::io::Result<u8> {
     loop {
-        if super::store::has_ended(command) {
+        relay = relay.filter(|relay| !relay.pass());
+        let ready: Vec<_> = {
+            let mut fds: Vec<_> = ways.iter().map(Way::awaited).collect();
+            fds.extend([command, signals].map(|fd| PollFd::new(fd, PollFlags::IN)));
+            rustix::io::retry_on_intr(|| poll(&mut fds, relay.as_ref().map(|_| &GLANCE)))?;
+            fds.iter().map(|fd| !fd.revents().is_empty()).collect()
+        };
+        pass_signals_on(command, terminal)?;
+        if has_ended(command) {
+            ways.iter_mut().for_each(Way::finish);
             return Ok(pidfd::wait(command)?.code());
         }
-        relay = relay.filter(|relay| !relay.pass());
-        match process::next_signal(relay.as_ref().map(|_| GLANCE)) {
-            Ok(libc::SIGCHLD | libc::SIGTTIN | libc::SIGTTOU | libc::SIGURG)
-            | Err(Errno::INTR | Errno::AGAIN) => {}
-            Ok(signal) => drop(pidfd::send_signal(command, signal)),
-            Err(errno) => return Err(errno.into()),
-        }
+        let mut ready = ready.into_iter();
+        ways.retain_mut(|way| ready.next() != Some(true) || way.carry());
     }
 }
 
-/// Carries bytes between the two terminals until the command has ended and all it wrote is shown.
-fn show(command: &OwnedFd, terminal: &OwnedFd, mut relay: Option<Relay>) -> std::io::Result<u8> {
-    let mut buffer = [0; 4096];
-    let (mut reads, mut size) = (true, window());
+fn pass_signals_on(command: &OwnedFd, terminal: Option<&OwnedFd>) -> std::io::Result<()> {
     loop {
-        relay = relay.filter(|relay| !relay.pass());
-        // A new size is looked for now and then: signals wait.
-        let mut fds = vec![PollFd::new(terminal, PollFlags::IN), PollFd::new(command, PollFlags::IN)];
-        if reads {
-            fds.push(PollFd::from_borrowed_fd(stdin(), PollFlags::IN));
-        }
-        rustix::io::retry_on_intr(|| poll(&mut fds, Some(&GLANCE)))?;
-        let ready: Vec<_> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
-        drop(fds);
-        if ready[0] {
-            match rustix::io::read(terminal, &mut buffer) {
-                Ok(0) | Err(_) if super::store::has_ended(command) => return Ok(pidfd::wait(command)?.code()),
-                Ok(0) | Err(_) => std::thread::sleep(std::time::Duration::from_millis(5)),
-                Ok(count) => write_all(stdout(), &buffer[..count]),
-            }
-        } else if ready[1] {
-            return Ok(pidfd::wait(command)?.code());
-        }
-        if ready.get(2) == Some(&true) {
-            match rustix::io::read(stdin(), &mut buffer) {
-                Ok(0) | Err(_) => reads = false,
-                Ok(count) => write_all(terminal.as_fd(), &buffer[..count]),
-            }
-        }
-        if window() != size {
-            size = window();
-            resize(terminal);
-        }
-    }
-}
-
-/// A side that is gone takes nothing more, and the command goes on.
-fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) {
-    while !bytes.is_empty() {
-        match rustix::io::retry_on_intr(|| rustix::io::write(to, bytes)) {
-            Ok(count) => bytes = &bytes[count..],
-            Err(_) => return,
+        match (process::next_signal(Some(AT_ONCE)), terminal) {
+            (Ok(libc::SIGWINCH), Some(terminal)) => resize(terminal),
+            (Ok(libc::SIGCHLD | libc::SIGTTIN | libc::SIGTTOU | libc::SIGURG) | Err(Errno::INTR), _) => {}
+            (Ok(signal), _) => drop(pidfd::send_signal(command, signal)),
+            (Err(Errno::AGAIN), _) => return Ok(()),
+            (Err(errno), _) => return Err(errno.into()),
         }
     }
 }

@@ -81,6 +81,11 @@ pub(super) fn warn_of(process: &Process, mounts: &[Mount]) {
     }
 }
 
+/// Tells what is done, for who looks for the reason of something.
+pub(super) fn debug(text: &str) {
+    let _ = writeln!(std::io::stderr(), "tinyd-runtime: debug: {text}");
+}
+
 /// Tells of something that stops nothing.
 pub(super) fn warn(failure: &Failure) {
     let _ = writeln!(std::io::stderr(), "tinyd-runtime: warning: {}", failure.in_one_line());

@@ -20,7 +20,12 @@ pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem>
         return Ok(0);
     }
     let terminal = made.running.terminal.take();
-    let code = foreground::stay(&made.running.child.pidfd, terminal, relay)?;
+    let code = foreground::stay(
+        &made.running.child.pidfd,
+        terminal.as_ref(),
+        std::mem::take(&mut made.ways),
+        relay,
+    )?;
     if keep {
         made.keep();
         return Ok(code);
