@@ -16,20 +16,21 @@ use crate::workspace::cargo;
 
 const SCRIPT: &str = include_str!("guest.sh");
 const SYSTEMD_SCRIPT: &str = include_str!("systemd.sh");
-/// The packages whose tests can be chosen.
-const PACKAGES: [&str; 5] = ["tinyd-cgroup", "tinyd-ns", "tinyd-fs", "tinyd-net", "tinyd-tests"];
 
-/// Builds the test binaries of the packages; gives the paths of the wanted ones by their names.
+/// Builds the test binaries; gives the paths of the wanted ones by their names. Cargo is called as the other tiers call it (`test.rs`):
+/// with other packages at once their features would be others, and everything would be built once more.
 pub(super) fn build(wanted: &BTreeSet<String>) -> Result<BTreeMap<String, PathBuf>> {
-    let mut command = cargo();
-    command.args(["test", "--no-run", "--lib", "--tests", "--message-format", "json-render-diagnostics"]);
-    for package in PACKAGES {
-        command.args(["--package", package]);
-    }
-    // The suites that every driver keeps to.
-    command.args(["--features", "tinyd-net/testing"]);
-    let text = shell::read(&mut command).context("the tests cannot be built")?;
-    let mut made = test_binaries(&text);
+    let messages = |more: &[&str]| {
+        let mut command = cargo();
+        command.args(["test", "--no-run", "--message-format", "json-render-diagnostics"]).args(more);
+        shell::read(&mut command).context("the tests cannot be built")
+    };
+    let of_crates = messages(&["--workspace", "--exclude", "tinyd-tests", "--lib", "--tests"])?;
+    let files = paths::workspace().join("tests/tests");
+    let black_box = wanted.iter().filter(|name| files.join(format!("{name}.rs")).exists());
+    let tests: Vec<&str> = black_box.flat_map(|name| ["--test", name]).collect();
+    let black_box = messages(&[&["--package", "tinyd-tests"], &tests[..]].concat())?;
+    let mut made = test_binaries(&(of_crates + &black_box));
     made.retain(|name, _| wanted.contains(name));
     Ok(made)
 }
