@@ -120,6 +120,7 @@ pub(super) fn make(context: &Context, wanted: &Wanted, in_foreground: bool) -> R
         bundle: wanted.bundle.clone(),
         rootfs: rootfs_of(&bundle, &wanted.bundle)?,
         above: cgroup::missing_above(driver.as_ref(), &cgroup)?,
+        found: cgroup::found(driver.as_ref(), &cgroup, &bundle)?,
         cgroup,
         systemd: context.systemd,
         created_ns: now_ns(),
@@ -169,13 +170,13 @@ fn launch(
 ) -> Result<Running, Failure> {
     let config = container.folder.join(CONFIG);
     std::fs::write(&config, json).map_err(|error| internal(&format!("write {}", config.display()), error))?;
-    cgroup::make_room(driver, &container.record.cgroup)?;
     let gate = gate(&container.folder)?;
     let stdio = match bundle.wants_terminal() {
         true => Stdio { stdin: None, stdout: None, stderr: None },
         false => own_streams(preserved)?,
     };
     let request = request(container, bundle);
+    let adopts_cgroup = container.record.found.is_some();
     let pauses = [Moment::Prestart, Moment::CreateRuntime, Moment::CreateContainer];
     let pauses = pauses.iter().any(|moment| moment.is_wanted(bundle));
     // Written down before it can come to its gate: whoever waits there outlives this process, however that ends.
@@ -202,6 +203,7 @@ fn launch(
         nothing_to_run,
         assembled: if pauses { Some(&mut assembled) } else { None },
         inherits_oom_score: true,
+        adopts_cgroup,
     };
     launch::launch(&request, bundle, driver, stdio, terms)
 }
