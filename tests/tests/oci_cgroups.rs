@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 use tinyd_tests::oci::Oci;
-use tinyd_tests::{Env, require};
+use tinyd_tests::{Env, require, wait_until};
 
 fn is_v1() -> bool {
     Path::new("/sys/fs/cgroup/cpu/cpu.shares").exists()
@@ -86,6 +88,173 @@ fn a_group_that_somebody_uses_is_not_taken() {
     assert_eq!(oci.status("first"), "running");
     assert!(!oci.root().join("second").exists());
     oci.run(["delete", "--force", "first"]).ok();
+}
+
+/// A group of its own in each hierarchy that has one of these controllers, made ahead of a container; what is left of it goes with
+/// this value.
+struct Ahead {
+    places: Vec<PathBuf>,
+}
+
+impl Ahead {
+    fn new(name: &str) -> Ahead {
+        let mut mounts = vec![PathBuf::from("/sys/fs/cgroup")];
+        if is_v1() {
+            mounts = ["cpu", "memory", "pids"].map(|name| Path::new("/sys/fs/cgroup").join(name)).to_vec();
+        }
+        let places: Vec<_> = mounts.iter().map(|mount| mount.join(name)).collect();
+        let ahead = Ahead { places };
+        for place in &ahead.places {
+            if !is_v1() {
+                fs::write(place.with_file_name("cgroup.subtree_control"), "+cpu +memory +pids").unwrap();
+            }
+            fs::create_dir(place).unwrap();
+        }
+        ahead
+    }
+
+    /// The folder of a controller.
+    fn of(&self, controller: &str) -> &Path {
+        let at = ["cpu", "memory", "pids"].iter().position(|name| *name == controller).unwrap();
+        &self.places[if is_v1() { at } else { 0 }]
+    }
+
+    fn inodes(&self) -> Vec<u64> {
+        self.places.iter().map(|place| fs::metadata(place).unwrap().ino()).collect()
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        for place in &self.places {
+            let _ = fs::remove_dir(place.join("theirs"));
+            let _ = fs::remove_dir(place);
+        }
+    }
+}
+
+#[test]
+fn a_group_that_is_there_is_used_as_it_is() {
+    require!(root);
+    require!(program);
+    require!(controller "pids");
+    require!(controller "memory");
+    require!(controller "cpu");
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let (quota, quota_set) =
+        if is_v1() { ("cpu.cfs_quota_us", "50000") } else { ("cpu.max", "50000 100000") };
+    let pids = |config: &mut Value| config["linux"]["resources"] = json!({ "pids": { "limit": 77 } });
+
+    // As in a pod of an engine that has set limits: what the configuration says nothing of stays.
+    let bundle = oci.bundle("one", &["sleep", "1000"], pids);
+    let ahead = Ahead::new(&format!("{}-one", env.tag()));
+    fs::write(ahead.of("cpu").join(quota), "50000").unwrap();
+    let there = ahead.inodes();
+    oci.launch(&bundle);
+    let pid = oci.pid("one");
+    assert_eq!(group(pid, "cpu"), ahead.of("cpu"));
+    assert_eq!(ahead.inodes(), there);
+    assert_eq!(value(pid, "cpu", quota, quota), quota_set);
+    assert_eq!(value(pid, "pids", "pids.max", "pids.max"), "77");
+    oci.run(["delete", "--force", "one"]).ok();
+    assert!(ahead.places.iter().all(|place| !place.exists()), "what is empty goes with the container");
+
+    // A process of somebody else's stays, and so does the group, in each hierarchy.
+    let bundle = oci.bundle("two", &["sleep", "1000"], pids);
+    let ahead = Ahead::new(&format!("{}-two", env.tag()));
+    let there = ahead.inodes();
+    oci.launch(&bundle);
+    let mut other = Command::new("sleep").arg("1000").spawn().unwrap();
+    fs::write(ahead.of("pids").join("cgroup.procs"), other.id().to_string()).unwrap();
+    let deleted = oci.run(["delete", "--force", "two"]);
+    let (alive, stayed) =
+        (other.try_wait().unwrap().is_none(), ahead.places.iter().all(|place| place.exists()));
+    other.kill().unwrap();
+    other.wait().unwrap();
+    deleted.ok();
+    assert!(alive && stayed, "alive: {alive}, stayed: {stayed}");
+    assert_eq!(ahead.inodes(), there);
+    assert!(!oci.root().join("two").exists());
+    drop(ahead);
+
+    // So do groups below it that were there before; the container's processes end, with a namespace of their own or without.
+    let own = ["sh", "-c", "sleep 1001 & exec sleep 1000"];
+    let bundle = oci.bundle("three", &own, |config| {
+        pids(config);
+        config["linux"]["namespaces"].as_array_mut().unwrap().retain(|namespace| namespace["type"] != "pid");
+    });
+    let ahead = Ahead::new(&format!("{}-three", env.tag()));
+    ahead.places.iter().for_each(|place| fs::create_dir(place.join("theirs")).unwrap());
+    oci.launch(&bundle);
+    let procs = ahead.of("pids").join("cgroup.procs");
+    wait_until("both of its processes run", || fs::read_to_string(&procs).unwrap().lines().count() == 2);
+    oci.run(["delete", "--force", "three"]).ok();
+    assert_eq!(fs::read_to_string(&procs).unwrap(), "");
+    assert!(ahead.places.iter().all(|place| place.join("theirs").exists()));
+}
+
+#[test]
+fn a_start_that_fails_takes_no_group_of_others_with_it() {
+    require!(root);
+    require!(program);
+    require!(controller "pids");
+    require!(controller "memory");
+    require!(controller "cpu");
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let bundle = oci.bundle("one", &["/nothing/there"], |_| {});
+    let ahead = Ahead::new(&format!("{}-one", env.tag()));
+    ahead.places.iter().for_each(|place| fs::create_dir(place.join("theirs")).unwrap());
+    let there = ahead.inodes();
+    oci.create(&bundle).fails(1);
+    assert_eq!(ahead.inodes(), there);
+    assert!(ahead.places.iter().all(|place| place.join("theirs").exists()));
+    assert!(!oci.root().join("one").exists());
+
+    // One in which nobody ever was is given back.
+    let bundle = oci.bundle("two", &["true"], |config| {
+        config["linux"]["resources"] = json!({ "pids": { "limit": 5_000_000 } });
+    });
+    let ahead = Ahead::new(&format!("{}-two", env.tag()));
+    let there = ahead.inodes();
+    oci.create(&bundle).fails(1);
+    assert_eq!(ahead.inodes(), there);
+}
+
+#[test]
+fn limits_are_changed_in_the_words_of_other_runtimes() {
+    require!(root);
+    require!(program);
+    require!(controller "memory");
+    require!(controller "cpu");
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let bundle = oci.bundle("one", &["sleep", "1000"], |config| {
+        // Whichever it is, it is none.
+        config["linux"]["resources"]["cpu"] = json!({ "quota": -7 });
+    });
+    oci.create(&bundle).ok();
+    let pid = oci.pid("one");
+    let is =
+        |controller, v1, v2, expected: &str| assert_eq!(value(pid, controller, v1, v2), expected, "{v1}");
+    let unlimited = if is_v1() { "-1" } else { "max 100000" };
+    is("cpu", "cpu.cfs_quota_us", "cpu.max", unlimited);
+    oci.run(["update", "--memory", "100M", "--memory-reservation=50mb", "one"]).ok();
+    is("memory", "memory.limit_in_bytes", "memory.max", "104857600");
+    is("memory", "memory.soft_limit_in_bytes", "memory.low", "52428800");
+    let refused = oci.run(["update", "--memory", "100X", "one"]).fails(2);
+    assert!(refused.stderr().contains("--memory \"100X\""), "{refused}");
+    if group(pid, "cpu").join(if is_v1() { "cpu.cfs_burst_us" } else { "cpu.max.burst" }).exists() {
+        let burst = |expected| is("cpu", "cpu.cfs_burst_us", "cpu.max.burst", expected);
+        oci.run(["update", "--cpu-quota", "50000", "--cpu-burst", "20000", "one"]).ok();
+        burst("20000");
+        oci.run(["update", "--cpu-burst", "0", "one"]).ok();
+        burst("0");
+    }
+    oci.run(["update", "--cpu-quota=-3", "one"]).ok();
+    is("cpu", "cpu.cfs_quota_us", "cpu.max", unlimited);
+    oci.run(["delete", "--force", "one"]).ok();
 }
 
 #[test]

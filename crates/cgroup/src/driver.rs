@@ -59,6 +59,16 @@ pub trait CgroupDriver: Send + Sync {
     /// [`crate::Error::Exists`] when it is there in any hierarchy; those of [`validate`](Self::validate); the kernel's.
     fn create(&self, path: &CgroupPath, limits: &Limits) -> Result<Box<dyn Cgroup>>;
 
+    /// Makes the group as [`create`](Self::create) does, or takes the one that is there as it is: in its folders, where only the limits
+    /// that are set are written, beside those that its maker has set. It is made in the hierarchies in which it is missing.
+    ///
+    /// On an error every directory that was made is removed again; limits that were written to one that was there stay.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFree`] when there are processes in it or below it, or it is frozen; those of
+    /// [`validate`](Self::validate); the kernel's.
+    fn adopt(&self, path: &CgroupPath, limits: &Limits) -> Result<Box<dyn Cgroup>>;
+
     /// Makes the group where it is missing, without limits: for groups that several processes share.
     ///
     /// # Errors

@@ -82,6 +82,14 @@ pub enum Error {
         /// Its directory.
         path: PathBuf,
     },
+    /// A group that was made by somebody else, and cannot be taken as it is.
+    #[error("the cgroup {path} cannot be taken: {reason}")]
+    NotFree {
+        /// Its path below the hierarchies' roots.
+        path: String,
+        /// Why, and what to do.
+        reason: &'static str,
+    },
     /// No hierarchy has such a group.
     #[error("there is no cgroup {path}")]
     NotFound {

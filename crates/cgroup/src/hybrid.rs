@@ -1,5 +1,6 @@
 //! v1 controllers with a v2 hierarchy beside them: v1 limits, v2 freezes, kills and tells what is populated.
 
+use crate::adopt;
 use crate::driver::{Cgroup, CgroupDriver, HierarchyView, Version};
 use crate::error::{Error, Result};
 use crate::join::JoinHandle;
@@ -47,6 +48,11 @@ impl CgroupDriver for HybridDriver {
     fn create(&self, path: &CgroupPath, limits: &Limits) -> Result<Box<dyn Cgroup>> {
         limits.check_new()?;
         self.make(path, limits, Existing::Refuse)
+    }
+
+    fn adopt(&self, path: &CgroupPath, limits: &Limits) -> Result<Box<dyn Cgroup>> {
+        adopt::check(self.open(path), limits)?;
+        self.make(path, limits, Existing::Adopt)
     }
 
     fn ensure(&self, path: &CgroupPath) -> Result<Box<dyn Cgroup>> {

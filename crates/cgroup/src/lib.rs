@@ -26,6 +26,7 @@
 //! ```
 #![deny(unsafe_code)]
 
+mod adopt;
 mod dir;
 mod driver;
 mod error;

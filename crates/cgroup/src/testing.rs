@@ -32,6 +32,8 @@ pub fn conformance(make: &dyn Fn() -> Box<dyn CgroupDriver>) {
     let cases: &[fn(&Ground)] = &[
         life::create_open_remove,
         life::refuses_what_exists,
+        life::what_is_there_is_taken_as_it_is,
+        life::what_has_processes_or_is_frozen_is_not_taken,
         life::a_failure_leaves_nothing,
         life::odd_paths_are_errors,
         life::nested_groups_go_with_their_parent,

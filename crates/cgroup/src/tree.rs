@@ -39,6 +39,8 @@ impl Drop for Undo {
 pub(crate) enum Existing {
     Refuse,
     Take,
+    /// Take it for one's own: the same, and with all that a new one would have.
+    Adopt,
 }
 
 /// Makes `path` below `root`: one mkdir(2) when its parents are there. Tells the directory.
@@ -47,7 +49,7 @@ pub(crate) fn make(root: &Path, path: &CgroupPath, existing: Existing, undo: &mu
     for _ in 0..RACES {
         match rustix::fs::mkdir(&target, Mode::from_raw_mode(0o755)) {
             Ok(()) => undo.0.push(target.clone()),
-            Err(Errno::EXIST) if existing == Existing::Take => {}
+            Err(Errno::EXIST) if existing != Existing::Refuse => {}
             Err(Errno::EXIST) => return Err(Error::Exists { path: target }),
             Err(Errno::NOENT) => {
                 make_parents(root, path, undo)?;

@@ -10,6 +10,7 @@ mod group;
 mod memory;
 mod net;
 
+use crate::adopt;
 use crate::dir::Dir;
 use crate::driver::{Cgroup, CgroupDriver, HierarchyVersion, Version};
 use crate::error::{Error, Result};
@@ -122,7 +123,9 @@ impl V1Driver {
             let root = managed.hierarchy.mountpoint();
             // Below a group that is in a hierarchy everything is, or it would escape what that one sets.
             let above = || path.parent().is_some_and(|p| p.below(root).is_dir());
-            if !(managed.always || asked.iter().any(|c| managed.carries(c)) || above()) {
+            // Its maker may have set something there.
+            let adopted = || existing == Existing::Adopt && path.below(root).is_dir();
+            if !(managed.always || asked.iter().any(|c| managed.carries(c)) || above() || adopted()) {
                 dirs.push(OnceLock::new());
                 continue;
             }
@@ -158,6 +161,15 @@ impl CgroupDriver for V1Driver {
         self.require(limits)?;
         let mut undo = Undo::default();
         let group = self.make(path, limits, Existing::Refuse, &mut undo)?;
+        undo.commit();
+        Ok(Box::new(group))
+    }
+
+    fn adopt(&self, path: &CgroupPath, limits: &Limits) -> Result<Box<dyn Cgroup>> {
+        adopt::check(self.open(path), limits)?;
+        self.require(limits)?;
+        let mut undo = Undo::default();
+        let group = self.make(path, limits, Existing::Adopt, &mut undo)?;
         undo.commit();
         Ok(Box::new(group))
     }

@@ -11,6 +11,7 @@ mod memory;
 mod pressure;
 mod subtree;
 
+use crate::adopt;
 use crate::dir::Dir;
 use crate::driver::{Cgroup, CgroupDriver, HierarchyVersion, Version};
 use crate::error::{Error, Result};
@@ -19,6 +20,7 @@ use crate::path::CgroupPath;
 use crate::tree::{self, Existing, Undo};
 pub(crate) use cpu::weight;
 pub(crate) use group::V2Group;
+pub(crate) use io::even as io_weight;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -105,7 +107,7 @@ impl V2Driver {
         let dir = tree::make(self.root(), path, existing, undo)?;
         let group = V2Group::new(path.clone(), dir, self.clone());
         let mut counted = Vec::new();
-        if existing == Existing::Refuse {
+        if existing != Existing::Take {
             let have = self.controllers()?;
             counted.extend(ALWAYS.into_iter().filter(|c| have.iter().any(|h| h == c)));
         }
@@ -130,6 +132,15 @@ impl CgroupDriver for V2Driver {
         self.require(limits)?;
         let mut undo = Undo::default();
         let group = self.make(path, limits, Existing::Refuse, &mut undo)?;
+        undo.commit();
+        Ok(Box::new(group))
+    }
+
+    fn adopt(&self, path: &CgroupPath, limits: &Limits) -> Result<Box<dyn Cgroup>> {
+        adopt::check(self.open(path), limits)?;
+        self.require(limits)?;
+        let mut undo = Undo::default();
+        let group = self.make(path, limits, Existing::Adopt, &mut undo)?;
         undo.commit();
         Ok(Box::new(group))
     }

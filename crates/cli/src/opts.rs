@@ -9,7 +9,6 @@ mod mount;
 mod mounts;
 mod network;
 mod publish;
-mod quantity;
 mod rate;
 mod resources;
 pub(crate) mod restart;

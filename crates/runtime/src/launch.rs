@@ -87,6 +87,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) assembled: Option<Meanwhile<'a>>,
     /// The command inherits how willingly the kernel ends this process for want of memory.
     pub(crate) inherits_oom_score: bool,
+    /// The control group is there already: it is taken as it is, and stays when the start fails.
+    pub(crate) adopts_cgroup: bool,
 }
 
 /// Starts a bundle's command.
@@ -97,7 +99,8 @@ pub(crate) fn launch(
     stdio: Stdio,
     terms: Terms<'_>,
 ) -> Result<Running, Failure> {
-    let Terms { connector, gate, preserved, born, nothing_to_run, mut assembled, inherits_oom_score } = terms;
+    let Terms { connector, gate, preserved, born, nothing_to_run, mut assembled, .. } = terms;
+    let (inherits_oom_score, adopts_cgroup) = (terms.inherits_oom_score, terms.adopts_cgroup);
     let mut plan = plan::build(bundle, request)?;
     plan.process.preserved = preserved;
     if nothing_to_run {
@@ -110,7 +113,7 @@ pub(crate) fn launch(
     if let Some(listener) = &mut plan.process.listener {
         listener.connect("creating")?;
     }
-    let (cgroup, join) = make_cgroup(request, driver, &plan)?;
+    let (cgroup, join) = make_cgroup(request, driver, &plan, adopts_cgroup)?;
     add_views(&mut plan, cgroup.cgroup.as_ref());
 
     let (ours, theirs) =
@@ -205,12 +208,16 @@ fn make_cgroup(
     request: &StartRequest,
     driver: &dyn CgroupDriver,
     plan: &Plan,
+    adopts: bool,
 ) -> Result<(NewCgroup, JoinHandle), Failure> {
     let failed = |error: tinyd_cgroup::Error| {
         Failure::new(FailureKind::Internal, format!("make cgroup {}", request.cgroup)).caused_by(&error)
     };
     let path = CgroupPath::new(&request.cgroup).map_err(failed)?;
-    let cgroup = NewCgroup::new(driver.create(&path, &plan.limits).map_err(failed)?);
+    let cgroup = match adopts {
+        true => NewCgroup::of_other(driver.adopt(&path, &plan.limits).map_err(failed)?),
+        false => NewCgroup::new(driver.create(&path, &plan.limits).map_err(failed)?),
+    };
     let join = cgroup.cgroup.join_handle().map_err(failed)?;
     Ok((cgroup, join))
 }

@@ -66,6 +66,7 @@ mod oci;
 mod plan;
 mod prepare;
 mod program;
+pub mod quantity;
 mod report;
 mod request;
 pub mod restart;

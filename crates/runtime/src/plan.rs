@@ -20,7 +20,7 @@ mod spec;
 mod turns;
 mod unique;
 
-pub(crate) use build::{MAX_LAYERS, MAX_PREPARED, build, id_maps_of, namespaces_of};
+pub(crate) use build::{MAX_LAYERS, MAX_PREPARED, build, ends_as_one, id_maps_of, namespaces_of};
 pub(crate) use cstrings::{CStrings, c_path};
 pub(crate) use filter::{Filter, keep as keep_filter};
 pub(crate) use label::Label;

@@ -10,8 +10,9 @@ use std::path::Path;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct IoLimits {
-    /// Relative weight, 1 to 1,000; the kernel's own is 100. It works with the scheduler BFQ (both versions) and with
-    /// the cost model of v2, both of which the administrator chooses for each disk.
+    /// Relative weight, 10 to 1,000, as v1 counted. It works with the scheduler BFQ (both versions), which takes the number
+    /// as it is, and with the cost model of v2, whose 1 to 10,000 are laid over it evenly; the administrator chooses either
+    /// for each disk.
     pub weight: Option<u16>,
     /// Limits on single devices; a later one for the same device adds to those before.
     pub devices: Vec<IoDeviceLimit>,
@@ -82,8 +83,8 @@ impl IoLimits {
     pub(super) fn check(&self) -> Result<()> {
         let weights = self.devices.iter().map(|d| d.weight).chain([self.weight]);
         for weight in weights.flatten() {
-            if !(1..=1_000).contains(&weight) {
-                return invalid("io weight", weight, "it must be 1 to 1000");
+            if !(10..=1_000).contains(&weight) {
+                return invalid("io weight", weight, "it must be 10 to 1000");
             }
         }
         for limit in &self.devices {
@@ -146,7 +147,7 @@ mod tests {
     fn pure_refuses_what_no_kernel_takes() {
         let device = |d: IoDeviceLimit| IoLimits { weight: None, devices: vec![d] };
         for bad in [
-            IoLimits { weight: Some(0), ..Default::default() },
+            IoLimits { weight: Some(9), ..Default::default() },
             IoLimits { weight: Some(1001), ..Default::default() },
             device(IoDeviceLimit { weight: Some(0), ..Default::default() }),
             device(IoDeviceLimit { read_bps: Some(0), ..Default::default() }),

@@ -22,10 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// slice. [`Cgroup::path`] is where the group lies then, such as `a.slice/a-b.slice/p-n.scope`, and means the same here.
 /// Below a scope that is there, groups are made as the other drivers make them.
 ///
-/// Two things are systemd's way, and differ from the other drivers:
+/// Three things are systemd's way, and differ from the other drivers:
 /// - A scope ends with its last process. Until the first has joined, a small process of ours holds it open, and stands in
 ///   [`Cgroup::processes`] with it: until that process has become its command, or until the handle that
 ///   [`create`](CgroupDriver::create) or [`ensure`](CgroupDriver::ensure) gave is dropped with nobody inside.
+/// - A scope that is there is never [adopted](CgroupDriver::adopt): it has a process of somebody else's.
 /// - [`prune`](CgroupDriver::prune) leaves slices: when one is stopped, all in it is, and another may just be making that.
 pub struct Driver {
     inner: Box<dyn CgroupDriver>,
@@ -209,6 +210,28 @@ impl CgroupDriver for Driver {
         limits.check_new()?;
         self.validate(limits)?;
         self.make(place, limits)
+    }
+
+    fn adopt(&self, path: &CgroupPath, limits: &Limits) -> Result<Box<dyn Cgroup>> {
+        let place = Place::parse(path)?;
+        if let Some(above) = &place.below {
+            self.inner.open(above)?;
+            let inner = self.inner.adopt(&place.path, limits)?;
+            return Ok(self.group(place, inner, None));
+        }
+        // A scope has processes as long as it is there: one that is there is somebody's.
+        if matches!(place.unit, Unit::Scope { .. }) {
+            return self.create(path, limits);
+        }
+        match self.inner.open(&place.path) {
+            Err(error) if error.is_not_found() => return self.create(path, limits),
+            there => drop(there?),
+        }
+        self.validate(limits)?;
+        let inner = self.inner.adopt(&place.path, &Limits::default())?;
+        let group = self.group(place, inner, None);
+        group.apply(limits)?;
+        Ok(group)
     }
 
     fn ensure(&self, path: &CgroupPath) -> Result<Box<dyn Cgroup>> {

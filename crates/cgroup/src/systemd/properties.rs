@@ -66,8 +66,10 @@ pub(super) fn of(limits: &Limits, version: HierarchyVersion) -> Result<Propertie
         properties.push(("TasksMax", Value::U64(number(max))));
     }
     if let Some(weight) = limits.io.weight {
-        let name = if is_v2 { "IOWeight" } else { "BlockIOWeight" };
-        properties.push((name, Value::U64(weight.into())));
+        properties.push(match is_v2 {
+            true => ("IOWeight", Value::U64(v2::io_weight(weight))),
+            false => ("BlockIOWeight", Value::U64(weight.into())),
+        });
     }
     devices::policy(&limits.devices, version, &mut properties)?;
     Ok(properties)
@@ -188,7 +190,7 @@ mod tests {
                 ("AllowedCPUs", Value::Bytes(vec![7, 2])),
                 ("AllowedMemoryNodes", Value::Bytes(vec![1])),
                 ("TasksMax", Value::U64(7)),
-                ("IOWeight", Value::U64(300)),
+                ("IOWeight", Value::U64(2930)),
             ]
         );
         let v1 = of(&all(), HierarchyVersion::V1).unwrap();

@@ -134,6 +134,55 @@ fn pure_a_slice_needs_no_process() {
 }
 
 #[test]
+fn pure_a_slice_that_is_there_is_taken_and_a_scope_is_not() {
+    let fake = Fake::new(|_| Answer::Done);
+    let ground = Ground::at(&fake);
+    for folder in ["a.slice/a-b.slice", "system.slice/tinyd-one.scope"] {
+        let folder = ground.root.path().join(folder);
+        fs::create_dir_all(&folder).unwrap();
+        for (file, text) in [
+            ("cgroup.controllers", "cpu memory pids io"),
+            ("cgroup.events", "populated 0\nfrozen 0\n"),
+            ("pids.max", "5"),
+            ("memory.max", "7"),
+        ] {
+            fs::write(folder.join(file), text).unwrap();
+        }
+    }
+    let limits = Limits { pids_max: Some(9), ..Default::default() };
+    let group = ground.driver.adopt(&CgroupPath::new(":x:a-b.slice").unwrap(), &limits).unwrap();
+    let folder = ground.root.path().join(group.path().as_str());
+    let text = |file| fs::read_to_string(folder.join(file)).unwrap();
+    assert_eq!((text("pids.max"), text("memory.max")), ("9".to_owned(), "7".to_owned()));
+    let seen = fake.seen();
+    assert_eq!(members(&seen), ["SetUnitProperties"]);
+    assert_eq!((seen[0].unit.as_str(), seen[0].property("TasksMax")), ("a-b.slice", Some(&owned(9u64))));
+    fs::write(folder.join("cgroup.events"), "populated 1\nfrozen 0\n").unwrap();
+    let used = ground.driver.adopt(&CgroupPath::new(":x:a-b.slice").unwrap(), &limits);
+    assert!(matches!(used, Err(Error::NotFree { .. })));
+
+    let scope = ground.driver.adopt(&CgroupPath::new(":tinyd:one").unwrap(), &limits);
+    assert!(matches!(scope, Err(Error::Exists { .. })));
+    assert!(fake.seen().is_empty());
+}
+
+#[test]
+fn pure_everything_allowed_is_said_to_systemd_as_well() {
+    let fake = Fake::new(|_| Answer::Done);
+    let ground = Ground::at(&fake);
+    let folder = ground.root.path().join("system.slice/tinyd-one.scope");
+    fs::create_dir_all(&folder).unwrap();
+    let group = ground.driver.open(&CgroupPath::new(":tinyd:one").unwrap()).unwrap();
+    // The kernel takes no filter for a folder; systemd has been told before.
+    let _ = group.apply(&Limits { devices: vec![DeviceRule::all(true)], ..Default::default() });
+    let seen = fake.seen();
+    assert_eq!(members(&seen), ["SetUnitProperties"]);
+    let none: Vec<(&str, &str)> = Vec::new();
+    assert_eq!(seen[0].property("DevicePolicy"), Some(&owned("auto")));
+    assert_eq!(seen[0].property("DeviceAllow"), Some(&owned(none)));
+}
+
+#[test]
 fn pure_what_systemd_says_is_handed_on() {
     let fake = Fake::new(|_| Answer::Error("org.freedesktop.DBus.Error.InvalidArgs", "no such property"));
     let error = Ground::at(&fake).create(":tinyd:one", &Limits::default());

@@ -1,7 +1,9 @@
 //! Making, finding and removing groups.
 
-use super::{Ground, must};
+use super::{Ground, Running, must};
 use crate::{CpuLimits, Error, Limits};
+use std::os::unix::fs::MetadataExt as _;
+use std::time::Duration;
 
 fn exists(sources: &[std::path::PathBuf]) -> Vec<bool> {
     sources.iter().map(|s| s.is_dir()).collect()
@@ -41,6 +43,69 @@ pub(super) fn refuses_what_exists(ground: &Ground) {
     let again = ground.driver.create(group.path(), &Limits::default());
     assert!(matches!(again, Err(Error::Exists { .. })));
     assert!(exists(&sources(&*group)).into_iter().all(|e| e), "the refusal must not undo what was there");
+}
+
+fn inodes(places: &[std::path::PathBuf]) -> Vec<u64> {
+    places.iter().map(|place| must(std::fs::metadata(place)).ino()).collect()
+}
+
+/// One that was made ahead keeps its folders, its limits and what is below it; another one is made.
+pub(super) fn what_is_there_is_taken_as_it_is(ground: &Ground) {
+    let mut before = Limits { pids_max: Some(77), ..Default::default() };
+    if !ground.can(&before) {
+        before = Limits::default();
+    }
+    let group = ground.create("a", &before);
+    let places = sources(&*group);
+    places.iter().for_each(|place| must(std::fs::create_dir(place.join("below"))));
+    let (held, there) = (must(group.limits()), inodes(&places));
+    let taken = must(ground.driver.adopt(group.path(), &Limits::default()));
+    assert_eq!((sources(&*taken), inodes(&places)), (places.clone(), there.clone()));
+    assert_eq!(must(taken.limits()), held);
+    assert_eq!(must(ground.driver.children(group.path())), ["below"]);
+    let shares = Limits { cpu: CpuLimits { shares: Some(512), ..Default::default() }, ..Default::default() };
+    if ground.can(&shares) {
+        let now = must(must(ground.driver.adopt(group.path(), &shares)).limits());
+        assert_eq!(
+            (now.cpu.shares, now.pids_max, now.cpu.quota_us),
+            (Some(512), held.pids_max, held.cpu.quota_us)
+        );
+        assert_eq!(inodes(&places), there);
+    }
+    // What the kernel refuses takes nothing away.
+    let impossible =
+        Limits { cpu: CpuLimits { cpus: Some("8190".into()), ..Default::default() }, ..Default::default() };
+    if ground.can(&impossible) {
+        let refused = ground.driver.adopt(group.path(), &impossible);
+        assert!(matches!(refused, Err(Error::Refused { .. })));
+        assert_eq!(inodes(&places), there);
+    }
+    // In the last hierarchy alone: it is made in the others.
+    let halves: Vec<_> = places.iter().map(|place| place.with_file_name("half")).collect();
+    let [.., last] = halves.as_slice() else { panic!("no hierarchy") };
+    must(std::fs::create_dir(last));
+    let whole = must(ground.driver.adopt(&ground.path("half"), &Limits::default()));
+    assert_eq!(sources(&*whole), halves);
+    let new = must(ground.driver.adopt(&ground.path("p/q"), &before));
+    assert_eq!(must(new.limits()).pids_max, held.pids_max);
+}
+
+pub(super) fn what_has_processes_or_is_frozen_is_not_taken(ground: &Ground) {
+    let refused = |path: &str| {
+        let refused = ground.driver.adopt(&ground.path(path), &Limits::default());
+        assert!(matches!(refused, Err(Error::NotFree { .. })), "{path}");
+    };
+    let used = ground.group("used");
+    let mut inside = Running::inside(&*used, "cat", &[]);
+    refused("used");
+    assert!(inside.answers(Duration::from_millis(900)), "it was left alone");
+    let _below = Running::inside(&*ground.group("above/below"), "cat", &[]);
+    refused("above");
+    let frozen = ground.group("frozen");
+    must(frozen.freeze());
+    refused("frozen");
+    must(frozen.thaw());
+    must(ground.driver.adopt(frozen.path(), &Limits::default()));
 }
 
 /// The group is there in the last hierarchy only: creation fails there, and takes the others back.

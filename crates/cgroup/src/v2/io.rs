@@ -7,19 +7,20 @@ use crate::stats::IoStats;
 
 const MAX: &str = "io.max";
 /// Of the scheduler BFQ and of the cost model (`io.cost.qos`); a kernel may have both, and each disk uses one.
-const WEIGHTS: [&str; 2] = ["io.bfq.weight", "io.weight"];
+const WEIGHTS: [&str; 2] = ["io.bfq.weight", COST];
+const COST: &str = "io.weight";
 const NO_WEIGHT: &str =
     "use a kernel with BFQ (CONFIG_BFQ_GROUP_IOSCHED) or CONFIG_BLK_CGROUP_IOCOST, or set none";
 const NO_RATES: &str = "use a kernel with CONFIG_BLK_DEV_THROTTLING, or set no rates";
 
 pub(super) fn write(dir: &Dir, io: &IoLimits) -> Result<()> {
     if let Some(weight) = io.weight {
-        write_weight(dir, &weight.to_string())?;
+        write_weight(dir, "", weight)?;
     }
     for limit in &io.devices {
         let device = limit.device();
         if let Some(weight) = limit.weight {
-            write_weight(dir, &format!("{device} {weight}"))?;
+            write_weight(dir, &format!("{device} "), weight)?;
         }
         let rates = [
             ("rbps", limit.read_bps),
@@ -41,13 +42,28 @@ pub(super) fn write(dir: &Dir, io: &IoLimits) -> Result<()> {
     Ok(())
 }
 
-/// BFQ's scale and that of the cost model have the same default, 100, so that a weight stays as it is.
-fn write_weight(dir: &Dir, value: &str) -> Result<()> {
+/// `device` is empty for all of them.
+fn write_weight(dir: &Dir, device: &str, weight: u16) -> Result<()> {
     let mut there = WEIGHTS.into_iter().filter(|name| dir.has(name)).peekable();
     if there.peek().is_none() {
         return Err(Error::MissingFile { controller: "io", file: WEIGHTS[1].to_owned(), hint: NO_WEIGHT });
     }
-    there.try_for_each(|name| dir.try_write(name, value).map_err(|e| refused(&dir.file(name), value, e)))
+    there.try_for_each(|name| {
+        let value = if name == COST { even(weight) } else { weight.into() };
+        let value = format!("{device}{value}");
+        dir.try_write(name, &value).map_err(|e| refused(&dir.file(name), &value, e))
+    })
+}
+
+/// v1's 10 to 1,000 as the cost model's 1 to 10,000: evenly, end on end, as every other runtime has it.
+pub(crate) fn even(weight: u16) -> u64 {
+    1 + u64::from(weight.saturating_sub(10)) * 9_999 / 990
+}
+
+/// The inverse of [`even`], to the nearest.
+fn of_even(weight: u64) -> u16 {
+    let nearest = (weight.clamp(1, 10_000) - 1) * 990 + 9_999 / 2;
+    u16::try_from(10 + nearest / 9_999).unwrap_or(u16::MAX)
 }
 
 pub(super) fn read(dir: &Dir) -> Result<IoLimits> {
@@ -56,14 +72,13 @@ pub(super) fn read(dir: &Dir) -> Result<IoLimits> {
         let Some(text) = dir.read_if_there(name)? else { continue };
         for line in text.lines() {
             // "default 100", "8:16 200", and from BFQ before Linux 5.4 the number alone.
-            match line.rsplit_once(' ') {
-                None => io.weight = io.weight.or(line.parse().ok()),
-                Some(("default", weight)) => io.weight = io.weight.or(weight.parse().ok()),
-                Some((device, weight)) => {
-                    if let Some((major, minor)) = parse_device(device) {
-                        io.entry(major, minor).weight = weight.parse().ok();
-                    }
-                }
+            let (device, weight) = line.rsplit_once(' ').unwrap_or(("default", line));
+            let weight = if name == COST { weight.parse().ok().map(of_even) } else { weight.parse().ok() };
+            if device == "default" {
+                io.weight = io.weight.or(weight);
+            } else if let Some((major, minor)) = parse_device(device) {
+                let limit = io.entry(major, minor);
+                limit.weight = limit.weight.or(weight);
             }
         }
     }
@@ -113,11 +128,32 @@ mod tests {
         write(&dir, &IoLimits { weight: None, devices: vec![limit] }).unwrap();
         assert_eq!([text(MAX), text(WEIGHTS[1])], ["8:0 rbps=1048576 wiops=max", ""]);
         write(&dir, &IoLimits { weight: Some(50), devices: vec![] }).unwrap();
-        assert_eq!(text(WEIGHTS[1]), "50");
+        assert_eq!(text(WEIGHTS[1]), "405");
         fs::write(folder.path().join(WEIGHTS[1]), "").unwrap();
         let heavy = IoDeviceLimit { major: 8, minor: 16, weight: Some(200), ..Default::default() };
         write(&dir, &IoLimits { weight: None, devices: vec![heavy] }).unwrap();
-        assert_eq!(text(WEIGHTS[1]), "8:16 200");
+        assert_eq!(text(WEIGHTS[1]), "8:16 1920");
+    }
+
+    #[test]
+    fn pure_each_scheduler_is_told_a_weight_on_its_own_scale() {
+        for (weight, cost) in [(10, 1), (11, 11), (100, 910), (500, 4950), (1000, 10_000)] {
+            assert_eq!(even(weight), cost);
+            let (folder, dir) = fake(&[(WEIGHTS[0], ""), (COST, "")]);
+            let text = |name| fs::read_to_string(folder.path().join(name)).unwrap();
+            let io = IoLimits { weight: Some(weight), devices: vec![] };
+            write(&dir, &io).unwrap();
+            assert_eq!([text(WEIGHTS[0]), text(COST)], [weight.to_string(), cost.to_string()]);
+            let device = IoDeviceLimit { major: 8, weight: Some(weight), ..Default::default() };
+            fs::write(folder.path().join(WEIGHTS[0]), "").unwrap();
+            fs::write(folder.path().join(COST), "").unwrap();
+            write(&dir, &IoLimits { weight: None, devices: vec![device] }).unwrap();
+            assert_eq!([text(WEIGHTS[0]), text(COST)], [format!("8:0 {weight}"), format!("8:0 {cost}")]);
+            assert_eq!(read(&dir).unwrap().devices, [device]);
+        }
+        for weight in 10..=1000 {
+            assert_eq!(of_even(even(weight)), weight);
+        }
     }
 
     #[test]
@@ -134,7 +170,7 @@ mod tests {
     fn pure_reads_back() {
         let (_folder, dir) = fake(&[
             (MAX, "8:0 rbps=1048576 wbps=max riops=max wiops=120\n"),
-            (WEIGHTS[1], "default 100\n8:16 200\n"),
+            (WEIGHTS[1], "default 910\n8:16 1920\n"),
         ]);
         let io = read(&dir).unwrap();
         assert_eq!(io.weight, Some(100));

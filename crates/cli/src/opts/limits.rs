@@ -1,6 +1,6 @@
 //! Limits as they are written.
 
-use super::quantity::scaled;
+use tinyd_runtime::quantity::{bytes, scaled};
 
 /// The period that `--cpu` and `--cpus` count in, in microseconds.
 pub(super) const PERIOD: u64 = 100_000;
@@ -33,14 +33,14 @@ pub(super) fn cpu_shares(text: &str) -> Result<u64, String> {
 
 /// `--memory`: bytes, in binary units.
 pub(crate) fn memory(text: &str) -> Result<u64, String> {
-    size(text).ok_or_else(|| "it is no size; write it like 100m or 1.5g (b, k, m, g, t)".to_owned())
+    bytes(text).ok_or_else(|| "it is no size; write it like 100m or 1.5g (b, k, m, g, t)".to_owned())
 }
 
 /// `--memory-swap`: bytes, in binary units, or -1.
 pub(super) fn memory_swap(text: &str) -> Result<i64, String> {
     match text {
         "-1" => Ok(-1),
-        _ => size(text).and_then(|bytes| i64::try_from(bytes).ok()).ok_or_else(|| {
+        _ => bytes(text).and_then(|bytes| i64::try_from(bytes).ok()).ok_or_else(|| {
             "it is no size; write it like 200m or 3g (b, k, m, g, t), or -1 for no limit".to_owned()
         }),
     }
@@ -65,23 +65,6 @@ pub(super) fn pids(text: &str) -> Result<i64, String> {
         .ok()
         .filter(|&limit| limit == -1 || limit >= 1)
         .ok_or_else(|| "it must be at least 1, or -1 for no limit".to_owned())
-}
-
-/// A size: a decimal number and a unit of `b k m g t`, which may be followed by `b` or `ib`, in any case.
-fn size(text: &str) -> Option<u64> {
-    let at = text.find(|letter: char| letter.is_ascii_alphabetic()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(at);
-    let unit = unit.to_ascii_lowercase();
-    let power = match unit.as_str() {
-        "" | "b" => 0,
-        "k" | "kb" | "kib" => 10,
-        "m" | "mb" | "mib" => 20,
-        "g" | "gb" | "gib" => 30,
-        "t" | "tb" | "tib" => 40,
-        _ => return None,
-    };
-    // The kernel's own type is signed.
-    scaled(number, 1 << power).filter(|&bytes| i64::try_from(bytes).is_ok())
 }
 
 #[cfg(test)]

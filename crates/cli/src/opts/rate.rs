@@ -1,6 +1,6 @@
 //! Rates and classes of network traffic, in the words of tc(8).
 
-use super::quantity::scaled;
+use tinyd_runtime::quantity::scaled;
 
 /// What a rate begins and ends at, in bits a second.
 const RATES: std::ops::RangeInclusive<u64> = 8_000..=1_000_000_000_000;

@@ -2,11 +2,14 @@
 
 use super::store::Record;
 use crate::monitor;
-use crate::plan::{Bundle, invalid};
+use crate::plan::{self, Bundle, invalid};
 use crate::{Failure, FailureKind};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tinyd_cgroup::systemd::{Bus, Driver};
 use tinyd_cgroup::{Cgroup, CgroupDriver, CgroupPath, Host};
+use tinyd_ns::pidfd;
 
 /// How long the kernel may take to take the last process out of a group.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -49,8 +52,41 @@ pub(super) fn open(record: &Record) -> Result<Box<dyn Cgroup>, Failure> {
     driver(record.systemd)?.open(&path).map_err(failed)
 }
 
-/// Makes room for it: a group that is there and empty is the caller's, who has made it ahead.
-pub(super) fn make_room(driver: &dyn CgroupDriver, name: &str) -> Result<(), Failure> {
+/// A group that was there before its container: its caller's, who has made it ahead.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Found {
+    /// Its folders. In further hierarchies it was made for the container.
+    places: Vec<PathBuf>,
+    /// The groups below it, which are nobody's of the container.
+    children: Vec<String>,
+    /// The container's processes end with its first one, so that those that are left are somebody else's.
+    ends_as_one: bool,
+}
+
+/// Looks whether it is there.
+pub(super) fn found(
+    driver: &dyn CgroupDriver,
+    name: &str,
+    bundle: &Bundle,
+) -> Result<Option<Found>, Failure> {
+    let failed = |error: tinyd_cgroup::Error| {
+        Failure::new(FailureKind::Internal, format!("look for cgroup {name}")).caused_by(&error)
+    };
+    let path = CgroupPath::new(name).map_err(failed)?;
+    let group = match driver.open(&path) {
+        Ok(group) => group,
+        Err(error) if error.is_not_found() => return Ok(None),
+        // What is no path of this driver's is told of by those who make it.
+        Err(tinyd_cgroup::Error::InvalidPath { .. }) => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let places = group.views().into_iter().map(|view| view.source).collect();
+    let children = driver.children(&path).map_err(failed)?;
+    Ok(Some(Found { places, children, ends_as_one: plan::ends_as_one(bundle)? }))
+}
+
+/// Removes it where it is empty.
+fn remove_empty(driver: &dyn CgroupDriver, name: &str) -> Result<(), Failure> {
     let failed = |error: tinyd_cgroup::Error| {
         Failure::new(FailureKind::Internal, format!("look for cgroup {name}")).caused_by(&error)
     };
@@ -78,11 +114,17 @@ pub(super) fn missing_above(driver: &dyn CgroupDriver, name: &str) -> Result<Vec
 
 /// Ends whatever is left in it, and removes it, with what was made above it for it.
 pub(super) fn remove(record: &Record) -> Result<(), Failure> {
-    if record.init.is_some() {
-        end(record)?;
-    } else {
+    match (&record.init, &record.found) {
+        (Some(_), None) => end(record)?,
+        (Some(_), Some(found)) => leave(record, found)?,
+        // It is as it was, or as nearly as can be told: nobody of the container was ever in it.
+        (None, Some(found)) => {
+            if let Ok(group) = open(record) {
+                give_back(group.as_ref(), found);
+            }
+        }
         // Whether it was made at all nobody knows: what is in it may be somebody else's.
-        make_room(driver(record.systemd)?.as_ref(), &record.cgroup)?;
+        (None, None) => remove_empty(driver(record.systemd)?.as_ref(), &record.cgroup)?,
     }
     prune(record)
 }
@@ -117,12 +159,97 @@ fn end(record: &Record) -> Result<(), Failure> {
     }
 }
 
+/// The same for one that was there before: what the container has left in it goes, and then the group, unless somebody else has
+/// processes or groups in it.
+fn leave(record: &Record, found: &Found) -> Result<(), Failure> {
+    let failed = |error: tinyd_cgroup::Error| {
+        Failure::new(FailureKind::Internal, format!("remove cgroup {}", record.cgroup)).caused_by(&error)
+    };
+    let driver = driver(record.systemd)?;
+    let path = CgroupPath::new(&record.cgroup).map_err(failed)?;
+    let ends = Instant::now() + PATIENCE;
+    loop {
+        let group = match driver.open(&path) {
+            Ok(group) => group,
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) => return Err(failed(error)),
+        };
+        let (own, others) = sides(driver.as_ref(), group.as_ref(), found).map_err(failed)?;
+        if !own.is_empty() {
+            // Frozen processes do not die.
+            let _ = group.thaw();
+            own.iter().for_each(|pid| kill(*pid, group.as_ref()));
+        }
+        let mut left = 0;
+        for name in driver.children(&path).map_err(failed)? {
+            let child = group.path().join(&name).and_then(|child| driver.open(&child));
+            let Ok(child) = child else { continue };
+            let is_own = !found.children.contains(&name) && !child.is_populated().unwrap_or(false);
+            if !is_own || child.remove().is_err() {
+                left += 1;
+            }
+        }
+        if own.is_empty() && (left > 0 || !others.is_empty()) {
+            give_back(group.as_ref(), found);
+            return Ok(());
+        }
+        if own.is_empty() {
+            remove_empty(driver.as_ref(), &record.cgroup)?;
+            // It is a unit that stays, whoever is in it.
+            if record.systemd {
+                return Ok(());
+            }
+        }
+        if Instant::now() > ends {
+            let problem = format!("remove cgroup {}: its processes do not end", record.cgroup);
+            return Err(Failure::new(FailureKind::Internal, problem));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Removes it where it was not before, and nobody is in it.
+fn give_back(group: &dyn Cgroup, found: &Found) {
+    for view in group.views().iter().filter(|view| !found.places.contains(&view.source)) {
+        let _ = std::fs::remove_dir(&view.source);
+    }
+}
+
+/// The container's processes, and other people's.
+fn sides(
+    driver: &dyn CgroupDriver,
+    group: &dyn Cgroup,
+    found: &Found,
+) -> tinyd_cgroup::Result<(Vec<u32>, Vec<u32>)> {
+    let all = group.processes()?;
+    if found.ends_as_one {
+        return Ok((Vec::new(), all));
+    }
+    let mut others = Vec::new();
+    for name in &found.children {
+        match driver.open(&group.path().join(name)?).and_then(|child| child.processes()) {
+            Ok(pids) => others.extend(pids),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all.into_iter().partition(|pid| !others.contains(pid)))
+}
+
+fn kill(pid: u32, group: &dyn Cgroup) {
+    let Ok(pidfd) = pidfd::open(pid) else { return };
+    // Its number may have become another's before it was held.
+    if group.processes().is_ok_and(|all| all.contains(&pid)) {
+        let _ = pidfd::send_signal(&pidfd, libc::SIGKILL);
+    }
+}
+
 /// Removes the groups above it that were made for it, and the one that is ours, where they were its alone.
 fn prune(record: &Record) -> Result<(), Failure> {
     let driver = driver(record.systemd)?;
-    record.above.iter().rev().try_for_each(|name| make_room(driver.as_ref(), name))?;
+    record.above.iter().rev().try_for_each(|name| remove_empty(driver.as_ref(), name))?;
     match record.cgroup.split_once('/') {
-        Some((OWN, _)) if !record.systemd => make_room(driver.as_ref(), OWN),
+        Some((OWN, _)) if !record.systemd => remove_empty(driver.as_ref(), OWN),
         _ => Ok(()),
     }
 }

@@ -126,6 +126,7 @@ pub(super) fn make(context: &Context, wanted: &Wanted, in_foreground: bool) -> R
         bundle: wanted.bundle.clone(),
         rootfs: rootfs_of(&bundle, &wanted.bundle)?,
         above: cgroup::missing_above(driver.as_ref(), &cgroup)?,
+        found: cgroup::found(driver.as_ref(), &cgroup, &bundle)?,
         cgroup,
         systemd: context.systemd,
         created_ns: now_ns(),
@@ -176,13 +177,13 @@ fn launch(
 ) -> Result<(Running, Vec<Way>), Failure> {
     let config = container.folder.join(CONFIG);
     std::fs::write(&config, json).map_err(|error| internal(&format!("write {}", config.display()), error))?;
-    cgroup::make_room(driver, &container.record.cgroup)?;
     let gate = gate(&container.folder)?;
     let (stdio, ways) = match bundle.wants_terminal() {
         true => (Stdio { stdin: None, stdout: None, stderr: None }, Vec::new()),
         false => streams::of_ours(preserved, in_foreground)?,
     };
     let request = request(container, bundle);
+    let adopts_cgroup = container.record.found.is_some();
     let pauses = [Moment::Prestart, Moment::CreateRuntime, Moment::CreateContainer];
     let pauses = pauses.iter().any(|moment| moment.is_wanted(bundle));
     // Written down before it can come to its gate: whoever waits there outlives this process, however that ends.
@@ -209,6 +210,7 @@ fn launch(
         nothing_to_run,
         assembled: if pauses { Some(&mut assembled) } else { None },
         inherits_oom_score: true,
+        adopts_cgroup,
     };
     launch::launch(&request, bundle, driver, stdio, terms).map(|running| (running, ways))
 }

@@ -45,6 +45,9 @@ pub(super) struct Record {
     /// Groups above it that were made for it.
     #[serde(default)]
     pub(super) above: Vec<String>,
+    /// What there was of it before.
+    #[serde(default)]
+    pub(super) found: Option<cgroup::Found>,
     /// The group is a unit of systemd.
     pub(super) systemd: bool,
     /// Nanoseconds since 1970.

@@ -5,6 +5,7 @@ use super::store::{Container, Status};
 use super::{Context, Problem, cgroup, one_id};
 use crate::config::{Read as _, Resources};
 use crate::plan;
+use crate::quantity::bytes;
 use crate::{Failure, FailureKind};
 use serde_json::{Value, json};
 use std::io::Read as _;
@@ -24,11 +25,13 @@ const FLAGS: &[Flag] = &[
     value("memory", None),
     value("memory-reservation", None),
     value("memory-swap", None),
+    value("kernel-memory", None),
+    value("kernel-memory-tcp", None),
     value("pids-limit", None),
 ];
 
 /// Where an option's number stands in the resources.
-const NUMBERS: [(&str, &str); 12] = [
+const NUMBERS: [(&str, &str); 9] = [
     ("blkio-weight", "/blockIO/weight"),
     ("cpu-period", "/cpu/period"),
     ("cpu-quota", "/cpu/quota"),
@@ -37,10 +40,16 @@ const NUMBERS: [(&str, &str); 12] = [
     ("cpu-rt-period", "/cpu/realtimePeriod"),
     ("cpu-rt-runtime", "/cpu/realtimeRuntime"),
     ("cpu-idle", "/cpu/idle"),
+    ("pids-limit", "/pids/limit"),
+];
+
+/// The same of those that are sizes, with a unit or without.
+const SIZES: [(&str, &str); 5] = [
     ("memory", "/memory/limit"),
     ("memory-reservation", "/memory/reservation"),
     ("memory-swap", "/memory/swap"),
-    ("pids-limit", "/pids/limit"),
+    ("kernel-memory", "/memory/kernel"),
+    ("kernel-memory-tcp", "/memory/kernelTCP"),
 ];
 
 pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem> {
@@ -83,12 +92,30 @@ fn of_options(parsed: &Parsed) -> Result<Value, String> {
             set(&mut document, place, json!(number));
         }
     }
+    for (name, place) in SIZES {
+        if let Some(text) = parsed.last(name) {
+            set(&mut document, place, json!(size(name, text)?));
+        }
+    }
     for (name, place) in [("cpuset-cpus", "/cpu/cpus"), ("cpuset-mems", "/cpu/mems")] {
         if let Some(list) = parsed.last(name) {
             set(&mut document, place, json!(list));
         }
     }
     Ok(document)
+}
+
+/// Bytes; -1 is no limit.
+fn size(name: &str, text: &str) -> Result<i64, String> {
+    let bytes = match text {
+        "-1" => Some(-1),
+        _ => bytes(text).and_then(|bytes| i64::try_from(bytes).ok()),
+    };
+    bytes.ok_or_else(|| {
+        format!(
+            "--{name} {text:?}: is no size; write it like 100m or 1.5g (b, k, m, g, t), or -1 for no limit"
+        )
+    })
 }
 
 fn set(document: &mut Value, place: &str, value: Value) {
@@ -101,15 +128,40 @@ fn set(document: &mut Value, place: &str, value: Value) {
 mod tests {
     use super::*;
 
+    fn limits(words: &[&str]) -> Result<tinyd_cgroup::Limits, String> {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        let parsed = parse(FLAGS, words, Rest::Mixed)?;
+        let document = of_options(&parsed)?;
+        let resources = Resources::of(&document).map_err(|wrong| wrong.to_string())?;
+        plan::limits_of(&resources).map_err(|failure| failure.to_string())
+    }
+
     #[test]
     fn pure_options_are_the_limits_that_they_name() {
         let words = ["--memory", "67108864", "--cpu-quota=-1", "--pids-limit", "7", "--cpuset-cpus", "0"];
-        let words = words.iter().map(|word| (*word).to_owned()).collect();
-        let parsed = parse(FLAGS, words, Rest::Mixed).unwrap();
-        let Ok(resources) = resources(&parsed) else { panic!("they are resources") };
-        let limits = plan::limits_of(&resources).unwrap();
-        assert_eq!((limits.memory.limit_bytes, limits.pids_max), (Some(67_108_864), Some(7)));
-        assert_eq!((limits.cpu.quota_us, limits.cpu.cpus.as_deref()), (Some(-1), Some("0")));
-        assert_eq!(limits.cpu.shares, None);
+        let found = limits(&words).unwrap();
+        assert_eq!((found.memory.limit_bytes, found.pids_max), (Some(67_108_864), Some(7)));
+        assert_eq!((found.cpu.quota_us, found.cpu.cpus.as_deref()), (Some(-1), Some("0")));
+        assert_eq!(found.cpu.shares, None);
+        let burst = &limits(&["--cpu-burst", "0"]).unwrap().settings[0];
+        assert_eq!(burst.v1, Some(("cpu.cfs_burst_us".to_owned(), "0".to_owned())));
+    }
+
+    #[test]
+    fn pure_memory_is_a_size() {
+        let found = limits(&["--memory", "100M", "--memory-reservation=50mib", "--memory-swap", "1.5Gb"])
+            .unwrap()
+            .memory;
+        let wanted = (Some(100 << 20), Some(50 << 20), Some(3 << 29));
+        assert_eq!((found.limit_bytes, found.reservation_bytes, found.swap_bytes), wanted);
+        let none = limits(&["--memory", "-1", "--memory-swap=-1"]).unwrap().memory;
+        assert_eq!((none.limit_bytes, none.swap_bytes), (Some(-1), Some(-1)));
+        let kernel = limits(&["--kernel-memory", "5m", "--kernel-memory-tcp", "6k"]).unwrap();
+        let tcp = ("memory.kmem.tcp.limit_in_bytes".to_owned(), "6144".to_owned());
+        assert_eq!((kernel.settings.len(), kernel.settings[0].v1.as_ref()), (1, Some(&tcp)));
+        for wrong in ["100X", "-2", "", "1 m"] {
+            let problem = limits(&["--memory", wrong]).unwrap_err();
+            assert!(problem.contains("--memory") && problem.contains("100m"), "{problem}");
+        }
     }
 }

@@ -28,6 +28,13 @@ pub(crate) fn namespaces_of(bundle: &Bundle) -> Result<Namespaces, Failure> {
     bundle.spec.linux.as_ref().map_or(Ok(Namespaces::empty()), |linux| Ok(Wanted::of(linux)?.all()))
 }
 
+/// Whether its processes end with the first one: the kernel ends those of a PID namespace with its first, which the container's
+/// is in none that it has joined.
+pub(crate) fn ends_as_one(bundle: &Bundle) -> Result<bool, Failure> {
+    let linux = bundle.spec.linux.as_ref();
+    linux.map_or(Ok(false), |linux| Ok(Wanted::of(linux)?.new.contains(Namespaces::PID)))
+}
+
 /// The maps of its user namespace, if it has one.
 pub(crate) fn id_maps_of(bundle: &Bundle) -> Result<Option<IdMaps>, Failure> {
     let Some(linux) = &bundle.spec.linux else { return Ok(None) };

@@ -10,11 +10,12 @@ use tinyd_cgroup::{
     NetPriority, Setting,
 };
 
-/// What is 0 or empty where that is no limit is none: engines write so what nobody asked for.
+/// What is 0 or empty where that is no limit is none: engines write so what nobody asked for. A negative quota, whichever it is,
+/// is the kernel's word for none at all (`tg_set_cfs_quota` in kernel/sched/core.c).
 pub(crate) fn limits(resources: &Resources) -> Result<Limits, Failure> {
     let mut limits = Limits { settings: settings(resources)?, ..Limits::default() };
     if let Some(cpu) = &resources.cpu {
-        limits.cpu.quota_us = cpu.quota.filter(|us| *us != 0);
+        limits.cpu.quota_us = cpu.quota.filter(|us| *us != 0).map(|us| us.max(-1));
         limits.cpu.period_us = cpu.period.filter(|us| *us != 0);
         limits.cpu.shares = cpu.shares.filter(|shares| *shares != 0);
         limits.cpu.cpus = cpu.cpus.clone().filter(|list| !list.is_empty());
@@ -47,7 +48,7 @@ fn settings(resources: &Resources) -> Result<Vec<Setting>, Failure> {
         all.push(Setting { name, v1: v1.map(owned), v2: v2.map(owned) });
     };
     if let Some(cpu) = &resources.cpu {
-        if let Some(burst) = cpu.burst.filter(|us| *us != 0).map(|us| us.to_string()) {
+        if let Some(burst) = cpu.burst.map(|us| us.to_string()) {
             add("cpu.burst", Some(("cpu.cfs_burst_us", burst.clone())), Some(("cpu.max.burst", burst)));
         }
         if let Some(idle) = cpu.idle {
@@ -178,9 +179,10 @@ fn device(rule: &DeviceAllowance) -> Result<DeviceRule, Failure> {
 }
 
 fn io(block: &BlockIo) -> Result<IoLimits, Failure> {
-    let mut io = IoLimits { weight: block.weight.filter(|weight| *weight != 0), ..IoLimits::default() };
-    for one in block.weight_device.iter().flatten() {
-        limit_of(&mut io, one.major, one.minor)?.weight = one.weight;
+    let mut io = IoLimits { weight: weight("weight", block.weight)?, ..IoLimits::default() };
+    for (at, one) in block.weight_device.iter().flatten().enumerate() {
+        let weight = weight(&format!("weightDevice[{at}].weight"), one.weight)?;
+        limit_of(&mut io, one.major, one.minor)?.weight = weight;
     }
     type Rate = fn(&mut IoDeviceLimit) -> &mut Option<i64>;
     let rates: [(&Option<Vec<ThrottleDevice>>, Rate); 4] = [
@@ -197,6 +199,17 @@ fn io(block: &BlockIo) -> Result<IoLimits, Failure> {
         }
     }
     Ok(io)
+}
+
+/// A weight; 0 is none.
+fn weight(name: &str, weight: Option<u16>) -> Result<Option<u16>, Failure> {
+    match weight.filter(|weight| *weight != 0) {
+        Some(weight) if !(10..=1000).contains(&weight) => {
+            let problem = format!("{weight} is not between 10 and 1000");
+            Err(invalid(&format!("linux.resources.blockIO.{name}"), problem))
+        }
+        weight => Ok(weight),
+    }
 }
 
 /// The limits of one device, which the specification spreads over several lists.
@@ -238,7 +251,7 @@ mod tests {
                  "access": "rw"}, {"allow": true, "type": "b", "major": -1, "access": "m"}],
                 "memory": {"limit": 1, "swap": 2, "reservation": 3}, "pids": {"limit": 4},
                 "cpu": {"quota": 5, "period": 6, "shares": 7, "cpus": "0", "mems": "1"},
-                "blockIO": {"weight": 8, "weightDevice": [{"major": 9, "minor": 10, "weight": 11}],
+                "blockIO": {"weight": 18, "weightDevice": [{"major": 9, "minor": 10, "weight": 11}],
                   "throttleReadBpsDevice": [{"major": 9, "minor": 10, "rate": 12}],
                   "throttleWriteIOPSDevice": [{"major": 9, "minor": 13, "rate": 14}]},
                 "hugepageLimits": [{"pageSize": "2MB", "limit": 15}],
@@ -270,7 +283,7 @@ mod tests {
         let first =
             IoDeviceLimit { major: 9, minor: 10, weight: Some(11), read_bps: Some(12), ..Default::default() };
         let second = IoDeviceLimit { major: 9, minor: 13, write_iops: Some(14), ..Default::default() };
-        assert_eq!(found.io, IoLimits { weight: Some(8), devices: vec![first, second] });
+        assert_eq!(found.io, IoLimits { weight: Some(18), devices: vec![first, second] });
         assert_eq!(found.hugetlb, [HugetlbLimit { page_size: "2MB".into(), limit_bytes: 15 }]);
         assert_eq!(found.net.class_id, Some(16));
         assert_eq!(found.net.priorities, [NetPriority { interface: "lo".into(), priority: 17 }]);
@@ -286,6 +299,12 @@ mod tests {
                 "linux.resources.devices",
             ),
             (r#"{"cpu": {"idle": 2}}"#, "linux.resources.cpu.idle"),
+            (r#"{"blockIO": {"weight": 9}}"#, "linux.resources.blockIO.weight: "),
+            (r#"{"blockIO": {"weight": 1001}}"#, "linux.resources.blockIO.weight: "),
+            (
+                r#"{"blockIO": {"weightDevice": [{"major": 8, "minor": 0, "weight": 1}]}}"#,
+                "linux.resources.blockIO.weightDevice[0].weight: ",
+            ),
             (r#"{"memory": {"swappiness": 101}}"#, "linux.resources.memory.swappiness"),
             (r#"{"memory": {"useHierarchy": false}}"#, "linux.resources.memory.useHierarchy"),
             (r#"{"rdma": {"mlx5_1": {}}}"#, "linux.resources.rdma"),
@@ -297,6 +316,28 @@ mod tests {
             let failure = read(json).unwrap_err().to_string();
             assert!(failure.contains(name), "{json}: {failure}");
         }
+    }
+
+    #[test]
+    fn pure_what_says_no_limit_is_none_and_what_says_nothing_is_nothing() {
+        for (json, quota) in [
+            ("-1", Some(-1)),
+            ("-2", Some(-1)),
+            ("-9223372036854775808", Some(-1)),
+            ("0", None),
+            ("999", Some(999)),
+        ] {
+            let found = read(&format!(r#"{{"cpu": {{"quota": {json}}}}}"#)).unwrap();
+            assert_eq!(found.cpu.quota_us, quota, "{json}");
+        }
+        let io = r#"{"blockIO": {"weight": 0, "weightDevice": [{"major": 8, "minor": 0, "weight": 0}]}}"#;
+        let io = read(io).unwrap().io;
+        assert_eq!((io.weight, io.devices[0].weight), (None, None));
+        // Nothing saved up is not the same as nothing said.
+        let burst = read(r#"{"cpu": {"burst": 0}}"#).unwrap().settings;
+        let written = |file: &str| Some((file.to_owned(), "0".to_owned()));
+        assert_eq!((&burst[0].v1, &burst[0].v2), (&written("cpu.cfs_burst_us"), &written("cpu.max.burst")));
+        assert!(read(r#"{"cpu": {}}"#).unwrap().settings.is_empty());
     }
 
     #[test]
