@@ -58,7 +58,7 @@ impl Core {
             events: Some(events.clone()),
             id,
         }));
-        let launch = self.launcher.launch(&self.runtime()?, &request, None, None).map_err(|source| {
+        let launch = self.launcher.launch(&self.runtime()?, &request, None, None, &mut || {}).map_err(|source| {
             let container = record.short().to_owned();
             match source {
                 ClientError::Failed(failure) if failure.kind == FailureKind::Paused => Error::WrongState {

@@ -61,7 +61,7 @@ impl Core {
             _ => self.begin_anew(&id, lock)?,
         }
         let launched =
-            self.clear(&record, before.as_ref()).and_then(|()| self.launch(&record, request, &intent));
+            self.clear(&record, before.as_ref()).and_then(|()| self.launch(&record, request, &intent, &mut || {}));
         match launched {
             Ok(launch) => {
                 unlink(&self.store.container_file(&id, LAST_EXIT_FILE))?;
