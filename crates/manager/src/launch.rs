@@ -46,7 +46,8 @@ impl Core {
         };
         let connect: Option<Connect<'_>> = if start.connect { Some(&mut join) } else { None };
         let start = Request::Start(Box::new(start));
-        let launched = self.launcher.launch(&self.runtime()?, &start, Some(intent.as_fd()), connect, meanwhile);
+        let launched =
+            self.launcher.launch(&self.runtime()?, &start, Some(intent.as_fd()), connect, meanwhile);
         // What kept it from its network is why it did not start, where nothing else did: a start that has failed takes away
         // what the network's part needs.
         let failed_before = matches!(&launched, Err(ClientError::Failed(failure)) if !failure.is_of_sender());

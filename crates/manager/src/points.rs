@@ -70,8 +70,7 @@ mod tests {
             let root = &mut record.rootfs.overlays[0];
             (root.lowers, root.upper) = (vec![path("layer")], path("upper"));
             let targets = ["/data", "/there", "/link", "/far/away"];
-            record.spec.binds =
-                targets.iter().map(|target| BindMount::new(path("source"), target)).collect();
+            record.spec.binds = targets.iter().map(|target| BindMount::new(path("source"), target)).collect();
             record.spec.binds.push(BindMount::new(path("file"), "/file"));
             record.spec.tmpfs = vec![TmpfsMount { target: "/memory".into(), options: Vec::new() }];
         });

@@ -48,13 +48,7 @@ impl Wanted {
         };
         let name = name.or(id.as_deref()).unwrap_or_default().to_owned();
         let spec = VolumeSpec { name, source, options, ..VolumeSpec::default() };
-        Ok(Self {
-            spec,
-            driver: driver.to_owned(),
-            labels: BTreeMap::new(),
-            container: None,
-            id,
-        })
+        Ok(Self { spec, driver: driver.to_owned(), labels: BTreeMap::new(), container: None, id })
     }
 
     fn of_request(request: &VolumeCreate) -> Result<Self> {

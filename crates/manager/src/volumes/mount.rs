@@ -27,9 +27,8 @@ impl Core {
             make_folder(&mark, 0o700)?;
         }
         // Nobody turns one back to an earlier state meanwhile. A plain folder has none.
-        let plain = |used: &UsedVolume| {
-            self.driver_of(&used.state).is_ok_and(|driver| driver.is_plain(&used.state))
-        };
+        let plain =
+            |used: &UsedVolume| self.driver_of(&used.state).is_ok_and(|driver| driver.is_plain(&used.state));
         let held = match record.volumes.iter().all(plain) {
             true => None,
             false => Some(self.volume_records().shared()?),
