@@ -36,8 +36,13 @@ impl Call {
 /// The calls of a `run --rm --net none IMAGE true`, process by process. The first one, which makes what is made once for
 /// all, is not looked at.
 fn calls(env: &Env, image: &str) -> Vec<Vec<Call>> {
-    let words = ["run", "--rm", "--net", "none", image, "true"];
-    env.tinyd(words).ok();
+    calls_with(env, &[], image)
+}
+
+/// The same with options of `run`.
+fn calls_with(env: &Env, options: &[&str], image: &str) -> Vec<Vec<Call>> {
+    let words = [&["run", "--rm", "--net", "none"], options, &[image, "true"]].concat();
+    env.tinyd(words.iter().copied()).ok();
     let folder = env.files().join("calls");
     fs::create_dir(&folder).unwrap();
     let prefix = folder.join("of");
@@ -169,6 +174,41 @@ fn nothing_waits_by_the_clock() {
                 _ => None,
             };
             assert!(!timed && milliseconds.unwrap_or(0) <= 0, "{}", call.line);
+        }
+    }
+}
+
+/// What a user mounts lies on a folder that is made while the runtime comes up, before it is told of the container, and not on
+/// the way of the container's own first process; and whoever makes it, it is made once.
+#[test]
+fn the_places_of_mounts_are_made_before_the_runtime_hears_of_them() {
+    require!(root);
+    require!(program);
+    require!(command "strace");
+    for image in images() {
+        let env = Env::new();
+        let folder = env.files().join("bound");
+        fs::create_dir(&folder).unwrap();
+        let bind = format!("{}:/tinyd-bind", folder.display());
+        let options = ["-v", &bind, "-v", "/tinyd-own", "--tmpfs", "/tinyd-memory"];
+        let all = calls_with(&env, &options, &image);
+        let is_client = |call: &Call| call.name == "execve" && call.texts()[0].ends_with("/tinyd");
+        let client = all.iter().find(|calls| calls.first().is_some_and(is_client)).unwrap();
+        let sent = client.iter().position(|call| call.name == "sendmsg").unwrap();
+        for place in ["/tinyd-bind", "/tinyd-own", "/tinyd-memory"] {
+            let made: Vec<_> = each(&all, &["mkdir", "mkdirat"])
+                .filter(|call| call.texts().iter().any(|text| text.ends_with(&place[1..])))
+                .map(|call| (call.texts().last().unwrap().to_string(), call.result()))
+                .collect();
+            assert!(
+                matches!(&made[..], [(path, Some(0))] if path.ends_with(&format!("/upper{place}"))),
+                "{image}: {made:?}"
+            );
+            let by_client = client[..sent].iter().any(|call| {
+                call.name.starts_with("mkdir")
+                    && call.texts().last().is_some_and(|text| text.ends_with(place))
+            });
+            assert!(by_client, "{image}: {place} is made before the request is sent");
         }
     }
 }

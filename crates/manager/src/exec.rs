@@ -58,18 +58,21 @@ impl Core {
             events: Some(events.clone()),
             id,
         }));
-        let launch = self.launcher.launch(&self.runtime()?, &request, None, None).map_err(|source| {
-            let container = record.short().to_owned();
-            match source {
-                ClientError::Failed(failure) if failure.kind == FailureKind::Paused => Error::WrongState {
-                    action: ACTION,
-                    container,
-                    state: "is paused",
-                    hint: Some("let it go on first with tinyd unpause"),
-                },
-                source => Error::Launch { operation: ACTION, container, source },
-            }
-        })?;
+        let launch =
+            self.launcher.launch(&self.runtime()?, &request, None, None, &mut || {}).map_err(|source| {
+                let container = record.short().to_owned();
+                match source {
+                    ClientError::Failed(failure) if failure.kind == FailureKind::Paused => {
+                        Error::WrongState {
+                            action: ACTION,
+                            container,
+                            state: "is paused",
+                            hint: Some("let it go on first with tinyd unpause"),
+                        }
+                    }
+                    source => Error::Launch { operation: ACTION, container, source },
+                }
+            })?;
         Ok((!spec.detach).then(|| LocalSession::of(Left::further(events, &record), launch.link)))
     }
 }

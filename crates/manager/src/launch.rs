@@ -13,13 +13,20 @@ use crate::store::Record;
 use std::fs::File;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use tinyd_engine::StartRequest;
-use tinyd_runtime::client::{ClientError, Connect};
+use tinyd_runtime::client::{ClientError, Connect, Meanwhile};
 use tinyd_runtime::state::EXIT_FILE;
 use tinyd_runtime::{Release, Request};
 
 impl Core {
-    /// Starts a container that is made and stands still. The monitor holds the intent until the command runs.
-    pub(crate) fn launch(&self, record: &Record, request: &StartRequest, intent: &Intent) -> Result<Launch> {
+    /// Starts a container that is made and stands still. The monitor holds the intent until the command runs. `meanwhile` is
+    /// done before anything of the container's is mounted.
+    pub(crate) fn launch(
+        &self,
+        record: &Record,
+        request: &StartRequest,
+        intent: &Intent,
+        meanwhile: Meanwhile<'_>,
+    ) -> Result<Launch> {
         self.mount_volumes(record)?;
         let mut start = self.start_request(record, request);
         start.connect = self.connects(record)?;
@@ -39,7 +46,8 @@ impl Core {
         };
         let connect: Option<Connect<'_>> = if start.connect { Some(&mut join) } else { None };
         let start = Request::Start(Box::new(start));
-        let launched = self.launcher.launch(&self.runtime()?, &start, Some(intent.as_fd()), connect);
+        let launched =
+            self.launcher.launch(&self.runtime()?, &start, Some(intent.as_fd()), connect, meanwhile);
         // What kept it from its network is why it did not start, where nothing else did: a start that has failed takes away
         // what the network's part needs.
         let failed_before = matches!(&launched, Err(ClientError::Failed(failure)) if !failure.is_of_sender());

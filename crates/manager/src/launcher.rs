@@ -3,14 +3,14 @@
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use tinyd_runtime::Request;
-use tinyd_runtime::client::{self, ClientError, Connect, Connection, Message};
+use tinyd_runtime::client::{self, ClientError, Connect, Connection, Meanwhile, Message};
 use tinyd_runtime::frame::Kind;
 
 /// Starts `tinyd-runtime` and finds monitors that run.
 pub trait Launcher: Send + Sync {
     /// Starts `program` with a request and returns when the command runs. `keep` is held open until then, even if this
-    /// process dies. `connect` does the engine's part of a start that asks for it. A failure leaves nothing of the runtime's
-    /// behind.
+    /// process dies. `connect` does the engine's part of a start that asks for it, `meanwhile` what is to be done before
+    /// the program knows of the request. A failure leaves nothing of the runtime's behind.
     ///
     /// # Errors
     /// Those of [`client::launch`].
@@ -20,6 +20,7 @@ pub trait Launcher: Send + Sync {
         request: &Request,
         keep: Option<BorrowedFd<'_>>,
         connect: Option<Connect<'_>>,
+        meanwhile: Meanwhile<'_>,
     ) -> Result<Launch, ClientError>;
 
     /// The monitor of the container with this run-time folder; `None` when it has none.
@@ -73,8 +74,9 @@ impl Launcher for RuntimeLauncher {
         request: &Request,
         keep: Option<BorrowedFd<'_>>,
         connect: Option<Connect<'_>>,
+        meanwhile: Meanwhile<'_>,
     ) -> Result<Launch, ClientError> {
-        let launched = client::launch(program, request, keep, connect)?;
+        let launched = client::launch(program, request, keep, connect, meanwhile)?;
         Ok(Launch { pid: launched.pid, link: Box::new(launched.connection) })
     }
 

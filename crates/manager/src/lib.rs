@@ -64,6 +64,7 @@ mod order;
 mod parts;
 mod pause;
 mod places;
+mod points;
 mod ports;
 mod prepare;
 mod process;

@@ -38,7 +38,7 @@ impl Core {
             target: merged.clone(),
             id: id.clone(),
         }));
-        let mounted = match self.launcher.launch(&self.runtime()?, &request, None, None) {
+        let mounted = match self.launcher.launch(&self.runtime()?, &request, None, None, &mut || {}) {
             Ok(_) => let_pass(&self.store, &id, record.id_base()),
             Err(source) => {
                 Err(Error::Launch { operation: "mount", container: record.short().to_owned(), source })

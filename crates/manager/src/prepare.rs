@@ -164,6 +164,16 @@ impl Core {
         if record.spec.volumes.is_empty() {
             return Ok(None);
         }
+        let held = self.volume_records().shared()?;
+        let there = record.spec.volumes.iter().map(|mount| {
+            let volume = self.volume_of_name(mount)?;
+            Ok(volume.map(|volume| UsedVolume { state: volume.state, mount: mount.clone() }))
+        });
+        if let Some(there) = there.collect::<Result<Option<Vec<_>>>>()? {
+            record.volumes = there;
+            return Ok(Some(held));
+        }
+        drop(held);
         for mount in &record.spec.volumes {
             let (volume, is_new) = self.volume_of(mount, &record.id)?;
             made.extend((is_new && mount.name.is_some()).then(|| volume.state.name.clone()));

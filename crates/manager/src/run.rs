@@ -3,6 +3,7 @@
 use crate::core::Core;
 use crate::error::Result;
 use crate::intent::Verb;
+use crate::points;
 use crate::session::{Left, LocalSession};
 use crate::validate;
 use tinyd_engine::{ContainerSpec, StartRequest, Started};
@@ -15,7 +16,8 @@ impl Core {
             self.await_others(spec)?;
         }
         let prepared = self.prepare(spec, Verb::Run)?;
-        let launch = match self.launch(&prepared.record, request, &prepared.intent) {
+        let mut points = || points::make(&prepared.record);
+        let launch = match self.launch(&prepared.record, request, &prepared.intent, &mut points) {
             Ok(launch) => launch,
             Err(error) => return Err(self.take_back(prepared, error)),
         };

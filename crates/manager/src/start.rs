@@ -60,8 +60,9 @@ impl Core {
             Verb::Restart => unlink(&self.store.due(&id))?,
             _ => self.begin_anew(&id, lock)?,
         }
-        let launched =
-            self.clear(&record, before.as_ref()).and_then(|()| self.launch(&record, request, &intent));
+        let launched = self
+            .clear(&record, before.as_ref())
+            .and_then(|()| self.launch(&record, request, &intent, &mut || {}));
         match launched {
             Ok(launch) => {
                 unlink(&self.store.container_file(&id, LAST_EXIT_FILE))?;

@@ -42,9 +42,9 @@ impl Core {
         // What the last monitor was told at the start is known to nobody else any more.
         self.keep_steps(record, &self.endpoints(&record.id).unwrap_or_default())?;
         let request = Request::TakeOver(Box::new(start));
-        self.launcher.launch(&self.runtime()?, &request, Some(lock.as_fd()), None).map_err(|source| {
-            Error::Launch { operation: "take over", container: record.short().to_owned(), source }
-        })?;
+        self.launcher.launch(&self.runtime()?, &request, Some(lock.as_fd()), None, &mut || {}).map_err(
+            |source| Error::Launch { operation: "take over", container: record.short().to_owned(), source },
+        )?;
         let path = self.store.run_dir(&record.id).join(STATE_FILE);
         let state = load::<RunState>(&path).map_err(|source| Error::file("read", path, source))?;
         // One that has ended by now has no state any more: whoever asks next sees so.

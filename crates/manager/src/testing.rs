@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tinyd_engine::{ContainerSpec, NetworkJoin};
 use tinyd_net::{FixedDriver, Namespace, NetworkDriver, NetworkSpec};
-use tinyd_runtime::client::{ClientError, Connect};
+use tinyd_runtime::client::{ClientError, Connect, Meanwhile};
 use tinyd_runtime::{Failure, FailureKind, OverlayMount, Request, Rootfs};
 
 /// An engine's folders below a temporary one.
@@ -127,7 +127,9 @@ impl Launcher for Arc<FakeLauncher> {
         request: &Request,
         _: Option<BorrowedFd<'_>>,
         _: Option<Connect<'_>>,
+        meanwhile: Meanwhile<'_>,
     ) -> Result<Launch, ClientError> {
+        meanwhile();
         self.requests.lock().unwrap().push(request.clone());
         match self.failure {
             Some(kind) => Err(ClientError::Failed(Failure::new(kind, "the fake was told to fail"))),

@@ -39,8 +39,13 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         events: None,
         id,
     };
-    let mut launched =
-        client::launch(&std::env::current_exe()?, &Request::Start(Box::new(request)), None, None)?;
+    let mut launched = client::launch(
+        &std::env::current_exe()?,
+        &Request::Start(Box::new(request)),
+        None,
+        None,
+        &mut || {},
+    )?;
     while let Some(message) = launched.connection.receive()? {
         match message {
             Message::Stdout(bytes) => std::io::stdout().write_all(bytes)?,

@@ -122,15 +122,20 @@ pub struct Launched {
 /// or `None` when it could not: then there is no container.
 pub type Connect<'a> = &'a mut dyn FnMut(OwnedFd) -> Option<Connected>;
 
+/// What the sender of a request does while the program, which is not told yet what it is for, comes up: that takes it longer than
+/// a folder or two take to make. Whatever fails in it is of no account.
+pub type Meanwhile<'a> = &'a mut dyn FnMut();
+
 /// Starts `program` (`tinyd-runtime`) with a request, and waits until the command runs or has failed to.
 ///
 /// `keep` is inherited and held open until the command runs: a locked file there stays locked that long even if this
-/// process dies. A failure leaves nothing behind.
+/// process dies. What is done `meanwhile` is done before the program knows of the request. A failure leaves nothing behind.
 pub fn launch(
     program: &Path,
     request: &Request,
     keep: Option<BorrowedFd<'_>>,
     connect: Option<Connect<'_>>,
+    meanwhile: Meanwhile<'_>,
 ) -> Result<Launched, ClientError> {
     let (verb, id, protect) = match request {
         Request::Start(start) | Request::TakeOver(start) => ("monitor", &start.id, start.protect_program),
@@ -164,6 +169,7 @@ pub fn launch(
         .map_err(|source| ClientError::Spawn { program: program.to_owned(), source })?;
     let mut status = Ok(String::new());
     let mut connection = Connection::new(ours);
+    meanwhile();
     let sent = connection.send_request(request, keep);
     if sent.is_err() {
         // The program must not wait for the rest.

@@ -34,7 +34,7 @@
 //!
 //! # fn example(request: StartRequest) -> Result<(), client::ClientError> {
 //! let program = "/usr/libexec/tinyd/tinyd-runtime".as_ref();
-//! let mut launched = client::launch(program, &Request::Start(Box::new(request)), None, None)?;
+//! let mut launched = client::launch(program, &Request::Start(Box::new(request)), None, None, &mut || {})?;
 //! while let Some(message) = launched.connection.receive()? {
 //!     if let client::Message::Exited(exit) = message {
 //!         println!("ended with {}", exit.code);

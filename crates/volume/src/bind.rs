@@ -23,28 +23,11 @@ impl VolumeDriver for BindDriver {
     }
 
     fn validate(&self, wanted: &VolumeSpec) -> Result<()> {
-        let source = source(wanted)?;
-        let refuse = |what, value: String, problem: &'static str| {
-            Err(Error::Invalid { what, value, problem: problem.into() })
-        };
-        if let Some(option) = wanted.options.keys().next() {
-            return refuse("volume option", option.clone(), "is unknown to the driver bind");
-        }
-        if let Some(size) = wanted.size_bytes {
-            return refuse("volume size", size.to_string(), "cannot be set for what the host has");
-        }
-        if !source.is_absolute() {
-            return refuse("mount source", source.display().to_string(), "is not an absolute path");
-        }
-        if source.as_os_str().as_bytes().contains(&0) {
-            return refuse("mount source", source.display().to_string(), "holds a NUL byte");
-        }
-        resolve(source).map(drop)
+        checked(wanted).map(drop)
     }
 
     fn create(&self, wanted: &VolumeSpec) -> Result<VolumeState> {
-        self.validate(wanted)?;
-        let path = resolve(source(wanted)?)?;
+        let path = checked(wanted)?;
         let mut made = Vec::new();
         if let Err(error) = make(&path, &mut made) {
             // What cannot be taken back is an empty folder, and the error that is told is the first.
@@ -90,6 +73,27 @@ impl VolumeDriver for BindDriver {
         volume.expect_driver(NAME)?;
         remove_empty(&volume.made)
     }
+}
+
+/// The path of the host that is wanted, its links resolved.
+fn checked(wanted: &VolumeSpec) -> Result<PathBuf> {
+    let source = source(wanted)?;
+    let refuse = |what, value: String, problem: &'static str| {
+        Err(Error::Invalid { what, value, problem: problem.into() })
+    };
+    if let Some(option) = wanted.options.keys().next() {
+        return refuse("volume option", option.clone(), "is unknown to the driver bind");
+    }
+    if let Some(size) = wanted.size_bytes {
+        return refuse("volume size", size.to_string(), "cannot be set for what the host has");
+    }
+    if !source.is_absolute() {
+        return refuse("mount source", source.display().to_string(), "is not an absolute path");
+    }
+    if source.as_os_str().as_bytes().contains(&0) {
+        return refuse("mount source", source.display().to_string(), "holds a NUL byte");
+    }
+    resolve(source)
 }
 
 fn source(wanted: &VolumeSpec) -> Result<&Path> {

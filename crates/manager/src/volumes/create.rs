@@ -32,30 +32,23 @@ pub(crate) struct Wanted {
     spec: VolumeSpec,
     driver: String,
     labels: BTreeMap<String, String>,
-    id: String,
-    anonymous: bool,
+    /// The name of one that has no other.
+    id: Option<String>,
     container: Option<String>,
 }
 
 impl Wanted {
     fn new(name: Option<&str>, driver: Option<&str>, options: &BTreeMap<String, String>) -> Result<Self> {
-        let id = ids::new_id()?;
+        let id = if name.is_none() { Some(ids::new_id()?) } else { None };
         let asked = driver.unwrap_or(DEFAULT_DRIVER);
         let meant = if asked == DEFAULT_DRIVER { docker::meant(options)? } else { None };
         let (driver, source, options) = match meant {
             Some(meant) => (meant.driver, meant.source, meant.options),
             None => (asked, None, options.clone()),
         };
-        let spec =
-            VolumeSpec { name: name.unwrap_or(&id).to_owned(), source, options, ..VolumeSpec::default() };
-        Ok(Self {
-            spec,
-            driver: driver.to_owned(),
-            labels: BTreeMap::new(),
-            anonymous: name.is_none(),
-            container: None,
-            id,
-        })
+        let name = name.or(id.as_deref()).unwrap_or_default().to_owned();
+        let spec = VolumeSpec { name, source, options, ..VolumeSpec::default() };
+        Ok(Self { spec, driver: driver.to_owned(), labels: BTreeMap::new(), container: None, id })
     }
 
     fn of_request(request: &VolumeCreate) -> Result<Self> {
@@ -68,7 +61,7 @@ impl Wanted {
     /// What a mount needs where there is no such volume.
     pub(crate) fn of_mount(mount: &VolumeMount, container: &str) -> Result<Self> {
         let wanted = Self::new(mount.name.as_deref(), mount.driver.as_deref(), &mount.options)?;
-        Ok(Self { container: wanted.anonymous.then(|| container.to_owned()), ..wanted })
+        Ok(Self { container: wanted.id.is_some().then(|| container.to_owned()), ..wanted })
     }
 }
 
@@ -82,10 +75,17 @@ impl Core {
 
     /// Checks what a mount needs where there is no such volume, and that one that is there is of the kind that is asked for.
     pub(crate) fn check_volume_mount(&self, mount: &VolumeMount) -> Result<()> {
-        let wanted = Wanted::of_mount(mount, "")?;
-        match self.volume_there(&wanted, mount.driver.is_some())? {
+        match self.volume_of_name(mount)? {
             Some(_) => Ok(()),
-            None => self.check_volume(&wanted),
+            None => self.check_volume(&Wanted::of_mount(mount, "")?),
+        }
+    }
+
+    /// The volume that a mount names, where it is there; an error where it is of another kind than is asked for.
+    pub(crate) fn volume_of_name(&self, mount: &VolumeMount) -> Result<Option<VolumeRecord>> {
+        match mount.name {
+            Some(_) => self.volume_there(&Wanted::of_mount(mount, "")?, mount.driver.is_some()),
+            None => Ok(None),
         }
     }
 
@@ -143,7 +143,8 @@ impl Core {
     }
 
     fn make_volume(&self, wanted: Wanted, beginning: &Beginning<'_>) -> Result<VolumeRecord> {
-        let Wanted { spec, driver, labels, id, anonymous, container } = wanted;
+        let Wanted { spec, driver, labels, id, container } = wanted;
+        let anonymous = id.is_some();
         let made_by = self.volume_driver(&driver, &spec.options)?;
         let mut record = VolumeRecord {
             created_ns: time::now_ns(),
@@ -161,7 +162,7 @@ impl Core {
                 made: Vec::new(),
                 options: spec.options.clone(),
             },
-            id,
+            id: id.map_or_else(ids::new_id, Ok)?,
         };
         let (records, name) = (self.volume_records(), spec.name.clone());
         let lock = self.change_volumes()?;

@@ -2,6 +2,7 @@
 
 use crate::core::Core;
 use crate::error::{Error, Result};
+use crate::points::is_absent;
 use crate::process::until;
 use crate::store::{Record, UsedVolume, entries, make_folder, remove_tree};
 use crate::volumes::bind::is_of_host;
@@ -11,7 +12,7 @@ use rustix::mount::MountAttrFlags;
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Component, Path};
 use std::time::Duration;
 use tinyd_fs::overlay::{MountedOverlay, Overlay, Writable, needs_user_xattrs};
 use tinyd_runtime::OverlayMount;
@@ -36,6 +37,12 @@ impl Core {
             return Ok(());
         }
         let Some((tree, rest)) = tree(&record.rootfs.overlays, &used.mount.target) else { return Ok(()) };
+        // Most images have nothing where a volume is mounted: that is seen without looking further.
+        if let Some(Component::Normal(first)) = rest.components().next()
+            && tree.lowers.iter().all(|layer| is_absent(&layer.join(first)))
+        {
+            return Ok(());
+        }
         match &tree.lowers[..] {
             [layer] => self.fill_from(open_folder(layer)?.as_fd(), rest, record, used),
             _ => {

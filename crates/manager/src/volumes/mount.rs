@@ -26,8 +26,13 @@ impl Core {
             mark.parent().map_or(Ok(()), |folder| make_folder(folder, 0o700))?;
             make_folder(&mark, 0o700)?;
         }
-        // Nobody turns one back to an earlier state meanwhile.
-        let held = self.volume_records().shared()?;
+        // Nobody turns one back to an earlier state meanwhile. A plain folder has none.
+        let plain =
+            |used: &UsedVolume| self.driver_of(&used.state).is_ok_and(|driver| driver.is_plain(&used.state));
+        let held = match record.volumes.iter().all(plain) {
+            true => None,
+            false => Some(self.volume_records().shared()?),
+        };
         let mut elsewhere = Vec::new();
         for used in &record.volumes {
             let driver = self.driver_of(&used.state)?;
