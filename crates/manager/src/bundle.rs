@@ -215,7 +215,7 @@ mod tests {
         let binds: Vec<&Value> = mounts.iter().filter(|one| one["type"] == "bind").collect();
         assert_eq!(binds.len(), 4);
         assert!(binds.iter().all(|one| one["uidMappings"] == map && one["gidMappings"] == map));
-        assert_eq!(binds[3]["options"], json!(["rbind", "rprivate", "rro"]));
+        assert_eq!(binds[3]["options"], json!(["rbind", "rprivate", "rro", "ridmap"]));
         assert!(
             mounts.iter().filter(|one| one["type"] != "bind").all(|one| one.get("uidMappings").is_none())
         );
