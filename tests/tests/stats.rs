@@ -43,9 +43,9 @@ fn the_table_on_a_terminal_has_all_that_run_at_each_moment() {
     table.expect("second");
     env.tinyd(["kill", "second"]).ok();
     until(&mut table, |shown| shown.contains("first") && !shown.contains("second"));
-    // More than the terminal has lines: the heading stays to be seen.
-    ["c1", "c2", "c3", "c4", "c5"].iter().for_each(|name| run(name));
-    table.expect("c5");
+    // More than the terminal has lines: the heading stays to be seen. An id may hold any word of hexadecimal digits.
+    ["many1", "many2", "many3", "many4", "many5"].iter().for_each(|name| run(name));
+    table.expect("many5");
     table.expect(HEADING);
     let shown = table.expect(HEADING);
     assert_eq!(shown.matches('\n').count(), 4, "{shown:?}");
@@ -53,9 +53,9 @@ fn the_table_on_a_terminal_has_all_that_run_at_each_moment() {
     let (status, _) = table.wait();
     assert_eq!(status.signal(), Some(2), "{status:?}");
     // Elsewhere it is text alone, and ends with those that are named.
-    let mut named = env.cmd(["stats", "c1"]).limit(Duration::from_secs(60)).spawn();
-    named.expect("c1");
-    env.tinyd(["kill", "c1"]).ok();
+    let mut named = env.cmd(["stats", "many1"]).limit(Duration::from_secs(60)).spawn();
+    named.expect("many1");
+    env.tinyd(["kill", "many1"]).ok();
     let output = named.wait().ok();
     assert!(!output.stdout().contains('\x1b') && output.stdout().lines().count() >= 2, "{output}");
 }

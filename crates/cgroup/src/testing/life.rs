@@ -66,10 +66,9 @@ pub(super) fn what_is_there_is_taken_as_it_is(ground: &Ground) {
     let shares = Limits { cpu: CpuLimits { shares: Some(512), ..Default::default() }, ..Default::default() };
     if ground.can(&shares) {
         let now = must(must(ground.driver.adopt(group.path(), &shares)).limits());
-        assert_eq!(
-            (now.cpu.shares, now.pids_max, now.cpu.quota_us),
-            (Some(512), held.pids_max, held.cpu.quota_us)
-        );
+        // Version 2 has a coarser scale.
+        assert!(now.cpu.shares.is_some_and(|shares| (500..=524).contains(&shares)), "{now:?}");
+        assert_eq!((now.pids_max, now.cpu.quota_us), (held.pids_max, held.cpu.quota_us));
         assert_eq!(inodes(&places), there);
     }
     // What the kernel refuses takes nothing away.
