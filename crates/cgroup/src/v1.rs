@@ -149,6 +149,19 @@ impl V1Driver {
         }
         Ok(V1Group::new(path.clone(), Arc::clone(&self.managed), dirs))
     }
+
+    /// Makes a group, of which nothing stays that was made where a step fails.
+    fn put_in_place(
+        &self,
+        path: &CgroupPath,
+        limits: &Limits,
+        existing: Existing,
+    ) -> Result<Box<dyn Cgroup>> {
+        let mut undo = Undo::default();
+        let group = self.make(path, limits, existing, &mut undo)?;
+        undo.commit();
+        Ok(Box::new(group))
+    }
 }
 
 impl CgroupDriver for V1Driver {
@@ -159,26 +172,17 @@ impl CgroupDriver for V1Driver {
     fn create(&self, path: &CgroupPath, limits: &Limits) -> Result<Box<dyn Cgroup>> {
         limits.check_new()?;
         self.require(limits)?;
-        let mut undo = Undo::default();
-        let group = self.make(path, limits, Existing::Refuse, &mut undo)?;
-        undo.commit();
-        Ok(Box::new(group))
+        self.put_in_place(path, limits, Existing::Refuse)
     }
 
     fn adopt(&self, path: &CgroupPath, limits: &Limits) -> Result<Box<dyn Cgroup>> {
         adopt::check(self.open(path), limits)?;
         self.require(limits)?;
-        let mut undo = Undo::default();
-        let group = self.make(path, limits, Existing::Adopt, &mut undo)?;
-        undo.commit();
-        Ok(Box::new(group))
+        self.put_in_place(path, limits, Existing::Adopt)
     }
 
     fn ensure(&self, path: &CgroupPath) -> Result<Box<dyn Cgroup>> {
-        let mut undo = Undo::default();
-        let group = self.make(path, &Limits::default(), Existing::Take, &mut undo)?;
-        undo.commit();
-        Ok(Box::new(group))
+        self.put_in_place(path, &Limits::default(), Existing::Take)
     }
 
     fn open(&self, path: &CgroupPath) -> Result<Box<dyn Cgroup>> {

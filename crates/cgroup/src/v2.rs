@@ -120,6 +120,19 @@ impl V2Driver {
         let dir = Dir::open(path.below(self.root()))?;
         Ok(dir.map(|dir| V2Group::new(path.clone(), dir, self.clone())))
     }
+
+    /// Makes a group, of which nothing stays that was made where a step fails.
+    fn put_in_place(
+        &self,
+        path: &CgroupPath,
+        limits: &Limits,
+        existing: Existing,
+    ) -> Result<Box<dyn Cgroup>> {
+        let mut undo = Undo::default();
+        let group = self.make(path, limits, existing, &mut undo)?;
+        undo.commit();
+        Ok(Box::new(group))
+    }
 }
 
 impl CgroupDriver for V2Driver {
@@ -130,26 +143,17 @@ impl CgroupDriver for V2Driver {
     fn create(&self, path: &CgroupPath, limits: &Limits) -> Result<Box<dyn Cgroup>> {
         limits.check_new()?;
         self.require(limits)?;
-        let mut undo = Undo::default();
-        let group = self.make(path, limits, Existing::Refuse, &mut undo)?;
-        undo.commit();
-        Ok(Box::new(group))
+        self.put_in_place(path, limits, Existing::Refuse)
     }
 
     fn adopt(&self, path: &CgroupPath, limits: &Limits) -> Result<Box<dyn Cgroup>> {
         adopt::check(self.open(path), limits)?;
         self.require(limits)?;
-        let mut undo = Undo::default();
-        let group = self.make(path, limits, Existing::Adopt, &mut undo)?;
-        undo.commit();
-        Ok(Box::new(group))
+        self.put_in_place(path, limits, Existing::Adopt)
     }
 
     fn ensure(&self, path: &CgroupPath) -> Result<Box<dyn Cgroup>> {
-        let mut undo = Undo::default();
-        let group = self.make(path, &Limits::default(), Existing::Take, &mut undo)?;
-        undo.commit();
-        Ok(Box::new(group))
+        self.put_in_place(path, &Limits::default(), Existing::Take)
     }
 
     fn open(&self, path: &CgroupPath) -> Result<Box<dyn Cgroup>> {

@@ -7,8 +7,8 @@
 //! | 3 | writes the id maps, sends `Mapped` | joins the cgroups of version 1, leaves the cgroup namespace, waits |
 //! | 4 | prepares root, `/dev`, binds; looks up the user; raises limits | names the host, `lo`, makes proc, sysfs, … |
 //! | 5 | sends `Mounts`, waits until the network is connected, sends `Identity` | waits |
-//! | 6 | waits | attaches the mounts, masks, pivots; limits, terminal (`Terminal`), rights |
-//! | 7 | waits | `Ready`, exec |
+//! | 6 | waits | attaches the mounts, masks, pivots; limits, terminal (`Terminal`) |
+//! | 7 | waits | `Ready`, closes what is not the command's, rights, exec |
 //! | 8 | end of the connection: it runs | is the command |
 //!
 //! For a bundle of another engine the mounts of step 4 are made [in their order](crate::plan::Turns).

@@ -11,10 +11,11 @@
 //! | `Pivot` | parent | – : the answer to that |
 //! | `Terminal` | child | the descriptor of the terminal's master |
 //! | `Waiting` | child | – : it waits at its [gate](crate::init::Gate); what it says from here on it says there |
-//! | `Ready` | child | – : only the exec is left |
+//! | `Ready` | child | – : only the giving up of rights and the exec are left |
 //! | `Failed` | child | stage, operand, errno |
 //!
-//! After `Ready` the end of the connection means that the exec succeeded; before it, that the child died.
+//! After `Ready` the end of the connection means that the exec succeeded, or that a filter killed the child on its way there; before it,
+//! that the child died. A failure is told in either case.
 
 use rustix::io::Errno;
 

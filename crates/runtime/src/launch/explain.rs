@@ -40,7 +40,7 @@ pub(super) fn explain(failure: &ChildFailure, plan: &Plan, cgroup: &str) -> Fail
             let target = plan.mounts.get(operand).map(|mount| mount.target.to_string_lossy());
             let target = target.unwrap_or_else(|| "?".into());
             match (failure.errno, &*target) {
-                // No link leads anywhere else with them, and no file is one.
+                // A link could lead them to another place; the words are those that users of other runtimes know.
                 (Errno::LOOP | Errno::NOTDIR, "/proc" | "/sys") => {
                     format!("mount {target} in the container: it must be mounted on ordinary directory")
                 }
