@@ -165,6 +165,7 @@ impl Links {
         message.put_text(attribute::NAME, veth.name);
         message.put_u32(attribute::MTU, veth.mtu);
         message.put_u32(attribute::MASTER, veth.bridge.0);
+        one_queue(&mut message);
         message.nest(attribute::INFO, |inner| {
             inner.put_text(info::KIND, "veth");
             inner.nest(info::DATA, |data| {
@@ -174,6 +175,7 @@ impl Links {
                     peer.put(attribute::MAC, &veth.mac);
                     peer.put_u32(attribute::MTU, veth.mtu);
                     peer.put_u32(attribute::NETNS_FD, veth.netns.as_raw_fd().cast_unsigned());
+                    one_queue(peer);
                 });
             });
         });
@@ -293,6 +295,11 @@ impl Links {
     pub fn routes(&mut self) -> io::Result<Vec<Route>> {
         Ok(self.0.list(route::list, route::parse)?)
     }
+}
+
+/// One queue each way, not one for each processor of the machine, of which the kernel makes files: nothing waits in a veth.
+fn one_queue(end: &mut Message) {
+    attribute::QUEUES.into_iter().for_each(|queues| end.put_u32(queues, 1));
 }
 
 /// What a new port of a bridge can be told only when it is there.

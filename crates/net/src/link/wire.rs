@@ -29,6 +29,8 @@ pub(super) mod attribute {
     pub(crate) const ALIAS: u16 = 20;
     pub(crate) const FAMILIES: u16 = 26;
     pub(crate) const NETNS_FD: u16 = 28;
+    /// `IFLA_NUM_TX_QUEUES`, `IFLA_NUM_RX_QUEUES`.
+    pub(crate) const QUEUES: [u16; 2] = [31, 32];
     /// `IFLA_TARGET_NETNSID`.
     pub(crate) const TARGET_NUMBER: u16 = 46;
 }

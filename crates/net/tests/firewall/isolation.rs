@@ -1,8 +1,11 @@
 //! Who reaches whom, and with which address, where no port is published.
 
-use crate::ground::{Place, network, on_each, run};
+use crate::ground::{Place, network, on_each, publication, run};
 use crate::root_only;
-use std::net::{IpAddr, UdpSocket};
+use rustix::net::{AddressFamily, SendFlags, SocketType, ipproto, sendto, socket};
+use std::fs;
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 use tinyd_net::Protocol::{Tcp, Udp};
 
@@ -223,17 +226,102 @@ fn root_no_container_passes_for_the_hosts_loopback() {
         let container = "ip addr del 127.0.0.1/8 dev lo; ip addr add 127.5.5.5/32 dev eth0
             echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet";
         assert_eq!(ground.one.enter(|| run("sh", &["-c", container])), "");
-        let send = || {
-            let socket = UdpSocket::bind("127.5.5.5:0").unwrap();
-            socket.send_to(b"trust me", "10.99.1.1:8082").unwrap();
+        let send = |to: &str| {
+            ground.one.enter(|| UdpSocket::bind("127.5.5.5:0").unwrap().send_to(b"trust me", to).unwrap());
         };
+        let others = [(&ground.outside, "192.0.2.2:80"), (&ground.far, "10.99.2.2:80")];
+        let others = others.map(|(place, address)| {
+            let socket = place.enter(|| {
+                fs::write("/proc/sys/net/ipv4/conf/eth0/route_localnet", "1").unwrap();
+                UdpSocket::bind("0.0.0.0:80").unwrap()
+            });
+            socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+            (socket, address)
+        });
+        let heard = |socket: &UdpSocket| socket.recv(&mut [0; 8]).ok();
         // (The bridge has route_localnet, and this address is not in its way: nobody has it.)
-        ground.one.enter(send);
+        send("10.99.1.1:8082");
         assert_eq!(received().as_deref(), Some("127.5.5.5"));
-        let _firewall = ground.opened();
-        ground.one.enter(send);
+        for (socket, address) in &others {
+            // The host would ask for their hardware addresses as 127.5.5.5, which nobody answers.
+            UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"here", address).unwrap();
+            assert_eq!(heard(socket), Some(4), "{address}");
+            send(address);
+            assert_eq!(heard(socket), Some(8), "{address}");
+        }
+        let firewall = ground.opened();
+        send("10.99.1.1:8082");
         assert_eq!(received(), None);
+        // Nor does it on its way to others, however that leads to them.
+        firewall.publish(&[publication(None, 8083, Udp, ground.far.addresses[0])]).unwrap();
+        for (socket, address) in &others {
+            for to in [address, "10.99.1.1:8083"] {
+                send(to);
+                assert_eq!(heard(socket), None, "{to}");
+            }
+        }
     });
+}
+
+/// What goes on between two sockets of the host at 127.0.0.1 and 127.5.5.5 is tracked by the kernel as everything is: a container
+/// can send what belongs to it.
+#[test]
+fn root_no_container_has_a_part_in_what_the_host_says_to_itself() {
+    root_only!();
+    on_each(|ground| {
+        let container = "ip addr del 127.0.0.1/8 dev lo; ip addr add 127.5.5.5/32 dev eth0
+            ip route add 127.0.0.1/32 via 10.99.1.1; echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet";
+        assert_eq!(ground.one.enter(|| run("sh", &["-c", container])), "");
+        let talk = || {
+            let server = UdpSocket::bind("127.5.5.5:5353").unwrap();
+            let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+            client.connect("127.5.5.5:5353").unwrap();
+            for (from, to) in [(&client, &server), (&server, &client)] {
+                from.send_to(b"by myself", to.local_addr().unwrap()).unwrap();
+                to.recv(&mut [0; 16]).unwrap();
+            }
+            client.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+            (client, server)
+        };
+        let heard = |client: &UdpSocket| client.recv(&mut [0; 16]).map_err(|error| error.kind());
+        let answer = |client: &UdpSocket| {
+            let to = client.local_addr().unwrap();
+            ground.one.enter(|| UdpSocket::bind("127.5.5.5:5353").unwrap().send_to(b"a lie", to).unwrap());
+        };
+        let end = |client: &UdpSocket| ground.one.enter(|| unreachable("127.0.0.1", client));
+        let (client, server) = talk();
+        answer(&client);
+        assert_eq!(heard(&client), Ok(5));
+        end(&client);
+        assert_eq!(heard(&client), Err(ErrorKind::ConnectionRefused));
+        drop((client, server));
+        let _firewall = ground.opened();
+        let (client, _server) = talk();
+        answer(&client);
+        assert_eq!(heard(&client), Err(ErrorKind::WouldBlock));
+        end(&client);
+        assert_eq!(heard(&client), Err(ErrorKind::WouldBlock));
+    });
+}
+
+/// Says to a host that nobody listens where one of its sockets sends: RFC 792, with the headers of what it is about.
+fn unreachable(host: &str, about: &UdpSocket) {
+    let octets = |address: SocketAddr| match address.ip() {
+        IpAddr::V4(four) => four.octets(),
+        IpAddr::V6(_) => unreachable!("it is of IPv4"),
+    };
+    let (from, to) = (about.local_addr().unwrap(), about.peer_addr().unwrap());
+    let mut packet = vec![3, 3, 0, 0, 0, 0, 0, 0];
+    packet.extend([0x45, 0, 0, 36, 0, 1, 0x40, 0, 64, 17, 0, 0]);
+    packet.extend([octets(from), octets(to)].concat());
+    packet.extend([from.port().to_be_bytes(), to.port().to_be_bytes(), [0, 16], [0, 0]].concat());
+    let words = packet.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));
+    let sum: u32 = words.sum();
+    let sum = !(sum + (sum >> 16)) as u16;
+    packet[2..4].copy_from_slice(&sum.to_be_bytes());
+    let raw = socket(AddressFamily::INET, SocketType::RAW, Some(ipproto::ICMP)).unwrap();
+    let to: SocketAddr = (host.parse::<IpAddr>().unwrap(), 0).into();
+    sendto(&raw, &packet, SendFlags::empty(), &to).unwrap();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::ground::{both, on_each, publication, run, undo};
 use crate::root_only;
 use std::io::ErrorKind;
-use std::net::TcpStream;
+use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
 use tinyd_net::Protocol::{self, Tcp, Udp};
 
@@ -13,7 +13,7 @@ fn root_a_published_port_is_reached_from_everywhere() {
     on_each(|ground| {
         let firewall = ground.opened();
         for protocol in [Tcp, Udp] {
-            let _server = ground.one.serve(protocol, 80);
+            let server = ground.one.serve(protocol, 80);
             firewall.publish(&both(8080, protocol, &ground.one)).unwrap();
             // Who asks, where, and whom the container sees: the asker himself wherever the answer finds back to him.
             let cases = [
@@ -40,7 +40,14 @@ fn root_a_published_port_is_reached_from_everywhere() {
             // Who asks there is to learn at once that he must ask at 127.0.0.1.
             let refused = TcpStream::connect_timeout(&"[::1]:8080".parse().unwrap(), Duration::from_secs(5));
             assert_eq!(refused.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+            drop(server);
         }
+        // What the container says of a packet finds back to the host's own 127.0.0.1 as well.
+        let asker = UdpSocket::bind("127.0.0.1:0").unwrap();
+        asker.connect("127.0.0.1:8080").unwrap();
+        asker.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        asker.send(b"anybody?").unwrap();
+        assert_eq!(asker.recv(&mut [0; 8]).unwrap_err().kind(), ErrorKind::ConnectionRefused);
     });
 }
 

@@ -99,7 +99,7 @@ fn root_what_was_flushed_comes_back_and_what_was_not_stays() {
             "flush chain inet tinyd-test crossing",
             "flush table inet tinyd-test",
             "insert rule inet tinyd-test crossing drop",
-            "flush chain inet tinyd-test early; delete chain inet tinyd-test early",
+            "flush chain inet tinyd-test arriving; delete chain inet tinyd-test arriving",
             "delete element inet tinyd-test bridges { br-1 }",
             "flush set inet tinyd-test subnets6; add element inet tinyd-test subnets6 { fd00:99:2::/64 }",
         ];

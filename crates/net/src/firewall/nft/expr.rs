@@ -37,6 +37,7 @@ const ICMP: [u8; 2] = [1, 58];
 const CT_STATE: u32 = 0;
 const CT_STATUS: u32 = 2;
 const ESTABLISHED_OR_RELATED: u32 = 0x2 | 0x4;
+const SOURCE_CHANGED: u32 = 0x10;
 const DESTINATION_CHANGED: u32 = 0x20;
 
 /// The family of a packet, as `NFPROTO_IPV4` and `NFPROTO_IPV6`.
@@ -267,6 +268,11 @@ impl Rule {
     /// `ct state established,related`
     pub(super) fn established(self) -> Self {
         self.connection(CT_STATE).any_bit(ESTABLISHED_OR_RELATED)
+    }
+
+    /// `ct status snat`: of a connection of which it is the answer, or which it belongs to.
+    pub(super) fn source_changed(self) -> Self {
+        self.connection(CT_STATUS).any_bit(SOURCE_CHANGED)
     }
 
     /// `ct status dnat`

@@ -5,9 +5,6 @@
 //!
 //! The rules, in the order of a packet's way:
 //!
-//! - `early`: what comes from a container for 127.0.0.0/8, or as if from there, ends. The bridge has `route_localnet`, without
-//!   which the host's own 127.0.0.1 would reach no published port, and which would open the host's services there to
-//!   containers.
 //! - `incoming`, `outgoing`: what is for one of the host's addresses is led to a container where its port is published; the
 //!   loopback's addresses count only when they are used on the host itself, and ::1 not at all: the kernel routes no answer
 //!   to it that comes from a link, so who asks there is refused at once and tries 127.0.0.1 next.
@@ -15,6 +12,9 @@
 //!   but of an internal one nothing.
 //! - `arriving`: an internal network has nothing of the host but its bridge's own addresses, and not those that the bridge gave
 //!   itself: whoever listens on all of the host's addresses, such as a name server, would ask the outside for it.
+//! - `loopback`: the bridge has `route_localnet`, without which the host's own 127.0.0.1 would reach no published port, and
+//!   which would open the host's services there to containers. For 127.0.0.0/8 comes from a container what answers a call from
+//!   there, which left by another address, and nothing else. As if from there comes nothing, nor does it go on (`crossing`).
 //! - `leaving`: what leaves a network has an address that answers find back to.
 
 use super::expr::{Family, Rule, Verdict};
@@ -145,7 +145,7 @@ const POSTROUTING: u32 = 4;
 
 /// The chain that says who reaches whom, and how many rules it has.
 pub(super) const CROSSING: &str = "crossing";
-pub(super) const RULES_OF_CROSSING: u32 = 6;
+pub(super) const RULES_OF_CROSSING: u32 = 7;
 
 /// All chains; one that is jumped to stands before those that do.
 pub(super) const CHAINS: [Chain; 7] = {
@@ -154,8 +154,8 @@ pub(super) const CHAINS: [Chain; 7] = {
     }
     [
         Chain { name: "published", hook: None },
-        // The priorities that nft(8) calls raw, dstnat, srcnat and filter.
-        at("early", "filter", PREROUTING, -300),
+        Chain { name: "loopback", hook: None },
+        // The priorities that nft(8) calls dstnat, srcnat and filter.
         at("incoming", "nat", PREROUTING, -100),
         at("outgoing", "nat", OUTPUT, -100),
         at("leaving", "nat", POSTROUTING, 100),
@@ -219,14 +219,21 @@ fn translations(add: &mut impl FnMut(&'static str, &str, Rule)) {
     }
 }
 
-/// Who reaches whom. Every packet meets these rules: what most of them fail is asked first, and a set only of the others.
+/// Who reaches whom. Every packet meets these rules, once on its way: what most of them fail is asked first, and a set only of
+/// the others.
 fn ways(add: &mut impl FnMut(&'static str, &str, Rule)) {
     use Verdict::{Accept, Drop};
     let new = Rule::new;
-    let rule = new().daddr_127().iif_in(BRIDGES).verdict(Drop);
-    add("early", "the host's 127.0.0.1 is not for containers", rule);
-    let rule = new().saddr_127().iif_in(BRIDGES).verdict(Drop);
-    add("early", "nor is anybody there to be taken for it", rule);
+    let answers = new().established().source_changed().verdict(Accept);
+    add("loopback", "what answers a call from the host's 127.0.0.1", answers);
+    add("loopback", "which is not for containers", new().verdict(Drop));
+    // What has gone on before is no better: the host calls itself at these addresses, and who takes one could answer.
+    for chain in ["arriving", CROSSING] {
+        let pretended = new().saddr_127().iif_in(BRIDGES).verdict(Drop);
+        add(chain, "no container is to be taken for the host's 127.0.0.1", pretended);
+    }
+    let called = new().daddr_127().iif_in(BRIDGES).verdict(Verdict::Jump("loopback"));
+    add("arriving", "for the host's 127.0.0.1", called);
     add("arriving", "what goes on", new().established().verdict(Accept));
     let from_sealed = || new().iif_in(SEALED).not_icmp();
     for (comment, rule) in [
