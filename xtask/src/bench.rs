@@ -57,7 +57,7 @@ const SUITES: [(&str, Kind); 10] = [
     (NET, Kind::Inside),
     ("ports", Kind::Own(ports::run)),
     // A round of it takes half a minute: it has fewer.
-    ("throughput", Kind::Own(|rounds| throughput::run(rounds))),
+    ("throughput", Kind::Own(throughput::run)),
     ("volume", Kind::Own(volume::run)),
     ("daemon", Kind::Own(daemon::run)),
     (COMEBACK, Kind::Inside),
