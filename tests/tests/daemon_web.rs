@@ -150,8 +150,9 @@ fn a_head_has_ten_seconds_and_thousands_that_say_nothing_keep_nobody_out() {
         }
     }
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
-    let open = fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap().count();
-    assert!(open < 700, "{open} descriptors");
+    // Those that had to go are closed when it comes to them.
+    let open = || fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap().count();
+    wait_until("it has less than 700 descriptors", || open() < 700);
     // The first has gone long ago, for it was the oldest; the last is told when its time is over.
     let mut last = half.pop().unwrap();
     let mut said = String::new();
