@@ -123,6 +123,7 @@ fn root_what_is_made_is_seen_by_the_kernels_own_files() {
         let seen = Command::new("ip").args(["-details", "link", "show", "veth-test"]).output().unwrap();
         let seen = String::from_utf8(seen.stdout).unwrap();
         assert!(seen.contains("hairpin on"), "{seen}");
+        assert!(seen.contains("numtxqueues 1 ") && seen.contains("numrxqueues 1 "), "{seen}");
         // It has no address that anybody could ask for.
         assert_eq!(v6.lines().filter(|line| line.ends_with(" veth-test")).count(), 0, "{v6}");
         let port = find(&mut here, "veth-test").index;
