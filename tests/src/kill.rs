@@ -34,6 +34,14 @@ pub fn monitor_of(env: &Env, name: &str) -> i32 {
     state["monitor"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a monitor has a number")
 }
 
+/// Waits until the first process of a container has set a trap for a signal: until then it is lost on it, as on any first
+/// process of a PID namespace.
+pub fn await_trap(env: &Env, name: &str, signal: Signal) {
+    let pid = env.tinyd(["inspect", "--format", "{{.State.Pid}}", name]).ok().text();
+    let pid = pid.parse().expect("a running container has a first process");
+    wait_until("its trap is set", || proc::catches(pid, signal));
+}
+
 /// Waits until the container of this name has another monitor than the one that was killed.
 pub fn await_new_monitor(env: &Env, name: &str, killed: i32) {
     wait_until("it has a new monitor", || monitor_of(env, name) != killed);

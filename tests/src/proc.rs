@@ -5,6 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use crate::wait::eventually;
 
 pub mod cgroups;
@@ -40,6 +42,12 @@ pub fn own_pid() -> i32 {
 pub fn status(pid: i32, field: &str) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     text.lines().find_map(|line| Some(line.strip_prefix(field)?.strip_prefix(':')?.trim().to_owned()))
+}
+
+/// Whether a process has a handler for a signal.
+pub fn catches(pid: i32, signal: Signal) -> bool {
+    let caught = status(pid, "SigCgt").and_then(|mask| u64::from_str_radix(&mask, 16).ok());
+    caught.is_some_and(|mask| mask & (1 << (signal.as_raw() - 1)) != 0)
 }
 
 /// The arguments of a process; empty for a zombie and for one that is gone.
@@ -98,6 +106,8 @@ mod tests {
         assert_eq!(status(pid, "NoSuchField"), None);
         assert!(own_namespace("net").unwrap() > 0);
         assert!(!arguments(pid).is_empty());
+        // The standard library has one that reports an overrun stack.
+        assert!(catches(pid, Signal::SEGV) && !catches(pid, Signal::USR2));
     }
 
     #[test]

@@ -4,6 +4,9 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tinyd_tests::kill::await_trap;
 use tinyd_tests::{Env, Output, require, roots, wait_until};
 
 fn image() -> String {
@@ -119,10 +122,7 @@ fn they_survive_stop_and_start() {
     env.tinyd(["run", "-d", "--name", "c1", &image(), "sh", "-c", script]).ok();
     wait_until("it is up", || logs(&env, &[]).stdout() == "started\n");
     // The trap is set right after the line; a request before it would be lost on the first process.
-    wait_until("its trap is set", || {
-        let state = env.tinyd(["exec", "c1", "grep", "SigCgt", "/proc/1/status"]).ok().text();
-        u64::from_str_radix(state.rsplit('\t').next().unwrap(), 16).unwrap() & (1 << 14) != 0
-    });
+    await_trap(&env, "c1", Signal::TERM);
     env.tinyd(["stop", "c1"]).ok();
     assert_eq!(logs(&env, &[]).stdout(), "started\nstopped\n");
     env.tinyd(["start", "c1"]).ok();

@@ -5,10 +5,17 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::Value;
-use tinyd_tests::kill::{kill, monitor_of};
+use tinyd_tests::kill::{await_trap, kill, monitor_of};
 use tinyd_tests::web::Daemon;
 use tinyd_tests::{Env, in_both_modes, proc, require, roots, unserved, wait_until};
+
+/// Ends well as soon as it is asked to.
+const STAY: &str = "trap 'exit 0' TERM; while :; do sleep 0.01; done";
+
+/// Fails as soon as [`fail`] lets it.
+const FRAIL: &str = "trap 'exit 5' USR1; while :; do sleep 0.01; done";
 
 fn image() -> String {
     roots::busybox().to_str().unwrap().to_owned()
@@ -31,6 +38,13 @@ fn count(env: &Env, name: &str) -> u64 {
 fn start(env: &Env, name: &str, options: &[&str], script: &str) {
     let words = ["run", "-d", "--name", name].into_iter().chain(options.iter().copied());
     env.tinyd(words.chain([&*image(), "sh", "-c", script])).ok();
+}
+
+/// Lets `c` fail, which is [`FRAIL`].
+#[track_caller]
+fn fail(env: &Env) {
+    await_trap(env, "c", Signal::USR1);
+    env.tinyd(["kill", "-s", "USR1", "c"]).ok();
 }
 
 /// The file that says that a start is to come.
@@ -132,6 +146,7 @@ fn f13_who_stops_or_kills_it_has_the_last_word() {
     for policy in ["always", "unless-stopped", "on-failure"] {
         for words in [["stop", "-t", "0", "c"].as_slice(), &["kill", "c"], &["kill", "-s", "TERM", "c"]] {
             start(&env, "c", &["--restart", policy], "trap 'exit 9' TERM; while :; do sleep 0.01; done");
+            await_trap(&env, "c", Signal::TERM);
             env.tinyd(words.iter().copied()).ok();
             wait_until("it has ended", || status(&env, "c") != "running");
             assert_eq!((status(&env, "c").as_str(), count(&env, "c")), ("exited", 0), "{policy} {words:?}");
@@ -157,8 +172,8 @@ fn f13_who_stops_or_kills_it_has_the_last_word() {
         }
     }
     // A signal that ends nothing means something else.
-    start(&env, "c", &["--restart", "always"], "trap 'exit 5' USR1; while :; do sleep 0.01; done");
-    env.tinyd(["kill", "-s", "USR1", "c"]).ok();
+    start(&env, "c", &["--restart", "always"], FRAIL);
+    fail(&env);
     wait_until("it comes back", || count(&env, "c") == 1);
     env.tinyd(["rm", "-f", "c"]).ok();
     env.assert_clean();
@@ -190,15 +205,15 @@ fn a_pause_is_ended_by_a_start_and_by_a_removal() {
 fn a_policy_is_changed_while_it_runs_and_while_it_waits() {
     require!(root);
     let env = Env::new();
-    start(&env, "c", &[], "trap 'exit 5' USR1; while :; do sleep 0.01; done");
+    start(&env, "c", &[], FRAIL);
     assert_eq!(inspect(&env, "c")["HostConfig"]["RestartPolicy"]["Name"], "no");
     env.tinyd(["update", "--restart", "on-failure:7", "c"]).ok();
     let policy = inspect(&env, "c")["HostConfig"]["RestartPolicy"].clone();
     assert_eq!((&policy["Name"], &policy["MaximumRetryCount"]), (&"on-failure".into(), &7.into()));
-    env.tinyd(["kill", "-s", "USR1", "c"]).ok();
+    fail(&env);
     wait_until("it comes back", || count(&env, "c") == 1 && status(&env, "c") == "running");
     env.tinyd(["update", "--restart", "no", "c"]).ok();
-    env.tinyd(["kill", "-s", "USR1", "c"]).ok();
+    fail(&env);
     wait_until("it ends", || status(&env, "c") != "running");
     assert_eq!(status(&env, "c"), "exited");
     env.tinyd(["rm", "c"]).ok();
@@ -276,10 +291,10 @@ fn a_monitor_that_is_killed_in_the_pause_or_in_the_run_keeps_nobody_from_coming_
     wait_until("it goes on", || count(&env, "c") > before + 1);
     env.tinyd(["rm", "-f", "c"]).ok();
 
-    start(&env, "c", &["--restart", "on-failure"], "trap 'exit 5' USR1; while :; do sleep 0.01; done");
+    start(&env, "c", &["--restart", "on-failure"], FRAIL);
     kill(monitor_of(&env, "c"));
     env.tinyd(["ps"]).ok();
-    env.tinyd(["kill", "-s", "USR1", "c"]).ok();
+    fail(&env);
     wait_until("the new monitor has brought it back", || {
         count(&env, "c") == 1 && status(&env, "c") == "running"
     });
@@ -349,7 +364,6 @@ fn f13_a_start_of_the_machine_starts_what_its_policy_says() {
     require!(root);
     let env = Env::new();
     let policies = ["no", "on-failure", "always", "unless-stopped"];
-    const STAY: &str = "trap 'exit 0' TERM; while :; do sleep 0.01; done";
     for policy in policies {
         start(&env, &format!("{policy}-ran"), &["--restart", policy], STAY);
         start(&env, &format!("{policy}-stopped"), &["--restart", policy], STAY);
@@ -395,7 +409,6 @@ fn f13_a_daemon_starts_after_a_reboot_what_policies_say_and_nothing_when_it_mere
     require!(root);
     unserved!("it starts a daemon of its own");
     let env = Env::new();
-    const STAY: &str = "trap 'exit 0' TERM; while :; do sleep 0.01; done";
     let running = || {
         let words = ["-H", "local", "ps", "--format", "{{.Names}}"];
         let mut names: Vec<_> = env.tinyd(words).ok().stdout().lines().map(str::to_owned).collect();
@@ -421,7 +434,7 @@ fn f13_a_daemon_starts_after_a_reboot_what_policies_say_and_nothing_when_it_mere
     env.tinyd(["stop", "always-stopped", "on-failure-ran"]).ok();
     let counts = || ["always-ran", "unless-stopped-ran"].map(|name| count(&env, name));
     let before = counts();
-    daemon.signal(rustix::process::Signal::KILL);
+    daemon.signal(Signal::KILL);
     daemon.wait();
     for _ in 0..2 {
         let daemon = Daemon::start(&env, &["--live-restore"]);
@@ -463,15 +476,15 @@ fn a_daemon_brings_back_those_whose_monitors_were_killed() {
     wait_until("it goes on", || count(&env, "c") > before + 1);
     env.tinyd(["rm", "-f", "c"]).ok();
 
-    start(&env, "c", &["--restart", "on-failure"], "trap 'exit 5' USR1; while :; do sleep 0.01; done");
+    start(&env, "c", &["--restart", "on-failure"], FRAIL);
     kill(monitor_of(&env, "c"));
     env.tinyd(["ps"]).ok();
-    env.tinyd(["kill", "-s", "USR1", "c"]).ok();
+    fail(&env);
     wait_until("it has come back", || count(&env, "c") == 1 && status(&env, "c") == "running");
     // Its monitor brings it back though the daemon is killed meanwhile, and another one finds it.
-    daemon.signal(rustix::process::Signal::KILL);
+    daemon.signal(Signal::KILL);
     daemon.wait();
-    env.tinyd(["kill", "-s", "USR1", "c"]).ok();
+    fail(&env);
     wait_until("it has come back", || count(&env, "c") == 2 && status(&env, "c") == "running");
     let daemon = Daemon::start(&env, &["--live-restore"]);
     assert_eq!((status(&env, "c").as_str(), count(&env, "c")), ("running", 2));
