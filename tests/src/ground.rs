@@ -231,7 +231,7 @@ fn look(folder: &Path, found: &mut Vec<String>) {
             Err(_) if path.is_dir() && name.starts_with("used-") => {}
             Err(_) if path.is_dir() => look(&path, found),
             // The place where the next search begins, and who serves the names, are nobody's.
-            Err(_) if name == "next" || name == "next.new" || name.ends_with(".lock") => {}
+            Err(_) if name == "next" || name.ends_with(".lock") => {}
             Err(_) => found.push(format!("names of {name}")),
         }
     }

@@ -4,6 +4,7 @@
 
 use rustix::process::Signal;
 use std::time::Duration;
+use tinyd_tests::ground::{self, Ground};
 use tinyd_tests::{Dice, Env, Machine, Output, require, roots, unserved, wait_until};
 
 fn image() -> String {
@@ -230,4 +231,33 @@ fn whoever_is_killed_while_it_makes_or_removes_a_network_leaves_none_half() {
         env.assert_clean();
     });
     assert_eq!(bridges(&host), Vec::<String>::new());
+}
+
+/// Its place on the network is prepared while the runtime comes up: of what fails there the network is no part.
+#[test]
+fn one_that_fails_before_it_has_a_namespace_says_why_and_leaves_nothing() {
+    require!(root);
+    Ground::stand(|ground, env| {
+        ground::network(env, "web", &["10.77.0.0/24"], &[]);
+        let create = ["create", "--net", "web", "-p", "8080:80", "--name", "c1"];
+        let id = env.tinyd(create.into_iter().chain([&*image(), "true"])).ok().text();
+        // The runtime reads it, and comes no further.
+        let config = env.root().join("containers").join(id).join("config.json");
+        let whole = std::fs::read(&config).unwrap();
+        std::fs::write(&config, "{").unwrap();
+        for _ in 0..3 {
+            one_line(&env.tinyd(["start", "c1"]).fails(125), &["config.json"]);
+            assert_eq!((ground.ports(), ground::held(env)), (Vec::new(), Vec::new()));
+        }
+        // Where both cannot be, one of them is told.
+        let taken = std::net::TcpListener::bind("0.0.0.0:8080").unwrap();
+        let both = env.tinyd(["start", "c1"]).fails(125);
+        assert_eq!((both.stdout(), both.stderr().lines().count()), (String::new(), 1), "{both}");
+        std::fs::write(&config, whole).unwrap();
+        one_line(&env.tinyd(["start", "c1"]).fails(125), &["8080"]);
+        drop(taken);
+        env.tinyd(["start", "-a", "c1"]).ok();
+        env.tinyd(["rm", "c1"]).ok();
+        ground.holds_nothing(env);
+    });
 }

@@ -17,9 +17,8 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::store::{Place, Record};
 use serde::{Deserialize, Serialize};
-use std::os::fd::BorrowedFd;
 use tinyd_engine::{PortMapping, PortProtocol};
-use tinyd_net::{EndpointSpec, EndpointState, Protocol, PublishedPort, Undo};
+use tinyd_net::{EndpointSpec, EndpointState, Netns, Protocol, PublishedPort, Undo};
 use tinyd_runtime::state::{load, store};
 use tinyd_runtime::{Companion, Connected, Release};
 
@@ -41,7 +40,7 @@ pub(crate) struct Endpoint {
 
 impl Core {
     /// Connects a container that starts, to all of its networks or to none; gives what its monitor is told of them.
-    pub(crate) fn join_networks(&self, record: &Record, netns: BorrowedFd<'_>) -> Result<Connected> {
+    pub(crate) fn join_networks(&self, record: &Record, netns: &dyn Netns) -> Result<Connected> {
         record.places.iter().try_for_each(|place| self.mend_network(&place.network))?;
         let mut made = Vec::new();
         let joined = record.places.iter().try_for_each(|place| {
@@ -66,7 +65,7 @@ impl Core {
         record: &Record,
         place: &Place,
         others: &[Endpoint],
-        netns: BorrowedFd<'_>,
+        netns: &dyn Netns,
     ) -> Result<Endpoint> {
         // Nobody takes it away meanwhile, and nobody has: its driver would make it anew.
         let _held = self.hold_network(&place.network)?;

@@ -10,10 +10,13 @@ use crate::launcher::Launch;
 use crate::life::Life;
 use crate::logs::options;
 use crate::store::Record;
+use std::cell::{OnceCell, RefCell};
 use std::fs::File;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use tinyd_engine::StartRequest;
-use tinyd_runtime::client::{ClientError, Connect, Meanwhile};
+use tinyd_net::Netns;
+use tinyd_runtime::client::{ClientError, Connect, Meanwhile, Wait};
 use tinyd_runtime::state::EXIT_FILE;
 use tinyd_runtime::{Release, Request};
 
@@ -37,11 +40,15 @@ impl Core {
             .as_ref()
             .map(|file| format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()).into());
         let mut joined = Ok(());
-        let mut join = |netns: OwnedFd| match self.join_networks(record, netns.as_fd()) {
-            Ok(connected) => Some(connected),
-            Err(error) => {
-                joined = Err(error);
-                None
+        let mut join = |wait: Wait<'_>| {
+            let netns = Coming::new(wait);
+            match self.join_networks(record, &netns) {
+                Ok(connected) => Some(connected),
+                Err(error) => {
+                    // Of a namespace that never came the runtime tells why.
+                    joined = if netns.has_failed() { Ok(()) } else { Err(error) };
+                    None
+                }
             }
         };
         let connect: Option<Connect<'_>> = if start.connect { Some(&mut join) } else { None };
@@ -131,6 +138,29 @@ impl Core {
             events: Some(self.event_plan(record)),
             health: self.health_plan(record),
         }
+    }
+}
+
+/// The network namespace of a container that starts: asked for once, when a driver needs it.
+struct Coming<'a> {
+    wait: RefCell<Wait<'a>>,
+    came: OnceCell<std::result::Result<OwnedFd, io::ErrorKind>>,
+}
+
+impl<'a> Coming<'a> {
+    fn new(wait: Wait<'a>) -> Self {
+        Self { wait: RefCell::new(wait), came: OnceCell::new() }
+    }
+
+    fn has_failed(&self) -> bool {
+        matches!(self.came.get(), Some(Err(_)))
+    }
+}
+
+impl Netns for Coming<'_> {
+    fn open(&self) -> io::Result<BorrowedFd<'_>> {
+        let came = self.came.get_or_init(|| (self.wait.borrow_mut())().map_err(|error| error.kind()));
+        came.as_ref().map(AsFd::as_fd).map_err(|kind| (*kind).into())
     }
 }
 

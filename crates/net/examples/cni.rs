@@ -7,7 +7,6 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::os::fd::AsFd;
 use tinyd_net::{CniDriver, EndpointSpec, EndpointState, NetworkDriver, NetworkSpec};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -37,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = options.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     let network = driver.create(&NetworkSpec { options, ..NetworkSpec::named("example") })?;
     let wanted = EndpointSpec { container: "c1".to_owned(), ..Default::default() };
-    let endpoint = driver.attach(&network, &wanted, netns.as_fd())?;
+    let endpoint = driver.attach(&network, &wanted, &netns)?;
     for link in &endpoint.interfaces {
         println!("{}: {:?} through {:?}", link.name, link.addresses, link.gateways);
     }

@@ -5,10 +5,9 @@
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
 use tinyd_net::{
-    EndpointSpec, EndpointState, Error, Interface, Namespace, NetworkDriver, NetworkSpec, NetworkState,
-    Prefix, Result,
+    EndpointSpec, EndpointState, Error, Interface, Namespace, Netns, NetworkDriver, NetworkSpec,
+    NetworkState, Prefix, Result,
 };
 
 /// The whole of 127.0.0.0/8 is the loopback device's: an address of it needs no set-up, only a choice.
@@ -53,12 +52,7 @@ impl NetworkDriver for LoopAddress {
         Namespace::Own
     }
 
-    fn attach(
-        &self,
-        network: &NetworkState,
-        wanted: &EndpointSpec,
-        _: BorrowedFd<'_>,
-    ) -> Result<EndpointState> {
+    fn attach(&self, network: &NetworkState, wanted: &EndpointSpec, _: &dyn Netns) -> Result<EndpointState> {
         self.own(network)?;
         let sum: u16 = wanted.container.bytes().fold(1, |sum, byte| sum.wrapping_mul(31) ^ u16::from(byte));
         let [high, low] = sum.to_be_bytes();
@@ -90,7 +84,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let network = driver.create(&NetworkSpec::named("loops"))?;
     let netns = File::open("/proc/self/ns/net")?;
     let wanted = EndpointSpec { container: "c1".to_owned(), ..EndpointSpec::default() };
-    let endpoint = driver.attach(&network, &wanted, netns.as_fd())?;
+    let endpoint = driver.attach(&network, &wanted, &netns)?;
     for address in endpoint.interfaces.iter().flat_map(|link| &link.addresses) {
         let socket = UdpSocket::bind((address.address, 0))?;
         println!("{} can be used: {}", address.address, socket.local_addr()?);

@@ -27,13 +27,12 @@ use crate::naming::{self, Names};
 use crate::places::Places;
 use crate::pool::{self, Pool};
 use crate::{
-    EndpointSpec, EndpointState, Namespace, NetworkDriver, NetworkSpec, NetworkState, PublishedPort, Result,
-    TrafficLimiter,
+    EndpointSpec, EndpointState, Namespace, Netns, NetworkDriver, NetworkSpec, NetworkState, PublishedPort,
+    Result, TrafficLimiter,
 };
 use forwarding::Forwarding;
 use std::fs;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 /// The word by which users ask for it.
@@ -253,7 +252,7 @@ impl NetworkDriver for BridgeDriver {
         &self,
         network: &NetworkState,
         wanted: &EndpointSpec,
-        netns: BorrowedFd<'_>,
+        netns: &dyn Netns,
     ) -> Result<EndpointState> {
         network.owned_by(NAME)?;
         attach::attach(self, &network.spec, wanted, netns)

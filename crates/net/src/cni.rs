@@ -22,14 +22,13 @@ mod run;
 mod version;
 
 use crate::{
-    EndpointSpec, EndpointState, Error, Namespace, NetworkDriver, NetworkSpec, NetworkState, Result,
+    EndpointSpec, EndpointState, Error, Namespace, Netns, NetworkDriver, NetworkSpec, NetworkState, Result,
 };
 pub use error::CniError;
 use find::Found;
 use options::{Made, Wanted};
 use record::Records;
 use std::fs;
-use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use version::Version;
@@ -169,7 +168,7 @@ impl NetworkDriver for CniDriver {
         &self,
         network: &NetworkState,
         wanted: &EndpointSpec,
-        netns: BorrowedFd<'_>,
+        netns: &dyn Netns,
     ) -> Result<EndpointState> {
         network.owned_by(NAME)?;
         attach::attach(self, &network.spec, wanted, netns)

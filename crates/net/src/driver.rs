@@ -1,10 +1,9 @@
 //! The trait.
 
 use crate::{
-    EndpointSpec, EndpointState, Error, Namespace, NetworkSpec, NetworkState, PublishedPort, Result,
+    EndpointSpec, EndpointState, Error, Namespace, Netns, NetworkSpec, NetworkState, PublishedPort, Result,
     TrafficLimiter,
 };
-use std::os::fd::BorrowedFd;
 
 /// A kind of network.
 ///
@@ -13,8 +12,8 @@ use std::os::fd::BorrowedFd;
 /// and `attach` return, on disk, before anything is built on it; a process that was restarted goes on from there.
 ///
 /// A container's life, seen from a driver: the namespace is made by the container's parent, in the container's user
-/// namespace. Before the command runs, `attach` is called with a descriptor of it, from a process that has the host's
-/// rights and may have several threads. So a driver enters the namespace in a thread of its own, and never forks. When the
+/// namespace. Meanwhile, and before the command runs, `attach` is called with a way to it, from a process that has the
+/// host's rights and may have several threads. So a driver enters the namespace in a thread of its own, and never forks. When the
 /// last process of the container has ended, the kernel takes the namespace with its links away; `detach` then removes
 /// what is left on the host's side.
 ///
@@ -116,7 +115,8 @@ pub trait NetworkDriver: Send + Sync {
         Ok(())
     }
 
-    /// Connects a container. `netns` is its network namespace: the host's own where [`namespace`](Self::namespace) says so.
+    /// Connects a container. `netns` is its network namespace: the host's own where [`namespace`](Self::namespace) says so. It
+    /// may be in the making still: see [`Netns`].
     ///
     /// # Errors
     /// [`crate::Error::Foreign`], [`crate::Error::Invalid`] for an address that cannot be had; the kernel's.
@@ -124,7 +124,7 @@ pub trait NetworkDriver: Send + Sync {
         &self,
         network: &NetworkState,
         wanted: &EndpointSpec,
-        netns: BorrowedFd<'_>,
+        netns: &dyn Netns,
     ) -> Result<EndpointState>;
 
     /// Leads these ports of the host to a container that runs, in place of those that lead there now: all of them, in their order,

@@ -1,8 +1,7 @@
 //! The two networks that every host has, and of which there is nothing to choose.
 
 use crate::types::{EndpointSpec, EndpointState, Namespace, NetworkSpec, NetworkState};
-use crate::{Error, NetworkDriver, Result};
-use std::os::fd::BorrowedFd;
+use crate::{Error, Netns, NetworkDriver, Result};
 
 /// A driver of one network that is there already and has the driver's name. Nothing is made for it, and nothing undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,12 +62,7 @@ impl NetworkDriver for FixedDriver {
         network.owned_by(self.name).map(|()| Vec::new())
     }
 
-    fn attach(
-        &self,
-        network: &NetworkState,
-        wanted: &EndpointSpec,
-        _: BorrowedFd<'_>,
-    ) -> Result<EndpointState> {
+    fn attach(&self, network: &NetworkState, wanted: &EndpointSpec, _: &dyn Netns) -> Result<EndpointState> {
         network.owned_by(self.name)?;
         // It gets no link, and so can choose nothing about one.
         let what = match wanted {
@@ -95,7 +89,6 @@ mod tests {
     use super::*;
     use crate::{Prefix, testing};
     use std::collections::BTreeMap;
-    use std::os::fd::AsFd;
 
     #[test]
     fn pure_both_keep_the_drivers_contract() {
@@ -127,7 +120,7 @@ mod tests {
         let network = FixedDriver::HOST.create(&NetworkSpec::named("host")).unwrap();
         let netns = std::fs::File::open("/proc/self/ns/net").unwrap();
         let ask = |wanted: EndpointSpec| {
-            FixedDriver::HOST.attach(&network, &wanted, netns.as_fd()).expect_err("it was made").to_string()
+            FixedDriver::HOST.attach(&network, &wanted, &netns).expect_err("it was made").to_string()
         };
         let address = "10.0.0.1".parse().unwrap();
         assert!(ask(EndpointSpec { addresses: vec![address], ..Default::default() }).contains("an address"));

@@ -15,11 +15,10 @@ use crate::link::{ChildKind, IpvlanMode, Links, MacvlanMode};
 use crate::naming::Names;
 use crate::places::Places;
 use crate::{
-    EndpointSpec, EndpointState, Error, Namespace, NetworkDriver, NetworkSpec, NetworkState, Result,
+    EndpointSpec, EndpointState, Error, Namespace, Netns, NetworkDriver, NetworkSpec, NetworkState, Result,
 };
 use modes::Modes;
 use std::fs;
-use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 /// The drivers of networks that a link of the host leads to: macvlan, whose containers have hardware addresses of their own,
@@ -136,7 +135,7 @@ impl NetworkDriver for LanDriver {
         &self,
         network: &NetworkState,
         wanted: &EndpointSpec,
-        netns: BorrowedFd<'_>,
+        netns: &dyn Netns,
     ) -> Result<EndpointState> {
         network.owned_by(self.kind.word())?;
         attach::attach(self, &network.spec, wanted, netns)

@@ -43,6 +43,7 @@ pub mod link;
 pub mod names;
 mod naming;
 mod netlink;
+mod netns;
 mod places;
 mod plan;
 pub mod pool;
@@ -60,6 +61,7 @@ pub use driver::NetworkDriver;
 pub use error::{Error, Result};
 pub use fixed::FixedDriver;
 pub use lan::LanDriver;
+pub use netns::Netns;
 pub use prefix::Prefix;
 pub use rate::{Rates, TrafficLimiter};
 pub use types::{

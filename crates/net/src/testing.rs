@@ -6,10 +6,11 @@ mod firewall;
 
 pub use firewall::firewall_conformance;
 
-use crate::{EndpointSpec, EndpointState, Error, NetworkDriver, NetworkSpec, NetworkState, Rates};
+use crate::{EndpointSpec, EndpointState, Error, Netns, NetworkDriver, NetworkSpec, NetworkState, Rates};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::io;
+use std::os::fd::BorrowedFd;
 
 /// Holds a driver to the contract of [`NetworkDriver`]. `wanted` is a network that it can make here; the containers that
 /// are attached live in the caller's own network namespace where the driver gives none.
@@ -23,6 +24,7 @@ pub fn conformance(make: &dyn Fn() -> Box<dyn NetworkDriver>, wanted: &NetworkSp
         unknown_options_are_refused,
         handles_outlive_the_process,
         taking_away_can_be_repeated,
+        of_a_container_whose_namespace_never_comes_nothing_stays,
         what_is_whole_misses_nothing_and_can_be_restored,
         who_limits_traffic_takes_every_rate_and_refuses_what_is_none,
         others_handles_are_refused,
@@ -80,7 +82,7 @@ fn handles_outlive_the_process(ground: &Ground<'_>) {
     // Another process's driver, which knows nothing but the handles.
     let driver = (ground.make)();
     let namespace = driver.namespace(&network);
-    let endpoint = driver.attach(&network, &ground.endpoint(), netns.as_fd()).expect("a place on it");
+    let endpoint = driver.attach(&network, &ground.endpoint(), &netns).expect("a place on it");
     assert_eq!(endpoint.container, ground.endpoint().container);
     let driver = (ground.make)();
     assert_eq!(driver.namespace(&network), namespace);
@@ -91,7 +93,7 @@ fn handles_outlive_the_process(ground: &Ground<'_>) {
 fn taking_away_can_be_repeated(ground: &Ground<'_>) {
     let (driver, netns) = ((ground.make)(), ground.netns());
     let network = driver.create(ground.wanted).expect("a network");
-    let endpoint = driver.attach(&network, &ground.endpoint(), netns.as_fd()).expect("a place on it");
+    let endpoint = driver.attach(&network, &ground.endpoint(), &netns).expect("a place on it");
     for _ in 0..2 {
         driver.detach(&network, &endpoint).expect("to leave it, again too");
     }
@@ -100,11 +102,32 @@ fn taking_away_can_be_repeated(ground: &Ground<'_>) {
     }
 }
 
+/// That of a container whose start fails before it has one.
+struct Never;
+
+impl Netns for Never {
+    fn open(&self) -> io::Result<BorrowedFd<'_>> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+}
+
+fn of_a_container_whose_namespace_never_comes_nothing_stays(ground: &Ground<'_>) {
+    let (driver, netns) = ((ground.make)(), ground.netns());
+    let network = driver.create(ground.wanted).expect("a network");
+    // One that makes nothing there may do without.
+    if driver.attach(&network, &ground.endpoint(), &Never).is_err() {
+        assert_eq!(driver.held_for(&network).expect("to look"), [""; 0]);
+    }
+    let endpoint = driver.attach(&network, &ground.endpoint(), &netns).expect("a place, at the next start");
+    driver.detach(&network, &endpoint).expect("to leave it");
+    driver.delete(&network).expect("to take it away");
+}
+
 fn what_is_whole_misses_nothing_and_can_be_restored(ground: &Ground<'_>) {
     let network = (ground.make)().create(&ground.wanted.clone()).expect("a network");
     let netns = ground.netns();
     let driver = (ground.make)();
-    let endpoint = driver.attach(&network, &ground.endpoint(), netns.as_fd()).expect("a place");
+    let endpoint = driver.attach(&network, &ground.endpoint(), &netns).expect("a place");
     let endpoints = [endpoint];
     for _ in 0..2 {
         let driver = (ground.make)();
@@ -123,7 +146,7 @@ fn who_limits_traffic_takes_every_rate_and_refuses_what_is_none(ground: &Ground<
     let (driver, netns) = ((ground.make)(), ground.netns());
     let Some(limiter) = driver.limiter() else { return };
     let network = driver.create(ground.wanted).expect("a network");
-    let mut endpoint = driver.attach(&network, &ground.endpoint(), netns.as_fd()).expect("a place on it");
+    let mut endpoint = driver.attach(&network, &ground.endpoint(), &netns).expect("a place on it");
     let unlimited = endpoint.clone();
     let of = |egress, ingress| Rates { egress, ingress };
     for (bad, given) in [(of(Some(0), None), "0"), (of(None, Some(Rates::MOST + 1)), "1000000000001")] {
@@ -170,6 +193,6 @@ fn others_handles_are_refused(ground: &Ground<'_>) {
         NetworkState { driver: "somebody-else".to_owned(), spec: ground.wanted.clone(), links: Vec::new() };
     let is_foreign = |error: Error| matches!(error, Error::Foreign { .. });
     assert!(driver.delete(&foreign).is_err_and(is_foreign));
-    assert!(driver.attach(&foreign, &ground.endpoint(), netns.as_fd()).is_err_and(is_foreign));
+    assert!(driver.attach(&foreign, &ground.endpoint(), &netns).is_err_and(is_foreign));
     assert!(driver.detach(&foreign, &Default::default()).is_err_and(is_foreign));
 }

@@ -72,7 +72,7 @@ fn spec(name: &str, subnets: &[&str]) -> NetworkSpec {
 
 fn on(network: &NetworkState, driver: &BridgeDriver, container: &str, other: &Other) -> EndpointState {
     let wanted = EndpointSpec { container: container.to_owned(), gateway: true, ..Default::default() };
-    driver.attach(network, &wanted, other.netns.as_fd()).unwrap()
+    driver.attach(network, &wanted, &other.netns).unwrap()
 }
 
 fn address_of(endpoint: &EndpointState) -> IpAddr {
@@ -161,7 +161,7 @@ fn root_what_a_container_wants_it_gets_or_is_told_why_not() {
             ..Default::default()
         };
         let (one, two) = (Other::new(), Other::new());
-        let first = driver.attach(&network, &wanted, one.netns.as_fd()).unwrap();
+        let first = driver.attach(&network, &wanted, &one.netns).unwrap();
         let link = Links::of(one.netns.as_fd()).unwrap().find("net7").unwrap().unwrap();
         assert_eq!((link.mac, link.is_up), (wanted.mac, true));
         assert_eq!(address_of(&first), address("10.99.0.77"));
@@ -175,7 +175,7 @@ fn root_what_a_container_wants_it_gets_or_is_told_why_not() {
                 addresses: vec![address(addresses)],
                 ..Default::default()
             };
-            let error = driver.attach(&network, &wanted, two.netns.as_fd()).unwrap_err();
+            let error = driver.attach(&network, &wanted, &two.netns).unwrap_err();
             let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             format!("{error}: {source}")
         };
@@ -281,7 +281,7 @@ fn root_a_bridge_that_is_full_says_so() {
                 interface: format!("net{number}"),
                 ..Default::default()
             };
-            driver.attach(&network, &wanted, others[number % others.len()].netns.as_fd())
+            driver.attach(&network, &wanted, &others[number % others.len()].netns)
         };
         for number in 0..1023 {
             attach(number).unwrap_or_else(|error| panic!("container {number}: {error}"));

@@ -11,7 +11,6 @@ mod ground;
 
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -108,7 +107,7 @@ fn publish(
     port: PublishedPort,
 ) -> Result<EndpointState> {
     let wanted = EndpointSpec { container: container.to_owned(), ports: vec![port], ..Default::default() };
-    driver.attach(network, &wanted, other.netns.as_fd())
+    driver.attach(network, &wanted, &other.netns)
 }
 
 fn listed(program: &str, arguments: &[&str]) -> String {

@@ -8,7 +8,6 @@ mod ground;
 mod plugins;
 
 use std::fs;
-use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use ground::{Other, address, own, root_only};
@@ -52,7 +51,7 @@ fn root_plugins_are_called_in_order_and_leave_in_the_reverse_one() {
         mac: Some([2, 0, 0, 0, 0, 1]),
         ..endpoint("aaaa")
     };
-    let endpoint = driver.attach(&network, &wanted, other.netns.as_fd()).unwrap();
+    let endpoint = driver.attach(&network, &wanted, &other.netns).unwrap();
     assert_eq!(driver.held_for(&network).unwrap(), ["aaaa"]);
     let netns = plugins.pins().join("web/aaaa@eth0").to_str().unwrap().to_owned();
     let called = |plugin: &str, operation: &str| Called {
@@ -100,13 +99,13 @@ fn root_what_was_made_is_left_by_the_list_that_made_it() {
     let file = plugins.list("web", "1.0.0", "", TWO);
     let driver = plugins.driver();
     let network = driver.create(&plugins.spec("web")).unwrap();
-    driver.attach(&network, &endpoint("aaaa"), own().as_fd()).unwrap();
+    driver.attach(&network, &endpoint("aaaa"), &own()).unwrap();
     plugins.list("web", "1.1.0", "", r#"{"type": "c"}"#);
     plugins.calls();
     driver.detach(&network, &unknown("aaaa")).unwrap();
     assert_eq!(plugins.order(), "b DEL, a DEL");
     fs::remove_file(file).unwrap();
-    driver.attach(&network, &endpoint("aaaa"), own().as_fd()).unwrap();
+    driver.attach(&network, &endpoint("aaaa"), &own()).unwrap();
     driver.delete(&network).unwrap();
     assert_eq!(plugins.order(), "a ADD, b ADD, b DEL, a DEL");
     plugins.assert_nothing_left();
@@ -129,7 +128,7 @@ fn root_when_one_fails_all_of_them_leave() {
         ("echo '{\"cniVersion\": \"0.2.0\"}'; exit 0", "is of version \"0.2.0\""),
     ] {
         plugins.teach("b", "ADD", script);
-        let error = driver.attach(&network, &endpoint("aaaa"), own().as_fd()).unwrap_err();
+        let error = driver.attach(&network, &endpoint("aaaa"), &own()).unwrap_err();
         let said = whole(&error);
         assert!(said.contains("\"web\"") && said.contains(part), "{said}");
         assert_eq!(said.lines().count(), 1);
@@ -137,7 +136,7 @@ fn root_when_one_fails_all_of_them_leave() {
         plugins.assert_nothing_left();
     }
     plugins.unteach("b", "ADD");
-    driver.attach(&network, &endpoint("aaaa"), own().as_fd()).unwrap();
+    driver.attach(&network, &endpoint("aaaa"), &own()).unwrap();
     driver.delete(&network).unwrap();
     plugins.assert_nothing_left();
 }
@@ -149,7 +148,7 @@ fn root_who_cannot_leave_is_remembered_and_leaves_later() {
     plugins.list("web", "1.0.0", "", TWO);
     let driver = plugins.driver();
     let network = driver.create(&plugins.spec("web")).unwrap();
-    driver.attach(&network, &endpoint("aaaa"), own().as_fd()).unwrap();
+    driver.attach(&network, &endpoint("aaaa"), &own()).unwrap();
     plugins.calls();
     plugins.teach("b", "DEL", "echo stuck >&2; exit 1");
     let said = whole(&driver.detach(&network, &unknown("aaaa")).unwrap_err());
@@ -158,7 +157,7 @@ fn root_who_cannot_leave_is_remembered_and_leaves_later() {
     assert_eq!(driver.held_for(&network).unwrap(), ["aaaa"]);
     plugins.unteach("b", "DEL");
     // Whoever comes again with the same id is not refused for what was left: it leaves first.
-    driver.attach(&network, &endpoint("aaaa"), own().as_fd()).unwrap();
+    driver.attach(&network, &endpoint("aaaa"), &own()).unwrap();
     assert_eq!(plugins.order(), "b DEL, a DEL, a ADD, b ADD");
     driver.detach(&network, &unknown("aaaa")).unwrap();
     plugins.calls();
@@ -182,7 +181,7 @@ fn root_a_plugin_that_hangs_is_ended() {
     let driver = plugins.driver().with_limit(Duration::from_secs(2));
     let network = driver.create(&plugins.spec("web")).unwrap();
     plugins.teach("b", "ADD", "sleep 1000 & wait");
-    let said = whole(&driver.attach(&network, &endpoint("aaaa"), own().as_fd()).unwrap_err());
+    let said = whole(&driver.attach(&network, &endpoint("aaaa"), &own()).unwrap_err());
     assert!(said.contains("the plugin b did not end its ADD within 2 s"), "{said}");
     assert_eq!(plugins.order(), "a ADD, b ADD, b DEL, a DEL");
     plugins.assert_nothing_left();
@@ -195,7 +194,7 @@ fn root_a_monitor_can_undo_it_without_the_driver() {
     plugins.list("web", "1.0.0", "", TWO);
     let driver = plugins.driver();
     let network = driver.create(&plugins.spec("web")).unwrap();
-    let endpoint = driver.attach(&network, &endpoint("aaaa"), Other::new().netns.as_fd()).unwrap();
+    let endpoint = driver.attach(&network, &endpoint("aaaa"), &Other::new().netns).unwrap();
     plugins.calls();
     for step in &endpoint.undo {
         match step {
@@ -229,7 +228,7 @@ fn root_garbage_is_collected_where_the_list_is_said_to_be_ours_alone() {
     let driver = plugins.driver();
     let mut spec = plugins.spec("web");
     let network = driver.create(&spec).unwrap();
-    driver.attach(&network, &endpoint("aaaa"), own().as_fd()).unwrap();
+    driver.attach(&network, &endpoint("aaaa"), &own()).unwrap();
     assert_eq!(plugins.order(), "a STATUS, b STATUS, a ADD, b ADD", "another engine may use the list");
 
     // A second network of the same list: who is on the first is no garbage.
@@ -247,9 +246,9 @@ fn root_garbage_is_collected_where_the_list_is_said_to_be_ours_alone() {
 
     // The first container since the machine was started finds what the run before has left.
     let other = EndpointSpec { interface: "eth1".into(), ..endpoint("bbbb") };
-    driver.attach(&more, &other, own().as_fd()).unwrap();
+    driver.attach(&more, &other, &own()).unwrap();
     assert_eq!(plugins.order(), "a GC, b GC, a ADD, b ADD");
-    driver.attach(&more, &endpoint("cccc"), own().as_fd()).unwrap();
+    driver.attach(&more, &endpoint("cccc"), &own()).unwrap();
     assert_eq!(plugins.order(), "a ADD, b ADD");
     plugins.teach("a", "GC", "echo stuck >&2; exit 1");
     let said = whole(&driver.collect_garbage(&more).unwrap_err());
@@ -275,7 +274,7 @@ fn root_what_the_list_switches_off_or_does_not_know_is_not_called() {
         let mut spec = plugins.spec("web");
         spec.options.insert("gc".into(), "true".into());
         let network = driver.create(&spec).unwrap();
-        driver.attach(&network, &endpoint("aaaa"), own().as_fd()).unwrap();
+        driver.attach(&network, &endpoint("aaaa"), &own()).unwrap();
         driver.collect_garbage(&network).unwrap();
         driver.check(&network, "aaaa").unwrap();
         assert_eq!(plugins.order(), calls, "{version} {more}");
@@ -293,7 +292,7 @@ fn root_the_newest_version_that_all_speak_is_spoken() {
     plugins.list("web", "0.4.0", r#""cniVersions": ["1.0.0", "1.1.0"],"#, TWO);
     let driver = plugins.driver();
     let network = driver.create(&plugins.spec("web")).unwrap();
-    driver.attach(&network, &endpoint("aaaa"), own().as_fd()).unwrap();
+    driver.attach(&network, &endpoint("aaaa"), &own()).unwrap();
     assert_eq!(plugins.input(0)["cniVersion"], "1.0.0");
     driver.delete(&network).unwrap();
     plugins.calls();
@@ -344,7 +343,7 @@ fn root_what_cannot_be_is_refused_before_anything_is_called() {
     let network = driver.create(&plugins.spec("web")).unwrap();
     plugins.calls();
     let ask = |wanted: EndpointSpec, parts: &[&str]| {
-        let said = whole(&driver.attach(&network, &wanted, own().as_fd()).unwrap_err());
+        let said = whole(&driver.attach(&network, &wanted, &own()).unwrap_err());
         for part in parts {
             assert!(said.contains(part), "no {part:?} in {said}");
         }
@@ -361,19 +360,19 @@ fn root_what_cannot_be_is_refused_before_anything_is_called() {
     assert_eq!(plugins.input(0)["args"], json!({"cni": {"ips": ["10.9.0.77"]}}));
     assert_eq!(plugins.order(), "a ADD, b ADD, b DEL, a DEL");
     let wanted = EndpointSpec { addresses: vec![address("10.9.0.2")], ..endpoint("c") };
-    driver.attach(&network, &wanted, own().as_fd()).unwrap();
+    driver.attach(&network, &wanted, &own()).unwrap();
     driver.delete(&network).unwrap();
 
     plugins.list("bare", "1.0.0", "", r#"{"type": "a"}"#);
     let network = driver.create(&plugins.spec("bare")).unwrap();
     let ports =
         vec![PublishedPort { host: None, host_port: 8080, container_port: 80, protocol: Protocol::Tcp }];
-    let error = driver.attach(&network, &EndpointSpec { ports, ..endpoint("c") }, own().as_fd()).unwrap_err();
+    let error = driver.attach(&network, &EndpointSpec { ports, ..endpoint("c") }, &own()).unwrap_err();
     assert!(
         whole(&error).contains("a published port cannot be had: no plugin of the list \"bare\""),
         "{error}"
     );
-    let error = driver.attach(&network, &EndpointSpec { mac: Some([2; 6]), ..endpoint("c") }, own().as_fd());
+    let error = driver.attach(&network, &EndpointSpec { mac: Some([2; 6]), ..endpoint("c") }, &own());
     assert!(whole(&error.unwrap_err()).contains("a hardware address cannot be had"));
     plugins.assert_nothing_left();
 }
@@ -389,17 +388,17 @@ fn root_a_port_leads_to_one_container() {
         ports: vec![PublishedPort { host: None, host_port, container_port: 80, protocol: Protocol::Tcp }],
         ..endpoint(container)
     };
-    let first = driver.attach(&network, &wanted("aaaa", 0), own().as_fd()).unwrap();
+    let first = driver.attach(&network, &wanted("aaaa", 0), &own()).unwrap();
     let port = first.ports[0].host_port;
     plugins.calls();
-    let said = whole(&driver.attach(&network, &wanted("bbbb", port), own().as_fd()).unwrap_err());
+    let said = whole(&driver.attach(&network, &wanted("bbbb", port), &own()).unwrap_err());
     assert!(
         said.contains(&format!("port {port}/tcp is published already")) && said.contains("aaaa"),
         "{said}"
     );
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let busy = listener.local_addr().unwrap().port();
-    let said = whole(&driver.attach(&network, &wanted("bbbb", busy), own().as_fd()).unwrap_err());
+    let said = whole(&driver.attach(&network, &wanted("bbbb", busy), &own()).unwrap_err());
     assert!(said.contains(&format!("{busy}")) && said.contains("in use"), "{said}");
     assert_eq!(plugins.calls(), []);
     assert_eq!(driver.held_for(&network).unwrap(), ["aaaa"]);

@@ -105,7 +105,7 @@ fn root_what_real_plugins_give_is_known_and_taken_away_also_without_the_containe
         };
         for _ in 0..2 {
             let other = Other::new();
-            let endpoint = driver.attach(&network, &wanted, other.netns.as_fd()).unwrap();
+            let endpoint = driver.attach(&network, &wanted, &other.netns).unwrap();
             let link = &endpoint.interfaces[0];
             let inside = Links::of(other.netns.as_fd()).unwrap().find("eth0").unwrap().unwrap();
             assert_eq!((link.name.as_str(), Some(link.mac)), ("eth0", inside.mac));
@@ -139,7 +139,7 @@ fn root_after_a_restart_of_the_machine_nothing_stands_in_the_way() {
     let wanted = EndpointSpec { container: "aaaa".into(), ..Default::default() };
     let run_until_the_power_fails = || {
         in_a_namespace(|| {
-            driver.attach(&network, &wanted, Other::new().netns.as_fd()).unwrap();
+            driver.attach(&network, &wanted, &Other::new().netns).unwrap();
             assert_eq!(leases(&place).len(), 2);
         });
         // No namespace, no rule, nothing of /run, but all that lies on disks.
@@ -169,12 +169,12 @@ fn root_a_container_that_lives_on_can_leave_and_its_plugins_notice_what_is_gone(
         let driver = place.driver();
         let network = driver.create(&web(&place, "0.4.0")).unwrap();
         let (one, wanted) = (Other::new(), EndpointSpec { container: "aaaa".into(), ..Default::default() });
-        let endpoint = driver.attach(&network, &wanted, one.netns.as_fd()).unwrap();
+        let endpoint = driver.attach(&network, &wanted, &one.netns).unwrap();
         let mut inside = Links::of(one.netns.as_fd()).unwrap();
         driver.detach(&network, &endpoint).unwrap();
         assert_eq!(inside.find("eth0").unwrap(), None, "the link is gone from a namespace that is there");
 
-        driver.attach(&network, &wanted, one.netns.as_fd()).unwrap();
+        driver.attach(&network, &wanted, &one.netns).unwrap();
         driver.check(&network, "aaaa").unwrap();
         let link = inside.find("eth0").unwrap().unwrap();
         inside.remove(link.index).unwrap();

@@ -137,7 +137,7 @@ fn root_traffic_is_held_to_each_rate_each_way_by_both_families_and_comes_free_ag
         let place = |container: &str, other: &Other| {
             let wanted =
                 EndpointSpec { container: container.to_owned(), gateway: true, ..Default::default() };
-            driver.attach(&network, &wanted, other.netns.as_fd()).unwrap()
+            driver.attach(&network, &wanted, &other.netns).unwrap()
         };
         let before = links();
         let (first, second) = (place("aaaa", &one), place("bbbb", &two));

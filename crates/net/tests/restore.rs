@@ -6,7 +6,6 @@
 mod ground;
 
 use std::fs;
-use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -98,7 +97,7 @@ fn on(
 ) -> EndpointState {
     let wanted =
         EndpointSpec { container: container.to_owned(), ports: ports.to_vec(), ..Default::default() };
-    driver.attach(network, &wanted, other.netns.as_fd()).unwrap()
+    driver.attach(network, &wanted, &other.netns).unwrap()
 }
 
 #[test]

@@ -118,9 +118,12 @@ pub struct Launched {
     pub connection: Connection,
 }
 
-/// What the sender of a [`Request::Start`] does with the container's network namespace; gives what undoes it and what serves it,
-/// or `None` when it could not: then there is no container.
-pub type Connect<'a> = &'a mut dyn FnMut(OwnedFd) -> Option<Connected>;
+/// What the sender of a [`Request::Start`] does with the container's network namespace, while the program makes it; gives what
+/// undoes it and what serves it, or `None` when it could not: then there is no container.
+pub type Connect<'a> = &'a mut dyn FnMut(Wait<'_>) -> Option<Connected>;
+
+/// Waits for a namespace, for whoever [`Connect`]s it, once. It fails where there will be none; why is what [`launch`] tells.
+pub type Wait<'a> = &'a mut dyn FnMut() -> io::Result<OwnedFd>;
 
 /// What the sender of a request does while the program, which is not told yet what it is for, comes up: that takes it longer than
 /// a folder or two take to make. Whatever fails in it is of no account.
@@ -191,6 +194,8 @@ pub fn launch(
             false => status.to_string(),
         });
     }
+    // What was started to connect it has ended by now.
+    reap_leaving();
     match (answer, sent) {
         // It ended in the middle of the request: what it says of that comes first.
         (Err(answer), Err(error)) if error.is_broken_pipe() => Err(answer),
@@ -280,38 +285,46 @@ impl Connection {
         })
     }
 
-    /// Does the sender's part of a start. Whatever else it is told instead of its turn is for `receive_start`.
+    /// Does the sender's part of a start. Whatever it is told instead of its turn is for `receive_start`.
     fn connect(&mut self, connect: Connect<'_>) -> Result<(), ClientError> {
-        let talk = |source: io::Error| ClientError::Talk { operation: "receive from", source };
-        let mut first = [0; 1];
-        let peeked = rustix::io::retry_on_intr(|| {
-            net::recv(&self.socket, &mut first[..], RecvFlags::PEEK | RecvFlags::TRUNC)
+        let mut namespace = None;
+        let connected = connect(&mut || {
+            let received = self.namespace();
+            namespace = Some(received.is_ok());
+            received
         });
-        if peeked.is_err() || first[0] != Kind::Namespace as u8 {
+        // Whoever did without: it is in the way of the answer.
+        if !namespace.unwrap_or_else(|| self.namespace().is_ok()) {
             return Ok(());
         }
-        let mut namespace = None;
-        tinyd_ns::socket::receive(self.socket.as_fd(), &mut first, |fd| namespace = Some(fd))
-            .map_err(|errno| talk(errno.into()))?;
-        let namespace = namespace.ok_or_else(|| talk(io::ErrorKind::InvalidData.into()))?;
-        match connect(namespace) {
-            Some(connected) => {
-                let json = serde_json::to_vec(&connected).map_err(|error| talk(error.into()))?;
-                // A container may have a thousand ports, each with what undoes it.
-                let sent = in_pieces(&json, [Kind::ConnectedPart, Kind::Connected], |packet| {
-                    self.send_packet(packet)
-                });
-                match sent {
-                    // It has failed meanwhile, and said why.
-                    Err(error) if !error.is_broken_pipe() => Err(error),
-                    _ => Ok(()),
-                }
-            }
-            None => {
-                let _ = net::shutdown(&self.socket, net::Shutdown::Write);
-                Ok(())
-            }
+        let Some(connected) = connected else {
+            let _ = net::shutdown(&self.socket, net::Shutdown::Write);
+            return Ok(());
+        };
+        let talk = |source: io::Error| ClientError::Talk { operation: "send to", source };
+        let json = serde_json::to_vec(&connected).map_err(|error| talk(error.into()))?;
+        // A container may have a thousand ports, each with what undoes it.
+        let sent =
+            in_pieces(&json, [Kind::ConnectedPart, Kind::Connected], |packet| self.send_packet(packet));
+        match sent {
+            // It has failed meanwhile, and said why.
+            Err(error) if !error.is_broken_pipe() => Err(error),
+            _ => Ok(()),
         }
+    }
+
+    /// Waits for the container's network namespace. Any other packet is left where it is.
+    fn namespace(&self) -> io::Result<OwnedFd> {
+        let mut first = [0; 1];
+        rustix::io::retry_on_intr(|| {
+            net::recv(&self.socket, &mut first[..], RecvFlags::PEEK | RecvFlags::TRUNC)
+        })?;
+        if first[0] != Kind::Namespace as u8 {
+            return Err(io::Error::other("the start has failed before it was made"));
+        }
+        let mut namespace = None;
+        tinyd_ns::socket::receive(self.socket.as_fd(), &mut first, |fd| namespace = Some(fd))?;
+        namespace.ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
     fn receive_start(&mut self) -> Result<Option<u32>, ClientError> {

@@ -1,12 +1,11 @@
 //! A kind of network that gives each container an address on its loopback device, and reaches nobody: for programs that insist
 //! on an address of their own.
 
-use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use tinyd_net::lease::{LeaseError, Leases, Range};
 use tinyd_net::link::Links;
 use tinyd_net::{
-    EndpointSpec, EndpointState, Error, Interface, Namespace, NetworkDriver, NetworkSpec, NetworkState,
+    EndpointSpec, EndpointState, Error, Interface, Namespace, Netns, NetworkDriver, NetworkSpec, NetworkState,
     Prefix, Result, Undo,
 };
 
@@ -69,7 +68,7 @@ impl NetworkDriver for LoopDriver {
         &self,
         network: &NetworkState,
         wanted: &EndpointSpec,
-        netns: BorrowedFd<'_>,
+        netns: &dyn Netns,
     ) -> Result<EndpointState> {
         self.own(network)?;
         if !wanted.ports.is_empty() {
@@ -81,7 +80,9 @@ impl NetworkDriver for LoopDriver {
         let own = wanted.addresses.first().copied();
         let address = leases.take(&range, own, &wanted.container).map_err(|source| lease(network, source))?;
         let prefix = Prefix { address, length: if address.is_ipv4() { 32 } else { 128 } };
-        let given = Links::of(netns).and_then(|mut links| match links.find("lo")? {
+        // Its address is chosen while the namespace is made.
+        let links = netns.open().and_then(Links::of);
+        let given = links.and_then(|mut links| match links.find("lo")? {
             Some(lo) => links.add_address(lo.index, prefix),
             None => Err(std::io::ErrorKind::NotFound.into()),
         });

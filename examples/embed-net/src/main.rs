@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let network = driver.create(&NetworkSpec { subnets, ..NetworkSpec::named("pair") })?;
     for (name, netns) in [("a", a_net), ("b", b_net)] {
         let wanted = EndpointSpec { container: name.to_owned(), gateway: true, ..Default::default() };
-        driver.attach(&network, &wanted, netns.as_fd())?;
+        driver.attach(&network, &wanted, &netns)?;
     }
     println!("a reaches b: {}, b reaches a: {}", ping(&a, "10.99.0.3")?, ping(&b, "10.99.0.2")?);
     println!("a reaches the world: {}, b too: {}", ping(&a, "198.51.100.2")?, ping(&b, "198.51.100.2")?);

@@ -121,7 +121,7 @@ impl Core {
     fn join_live(&self, record: &Record, place: &Place, init: ProcessId) -> Result<()> {
         let netns = self.netns_of(record, init)?;
         let mut endpoints = self.endpoints(&record.id)?;
-        endpoints.push(self.join_network(record, place, &endpoints, netns.as_fd())?);
+        endpoints.push(self.join_network(record, place, &endpoints, &netns)?);
         if let Err(error) = self.tell(record, &endpoints).and_then(|()| self.keep_steps(record, &endpoints)) {
             let made = endpoints.pop();
             let state = made.map_or_else(|| unknown(&record.id), |endpoint| endpoint.state);

@@ -3,12 +3,11 @@
 use crate::core::Core;
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex};
 use tinyd_net::pool::{self, POOLS};
 use tinyd_net::{
-    EndpointSpec, EndpointState, Error, FixedDriver, Namespace, NetworkDriver, NetworkSpec, NetworkState,
-    Result,
+    EndpointSpec, EndpointState, Error, FixedDriver, Namespace, Netns, NetworkDriver, NetworkSpec,
+    NetworkState, Result,
 };
 
 /// What was made by all drivers that share it.
@@ -103,12 +102,7 @@ impl NetworkDriver for MemoryDriver {
         Namespace::Own
     }
 
-    fn attach(
-        &self,
-        network: &NetworkState,
-        wanted: &EndpointSpec,
-        _: BorrowedFd<'_>,
-    ) -> Result<EndpointState> {
+    fn attach(&self, network: &NetworkState, wanted: &EndpointSpec, _: &dyn Netns) -> Result<EndpointState> {
         self.owned(network)?;
         Ok(EndpointState { container: wanted.container.clone(), ..Default::default() })
     }

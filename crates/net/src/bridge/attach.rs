@@ -5,7 +5,7 @@ use crate::error::kernel;
 use crate::inside::{self, End, WayOut};
 use crate::link::{Link, Links, Veth};
 use crate::naming;
-use crate::{EndpointSpec, EndpointState, Error, NetworkSpec, Prefix, Result, Undo, plan};
+use crate::{EndpointSpec, EndpointState, Error, Netns, NetworkSpec, Prefix, Result, Undo, netns, plan};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -15,7 +15,7 @@ pub(super) fn attach(
     driver: &BridgeDriver,
     network: &NetworkSpec,
     wanted: &EndpointSpec,
-    netns: BorrowedFd<'_>,
+    netns: &dyn Netns,
 ) -> Result<EndpointState> {
     publish::check(network, &wanted.ports)?;
     let result = (|| {
@@ -24,12 +24,14 @@ pub(super) fn attach(
         places.forget_earlier(network, &addresses)?;
         let mac = wanted.mac.or_else(|| addresses.first().map(|address| naming::mac(address.address)));
         let mac = mac.unwrap_or([2, 0x42, 0, 0, 0, 2]);
+        // All that needs no namespace: it may be in the making.
+        let named = names::name(driver, network, wanted, &addresses)?;
+        let netns = netns::open(&network.name, netns)?;
         let host_link = connect(driver, network, wanted, netns, mac, &addresses)?;
         let gateways = plan::gateways(network).into_iter();
         let ways: Vec<_> = gateways.map(|gateway| WayOut::Through(gateway.address)).collect();
         let end = End::settle(network, wanted, netns)?;
         let interface = inside::set_up(network, wanted, end, addresses, &ways, Some(host_link))?;
-        let named = names::name(driver, network, wanted, &interface.addresses)?;
         let (ports, mut undo) = publish::publish(driver, network, &wanted.ports, &interface.addresses)?;
         undo.extend(named.entry.map(Undo::Unlink));
         undo.extend(places.undo(&interface.addresses));

@@ -8,7 +8,7 @@ use super::options::{self, Made};
 use super::record::{Key, Record, make_folder};
 use super::{CniDriver, answer, error_of, pin, ports};
 use crate::link::Links;
-use crate::{EndpointSpec, EndpointState, Error, Interface, NetworkSpec, Result, Undo};
+use crate::{EndpointSpec, EndpointState, Error, Interface, Netns, NetworkSpec, Result, Undo, netns};
 use std::fs;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub(super) fn attach(
     driver: &CniDriver,
     network: &NetworkSpec,
     wanted: &EndpointSpec,
-    netns: BorrowedFd<'_>,
+    netns: &dyn Netns,
 ) -> Result<EndpointState> {
     let made = options::made(network)?;
     check(network, &made.list, wanted)?;
@@ -129,9 +129,10 @@ fn join(
     wanted: &EndpointSpec,
     key: &Key,
     mut record: Record,
-    netns: BorrowedFd<'_>,
+    netns: &dyn Netns,
 ) -> Result<(Record, answer::Got)> {
     let failed = error_of(network);
+    let netns = netns::open(&network.name, netns)?;
     let pin = driver.pin(network, key);
     pin::pin(netns, &pin).map_err(&failed)?;
     let path = pin.to_string_lossy();

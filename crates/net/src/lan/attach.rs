@@ -7,7 +7,7 @@ use crate::inside::{self, End, patiently};
 use crate::link::{Child, ChildKind, Links, MAX_NAME, MacvlanMode};
 use crate::naming;
 use crate::plan::invalid;
-use crate::{EndpointSpec, EndpointState, Error, NetworkSpec, Result};
+use crate::{EndpointSpec, EndpointState, Error, Netns, NetworkSpec, Result, netns};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -20,7 +20,7 @@ pub(super) fn attach(
     driver: &LanDriver,
     network: &NetworkSpec,
     wanted: &EndpointSpec,
-    netns: BorrowedFd<'_>,
+    netns: &dyn Netns,
 ) -> Result<EndpointState> {
     let kind = words::kind(network, driver.kind)?;
     check(network, kind, wanted)?;
@@ -29,7 +29,7 @@ pub(super) fn attach(
     let parent = Parent::find(&mut links, network)?;
     // What was noted is gone after a restart of the machine.
     driver.modes().note(network, &parent.link.name, kind)?;
-    let mut is_made = false;
+    let mut made_in = None;
     let result = (|| {
         let places = driver.places(network);
         let addresses = places.take(network, wanted, &parent.own())?;
@@ -37,6 +37,7 @@ pub(super) fn attach(
             ChildKind::Macvlan(MacvlanMode::Passthru) | ChildKind::Ipvlan(_) => None,
             ChildKind::Macvlan(_) => wanted.mac.or_else(|| Some(naming::mac(addresses.first()?.address))),
         };
+        let netns = netns::open(&network.name, netns)?;
         let child = Child {
             name: inside::interface(wanted),
             parent: parent.link.index,
@@ -47,7 +48,7 @@ pub(super) fn attach(
         };
         patiently(&TAKEN, || links.make_child(&child))
             .map_err(|error| refused(error, network, &child, &parent))?;
-        is_made = true;
+        made_in = Some(netns);
         let mut end = End::settle(network, wanted, netns)?;
         let alias = alias(driver, network, &wanted.container);
         prepare(&mut links, &mut end, network, &child, &parent, &alias)?;
@@ -61,7 +62,7 @@ pub(super) fn attach(
     })();
     if result.is_err() {
         // It may not be known by its alias yet.
-        if is_made {
+        if let Some(netns) = made_in {
             let _ = unmake(netns, inside::interface(wanted));
         }
         let unknown = EndpointState { container: wanted.container.clone(), ..Default::default() };

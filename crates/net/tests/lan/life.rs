@@ -81,7 +81,7 @@ fn root_the_next_container_may_have_the_address_of_one_whose_namespace_is_still_
             let wanted = EndpointSpec { addresses: vec![address("10.99.0.9")], ..endpoint("aaaa") };
             for _ in 0..25 {
                 let one = Other::new();
-                let place = driver.attach(&network, &wanted, one.netns.as_fd()).unwrap();
+                let place = driver.attach(&network, &wanted, &one.netns).unwrap();
                 // The monitor's part: the processes are gone, the kernel has not had the time to take the links away.
                 drop(one);
                 let [Undo::Unlink(lease)] = &place.undo[..] else { panic!("{:?}", place.undo) };
@@ -109,8 +109,7 @@ fn root_a_hundred_containers_come_and_go_and_each_has_an_address_of_its_own() {
             assert!(range.contains(own), "{own}");
             living.push((other, place));
             if living.len() == 16 {
-                let error =
-                    driver.attach(&network, &endpoint("more"), Other::new().netns.as_fd()).unwrap_err();
+                let error = driver.attach(&network, &endpoint("more"), &Other::new().netns).unwrap_err();
                 let source = std::error::Error::source(&error).unwrap().to_string();
                 assert_eq!(source, "all 16 addresses of 10.99.0.128/28 are in use");
                 assert_eq!(leased(folder.path()).len(), 16);

@@ -59,7 +59,7 @@ pub(crate) fn endpoint(container: &str) -> EndpointSpec {
 }
 
 pub(crate) fn on(network: &NetworkState, driver: &LanDriver, name: &str, other: &Other) -> EndpointState {
-    driver.attach(network, &endpoint(name), other.netns.as_fd()).unwrap()
+    driver.attach(network, &endpoint(name), &other.netns).unwrap()
 }
 
 /// The names of the links of a namespace.

@@ -117,7 +117,7 @@ fn root_what_a_container_wants_it_gets_or_is_told_why_not() {
             ..endpoint("aaaa")
         };
         let (one, two) = (Other::new(), Other::new());
-        let first = driver.attach(&network, &wanted, one.netns.as_fd()).unwrap();
+        let first = driver.attach(&network, &wanted, &one.netns).unwrap();
         let link = Links::of(one.netns.as_fd()).unwrap().find("net7").unwrap().unwrap();
         assert_eq!((link.mac, link.mtu, link.is_up), (wanted.mac, 1400, true));
         assert_eq!(link.kind.as_deref(), Some("macvlan"));
@@ -127,7 +127,7 @@ fn root_what_a_container_wants_it_gets_or_is_told_why_not() {
         let refused = |change: &dyn Fn(&mut EndpointSpec)| {
             let mut wanted = endpoint("bbbb");
             change(&mut wanted);
-            let error = driver.attach(&network, &wanted, two.netns.as_fd()).unwrap_err();
+            let error = driver.attach(&network, &wanted, &two.netns).unwrap_err();
             let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             format!("{error}: {source}")
         };
@@ -177,14 +177,14 @@ fn root_a_parent_is_passed_through_to_one_alone() {
         let network = driver.create(&spec(&[("mode", "passthru")])).unwrap();
         let (one, two) = (Other::new(), Other::new());
         let chosen = EndpointSpec { mac: Some([2, 1, 2, 3, 4, 5]), ..endpoint("aaaa") };
-        let error = driver.attach(&network, &chosen, one.netns.as_fd()).unwrap_err().to_string();
+        let error = driver.attach(&network, &chosen, &one.netns).unwrap_err().to_string();
         assert!(error.contains("the hardware address cannot be chosen"), "{error}");
         let first = on(&network, &driver, "aaaa", &one);
         assert_eq!(first.interfaces[0].mac, [2, 0x42, 9, 9, 9, 2], "it is the parent's");
-        let error = driver.attach(&network, &endpoint("bbbb"), two.netns.as_fd()).unwrap_err().to_string();
+        let error = driver.attach(&network, &endpoint("bbbb"), &two.netns).unwrap_err().to_string();
         assert!(error.contains("the parent \"uplink0\" has other containers"), "{error}");
         let shared = driver.create(&NetworkSpec { name: "other".to_owned(), ..spec(&[]) }).unwrap();
-        let error = driver.attach(&shared, &endpoint("bbbb"), two.netns.as_fd()).unwrap_err().to_string();
+        let error = driver.attach(&shared, &endpoint("bbbb"), &two.netns).unwrap_err().to_string();
         assert!(error.contains("the parent \"uplink0\" is passed through to one"), "{error}");
         assert_eq!((links(&two), leased(folder.path()).len()), (vec!["lo".to_owned()], 1));
         driver.detach(&network, &first).unwrap();
