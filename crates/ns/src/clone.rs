@@ -91,6 +91,27 @@ impl<'fd> Clone3<'fd> {
     }
 }
 
+/// Goes on in a child whose parent has nothing left to do but to end, so that nobody has to wait for it; the child's cgroup of
+/// version 2 is this one from its first moment. (Moving there later waits for a grace period of the kernel, 10 ms in which no
+/// other cgroup is made, joined or removed on the whole machine.) Where it may not be born there, for the cgroup may just have
+/// been removed, it stays in the caller's.
+///
+/// # Errors
+/// Those of [`Clone3::spawn`] in the caller's own cgroup.
+///
+/// # Safety
+/// The process has no other thread, and goes on in exactly one of the two: the parent only returns to end.
+pub unsafe fn go_on_in(cgroup: Option<BorrowedFd<'_>>) -> io::Result<Cloned> {
+    let spawn = |cgroup| {
+        // SAFETY: the caller's promise.
+        unsafe { Clone3::new(Namespaces::empty()).into_cgroup(cgroup).spawn() }
+    };
+    match spawn(cgroup) {
+        Err(_) if cgroup.is_some() => spawn(None),
+        cloned => cloned,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,11 @@ mod unwinding;
 
 use std::ffi::{c_char, c_int};
 use tinyd_program::names;
+use tinyd_runtime::heap::LaunchHeap;
 use tinyd_runtime::startup;
+
+#[global_allocator]
+static HEAP: LaunchHeap = LaunchHeap;
 
 /// Called by the C library.
 // SAFETY: a program has one `main`, and this has its type.

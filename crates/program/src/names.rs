@@ -60,10 +60,10 @@ impl Service {
             .stderr(Stdio::null())
             .spawn()?;
         let process = ProcessId::of(child.id());
-        // It lives on, and is nobody's to wait for; in a program that lives longer, the next start reaps it.
+        // It goes on in a child of its own, and is nobody's to wait for; the next start reaps it.
         tinyd_runtime::client::leave(child);
         let record = Record { process: process?, listen: listen.to_vec(), network: network.clone() };
-        // Before it has the lock: where it is read, the process has it or is about to.
+        // Before it has the lock: where it is read, the process has it or is about to. That child writes itself down.
         lock.write(&record)?;
         let packets = sockets.packets.iter().map(UdpSocket::as_fd);
         let listeners = sockets.listeners.iter().map(TcpListener::as_fd);

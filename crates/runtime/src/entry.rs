@@ -5,15 +5,15 @@ use crate::frame::{self, Kind};
 use crate::launch::internal;
 use crate::monitor::{self, Client};
 use crate::program::{self, PROTECT};
-use crate::{Failure, FailureKind, Request, StartRequest, exec, load, mount_verb, startup};
+use crate::{Failure, FailureKind, Request, StartRequest, exec, heap, load, mount_verb, startup};
 use rustix::fs::Mode;
 use rustix::net::SocketType;
 use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 use tinyd_cgroup::{CgroupDriver, CgroupPath, JoinHandle};
-use tinyd_ns::clone::{Clone3, Cloned};
-use tinyd_ns::{Namespaces, process};
+use tinyd_ns::clone::{self, Cloned};
+use tinyd_ns::process;
 
 /// The signals that this program ignores; whoever executes another lets it have them again.
 pub(crate) const IGNORED: [i32; 5] =
@@ -94,6 +94,8 @@ fn serve() -> u8 {
     if let Err(problem) = defence::choose() {
         return refuse(&problem);
     }
+    // SAFETY: whoever stays settles before it has another thread.
+    unsafe { heap::open() };
     let socket = match start_afresh().and_then(|()| take_socket(stdin)) {
         Ok(socket) => socket,
         Err(error) => {
@@ -131,6 +133,8 @@ fn oci() -> u8 {
     if let Err(problem) = defence::choose() {
         return refuse(&problem);
     }
+    // SAFETY: no verb of an engine has another thread.
+    unsafe { heap::open() };
     process::reset_signals();
     process::ignore_signal(libc::SIGPIPE);
     if let Err(errno) = defence::become_undumpable() {
@@ -203,7 +207,7 @@ fn watch(request: &StartRequest, socket: OwnedFd, keep: Vec<OwnedFd>, work: Watc
     let own_cgroup = monitor_cgroup(request, driver.as_ref());
     // A copy, because the handle goes with the monitor.
     let folder = own_cgroup.as_ref().and_then(|join| join.v2_dir()?.try_clone_to_owned().ok());
-    in_background(folder, socket, |socket| {
+    in_background(folder.as_ref().map(AsFd::as_fd), socket, |socket| {
         work(request, driver.as_ref(), own_cgroup, socket, keep);
     });
 }
@@ -213,20 +217,10 @@ fn monitor_cgroup(request: &StartRequest, driver: &dyn CgroupDriver) -> Option<J
     driver.ensure(&path).and_then(|cgroup| cgroup.join_handle()).ok()
 }
 
-/// Goes on in a child, whose parent ends at once: nobody has to wait for it, and its cgroup of version 2 is another from
-/// its first moment. (Moving there later would wait for a grace period of the kernel.)
-fn in_background(cgroup: Option<OwnedFd>, client: OwnedFd, work: impl FnOnce(OwnedFd)) {
-    let spawn = |cgroup: Option<BorrowedFd<'_>>| {
-        // SAFETY: this process has a single thread, and goes on in exactly one of the two: the parent only returns to end.
-        unsafe { Clone3::new(Namespaces::empty()).into_cgroup(cgroup).spawn() }
-    };
-    let cloned = match spawn(cgroup.as_ref().map(AsFd::as_fd)) {
-        // The cgroup may just have been removed: the caller's own will do.
-        Err(_) if cgroup.is_some() => spawn(None),
-        cloned => cloned,
-    };
-    drop(cgroup);
-    match cloned {
+/// Does the work in a child, whose parent ends at once.
+fn in_background(cgroup: Option<BorrowedFd<'_>>, client: OwnedFd, work: impl FnOnce(OwnedFd)) {
+    // SAFETY: this process has a single thread, and goes on in exactly one of the two: the parent only returns to end.
+    match unsafe { clone::go_on_in(cgroup) } {
         Ok(Cloned::Parent { .. }) => {}
         Ok(Cloned::Child) => work(client),
         Err(error) => {

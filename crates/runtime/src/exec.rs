@@ -9,7 +9,7 @@ use crate::launch::{Child, internal};
 use crate::monitor::{self, Client, Clients, Streams, WaitLoop, now_ns};
 use crate::plan::{self, Bundle};
 use crate::state::{self, ExitRecord, RunState, STATE_FILE};
-use crate::{ExecRequest, Failure, FailureKind};
+use crate::{ExecRequest, Failure, FailureKind, heap};
 use enter::has_ended;
 use std::os::fd::OwnedFd;
 use tinyd_cgroup::{CgroupPath, JoinHandle};
@@ -37,6 +37,7 @@ pub(crate) fn run(request: &ExecRequest, client: OwnedFd) {
         // Its streams are the null device; its exit is taken here, so that it leaves no zombie.
         drop(client);
         let _ = rustix::process::setsid();
+        heap::settle();
         let exit = pidfd::wait(&child.pidfd);
         tell("exec_die", &[("exitCode", exit.map_or(255, |exit| exit.code()).to_string())]);
         child.keep();

@@ -55,6 +55,7 @@ pub mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod health;
+pub mod heap;
 mod identity;
 mod init;
 mod launch;

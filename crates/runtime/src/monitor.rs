@@ -20,7 +20,7 @@ use crate::frame::Kind;
 use crate::launch::{self, Running, Terms, internal};
 use crate::plan::{self, Bundle};
 use crate::state::{self, ProcessId, RunState, SOCKET_FILE, STATE_FILE};
-use crate::{Failure, FailureKind, StartRequest};
+use crate::{Failure, FailureKind, StartRequest, heap};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -69,6 +69,7 @@ pub(crate) fn run(
         plan::keep_filter(filter, &request.run_dir);
     }
     cleanup::reserve(request);
+    heap::close();
     cleanup::sync_in_background(request);
     let mut clients = Clients::new(started.listener);
     if request.attach {

@@ -71,11 +71,12 @@ impl Lock {
         serde_json::from_slice(&text[..length]).ok()
     }
 
-    /// In place, for the lock is the file's: whoever reads half of it takes it for nothing.
+    /// In place, for the lock is the file's: whoever reads half of it takes it for nothing. (Emptied first, the file would have
+    /// to be on the disk before it is closed, where the folder is on one.)
     pub(super) fn write(&self, record: &Record) -> io::Result<()> {
         let text = serde_json::to_vec(record)?;
-        self.0.set_len(0)?;
-        self.0.write_all_at(&text, 0)
+        self.0.write_all_at(&text, 0)?;
+        self.0.set_len(text.len() as u64)
     }
 }
 

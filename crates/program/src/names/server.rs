@@ -11,9 +11,10 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
-use tinyd_cgroup::{CgroupPath, Host};
+use tinyd_cgroup::{CgroupPath, Host, JoinHandle};
 use tinyd_net::names::{Server, ServerSpec, Sockets, Zone};
 use tinyd_ns::caps::{self, CapSet};
+use tinyd_ns::clone::{self, Cloned};
 use tinyd_ns::{process, socket};
 use tinyd_runtime::state::ProcessId;
 
@@ -35,8 +36,6 @@ pub fn run(mut words: impl Iterator<Item = OsString>) -> u8 {
 fn serve(word: Option<&OsStr>, lock_path: Option<&OsStr>) -> io::Result<()> {
     process::reset_signals();
     process::close_from(3)?;
-    // It ends with its network, not with the terminal or the service that it was started from.
-    let _ = rustix::process::setsid();
     rustix::process::chdir(c"/")?;
     let found = match (word, lock_path) {
         (Some(word), Some(path)) if word == OsStr::new(AGAIN) => again(Path::new(path))?,
@@ -44,9 +43,19 @@ fn serve(word: Option<&OsStr>, lock_path: Option<&OsStr>) -> io::Result<()> {
     };
     let Some((network, lock, sockets)) = found else { return Ok(()) };
     if let (Some(group), None) = (word.and_then(OsStr::to_str), lock_path) {
+        let group = join_handle(group).ok();
+        let folder = group.as_ref().and_then(JoinHandle::v2_dir);
+        // SAFETY: this process has a single thread, and the parent only returns to end.
+        if let Cloned::Parent { .. } = unsafe { clone::go_on_in(folder) }? {
+            return Ok(());
+        }
         // One that stays in its caller's group works all the same: only the accounting is not as it should be.
-        let _ = join(group);
+        let _ = group.map(|group| group.join(false));
+        let process = ProcessId::of(std::process::id())?;
+        lock.write(&Record { process, listen: sockets.addresses()?, network: network.clone() })?;
     }
+    // It ends with its network, not with the terminal or the service that it was started from.
+    let _ = rustix::process::setsid();
     let mut server = Server::new(&network, sockets)?;
     give_up_rights()?;
     server.run(|zone| may_end(zone, &lock))
@@ -87,11 +96,10 @@ fn again(path: &Path) -> io::Result<Option<(ServerSpec, Lock, Sockets)>> {
     Ok(Some((network, lock, sockets)))
 }
 
-fn join(group: &str) -> Result<(), Box<dyn std::error::Error>> {
+/// The way into a control group, which is made where it is not there.
+fn join_handle(group: &str) -> Result<JoinHandle, Box<dyn std::error::Error>> {
     let path = CgroupPath::new(group)?;
-    let group = Host::detect()?.driver()?.ensure(&path)?;
-    group.join_handle()?.join(true)?;
-    Ok(())
+    Ok(Host::detect()?.driver()?.ensure(&path)?.join_handle()?)
 }
 
 fn give_up_rights() -> io::Result<()> {

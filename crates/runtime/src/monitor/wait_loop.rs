@@ -2,14 +2,16 @@
 
 use super::client::Wish;
 use super::clients::Clients;
-use super::companions::Companions;
+use super::companions::{Companions, FIRST_LOOK};
 use super::health::Health;
 use super::log::LogWriter;
 use super::streams::{Source, Streams};
 use crate::frame::{self, Kind};
+use crate::heap;
 use crate::state::ExitRecord;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
 use tinyd_ns::exit_watch::ExitWatch;
 use tinyd_ns::{pidfd, pty};
 
@@ -33,6 +35,8 @@ pub(crate) struct WaitLoop<'a> {
     is_other: bool,
     /// Where the kernel does not tell it by descriptor.
     watch: Option<ExitWatch>,
+    /// When the memory that the start took is given back.
+    settles: Option<Instant>,
     /// What was read of a stream.
     output: Vec<u8>,
     /// What a client sent.
@@ -59,6 +63,7 @@ impl<'a> WaitLoop<'a> {
         clients: Clients,
         log: Option<LogWriter>,
     ) -> Self {
+        heap::close();
         Self {
             process,
             streams,
@@ -69,6 +74,7 @@ impl<'a> WaitLoop<'a> {
             ends_with_session: false,
             is_other: false,
             watch: None,
+            settles: Some(Instant::now() + FIRST_LOOK),
             output: Vec::with_capacity(CHUNK),
             packet: frame::buffer(),
         }
@@ -121,6 +127,7 @@ impl<'a> WaitLoop<'a> {
                     Token::Health => self.health.iter_mut().for_each(|health| health.serve(self.process)),
                 }
             }
+            self.settle();
             self.companions.look();
             self.clients.lose_patience();
             self.health.iter_mut().for_each(|health| health.look(self.process));
@@ -162,13 +169,22 @@ impl<'a> WaitLoop<'a> {
         (self.clients, record)
     }
 
+    /// Most commands that end at once need none of it.
+    fn settle(&mut self) {
+        if self.settles.is_some_and(|at| at <= Instant::now()) {
+            self.settles = None;
+            heap::settle();
+        }
+    }
+
     fn wait(&self) -> Vec<(Token, PollFlags)> {
         let interests = self.interests();
         let mut fds: Vec<_> =
             interests.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
         let health = self.health.as_ref().and_then(Health::until_due);
-        let due =
-            self.companions.until_due().into_iter().chain(self.clients.patience_left()).chain(health).min();
+        let settles = self.settles.map(|at| at.saturating_duration_since(Instant::now()));
+        let others = self.companions.until_due().into_iter().chain(self.clients.patience_left());
+        let due = others.chain(health).chain(settles).min();
         let limit = due.map(|left| Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(left.subsec_nanos()),
