@@ -14,9 +14,9 @@ use std::cell::UnsafeCell;
 use std::ops::{Range, RangeInclusive};
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 
-/// Bytes of a page: where the kernel's are larger, what it is asked to give back begins at the wrong place, and it refuses.
+/// Bytes of a page. Where the kernel's are larger, it may refuse what it is given back, for that begins within one of them.
 const PAGE: usize = 4096;
-/// Pages of the arena: twice what a start of a container with a thousand published ports takes.
+/// Pages of the arena. A usual start takes fifty; for what one with a thousand published ports takes besides there is the C library's.
 const PAGES: usize = 64;
 /// What is larger is a buffer, whose pages nobody may ever touch.
 const LARGEST: usize = 4 * PAGE;

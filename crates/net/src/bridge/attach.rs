@@ -24,7 +24,7 @@ pub(super) fn attach(
         places.forget_earlier(network, &addresses)?;
         let mac = wanted.mac.or_else(|| addresses.first().map(|address| naming::mac(address.address)));
         let mac = mac.unwrap_or([2, 0x42, 0, 0, 0, 2]);
-        // All that needs no namespace: it may be in the making.
+        // All that needs no namespace, which may be in the making. Whoever asks for the name meanwhile waits for who has it.
         let named = names::name(driver, network, wanted, &addresses)?;
         let netns = netns::open(&network.name, netns)?;
         let host_link = connect(driver, network, wanted, netns, mac, &addresses)?;
