@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::oom::OomWatch;
 use crate::path::CgroupPath;
 use crate::stats::Stats;
-use crate::tree::{self, Existing, Undo};
+use crate::tree::{self, Existing};
 use crate::v1::{V1Driver, V1Group};
 use crate::v2::{V2Driver, V2Group};
 use std::collections::BTreeSet;
@@ -32,10 +32,10 @@ impl HybridDriver {
     fn make(&self, path: &CgroupPath, limits: &Limits, existing: Existing) -> Result<Box<dyn Cgroup>> {
         let (of_v1, of_v2) = self.split(limits);
         self.v2.require(&of_v2)?;
-        let mut undo = Undo::default();
-        let v1 = self.v1.make(path, &of_v1, existing, &mut undo)?;
-        let v2 = self.v2.make(path, &of_v2, existing, &mut undo)?;
-        undo.commit();
+        let (v1, v2) = tree::all_or_nothing(|undo| {
+            let v1 = self.v1.make(path, &of_v1, existing, undo)?;
+            Ok((v1, self.v2.make(path, &of_v2, existing, undo)?))
+        })?;
         Ok(Box::new(HybridGroup { v1, v2: Some(v2), driver_v2: self.v2.clone() }))
     }
 }

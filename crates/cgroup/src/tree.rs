@@ -15,14 +15,16 @@ const RACES: usize = 100;
 /// How long a group may stay busy after its processes have exited.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// The directories made so far; removed again unless [`Undo::commit`] is called.
+/// The directories that were made so far, which are removed with it.
 #[derive(Debug, Default)]
 pub(crate) struct Undo(Vec<PathBuf>);
 
-impl Undo {
-    pub(crate) fn commit(mut self) {
-        self.0.clear();
-    }
+/// Makes groups, of which nothing stays that was made where a step fails.
+pub(crate) fn all_or_nothing<T>(make: impl FnOnce(&mut Undo) -> Result<T>) -> Result<T> {
+    let mut undo = Undo::default();
+    let made = make(&mut undo)?;
+    undo.0.clear();
+    Ok(made)
 }
 
 impl Drop for Undo {

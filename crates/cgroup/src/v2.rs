@@ -121,17 +121,8 @@ impl V2Driver {
         Ok(dir.map(|dir| V2Group::new(path.clone(), dir, self.clone())))
     }
 
-    /// Makes a group, of which nothing stays that was made where a step fails.
-    fn put_in_place(
-        &self,
-        path: &CgroupPath,
-        limits: &Limits,
-        existing: Existing,
-    ) -> Result<Box<dyn Cgroup>> {
-        let mut undo = Undo::default();
-        let group = self.make(path, limits, existing, &mut undo)?;
-        undo.commit();
-        Ok(Box::new(group))
+    fn whole(&self, path: &CgroupPath, limits: &Limits, existing: Existing) -> Result<Box<dyn Cgroup>> {
+        Ok(Box::new(tree::all_or_nothing(|undo| self.make(path, limits, existing, undo))?))
     }
 }
 
@@ -143,17 +134,17 @@ impl CgroupDriver for V2Driver {
     fn create(&self, path: &CgroupPath, limits: &Limits) -> Result<Box<dyn Cgroup>> {
         limits.check_new()?;
         self.require(limits)?;
-        self.put_in_place(path, limits, Existing::Refuse)
+        self.whole(path, limits, Existing::Refuse)
     }
 
     fn adopt(&self, path: &CgroupPath, limits: &Limits) -> Result<Box<dyn Cgroup>> {
         adopt::check(self.open(path), limits)?;
         self.require(limits)?;
-        self.put_in_place(path, limits, Existing::Adopt)
+        self.whole(path, limits, Existing::Adopt)
     }
 
     fn ensure(&self, path: &CgroupPath) -> Result<Box<dyn Cgroup>> {
-        self.put_in_place(path, &Limits::default(), Existing::Take)
+        self.whole(path, &Limits::default(), Existing::Take)
     }
 
     fn open(&self, path: &CgroupPath) -> Result<Box<dyn Cgroup>> {

@@ -12,7 +12,7 @@ use crate::oom::OomWatch;
 use crate::path::CgroupPath;
 use crate::pids;
 use crate::stats::Stats;
-use crate::tree::{self, Existing, Undo};
+use crate::tree::{self, Existing};
 use rustix::fs::OFlags;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -77,20 +77,21 @@ impl V1Group {
         }
         let root = self.managed[at].hierarchy.mountpoint();
         let pids = self.listed()?;
-        let mut undo = Undo::default();
-        let dir = tree::make(root, &self.path, Existing::Take, &mut undo)?;
-        if self.managed[at].hierarchy.has("cpuset") {
-            cpuset::seed(root, &self.path)?;
-        }
-        write_one(&dir, controller, limits)?;
-        for pid in pids {
-            match dir.try_write("cgroup.procs", &pid.to_string()) {
-                // It exited meanwhile.
-                Ok(()) | Err(rustix::io::Errno::SRCH) => {}
-                Err(e) => return Err(dir.write_error("cgroup.procs", &pid.to_string(), e)),
+        let dir = tree::all_or_nothing(|undo| {
+            let dir = tree::make(root, &self.path, Existing::Take, undo)?;
+            if self.managed[at].hierarchy.has("cpuset") {
+                cpuset::seed(root, &self.path)?;
             }
-        }
-        undo.commit();
+            write_one(&dir, controller, limits)?;
+            for pid in pids {
+                match dir.try_write("cgroup.procs", &pid.to_string()) {
+                    // It exited meanwhile.
+                    Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+                    Err(e) => return Err(dir.write_error("cgroup.procs", &pid.to_string(), e)),
+                }
+            }
+            Ok(dir)
+        })?;
         // Another thread may have been first; both opened the same directory.
         let _ = self.dirs[at].set(dir);
         Ok(())
