@@ -2,8 +2,8 @@
 //!
 //! A start makes a thousand small things in two milliseconds, and most of them are of no use when it is done. An allocator
 //! for everybody asks the kernel for each page of them and gives it back, which is a hundred calls on the way to a command
-//! (ADR 44). Here they lie one behind the other in an arena, and nothing is looked for. When the start is done ([`close`]), what is
-//! made from then on is the C library's; and when there is nothing better to do ([`settle`]), every page on which nothing is left goes
+//! (ADR 44). Here they lie one behind the other in an arena, and nothing is looked for. When the start is done (`close`), what is
+//! made from then on is the C library's; and when there is nothing better to do (`settle`), every page on which nothing is left goes
 //! back to the kernel.
 //!
 //! *Invariant:* while the arena is open the process has a single thread. What lies in it is freed from any.
