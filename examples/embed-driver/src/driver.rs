@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use tinyd_net::lease::{LeaseError, Leases, Range};
 use tinyd_net::link::Links;
 use tinyd_net::{
-    EndpointSpec, EndpointState, Error, Interface, Namespace, Netns, NetworkDriver, NetworkSpec, NetworkState,
-    Prefix, Result, Undo,
+    EndpointSpec, EndpointState, Error, Interface, Namespace, Netns, NetworkDriver, NetworkSpec,
+    NetworkState, Prefix, Result, Undo,
 };
 
 /// The driver `loop`.
