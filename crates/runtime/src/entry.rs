@@ -94,8 +94,7 @@ fn serve() -> u8 {
     if let Err(problem) = defence::choose() {
         return refuse(&problem);
     }
-    // SAFETY: whoever stays settles before it has another thread.
-    unsafe { heap::open() };
+    heap::open();
     let socket = match start_afresh().and_then(|()| take_socket(stdin)) {
         Ok(socket) => socket,
         Err(error) => {
@@ -133,8 +132,7 @@ fn oci() -> u8 {
     if let Err(problem) = defence::choose() {
         return refuse(&problem);
     }
-    // SAFETY: no verb of an engine has another thread.
-    unsafe { heap::open() };
+    heap::open();
     process::reset_signals();
     process::ignore_signal(libc::SIGPIPE);
     if let Err(errno) = defence::become_undumpable() {

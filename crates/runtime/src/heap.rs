@@ -6,7 +6,8 @@
 //! made from then on is the C library's; and when there is nothing better to do (`settle`), every page on which nothing is left goes
 //! back to the kernel.
 //!
-//! *Invariant:* while the arena is open the process has a single thread. What lies in it is freed from any.
+//! *Invariant:* where the next thing goes is only ever moved by an exchange with what was seen there, so that any thread may take
+//! and give back; the pages of a place are counted before it is taken. Where the place is the last one, nothing lies behind it.
 
 use rustix::mm::{Advice, madvise};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -32,10 +33,7 @@ pub struct LaunchHeap;
 static ARENA: Arena = Arena::new();
 
 /// Begins to use the arena.
-///
-/// # Safety
-/// The process has no other thread until [`close`].
-pub(crate) unsafe fn open() {
+pub(crate) fn open() {
     ARENA.open();
 }
 
@@ -125,11 +123,11 @@ impl Arena {
     }
 
     fn open(&self) {
-        let _ = self.next.compare_exchange(CLOSED, FIRST, Ordering::Relaxed, Ordering::Relaxed);
+        self.moved(CLOSED, FIRST);
     }
 
     fn close(&self) {
-        let end = self.next.swap(CLOSED, Ordering::Relaxed);
+        let end = self.next.swap(CLOSED, Ordering::AcqRel);
         if end != CLOSED {
             self.end.store(end, Ordering::Relaxed);
         }
@@ -153,23 +151,42 @@ impl Arena {
         self.forget(first.unwrap_or(used)..used);
     }
 
+    /// Where the next one goes is now there instead. False where somebody else was faster.
+    fn moved(&self, from: usize, to: usize) -> bool {
+        self.next.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
     /// A place for one more; `None` where it has to go elsewhere.
     fn take(&self, layout: Layout) -> Option<*mut u8> {
-        let next = self.next.load(Ordering::Relaxed);
-        if next == CLOSED || layout.size() > LARGEST || layout.align() > PAGE {
+        if layout.size() > LARGEST || layout.align() > PAGE {
             return None;
         }
-        let at = next.next_multiple_of(layout.align());
-        let end = at + layout.size();
-        if end > PAGES * PAGE {
-            return None;
+        loop {
+            let next = self.next.load(Ordering::Relaxed);
+            let at = next.next_multiple_of(layout.align());
+            let end = at + layout.size();
+            if next == CLOSED || end > PAGES * PAGE {
+                return None;
+            }
+            self.count(at, end);
+            if self.moved(next, end) {
+                // SAFETY: the end, and so the place, is within the arena.
+                return Some(unsafe { self.bytes.get().cast::<u8>().add(at) });
+            }
+            self.discount(at, end);
         }
-        self.next.store(end, Ordering::Relaxed);
+    }
+
+    fn count(&self, at: usize, end: usize) {
         for page in pages(at, end) {
             self.users[page].fetch_add(1, Ordering::Relaxed);
         }
-        // SAFETY: the end, and so the place, is within the arena.
-        Some(unsafe { self.bytes.get().cast::<u8>().add(at) })
+    }
+
+    fn discount(&self, at: usize, end: usize) {
+        for page in pages(at, end) {
+            self.users[page].fetch_sub(1, Ordering::Release);
+        }
     }
 
     /// Where in the arena something lies; `None` for what lies elsewhere.
@@ -179,30 +196,20 @@ impl Arena {
     }
 
     fn give_back(&self, at: usize, size: usize) {
-        let next = self.next.load(Ordering::Relaxed);
-        for page in pages(at, at + size) {
-            self.users[page].fetch_sub(1, Ordering::Release);
-        }
+        self.discount(at, at + size);
         // The last one leaves its place to the next.
-        if next == at + size {
-            self.next.store(at, Ordering::Relaxed);
-        }
+        self.moved(at + size, at);
     }
 
     /// Makes the last one longer or shorter. False where it is not the last, or there is no room.
     fn stretch(&self, at: usize, size: usize, new: usize) -> bool {
-        let next = self.next.load(Ordering::Relaxed);
-        if next != at + size || new > LARGEST || at + new > PAGES * PAGE {
+        if new > LARGEST || at + new > PAGES * PAGE {
             return false;
         }
-        for page in pages(at, at + new) {
-            self.users[page].fetch_add(1, Ordering::Relaxed);
-        }
-        for page in pages(at, at + size) {
-            self.users[page].fetch_sub(1, Ordering::Relaxed);
-        }
-        self.next.store(at + new, Ordering::Relaxed);
-        true
+        self.count(at, at + new);
+        let is_last = self.moved(at + size, at + new);
+        self.discount(at, at + if is_last { size } else { new });
+        is_last
     }
 
     /// Nobody uses these pages, and nobody will.
@@ -309,6 +316,26 @@ mod tests {
         free(59);
         arena.settle();
         assert!(holds(places[59], PAGE / 2, 0) && holds(places[57], PAGE / 2, 58));
+    }
+
+    #[test]
+    fn pure_many_threads_take_and_give_back_and_each_has_its_own() {
+        let arena = arena();
+        let work = |mark: u8| {
+            for round in 0..20_000_usize {
+                let (size, more) = (1 + round % 300, 1 + round % 500);
+                let Some(place) = arena.take(layout(size, 8)) else { continue };
+                fill(place, size, mark);
+                let at = arena.position(place).unwrap();
+                let size = if arena.stretch(at, size, more) { more } else { size };
+                fill(place, size, mark);
+                std::hint::spin_loop();
+                assert!(holds(place, size, mark), "{mark} in round {round}");
+                arena.give_back(at, size);
+            }
+        };
+        std::thread::scope(|scope| (1..=4).for_each(|mark| drop(scope.spawn(move || work(mark)))));
+        assert!(arena.users.iter().all(|users| users.load(Ordering::Relaxed) == 0));
     }
 
     /// Against a list of what is there, with numbers that look like chance.
