@@ -405,6 +405,27 @@ fn a_state_that_was_told_of_is_there_whatever_failed() {
     sample(&[CREATE, REMOVE], FAIL, SAMPLE / 2);
 }
 
+/// Whoever cannot look for a thing does not know that it is gone, and tells nobody so.
+#[test]
+fn what_cannot_be_looked_for_is_not_taken_for_gone() {
+    require!(root);
+    require!(program);
+    let mut lab = Lab::new();
+    let looks = |point: &Point| {
+        point.role == Role::Client && matches!(tracer::name(point.number), Some("statx" | "newfstatat"))
+    };
+    let mut tried = 0;
+    for point in lab.points(&REMOVE).into_iter().filter(looks) {
+        lab.try_point(&REMOVE, point, FAIL);
+        tried += 1;
+        let users = lab.env.run_root().join("volumes/btrfs/users");
+        let left: Vec<_> = fs::read_dir(users).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(!left.contains(&"other".into()), "{point}: {left:?}");
+    }
+    assert!(tried > 5, "{tried} points");
+    lab.report();
+}
+
 #[test]
 fn a_state_that_was_told_of_is_there_whoever_was_killed() {
     require!(root);

@@ -35,17 +35,19 @@ impl Core {
         if rated {
             self.check_rates(&changed.spec.resources, record.netns, &record.places)?;
         }
-        let runs = match self.life(&record, Some(&lock))? {
-            Life::Running(_) => true,
-            Life::Created | Life::Stopped(_) => false,
+        let init = match self.life(&record, Some(&lock))? {
+            Life::Running(live) => Some(live.state.init),
+            Life::Created | Life::Stopped(_) => None,
             Life::Gone(_) => return Err(self.no_such(word)),
         };
         let changes = cgroups::changes(wanted, &changed.spec.resources)?;
         let intent = Intent::begin_update(&self.store, &record)?;
-        let done = self.keep(&changed).and_then(|()| match runs {
-            true if rated => self.apply(&record, &changes).and_then(|()| self.change_rates(&changed)),
-            true => self.apply(&record, &changes),
-            false => Ok(()),
+        let done = self.keep(&changed).and_then(|()| match init {
+            Some(init) if rated => {
+                self.apply(&record, &changes).and_then(|()| self.change_rates(&changed, init))
+            }
+            Some(_) => self.apply(&record, &changes),
+            None => Ok(()),
         });
         match done {
             Ok(()) => {
@@ -54,10 +56,10 @@ impl Core {
             }
             Err(error) => {
                 let mut left: Vec<_> = self.keep(&record).err().into_iter().collect();
-                if runs {
+                if let Some(init) = init {
                     let back = cgroups::back(wanted, &record.spec.resources);
                     left.extend(back.and_then(|limits| self.apply(&record, &limits)).err());
-                    left.extend(rated.then(|| self.change_rates(&record)).and_then(Result::err));
+                    left.extend(rated.then(|| self.change_rates(&record, init)).and_then(Result::err));
                 }
                 Err(settled(intent, &left, error))
             }

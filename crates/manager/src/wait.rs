@@ -62,7 +62,11 @@ impl LocalWaiter {
 
     fn ended(&mut self) -> Result<Ended> {
         let live = match &mut self.waits {
-            Waits::Not(ended) => return Ok(ended.clone()),
+            Waits::Not(ended) => {
+                // What it held of the host is free then, as where its monitor tells. Its exit is known in any case.
+                let _ = self.core.await_monitor(&self.record);
+                return Ok(ended.clone());
+            }
             Waits::Process(live, _) => live,
             Waits::Monitor(live, link) => loop {
                 match link.receive() {

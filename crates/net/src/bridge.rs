@@ -293,6 +293,11 @@ impl NetworkDriver for BridgeDriver {
         publish::change(self, &network.spec, endpoint, ports)
     }
 
+    fn withdraw(&self, network: &NetworkState, endpoint: &EndpointState) -> Result<()> {
+        network.owned_by(NAME)?;
+        publish::withdraw(self, &network.spec, endpoint)
+    }
+
     fn detach(&self, network: &NetworkState, endpoint: &EndpointState) -> Result<()> {
         network.owned_by(NAME)?;
         attach::detach(self, &network.spec, endpoint)

@@ -150,6 +150,16 @@ pub trait NetworkDriver: Send + Sync {
         }
     }
 
+    /// Takes away the published ports of a container that ended while they were changed or brought back: the steps that take them
+    /// away may have been done before. What leads to whoever has its addresses by now stays.
+    ///
+    /// # Errors
+    /// [`crate::Error::Foreign`]; the kernel's.
+    fn withdraw(&self, network: &NetworkState, endpoint: &EndpointState) -> Result<()> {
+        let _ = (network, endpoint);
+        Ok(())
+    }
+
     /// Takes away what is left of a container's connection once its namespace is gone, or takes it out of a namespace that
     /// lives on.
     ///

@@ -15,6 +15,7 @@ mod subvolume;
 #[cfg(test)]
 mod tests;
 
+use crate::error::is_there;
 use crate::{
     Backup, Clones, Error, Quota, Result, Scrub, Snapshots, Unmounting, Users, VolumeDriver, VolumeInfo,
     VolumeSpec, VolumeState, check_name, program,
@@ -218,7 +219,7 @@ impl VolumeDriver for BtrfsDriver {
             Ok(data) => data.len(),
             Err(_) => {
                 program::find(program::MKFS_BTRFS)?;
-                file::size(self.places.existing(), &self.places.options)?
+                file::size(self.places.existing()?, &self.places.options)?
             }
         };
         match wanted.size_bytes {
@@ -267,7 +268,7 @@ impl VolumeDriver for BtrfsDriver {
     fn unmount(&self, volume: &VolumeState, user: &str) -> Result<()> {
         let name = named(volume)?;
         check_name("user of a volume", user)?;
-        if !self.users_folder(name).exists() {
+        if !is_there(&self.users_folder(name))? {
             return Ok(());
         }
         let users = self.lock(name)?;
@@ -287,12 +288,14 @@ impl VolumeDriver for BtrfsDriver {
 
     fn remove(&self, volume: &VolumeState) -> Result<()> {
         let name = named(volume)?;
-        let Some(pool) = self.places.open()? else { return Ok(()) };
+        let pool = self.places.open()?;
         let users = self.lock(name)?;
         let mut done = self.mounts(name).end();
         done = done.and(mounts::detach(&self.receiving(name).join("pool")));
-        if let Some(store) = Store::look(&pool, name)? {
-            done = done.and(store.remove(&pool));
+        if let Some(pool) = &pool
+            && let Some(store) = Store::look(pool, name)?
+        {
+            done = done.and(store.remove(pool));
             pool.clean(&self.places.options);
         }
         for user in self.users_of(name)? {

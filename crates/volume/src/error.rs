@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -136,6 +136,11 @@ impl Error {
     ) -> Self {
         Self::Volume { operation, volume: volume.into(), source: source.into() }
     }
+}
+
+/// Whether there is anything at a path. What cannot be looked at is not gone: who takes it for that leaves it behind.
+pub(crate) fn is_there(path: &Path) -> Result<bool> {
+    path.try_exists().map_err(|error| Error::path("look for", path, error))
 }
 
 fn for_volume(volume: &str) -> String {

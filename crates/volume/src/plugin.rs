@@ -8,6 +8,7 @@ mod protocol;
 #[cfg(test)]
 mod tests;
 
+use crate::error::is_there;
 use crate::patience::WHOLE;
 use crate::{Error, Result, Users, VolumeDriver, VolumeInfo, VolumeSpec, VolumeState, check_name, mounted};
 use protocol::{Fault, Question, Session};
@@ -327,7 +328,7 @@ impl VolumeDriver for PluginDriver {
             return Err(fault.into());
         }
         for list in [&got, &asked] {
-            if list.exists() {
+            if is_there(list)? {
                 let users = Users::lock(list)?;
                 Users::list(list)?.iter().try_for_each(|user| users.remove(user))?;
             }

@@ -11,13 +11,14 @@ use crate::life::Life;
 use crate::lock::ContainerLock;
 use crate::networks::name;
 use crate::prepare::settled;
+use crate::process;
 use crate::store::{Place, RECORD_FILE, Record};
 use crate::validate;
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use tinyd_engine::NetworkJoin;
 use tinyd_net::Namespace;
-use tinyd_runtime::state::{COMPANIONS_FILE, EXIT_FILE, ProcessId, RELEASE_FILE, store};
+use tinyd_runtime::state::{COMPANIONS_FILE, ProcessId, RELEASE_FILE, store};
 
 impl Core {
     pub(crate) fn connect_network(&self, word: &str, wanted: &NetworkJoin) -> Result<()> {
@@ -130,7 +131,7 @@ impl Core {
             return Err(error);
         }
         // Its monitor may have read the steps before this one was among them.
-        if self.store.run_dir(&record.id).join(EXIT_FILE).exists() {
+        if !process::runs(init) {
             return self.leave_networks(record);
         }
         Ok(())
@@ -182,7 +183,7 @@ impl Core {
         })?;
         link.gateways.clone_from(gateways);
         self.tell(record, &endpoints)?;
-        match self.lead_ports(record) {
+        match self.lead_ports(record, init) {
             // A driver that leads none to a container that runs does at its next start.
             Err(Error::Network { source: tinyd_net::Error::Invalid { .. } }) => Ok(()),
             led => led,

@@ -9,11 +9,12 @@ use crate::error::{Error, Result};
 use crate::intent::{Intent, Verb};
 use crate::life::Life;
 use crate::prepare::settled;
+use crate::process;
 use crate::store::{Place, Record};
 use crate::validate;
 use tinyd_engine::{HostPort, PortChange, PortMapping};
 use tinyd_net::{Namespace, PublishedPort, Undo};
-use tinyd_runtime::state::EXIT_FILE;
+use tinyd_runtime::state::ProcessId;
 
 impl Core {
     pub(crate) fn change_ports(&self, word: &str, change: &PortChange) -> Result<String> {
@@ -27,15 +28,15 @@ impl Core {
         changed.spec.ports = self.with(&record, change)?;
         validate::ports(&changed.spec.ports)?;
         reachable(&record)?;
-        let runs = match self.life(&record, Some(&lock))? {
-            Life::Running(_) => true,
-            Life::Created | Life::Stopped(_) => false,
+        let init = match self.life(&record, Some(&lock))? {
+            Life::Running(live) => Some(live.state.init),
+            Life::Created | Life::Stopped(_) => None,
             Life::Gone(_) => return Err(self.no_such(word)),
         };
         let intent = Intent::begin(&self.store, Verb::Ports, &id, None)?;
-        let done = self.keep_record(&changed).and_then(|()| match runs {
-            true => self.lead_ports(&changed),
-            false => Ok(()),
+        let done = self.keep_record(&changed).and_then(|()| match init {
+            Some(init) => self.lead_ports(&changed, init),
+            None => Ok(()),
         });
         match done {
             Ok(()) => {
@@ -64,14 +65,29 @@ impl Core {
     }
 
     /// Makes that those ports lead to a container that runs which its record says, or changes nothing.
-    pub(super) fn lead_ports(&self, record: &Record) -> Result<()> {
+    pub(super) fn lead_ports(&self, record: &Record, init: ProcessId) -> Result<()> {
         let Some(place) = record.way_out() else { return Ok(()) };
         let endpoints = self.endpoints(&record.id)?;
         let Some(index) = endpoints.iter().position(|endpoint| endpoint.network == place.name()) else {
             return Ok(());
         };
         let wanted: Vec<_> = record.spec.ports.iter().map(published).collect();
-        self.set_ports(record, place, &endpoints, index, &wanted)
+        let _held = self.hold_network(&place.network)?;
+        let led = self.set_ports(record, place, &endpoints, index, &wanted);
+        if process::runs(init) {
+            return led;
+        }
+        // Its monitor may have read the steps before these were among them, or have done them before the ports came.
+        led.and(self.withdraw_ports(place, &record.id)).and(self.leave_networks(record))
+    }
+
+    /// Takes away what leads to one that has ended, whoever has its addresses now.
+    fn withdraw_ports(&self, place: &Place, id: &str) -> Result<()> {
+        let driver = self.driver(&place.network.driver)?;
+        let endpoints = self.endpoints(id)?;
+        let mut own = endpoints.iter().filter(|endpoint| endpoint.network == place.name());
+        let withdrawn = own.try_for_each(|endpoint| driver.withdraw(&place.network, &endpoint.state));
+        withdrawn.map_err(|source| Error::Network { source })
     }
 
     fn set_ports(
@@ -82,7 +98,6 @@ impl Core {
         index: usize,
         wanted: &[PublishedPort],
     ) -> Result<()> {
-        let _held = self.hold_network(&place.network)?;
         let driver = self.driver(&place.network.driver)?;
         let Some(old) = before.get(index) else { return Ok(()) };
         self.keep_steps(record, &lasting(before))?;
@@ -98,10 +113,6 @@ impl Core {
             let _ = self.tell(record, before).and_then(|()| self.keep_steps(record, before));
             return Err(error);
         }
-        // Its monitor may have read the steps before these were among them.
-        if self.store.run_dir(&record.id).join(EXIT_FILE).exists() {
-            return self.leave_networks(record);
-        }
         Ok(())
     }
 
@@ -109,16 +120,17 @@ impl Core {
     pub(crate) fn settle_ports(&self, id: &str) -> Vec<Error> {
         let settle = || {
             let Some(mut record) = self.store.record(id)? else { return Ok(()) };
-            if !matches!(self.life(&record, None)?, Life::Running(_)) {
+            let Life::Running(live) = self.life(&record, None)? else {
                 // What its monitor was not told of is found by the addresses, which are its own still.
                 return self.leave_networks(&record);
-            }
-            let led = self.lead_ports(&record);
+            };
+            let init = live.state.init;
+            let led = self.lead_ports(&record, init);
             if led.is_err() {
                 // Somebody else has one of them by now: those stay that were there before.
                 record.spec.ports = self.endpoints_ports(&record)?;
                 self.keep_record(&record)?;
-                return self.lead_ports(&record);
+                return self.lead_ports(&record, init);
             }
             led
         };

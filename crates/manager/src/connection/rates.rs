@@ -7,10 +7,11 @@ use super::Endpoint;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::life::Life;
+use crate::process;
 use crate::store::{Place, Record};
 use tinyd_engine::Resources;
 use tinyd_net::{EndpointState, Namespace, Rates, TrafficLimiter};
-use tinyd_runtime::state::EXIT_FILE;
+use tinyd_runtime::state::ProcessId;
 
 /// What the limits of a container say of its traffic.
 fn rates(resources: &Resources) -> Rates {
@@ -95,7 +96,7 @@ impl Core {
     }
 
     /// Holds the traffic of a container that runs to what its record says now.
-    pub(crate) fn change_rates(&self, record: &Record) -> Result<()> {
+    pub(crate) fn change_rates(&self, record: &Record, init: ProcessId) -> Result<()> {
         let rates = rates(&record.spec.resources);
         let mut endpoints = self.endpoints(&record.id)?;
         let mut first = Ok(());
@@ -117,7 +118,7 @@ impl Core {
         self.tell(record, &endpoints)?;
         self.keep_steps(record, &endpoints)?;
         // Its monitor may have read the steps from before.
-        if self.store.run_dir(&record.id).join(EXIT_FILE).exists() {
+        if !process::runs(init) {
             return self.leave_networks(record);
         }
         first
@@ -126,7 +127,7 @@ impl Core {
     /// Puts right that whoever changed the rates was killed: what the record says comes to hold.
     pub(crate) fn settle_rates(&self, record: &Record) -> Result<()> {
         match self.life(record, None)? {
-            Life::Running(_) => self.change_rates(record),
+            Life::Running(live) => self.change_rates(record, live.state.init),
             // It may have ended meanwhile: its monitor did not know of what was half made.
             _ => self.leave_networks(record),
         }

@@ -96,21 +96,34 @@ impl Core {
         let places = self.running_places(&networks)?;
         let mut first = Ok(());
         for network in &networks {
-            let own = places.iter().filter(|place| place.network == *network);
-            let endpoints: Vec<_> = own.map(|place| place.endpoint.clone()).collect();
-            let restored = self.driver(&network.driver).and_then(|driver| {
-                driver.restore(network, &endpoints).map_err(|source| Error::Network { source })
-            });
-            first = first.and(restored);
+            let own: Vec<_> = places.iter().filter(|place| place.network == *network).collect();
+            first = first.and(self.restore_network(network, own));
         }
-        // Of one that ended meanwhile, its monitor may have taken things away before they were brought back.
+        // Of one that ended meanwhile, its monitor may have taken things away before they were brought back: its addresses,
+        // too, which nobody is given before the lock is let go of.
         for place in places.iter().filter(|place| !process::runs(place.init)) {
-            let detached = self.driver(&place.network.driver).and_then(|driver| {
-                driver.detach(&place.network, &place.endpoint).map_err(|source| Error::Network { source })
+            let taken = self.driver(&place.network.driver).and_then(|driver| {
+                let withdrawn = driver.withdraw(&place.network, &place.endpoint);
+                let detached = driver.detach(&place.network, &place.endpoint);
+                withdrawn.and(detached).map_err(|source| Error::Network { source })
             });
-            first = first.and(detached);
+            first = first.and(taken);
         }
         first
+    }
+
+    fn restore_network(&self, network: &NetworkState, mut places: Vec<&Place>) -> Result<()> {
+        let driver = self.driver(&network.driver)?;
+        loop {
+            let endpoints: Vec<_> = places.iter().map(|place| place.endpoint.clone()).collect();
+            let restored = driver.restore(network, &endpoints).map_err(|source| Error::Network { source });
+            let all = places.len();
+            places.retain(|place| process::runs(place.init));
+            // What is missing of one that ended meanwhile nobody took, and the others lack it no more.
+            if restored.is_ok() || places.len() == all {
+                return restored;
+            }
+        }
     }
 
     /// The places on these networks of the containers that run.

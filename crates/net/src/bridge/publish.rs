@@ -62,7 +62,7 @@ pub(super) fn change(
     endpoint: &EndpointState,
     wanted: &[PublishedPort],
 ) -> Result<EndpointState> {
-    let addresses: Vec<_> = endpoint.interfaces.iter().flat_map(|link| link.addresses.clone()).collect();
+    let addresses = addresses(endpoint);
     let of = |ports: &[PublishedPort]| -> Vec<_> {
         ports.iter().flat_map(|port| leads(*port, &addresses)).collect()
     };
@@ -120,6 +120,17 @@ fn split(there: &[PublishedPort], wanted: &[PublishedPort]) -> Split {
     Split { places, missing, gone }
 }
 
+/// Takes away what leads to a container by its ports, and nothing else, whoever has its addresses now.
+pub(super) fn withdraw(driver: &BridgeDriver, network: &NetworkSpec, endpoint: &EndpointState) -> Result<()> {
+    let own = publications(endpoint);
+    if own.is_empty() {
+        return Ok(());
+    }
+    let mut kept = list(network, driver.firewall(network)?)?;
+    kept.retain(|one| !own.contains(one));
+    withdraw_but(driver, network, &addresses(endpoint), &kept)
+}
+
 fn withdraw_but(
     driver: &BridgeDriver,
     network: &NetworkSpec,
@@ -149,6 +160,16 @@ fn reflect(
         set.map_err(kernel(&network.name, "let packets return by", link))?;
     }
     Ok(())
+}
+
+fn addresses(endpoint: &EndpointState) -> Vec<Prefix> {
+    endpoint.interfaces.iter().flat_map(|link| link.addresses.clone()).collect()
+}
+
+/// All that a container's ports are, element by element.
+pub(super) fn publications(endpoint: &EndpointState) -> Vec<Publication> {
+    let addresses = addresses(endpoint);
+    endpoint.ports.iter().flat_map(|port| leads(*port, &addresses)).collect()
 }
 
 pub(super) fn leads(port: PublishedPort, addresses: &[Prefix]) -> impl Iterator<Item = Publication> + '_ {

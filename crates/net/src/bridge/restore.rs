@@ -143,7 +143,7 @@ fn look(
         false => Vec::new(),
     };
     for (index, endpoint) in endpoints.iter().enumerate() {
-        let mut ports = publications(endpoint);
+        let mut ports = publish::publications(endpoint);
         ports.retain(|one| !published.contains(one));
         if !ports.is_empty() {
             damage.ports.push((index, ports));
@@ -199,12 +199,6 @@ fn lost_addresses(
         wanted.retain(|gateway| !there.contains(&(bridge, *gateway)));
     }
     Ok(wanted)
-}
-
-/// All that a container's ports are, element by element.
-fn publications(endpoint: &EndpointState) -> Vec<Publication> {
-    let addresses: Vec<_> = endpoint.interfaces.iter().flat_map(|link| link.addresses.clone()).collect();
-    endpoint.ports.iter().flat_map(|port| publish::leads(*port, &addresses)).collect()
 }
 
 /// Publishes one by one: what another container was given meanwhile must not keep the others.

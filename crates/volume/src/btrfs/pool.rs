@@ -5,6 +5,7 @@
 
 use super::device::Device;
 use super::{Options, file, ioctl};
+use crate::error::is_there;
 use crate::{Error, Result};
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -49,10 +50,10 @@ pub(super) struct Places {
 impl Places {
     /// The pool is, or would be, a file.
     pub(super) fn is_file(&self) -> Result<bool> {
-        if self.place.join(file::NAME).exists() {
+        if is_there(&self.place.join(file::NAME))? {
             return Ok(true);
         }
-        let existing = self.existing();
+        let existing = self.existing()?;
         match rustix::fs::statfs(existing) {
             Ok(info) => Ok(info.f_type as u64 != BTRFS),
             Err(errno) => Err(Error::path("ask for the file system of", existing, errno)),
@@ -60,13 +61,18 @@ impl Places {
     }
 
     /// What is there of the place already.
-    pub(super) fn existing(&self) -> &Path {
-        self.place.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"))
+    pub(super) fn existing(&self) -> Result<&Path> {
+        for path in self.place.ancestors() {
+            if is_there(path)? {
+                return Ok(path);
+            }
+        }
+        Ok(Path::new("/"))
     }
 
     /// Opens the pool; `None` where nothing was ever made.
     pub(super) fn open(&self) -> Result<Option<Pool>> {
-        if !self.place.exists() {
+        if !is_there(&self.place)? {
             return Ok(None);
         }
         match self.is_file()? {
