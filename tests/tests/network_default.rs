@@ -52,6 +52,18 @@ fn without_a_word_a_container_is_on_the_default_network() {
 }
 
 #[test]
+fn the_default_network_is_made_beside_another_one() {
+    require!(root);
+    require!(program);
+    Ground::stand(|_, env| {
+        ground::network(env, "web", &["10.77.0.0/24"], &[]);
+        let script = "ip -o -4 addr show | grep -c ' eth'";
+        let words = ["run", "--rm", "--net", "web", "--net", "bridge", &image(), "sh", "-c", script];
+        assert_eq!(env.cmd(words).limit(std::time::Duration::from_secs(10)).output().ok().text(), "2");
+    });
+}
+
+#[test]
 fn the_variable_names_another_one_and_the_option_stands_above_it() {
     require!(root);
     require!(program);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::UdpSocket;
 use std::time::Duration;
 
@@ -279,5 +280,40 @@ fn nginx_behind_a_port_answers_whoever_should_be_answered() {
         env.tinyd(["start", "site"]).ok();
         wait_until("nginx answers again", || fetch(&ground.outside, HOST, 8080).as_deref() == served);
         env.tinyd(["rm", "-f", "site"]).ok();
+    });
+}
+
+/// Who finds a name calls it at once, and would wait a second for the kernel to try again what found no link.
+#[test]
+fn who_has_a_name_has_a_link() {
+    on_web(|ground, env| {
+        // The folder is there with the first.
+        start(env, &["--net", "web", "--name", "first"], "exec sleep 1000");
+        let zone = fs::read_dir(env.run_root().join("networks/names")).unwrap();
+        let zone = zone.map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
+        let named = || -> Vec<_> {
+            let files = fs::read_dir(&zone).unwrap().map(|entry| entry.unwrap().file_name());
+            files.filter(|name| !name.as_encoded_bytes().starts_with(b".")).collect()
+        };
+        // Those of the namespace of whoever reads it.
+        let links = || fs::read_to_string("/proc/thread-self/net/dev").unwrap().lines().count();
+        for turn in 0..10 {
+            let before = named();
+            let came = std::thread::scope(|scope| {
+                let observer = scope.spawn(|| {
+                    ground.host.within(|| {
+                        let there = links();
+                        while named().len() == before.len() {}
+                        links() - there
+                    })
+                });
+                start(env, &["--net", "web", "--name", &format!("next{turn}")], "exec sleep 1000");
+                observer.join().unwrap()
+            });
+            assert_eq!(came, 1, "{turn}");
+        }
+        for name in (0..10).map(|turn| format!("next{turn}")).chain(["first".to_owned()]) {
+            env.tinyd(["rm", "-f", &name]).ok();
+        }
     });
 }

@@ -198,6 +198,10 @@ fn the_volumes_of_another_container_are_shared_at_the_same_places() {
         // What goes with a container by itself is nobody else's.
         mode.start(["--name", "brief", "--rm", "-v", "/own", &image, "sleep", "300"]);
         refused(env, &["run", "--volumes-from", "brief", &image, "true"], 125, &["brief", "removes itself"]);
+        // Its monitor takes the volume away, and asks nobody.
+        let seen = env.tinyd(["inspect", "brief"]).ok().json();
+        let taken = format!("{}:/data", seen[0]["Mounts"][0]["Name"].as_str().unwrap());
+        refused(env, &["run", "-v", &taken, &image, "true"], 125, &["volume", "removes itself"]);
         env.tinyd(["rm", "-f", "brief"]).ok();
         assert_eq!(env.tinyd(["volume", "prune", "-af"]).ok().stdout(), "data\n");
     });

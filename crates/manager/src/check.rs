@@ -65,7 +65,13 @@ impl Core {
         let known: BTreeSet<String> = self.store.ids()?.into_iter().collect();
         // Whoever has an intent is at work: what it has made so far has an owner.
         let busy: BTreeSet<String> = entries(&self.store.run_root().join("intents"))?.into_iter().collect();
-        let owned = |id: &str| known.contains(id) || busy.contains(id);
+        // Whoever came since then had his intent before anything else.
+        let comes = |id: &str| {
+            [self.store.intent(id), self.store.container(id)]
+                .iter()
+                .any(|path| path.try_exists().unwrap_or(true))
+        };
+        let owned = |id: &str| known.contains(id) || busy.contains(id) || comes(id);
         for (link, owner) in self.store.names()? {
             if !owned(&owner) {
                 report.find(&link, "is the name of no container", || errors(self.free(&link, &owner)));
@@ -335,7 +341,7 @@ impl Core {
     pub(crate) fn monitored(&self, id: &str) -> bool {
         let state = self.store.run_dir(id).join(tinyd_runtime::state::STATE_FILE);
         let state = tinyd_runtime::state::load::<tinyd_runtime::state::RunState>(&state).ok().flatten();
-        state.is_some_and(|state| crate::process::runs(state.monitor))
+        state.is_some_and(|state| crate::process::is_at_work(state.monitor))
     }
 
     fn free(&self, link: &Path, owner: &str) -> Result<()> {

@@ -109,7 +109,7 @@ impl Core {
         if matches!(self.life(&record, Some(&lock))?, Life::Running(_) | Life::Gone(_)) {
             return Ok(());
         }
-        self.await_monitor(&record)?;
+        self.await_monitor(&record.id)?;
         self.discard_cgroup(id)?;
         self.leave_networks(&record)?;
         self.unmount_volumes(&record)?;

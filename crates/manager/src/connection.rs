@@ -47,7 +47,11 @@ impl Core {
             made.push(self.join_network(record, place, &made, netns)?);
             Ok(())
         });
-        if let Err(error) = joined.and_then(|()| self.tell(record, &made)) {
+        // With it the container's folder of run-time state is there, whether a driver needed it or not.
+        let came = || {
+            netns.open().map(drop).map_err(|error| Error::file("wait for", "the network namespace", error))
+        };
+        if let Err(error) = joined.and_then(|()| came()).and_then(|()| self.tell(record, &made)) {
             for (endpoint, place) in made.iter().zip(&record.places).rev() {
                 let _ = self.driver(&place.network.driver)?.detach(&place.network, &endpoint.state);
             }

@@ -2,6 +2,7 @@
 
 use crate::core::Core;
 use crate::error::{Error, Result};
+use crate::ids;
 use crate::life::{Ended, Life, Live};
 use crate::lock::ContainerLock;
 use crate::process::{self, readable_by};
@@ -88,7 +89,7 @@ impl Core {
             self.kill_cgroup(&record.id)?;
         }
         self.await_killed(record, live, Some(lock))?;
-        self.await_tidy(record, live.state.monitor)
+        self.await_tidy(&record.id, live.state.monitor)
     }
 
     /// Waits for the exit of a container that was killed.
@@ -100,29 +101,55 @@ impl Core {
     ) -> Result<()> {
         match self.await_end(record, live, Some(Instant::now() + KILL), lock)? {
             Some(_) => Ok(()),
-            None => Err(stuck(record, live.state.init.pid)),
+            None => Err(stuck(&record.id, live.state.init.pid)),
         }
     }
 
-    /// Waits until the monitor of a container that has ended has tidied up, for a bounded time.
-    pub(crate) fn await_monitor(&self, record: &Record) -> Result<()> {
-        let path = self.store.run_dir(&record.id).join(STATE_FILE);
-        match load::<RunState>(&path).map_err(|source| Error::file("read", path, source))? {
-            // The number of one of another boot is somebody else's now.
-            Some(state) if state.boot_id == self.boot_id()? => self.await_tidy(record, state.monitor),
+    /// Waits until the monitor of a container that has ended has tidied up, for a bounded time. What it takes away it finds by
+    /// paths and by addresses, and if somebody else has them by then, it takes that one's.
+    pub(crate) fn await_monitor(&self, id: &str) -> Result<()> {
+        match self.present_state(id)? {
+            Some(state) => self.await_tidy(id, state.monitor),
+            None => Ok(()),
+        }
+    }
+
+    /// The same of one that may run: then there is nothing to wait for.
+    pub(crate) fn await_monitor_of_ended(&self, id: &str) -> Result<()> {
+        match self.present_state(id)? {
+            Some(state) if !process::runs(state.init) => self.await_tidy(id, state.monitor),
             _ => Ok(()),
         }
     }
 
+    /// The command of a container's last run has not ended.
+    pub(crate) fn runs_still(&self, id: &str) -> Result<bool> {
+        Ok(self.present_state(id)?.is_some_and(|state| process::runs(state.init)))
+    }
+
+    /// What a run left of itself since the machine started: the number of a process of another boot is somebody else's now.
+    fn present_state(&self, id: &str) -> Result<Option<RunState>> {
+        let path = self.store.run_dir(id).join(STATE_FILE);
+        let state: Option<RunState> = match load(&path) {
+            // What cannot be understood names nobody who could be waited for.
+            Err(source) if source.raw_os_error().is_none() => None,
+            state => state.map_err(|source| Error::file("read", path, source))?,
+        };
+        let Some(state) = state else { return Ok(None) };
+        Ok((state.boot_id == self.boot_id()?).then_some(state))
+    }
+
     /// Waits until a monitor has ended, or has nothing left to do but to deliver what a client does not take: its state goes
     /// last.
-    fn await_tidy(&self, record: &Record, monitor: ProcessId) -> Result<()> {
-        let Some(process) = process::open(monitor) else { return Ok(()) };
-        let state = self.store.run_dir(&record.id).join(STATE_FILE);
+    fn await_tidy(&self, id: &str, monitor: ProcessId) -> Result<()> {
+        let Some(process) = process::open(monitor).filter(|_| process::is_at_work(monitor)) else {
+            return Ok(());
+        };
+        let state = self.store.run_dir(id).join(STATE_FILE);
         let deadline = Instant::now() + TIDY;
         while !ready(&process, Some(Instant::now() + Duration::from_millis(5)))? && state.exists() {
             if Instant::now() > deadline {
-                return Err(stuck(record, monitor.pid));
+                return Err(stuck(id, monitor.pid));
             }
         }
         Ok(())
@@ -134,8 +161,8 @@ impl Core {
     }
 }
 
-fn stuck(record: &Record, pid: u32) -> Error {
-    Error::Stuck { container: record.short().to_owned(), pid, state: process::state(pid) }
+fn stuck(id: &str, pid: u32) -> Error {
+    Error::Stuck { container: ids::short(id).to_owned(), pid, state: process::state(pid) }
 }
 
 fn talk(record: &Record, source: tinyd_runtime::client::ClientError) -> Error {

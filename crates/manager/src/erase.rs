@@ -2,7 +2,7 @@
 
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::store::{remove_tree, rename, unlink};
+use crate::store::{Record, remove_tree, rename, unlink};
 use crate::{ids, names};
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
@@ -14,12 +14,19 @@ impl Core {
     /// The order is that in which a monitor releases a container: name, lease, folder. Whoever finds a folder can repeat
     /// this.
     pub(crate) fn erase(&self, id: &str, name: Option<&str>) -> Vec<Error> {
-        let discarded = || self.store.discarded_record(id).ok().flatten();
-        let record = self.store.record(id).ok().flatten().or_else(discarded);
+        let record = match self.last_record(id) {
+            Ok(record) => record,
+            // Only it tells what else there is of the container: without it that would be left, and nobody would know.
+            Err(error) => return vec![error],
+        };
         let name = name.or(record.as_ref().and_then(|record| record.spec.name.as_deref()));
         let folder = self.store.container(id);
-        let mut steps = vec![
-            self.discard_cgroup(id),
+        let mut steps = vec![self.discard_cgroup(id)];
+        if let Err(error) = self.await_monitor(id) {
+            steps.push(Err(error));
+            return steps.into_iter().filter_map(Result::err).collect();
+        }
+        steps.extend([
             unlink(&self.store.due(id)),
             unmount_below(&folder, true),
             record.as_ref().map_or(Ok(()), |record| self.leave_networks(record)),
@@ -34,7 +41,7 @@ impl Core {
                 Some(record) if record.slot.is_none() => Ok(()),
                 _ => ids::release(&self.store, id, record.as_ref().and_then(|record| record.slot)),
             },
-        ];
+        ]);
         let trash = self.store.trash(id);
         let was_whole = record.is_some() && folder.exists();
         steps.push(rename(&folder, &trash));
@@ -55,14 +62,34 @@ impl Core {
 
     /// Removes what a start made outside the container's folder.
     pub(crate) fn discard_run(&self, id: &str) -> Vec<Error> {
-        let record = self.store.record(id).ok().flatten();
+        let record = match self.last_record(id) {
+            Ok(record) => record,
+            Err(error) => return vec![error],
+        };
+        let killed = self.discard_cgroup(id);
+        // It may be at work still: what it takes away is what the next run makes under the same names.
+        if let Err(error) = self.await_monitor(id) {
+            return killed.err().into_iter().chain([error]).collect();
+        }
         let steps = [
-            self.discard_cgroup(id),
+            killed,
             record.as_ref().map_or(Ok(()), |record| self.leave_networks(record)),
             record.as_ref().map_or(Ok(()), |record| self.unmount_volumes(record)),
             remove_tree(&self.store.run_dir(id)),
         ];
         steps.into_iter().filter_map(Result::err).collect()
+    }
+
+    /// The record of a container that is there, or in the trash; none where it cannot be understood.
+    fn last_record(&self, id: &str) -> Result<Option<Record>> {
+        let found = match self.store.record(id) {
+            Ok(None) => self.store.discarded_record(id),
+            found => found,
+        };
+        match found {
+            Err(Error::Record { .. }) => Ok(None),
+            found => found,
+        }
     }
 }
 

@@ -144,7 +144,7 @@ impl Core {
 /// The network namespace of a container that starts: asked for once, when a driver needs it.
 struct Coming<'a> {
     wait: RefCell<Wait<'a>>,
-    came: OnceCell<std::result::Result<OwnedFd, io::ErrorKind>>,
+    came: OnceCell<std::result::Result<OwnedFd, (io::ErrorKind, String)>>,
 }
 
 impl<'a> Coming<'a> {
@@ -152,15 +152,17 @@ impl<'a> Coming<'a> {
         Self { wait: RefCell::new(wait), came: OnceCell::new() }
     }
 
+    /// It never came; one that came and could not be received is another matter.
     fn has_failed(&self) -> bool {
-        matches!(self.came.get(), Some(Err(_)))
+        matches!(self.came.get(), Some(Err((kind, _))) if *kind != io::ErrorKind::InvalidData)
     }
 }
 
 impl Netns for Coming<'_> {
     fn open(&self) -> io::Result<BorrowedFd<'_>> {
-        let came = self.came.get_or_init(|| (self.wait.borrow_mut())().map_err(|error| error.kind()));
-        came.as_ref().map(AsFd::as_fd).map_err(|kind| (*kind).into())
+        let wait = || (self.wait.borrow_mut())().map_err(|error| (error.kind(), error.to_string()));
+        let came = self.came.get_or_init(wait).as_ref();
+        came.map(AsFd::as_fd).map_err(|(kind, why)| io::Error::new(*kind, why.clone()))
     }
 }
 

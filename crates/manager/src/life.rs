@@ -160,7 +160,7 @@ impl Core {
                     return Ok(Look::Stopped(ended));
                 }
                 let state = read::<RunState>(&run_dir.join(STATE_FILE))?;
-                return Ok(match state.is_some_and(|state| process::runs(state.monitor)) {
+                return Ok(match state.is_some_and(|state| process::is_at_work(state.monitor)) {
                     true => Look::Stopped(ended),
                     false => Look::Left(ended),
                 });
@@ -169,7 +169,7 @@ impl Core {
             if let Some(state) = read::<RunState>(&run_dir.join(STATE_FILE))?
                 && state.boot_id == self.boot_id()?
             {
-                if process::runs(state.monitor) {
+                if process::is_at_work(state.monitor) {
                     return Ok(Look::Running(Live { state, monitored: true }));
                 }
                 if run_dir.join(EXIT_FILE).exists() {
@@ -209,7 +209,7 @@ impl Core {
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+pub(crate) fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     load(path).map_err(|source| Error::file("read", path, source))
 }
 

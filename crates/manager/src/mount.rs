@@ -30,7 +30,7 @@ impl Core {
             return Ok(merged);
         }
         // The monitor of a run that has just ended may hold the layers still.
-        self.await_monitor(&record)?;
+        self.await_monitor(&record.id)?;
         let_pass(&self.store, &id, None)?;
         let request = Request::Mount(Box::new(MountRequest {
             bundle: self.store.container(&id),

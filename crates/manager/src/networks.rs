@@ -74,6 +74,12 @@ impl Core {
             held: Vec::new(),
             notes: Vec::new(),
         };
+        if joins.len() > 1 {
+            // Made before another is held: who makes one waits for all who hold any.
+            for join in joins.iter().filter(|join| name::is_default(&join.network)) {
+                joined.notes.extend(self.stored(&join.network)?.2);
+            }
+        }
         for join in joins {
             let (place, held, notes) = self.place_on(join)?;
             joined.notes.extend(notes);
@@ -156,9 +162,14 @@ impl Core {
         if is_fixed(network) {
             return Ok(None);
         }
-        let (held, record) = self.hold(&network.spec.name)?;
-        match record.state == *network {
-            true => Ok(Some(held)),
+        let held = self.network_records().shared()?;
+        self.same_network(network).map(|()| Some(held))
+    }
+
+    /// An error where a network is gone, or another one has its name.
+    pub(crate) fn same_network(&self, network: &NetworkState) -> Result<()> {
+        match is_fixed(network) || self.known_network(&network.spec.name)?.state == *network {
+            true => Ok(()),
             false => Err(Error::NoSuchNetwork { name: network.spec.name.clone(), similar: None }),
         }
     }

@@ -5,7 +5,7 @@ use crate::connection::extra_hosts;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::intent::{Intent, Verb};
-use crate::networks::Joined;
+use crate::networks::{Joined, NetworksLock};
 use crate::store::{Contents, Record, UsedVolume, fill};
 use crate::validate::{self, User};
 use crate::volumes::{VolumesLock, options};
@@ -54,8 +54,7 @@ impl Core {
         spec.volumes.iter().try_for_each(|mount| self.check_volume_mount(mount))?;
         self.check_secrets(&spec)?;
         self.check_order(&spec)?;
-        let Joined { places, netns, netns_of, held: _held, notes: of_networks } =
-            self.places(&spec.network)?;
+        let Joined { places, netns, netns_of, held, notes: of_networks } = self.places(&spec.network)?;
         notes.extend(of_networks);
         self.check_rates(&spec.resources, netns, &places)?;
         validate::sysctls(&spec, netns == Namespace::Own)?;
@@ -96,7 +95,7 @@ impl Core {
         let name = record.spec.name.as_deref();
         let intent = places::take(&self.store, self.max_containers, verb, &record.id, name)?;
         let mut prepared = Prepared { record, notes, intent, binds: Vec::new(), volumes: Vec::new() };
-        match self.make(&mut prepared, &host) {
+        match self.make(&mut prepared, &host, held) {
             Ok(()) => Ok(prepared),
             Err(error) => Err(self.take_back(prepared, error)),
         }
@@ -114,7 +113,8 @@ impl Core {
         settled(prepared.intent, &left, error)
     }
 
-    fn make(&self, prepared: &mut Prepared, host: &bundle::Host) -> Result<()> {
+    /// `networks` are the locks of its networks.
+    fn make(&self, prepared: &mut Prepared, host: &bundle::Host, networks: Vec<NetworksLock>) -> Result<()> {
         let Prepared { record, notes, binds, volumes, .. } = prepared;
         if let Some(name) = &record.spec.name {
             names::take(&self.store, name, &record.id)?;
@@ -153,7 +153,7 @@ impl Core {
         };
         fill(&self.store, &record.id, &contents)?;
         // Its record says now that it uses them.
-        drop((held, secrets));
+        drop((held, secrets, networks));
         self.announce(record, "create", &[]);
         self.fill_volumes(record)
     }

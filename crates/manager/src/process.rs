@@ -1,21 +1,36 @@
 //! Processes of the host, by descriptor.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 use tinyd_runtime::state::ProcessId;
 
-/// It runs: a zombie, whose parent may never take its exit, does not.
+/// It runs: a zombie, whose parent may never take its exit, does not. Where nobody can tell, for want of a descriptor, it does:
+/// what is done to who has ended must not be done to who runs.
 pub(crate) fn runs(process: ProcessId) -> bool {
-    open(process).is_some()
+    match tinyd_ns::pidfd::open(process.pid) {
+        Ok(fd) => !has_ended(&fd) && !process.is_other(&fd),
+        // `EINVAL`: no process has such a number.
+        Err(error) => !matches!(Errno::from_io_error(&error), Some(Errno::SRCH | Errno::INVAL)),
+    }
+}
+
+/// A monitor is at work. Its second thread does nothing but write to the disk, and may end long after the first one was killed.
+pub(crate) fn is_at_work(monitor: ProcessId) -> bool {
+    runs(monitor) && !matches!(letter(monitor.pid).as_deref(), Some("Z" | "X" | "x"))
 }
 
 /// A descriptor of it, if it runs.
 pub(crate) fn open(process: ProcessId) -> Option<OwnedFd> {
     let fd = tinyd_ns::pidfd::open(process.pid).ok()?;
     // Looked at after opening: from here on the descriptor cannot come to mean another process.
-    let ended = matches!(state(process.pid).as_str(), "Z" | "X" | "x" | GONE);
-    (!ended && process.is_of(&fd)).then_some(fd)
+    (!has_ended(&fd) && process.is_of(&fd)).then_some(fd)
+}
+
+/// All of its threads have ended. (A first thread that ended before the others looks like a zombie in /proc.)
+fn has_ended(process: &OwnedFd) -> bool {
+    readable_by(process, Some(Instant::now())).is_ok_and(|ended| ended)
 }
 
 /// The letter of its state: `D` for one that no signal reaches. `gone` when there is no such process.
@@ -45,7 +60,7 @@ pub(crate) fn readable_by(fd: impl AsFd, deadline: Option<Instant>) -> rustix::i
         });
         match poll(&mut [PollFd::new(&fd, PollFlags::IN)], timeout.as_ref()) {
             Ok(0) if left.is_some_and(|left| left.is_zero()) => return Ok(false),
-            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(0) | Err(Errno::INTR) => {}
             Ok(_) => return Ok(true),
             Err(errno) => return Err(errno),
         }

@@ -4,10 +4,11 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::intent::{Found, Intent, Plan, Verb, claim};
+use crate::life::{Ended, read};
 use crate::lock::ContainerLock;
 use crate::process::until;
 use crate::store::{STARTED_FILE, entries, rename, unlink};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 use tinyd_runtime::state::EXIT_FILE;
 
 /// Name of the exit of the run before, while a start is under way.
@@ -83,7 +84,8 @@ impl Core {
                 Some(error) => Err(error),
             },
         })?;
-        if !self.store.container(id).exists() {
+        let folder = self.store.container(id);
+        if !folder.try_exists().map_err(|error| Error::file("look for", folder, error))? {
             return Err(self.no_such(id));
         }
         quiet.map(|()| lock).ok_or_else(|| Error::Busy { container: ids::short(id).to_owned() })
@@ -125,10 +127,23 @@ impl Core {
         let last = self.store.container_file(id, LAST_EXIT_FILE);
         let steps = match last.exists() {
             true => vec![rename(&last, &self.store.container_file(id, EXIT_FILE))],
-            false => vec![unlink(&self.store.container_file(id, STARTED_FILE))],
+            false => vec![self.forget_exit(id), unlink(&self.store.container_file(id, STARTED_FILE))],
         };
         errors.extend(steps.into_iter().filter_map(Result::err));
         errors
+    }
+
+    /// Forgets the exit of a start that is taken back, which its monitor may have recorded: it began after the intent.
+    fn forget_exit(&self, id: &str) -> Result<()> {
+        let (intent, exit) = (self.store.intent(id), self.store.container_file(id, EXIT_FILE));
+        let Some(ended) = read::<Ended>(&exit)? else { return Ok(()) };
+        let begun = std::fs::metadata(&intent).and_then(|intent| intent.modified());
+        let begun = begun.map_err(|error| Error::file("look at", intent, error))?;
+        let begun = begun.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        match u128::try_from(ended.record.started_ns).is_ok_and(|started| started >= begun) {
+            true => unlink(&exit),
+            false => Ok(()),
+        }
     }
 }
 

@@ -49,7 +49,7 @@ impl Core {
                 Life::Created | Life::Stopped(_) => {}
                 Life::Gone(_) => return Ok(id),
             }
-            self.await_monitor(record)?;
+            self.await_monitor(&record.id)?;
         }
         if let Some(record) = &record
             && !request.volumes

@@ -13,7 +13,7 @@ use crate::names;
 use crate::prepare::settled;
 use crate::store::{RECORD_FILE, Record, unlink};
 use crate::validate;
-use tinyd_runtime::state::{EXIT_FILE, store};
+use tinyd_runtime::state::store;
 
 impl Core {
     pub(crate) fn rename(&self, word: &str, name: &str) -> Result<String> {
@@ -87,11 +87,12 @@ impl Core {
         }
         self.rename_on_networks(record)?;
         // Its monitor may have taken its names from the networks before they were written.
-        if run_dir.join(EXIT_FILE).exists() {
-            self.leave_networks(record)?;
-            unlink(&path)?;
+        if self.runs_still(&record.id)? {
+            return Ok(());
         }
-        Ok(())
+        self.await_monitor(&record.id)?;
+        self.leave_networks(record)?;
+        unlink(&path)
     }
 }
 

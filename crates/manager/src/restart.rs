@@ -201,7 +201,7 @@ impl Core {
         until(PATIENCE, || {
             // It may be about to listen.
             tinyd_runtime::client::wake(&run_dir);
-            Ok::<_, Error>((!process::runs(due.monitor)).then_some(()))
+            Ok::<_, Error>((!process::is_at_work(due.monitor)).then_some(()))
         })?;
         unlink(&run_dir.join(tinyd_runtime::restart::WAKE_SOCKET))?;
         Ok(true)
@@ -251,7 +251,7 @@ impl Core {
     /// Starts the containers whose monitors were to do it and cannot any more. What fails is left to the next command.
     pub(crate) fn restart_left(&self) -> Result<()> {
         for id in entries(&self.store.run_root().join("restarting"))? {
-            if matches!(self.due(&id), Ok(Some(due)) if !process::runs(due.monitor)) {
+            if matches!(self.due(&id), Ok(Some(due)) if !process::is_at_work(due.monitor)) {
                 let _ = self.restart_due(&id);
             }
         }

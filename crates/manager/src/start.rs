@@ -51,7 +51,7 @@ impl Core {
         self.follow_networks(&mut record)?;
         if before.is_some() {
             // Its exit was told before its monitor had tidied up.
-            self.await_monitor(&record)?;
+            self.await_monitor(&record.id)?;
             self.discard_cgroup(&id)?;
         }
         let intent = Intent::begin(&self.store, verb, &id, record.spec.name.as_deref())?;

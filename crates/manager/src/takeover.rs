@@ -40,7 +40,7 @@ impl Core {
         let mut start = self.start_request(record, &StartRequest::detached());
         start.sync = None;
         // What the last monitor was told at the start is known to nobody else any more.
-        self.keep_steps(record, &self.endpoints(&record.id).unwrap_or_default())?;
+        self.keep_steps(record, &self.endpoints(&record.id)?)?;
         let request = Request::TakeOver(Box::new(start));
         self.launcher.launch(&self.runtime()?, &request, Some(lock.as_fd()), None, &mut || {}).map_err(
             |source| Error::Launch { operation: "take over", container: record.short().to_owned(), source },
@@ -48,6 +48,6 @@ impl Core {
         let path = self.store.run_dir(&record.id).join(STATE_FILE);
         let state = load::<RunState>(&path).map_err(|source| Error::file("read", path, source))?;
         // One that has ended by now has no state any more: whoever asks next sees so.
-        Ok(state.map_or(live, |state| Live { monitored: process::runs(state.monitor), state }))
+        Ok(state.map_or(live, |state| Live { monitored: process::is_at_work(state.monitor), state }))
     }
 }

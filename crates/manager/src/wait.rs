@@ -64,7 +64,7 @@ impl LocalWaiter {
         let live = match &mut self.waits {
             Waits::Not(ended) => {
                 // What it held of the host is free then, as where its monitor tells. Its exit is known in any case.
-                let _ = self.core.await_monitor(&self.record);
+                let _ = self.core.await_monitor_of_ended(&self.record.id);
                 return Ok(ended.clone());
             }
             Waits::Process(live, _) => live,

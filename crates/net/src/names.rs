@@ -20,7 +20,7 @@ mod upstream;
 mod zone;
 
 pub use server::{Server, ServerSpec, Sockets};
-pub use zone::{Entry, Zone};
+pub use zone::{Entry, Prepared, Zone};
 
 use crate::Companion;
 use std::net::SocketAddr;

@@ -294,10 +294,9 @@ impl Connection {
             received
         });
         // Whoever did without: it is in the way of the answer.
-        if !namespace.unwrap_or_else(|| self.namespace().is_ok()) {
-            return Ok(());
-        }
-        let Some(connected) = connected else {
+        let is_there = namespace.unwrap_or_else(|| self.namespace().is_ok());
+        let Some(connected) = connected.filter(|_| is_there) else {
+            // Nobody waits for what will not come: it takes back what it made, and says why where the reason is its own.
             let _ = net::shutdown(&self.socket, net::Shutdown::Write);
             return Ok(());
         };
@@ -313,7 +312,8 @@ impl Connection {
         }
     }
 
-    /// Waits for the container's network namespace. Any other packet is left where it is.
+    /// Waits for the container's network namespace. Any other packet is left where it is. `InvalidData` is one of a namespace
+    /// that there was, and that could not be received.
     fn namespace(&self) -> io::Result<OwnedFd> {
         let mut first = [0; 1];
         rustix::io::retry_on_intr(|| {
@@ -323,7 +323,8 @@ impl Connection {
             return Err(io::Error::other("the start has failed before it was made"));
         }
         let mut namespace = None;
-        tinyd_ns::socket::receive(self.socket.as_fd(), &mut first, |fd| namespace = Some(fd))?;
+        let received = tinyd_ns::socket::receive(self.socket.as_fd(), &mut first, |fd| namespace = Some(fd));
+        received.map_err(|errno| io::Error::new(io::ErrorKind::InvalidData, errno))?;
         namespace.ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 

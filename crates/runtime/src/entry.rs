@@ -205,7 +205,7 @@ fn watch(request: &StartRequest, socket: OwnedFd, keep: Vec<OwnedFd>, work: Watc
     let own_cgroup = monitor_cgroup(request, driver.as_ref());
     // A copy, because the handle goes with the monitor.
     let folder = own_cgroup.as_ref().and_then(|join| join.v2_dir()?.try_clone_to_owned().ok());
-    in_background(folder.as_ref().map(AsFd::as_fd), socket, |socket| {
+    in_background(folder, socket, |socket| {
         work(request, driver.as_ref(), own_cgroup, socket, keep);
     });
 }
@@ -216,9 +216,11 @@ fn monitor_cgroup(request: &StartRequest, driver: &dyn CgroupDriver) -> Option<J
 }
 
 /// Does the work in a child, whose parent ends at once.
-fn in_background(cgroup: Option<BorrowedFd<'_>>, client: OwnedFd, work: impl FnOnce(OwnedFd)) {
+fn in_background(cgroup: Option<OwnedFd>, client: OwnedFd, work: impl FnOnce(OwnedFd)) {
     // SAFETY: this process has a single thread, and goes on in exactly one of the two: the parent only returns to end.
-    match unsafe { clone::go_on_in(cgroup) } {
+    let cloned = unsafe { clone::go_on_in(cgroup.as_ref().map(AsFd::as_fd)) };
+    drop(cgroup);
+    match cloned {
         Ok(Cloned::Parent { .. }) => {}
         Ok(Cloned::Child) => work(client),
         Err(error) => {

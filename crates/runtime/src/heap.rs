@@ -15,7 +15,7 @@ use std::cell::UnsafeCell;
 use std::ops::{Range, RangeInclusive};
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 
-/// Bytes of a page. Where the kernel's are larger, it may refuse what it is given back, for that begins within one of them.
+/// Bytes of a page, as things are counted here. Where the kernel's are larger, only whole ones of those go back to it.
 const PAGE: usize = 4096;
 /// Pages of the arena. A usual start takes fifty; for what one with a thousand published ports takes besides there is the C library's.
 const PAGES: usize = 64;
@@ -214,16 +214,22 @@ impl Arena {
 
     /// Nobody uses these pages, and nobody will.
     fn forget(&self, unused: Range<usize>) {
-        if unused.is_empty() {
+        let arena = self.bytes.get().cast::<u8>();
+        let whole = whole_pages(arena.addr(), unused, rustix::param::page_size());
+        if whole.is_empty() {
             return;
         }
-        // SAFETY: the pages are within the arena, which shares none with anything else, and nothing on them is anybody's. They
-        // stay mapped. Where the kernel will not, the memory stays as well.
-        let _ = unsafe {
-            let begin = self.bytes.get().cast::<u8>().add(unused.start * PAGE);
-            madvise(begin.cast(), unused.len() * PAGE, Advice::LinuxDontNeed)
-        };
+        // SAFETY: the pages are the kernel's and within the arena, and nothing on them is anybody's. They stay mapped. Where the
+        // kernel will not, the memory stays as well.
+        let _ = unsafe { madvise(arena.add(whole.start).cast(), whole.len(), Advice::LinuxDontNeed) };
     }
+}
+
+/// The bytes of an arena on these pages of ours that make up whole pages of the kernel's, which drops all of one or none.
+fn whole_pages(arena: usize, pages: Range<usize>, size: usize) -> Range<usize> {
+    let (begin, end) = (arena + pages.start * PAGE, arena + pages.end * PAGE);
+    let (begin, end) = (begin.next_multiple_of(size), end / size * size);
+    begin - arena..end.max(begin) - arena
 }
 
 /// The pages that something touches; it has at least one byte.
@@ -254,6 +260,16 @@ mod tests {
     fn holds(place: *mut u8, size: usize, what: u8) -> bool {
         // SAFETY: as many bytes were taken, and are written.
         unsafe { std::slice::from_raw_parts(place, size) }.iter().all(|byte| *byte == what)
+    }
+
+    #[test]
+    fn pure_of_larger_pages_only_whole_ones_go_back() {
+        assert_eq!(whole_pages(0x1000, 2..5, 0x1000), 0x2000..0x5000);
+        // Of 16 KiB each: the arena begins within one.
+        assert_eq!(whole_pages(0x1_1000, 0..64, 0x4000), 0x3000..0x3_f000);
+        assert_eq!(whole_pages(0x1_1000, 3..8, 0x4000), 0x3000..0x7000);
+        assert!(whole_pages(0x1_1000, 3..4, 0x4000).is_empty());
+        assert!(whole_pages(0x1_1000, 4..6, 0x4000).is_empty());
     }
 
     #[test]

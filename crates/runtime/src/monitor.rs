@@ -88,7 +88,7 @@ pub(crate) fn run(
             again = restart::decide(request, started.running.pid, exit.code(), wanted);
             let record = exit::record(request, &started.running, started.started_ns, exit);
             let connections = release::of_connections(&request.run_dir, &connected.release);
-            unclosed = release::release(connections.iter().chain(&request.release));
+            unclosed = release::release(connections.iter().chain(&request.release), &request.id);
             record
         });
     cleanup::finish(request, started.running, exit.as_ref());

@@ -60,6 +60,17 @@ impl ProcessId {
             _ => start_time(self.pid).is_ok_and(|now| now == self.start_time),
         }
     }
+
+    /// Whether such a descriptor is certainly of a later process. Where that cannot be told, it is not.
+    pub fn is_other(self, pidfd: &OwnedFd) -> bool {
+        match (self.unique, pidfd::unique_number(pidfd)) {
+            (Some(known), Some(now)) => known != now,
+            _ => match start_time(self.pid) {
+                Ok(now) => now != self.start_time,
+                Err(error) => error.kind() == io::ErrorKind::NotFound,
+            },
+        }
+    }
 }
 
 /// Clock ticks between the machine's start and a process's.

@@ -82,7 +82,7 @@ impl VolumeDriver for RemoteDriver {
     /// Whether it has been made, since the machine started. The server is not asked, for it may not answer.
     fn inspect(&self, volume: &VolumeState) -> Result<VolumeInfo> {
         volume.expect_driver(NAME)?;
-        Ok(VolumeInfo { available: Slot::of(volume).is_there(), is_folder: true })
+        Ok(VolumeInfo { available: Slot::of(volume).is_there()?, is_folder: true })
     }
 
     fn list(&self) -> Result<Vec<VolumeState>> {

@@ -7,6 +7,7 @@
 //! <run>/<volume>/data/    what the first user's mount covers
 //! ```
 
+use crate::error::is_there;
 use crate::{Error, Result, Unmounting, Users, VolumeState, mounted};
 use rustix::fs::Mode;
 use rustix::io::Errno;
@@ -55,8 +56,8 @@ impl Slot {
     }
 
     /// It is there. Nothing that is mounted is touched.
-    pub(crate) fn is_there(&self) -> bool {
-        self.folder.symlink_metadata().is_ok()
+    pub(crate) fn is_there(&self) -> Result<bool> {
+        is_there(&self.folder)
     }
 
     pub(crate) fn users(&self) -> Result<Vec<String>> {
@@ -93,7 +94,7 @@ impl Slot {
     /// Forgets a user, after `detach` where he was the last.
     pub(crate) fn unmount(&self, user: &str, detach: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         crate::check_name("user of a volume", user)?;
-        if !self.is_there() {
+        if !self.is_there()? {
             return Ok(());
         }
         let users = Users::lock(&self.list())?;
@@ -105,7 +106,7 @@ impl Slot {
 
     /// Removes it, after `detach`. What lies in it uncovered is no one's mount, and stays with an error.
     pub(crate) fn remove(&self, detach: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-        if !self.is_there() {
+        if !self.is_there()? {
             return Ok(());
         }
         let users = Users::lock(&self.list())?;
@@ -135,7 +136,7 @@ mod tests {
         let slot = Slot::make(run.path(), "data").unwrap();
         let never = |_: &Path| -> Result<()> { panic!("somebody has it") };
         slot.remove(|_| Ok(())).unwrap();
-        assert!(!slot.is_there());
+        assert!(!slot.is_there().unwrap());
         slot.unmount("one", never).unwrap();
         assert_eq!(
             slot.mount("one", |_, mounted| {
@@ -157,7 +158,7 @@ mod tests {
         slot.unmount("one", |_| Ok(())).unwrap();
         slot.remove(|_| Ok(())).unwrap();
         slot.remove(never).unwrap();
-        assert!(!slot.is_there());
+        assert!(!slot.is_there().unwrap());
     }
 
     #[test]

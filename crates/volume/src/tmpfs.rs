@@ -70,7 +70,7 @@ impl VolumeDriver for TmpfsDriver {
     /// anew for its next user.
     fn inspect(&self, volume: &VolumeState) -> Result<VolumeInfo> {
         volume.expect_driver(NAME)?;
-        Ok(VolumeInfo { available: Slot::of(volume).is_there(), is_folder: true })
+        Ok(VolumeInfo { available: Slot::of(volume).is_there()?, is_folder: true })
     }
 
     fn list(&self) -> Result<Vec<VolumeState>> {

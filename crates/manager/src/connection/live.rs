@@ -103,6 +103,7 @@ impl Core {
                 self.leave(&mut record, index, None)?;
             }
             // It may have ended meanwhile: its monitor did not know of what was half made.
+            self.await_monitor_of_ended(id)?;
             match self.find_network(network) {
                 Ok(found) if self.driver(&found.state.driver)?.connects(&found.state) => {
                     self.free_place(&found.state, id)
@@ -132,7 +133,7 @@ impl Core {
         }
         // Its monitor may have read the steps before this one was among them.
         if !process::runs(init) {
-            return self.leave_networks(record);
+            return self.await_monitor(&record.id).and_then(|()| self.leave_networks(record));
         }
         Ok(())
     }

@@ -67,27 +67,41 @@ impl Core {
     /// Makes that those ports lead to a container that runs which its record says, or changes nothing.
     pub(super) fn lead_ports(&self, record: &Record, init: ProcessId) -> Result<()> {
         let Some(place) = record.way_out() else { return Ok(()) };
+        // Alone: of one that ends meanwhile nobody is given the addresses before its ports are gone.
+        let _lock = self.change_networks()?;
+        self.same_network(&place.network)?;
+        if !process::runs(init) {
+            return self.await_monitor(&record.id);
+        }
         let endpoints = self.endpoints(&record.id)?;
         let Some(index) = endpoints.iter().position(|endpoint| endpoint.network == place.name()) else {
             return Ok(());
         };
         let wanted: Vec<_> = record.spec.ports.iter().map(published).collect();
-        let _held = self.hold_network(&place.network)?;
         let led = self.set_ports(record, place, &endpoints, index, &wanted);
         if process::runs(init) {
             return led;
         }
         // Its monitor may have read the steps before these were among them, or have done them before the ports came.
-        led.and(self.withdraw_ports(place, &record.id)).and(self.leave_networks(record))
+        led.and(self.await_monitor(&record.id))
+            .and(self.withdraw_ports(record))
+            .and(self.leave_networks(record))
     }
 
-    /// Takes away what leads to one that has ended, whoever has its addresses now.
-    fn withdraw_ports(&self, place: &Place, id: &str) -> Result<()> {
+    /// Takes away what leads to one that has ended, whoever has its addresses now: what its driver knows of, and what its record
+    /// says, whose driver may have been stopped before it could tell.
+    fn withdraw_ports(&self, record: &Record) -> Result<()> {
+        let Some(place) = record.way_out() else { return Ok(()) };
         let driver = self.driver(&place.network.driver)?;
-        let endpoints = self.endpoints(id)?;
-        let mut own = endpoints.iter().filter(|endpoint| endpoint.network == place.name());
-        let withdrawn = own.try_for_each(|endpoint| driver.withdraw(&place.network, &endpoint.state));
-        withdrawn.map_err(|source| Error::Network { source })
+        for mut endpoint in self.endpoints(&record.id)? {
+            if endpoint.network == place.name() {
+                let wanted = record.spec.ports.iter().map(published).filter(|port| port.host_port != 0);
+                endpoint.state.ports.extend(wanted);
+                let withdrawn = driver.withdraw(&place.network, &endpoint.state);
+                withdrawn.map_err(|source| Error::Network { source })?;
+            }
+        }
+        Ok(())
     }
 
     fn set_ports(
@@ -121,8 +135,9 @@ impl Core {
         let settle = || {
             let Some(mut record) = self.store.record(id)? else { return Ok(()) };
             let Life::Running(live) = self.life(&record, None)? else {
-                // What its monitor was not told of is found by the addresses, which are its own still.
-                return self.leave_networks(&record);
+                self.await_monitor(id)?;
+                let _lock = self.change_networks()?;
+                return self.withdraw_ports(&record).and_then(|()| self.leave_networks(&record));
             };
             let init = live.state.init;
             let led = self.lead_ports(&record, init);

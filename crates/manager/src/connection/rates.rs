@@ -119,7 +119,7 @@ impl Core {
         self.keep_steps(record, &endpoints)?;
         // Its monitor may have read the steps from before.
         if !process::runs(init) {
-            return self.leave_networks(record);
+            return self.await_monitor(&record.id).and_then(|()| self.leave_networks(record));
         }
         first
     }
@@ -129,7 +129,7 @@ impl Core {
         match self.life(record, None)? {
             Life::Running(live) => self.change_rates(record, live.state.init),
             // It may have ended meanwhile: its monitor did not know of what was half made.
-            _ => self.leave_networks(record),
+            _ => self.await_monitor(&record.id).and_then(|()| self.leave_networks(record)),
         }
     }
 }

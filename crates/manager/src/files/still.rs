@@ -45,7 +45,7 @@ impl Core {
             return Err(wrong("is mounted", "work in what tinyd mount showed, or tinyd umount it first"));
         }
         // The monitor of a run that has just ended may hold the layers still.
-        self.await_monitor(record)?;
+        self.await_monitor(&record.id)?;
         let assembled = |places: &Places| {
             in_thread(|| {
                 let fd = self.assemble(record, shown, places)?;

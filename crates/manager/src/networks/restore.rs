@@ -99,15 +99,14 @@ impl Core {
             let own: Vec<_> = places.iter().filter(|place| place.network == *network).collect();
             first = first.and(self.restore_network(network, own));
         }
-        // Of one that ended meanwhile, its monitor may have taken things away before they were brought back: its addresses,
-        // too, which nobody is given before the lock is let go of.
+        // Of one that ended meanwhile, its monitor may have taken the ports away before they were brought back. Its addresses go
+        // with its monitor, and nobody is given them before the lock is let go of.
         for place in places.iter().filter(|place| !process::runs(place.init)) {
-            let taken = self.driver(&place.network.driver).and_then(|driver| {
+            let withdrawn = self.driver(&place.network.driver).and_then(|driver| {
                 let withdrawn = driver.withdraw(&place.network, &place.endpoint);
-                let detached = driver.detach(&place.network, &place.endpoint);
-                withdrawn.and(detached).map_err(|source| Error::Network { source })
+                withdrawn.map_err(|source| Error::Network { source })
             });
-            first = first.and(taken);
+            first = first.and(withdrawn);
         }
         first
     }

@@ -9,7 +9,7 @@ use crate::store::unlink;
 impl Core {
     /// The right to change the networks, all of which are whole: what dead processes left is taken away first, as far as
     /// that can be done.
-    pub(super) fn change_networks(&self) -> Result<NetworksLock> {
+    pub(crate) fn change_networks(&self) -> Result<NetworksLock> {
         let lock = self.network_records().exclusive()?;
         self.sweep_locked(&lock);
         Ok(lock)

@@ -84,8 +84,27 @@ impl Core {
     /// The volume that a mount names, where it is there; an error where it is of another kind than is asked for.
     pub(crate) fn volume_of_name(&self, mount: &VolumeMount) -> Result<Option<VolumeRecord>> {
         match mount.name {
-            Some(_) => self.volume_there(&Wanted::of_mount(mount, "")?, mount.driver.is_some()),
+            Some(_) => {
+                let there = self.volume_there(&Wanted::of_mount(mount, "")?, mount.driver.is_some())?;
+                there.as_ref().map_or(Ok(()), |volume| self.outlives_container(volume))?;
+                Ok(there)
+            }
             None => Ok(None),
+        }
+    }
+
+    /// Refuses a volume that goes with another container as soon as that one ends, whoever else uses it by then.
+    fn outlives_container(&self, volume: &VolumeRecord) -> Result<()> {
+        let owner = volume.container.as_deref().map_or(Ok(None), |owner| self.store.record(owner))?;
+        match owner {
+            Some(owner) if owner.spec.remove => {
+                let problem = format!(
+                    "goes with container {}, which removes itself; give it a name there to share it",
+                    owner.short()
+                );
+                Err(Error::invalid("volume", volume.name(), problem))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -24,7 +24,7 @@ pub(super) fn attach(
         places.forget_earlier(network, &addresses)?;
         let mac = wanted.mac.or_else(|| addresses.first().map(|address| naming::mac(address.address)));
         let mac = mac.unwrap_or([2, 0x42, 0, 0, 0, 2]);
-        // All that needs no namespace, which may be in the making. Whoever asks for the name meanwhile waits for who has it.
+        // All that needs no namespace, which may be in the making.
         let named = names::name(driver, network, wanted, &addresses)?;
         let netns = netns::open(&network.name, netns)?;
         let host_link = connect(driver, network, wanted, netns, mac, &addresses)?;
@@ -33,7 +33,8 @@ pub(super) fn attach(
         let end = End::settle(network, wanted, netns)?;
         let interface = inside::set_up(network, wanted, end, addresses, &ways, Some(host_link))?;
         let (ports, mut undo) = publish::publish(driver, network, &wanted.ports, &interface.addresses)?;
-        undo.extend(named.entry.map(Undo::Unlink));
+        let told = names::tell(network, named.entry)?;
+        undo.extend(told.map(Undo::Unlink));
         undo.extend(places.undo(&interface.addresses));
         Ok(EndpointState {
             container: wanted.container.clone(),

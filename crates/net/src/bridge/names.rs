@@ -7,7 +7,7 @@
 use super::BridgeDriver;
 use crate::error::kernel;
 use crate::firewall::Publication;
-use crate::names::Entry;
+use crate::names::{Entry, Prepared};
 use crate::{Companion, EndpointSpec, EndpointState, NetworkSpec, Prefix, Protocol, PublishedPort, Result};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -20,12 +20,12 @@ pub(super) const PORT: u16 = 53;
 pub(super) struct Named {
     /// Whom it asks.
     pub(super) servers: Vec<IpAddr>,
-    /// The file by which the others know it.
-    pub(super) entry: Option<PathBuf>,
+    /// The file by which the others know it, once it can be reached.
+    pub(super) entry: Option<Prepared>,
     pub(super) companions: Vec<Companion>,
 }
 
-/// Makes the container known to the others, and finds it somebody to ask.
+/// Finds a container somebody to ask, and prepares what makes it known to the others.
 pub(super) fn name(
     driver: &BridgeDriver,
     network: &NetworkSpec,
@@ -40,14 +40,20 @@ pub(super) fn name(
         names: wanted.names.clone(),
     };
     // Before anybody is asked to serve it: one who serves nobody ends.
-    let file = entry.write(&server.folder, &wanted.container).map_err(failed("write"))?;
+    let entry = entry.prepare(&server.folder, &wanted.container).map_err(failed("write"))?;
     let served = service.serve(&server).map_err(failed("serve"))?;
     lead(driver, network, &served.listen)?;
     Ok(Named {
         servers: served.listen.iter().map(SocketAddr::ip).collect(),
-        entry: Some(file),
+        entry: Some(entry),
         companions: served.companion.into_iter().collect(),
     })
+}
+
+/// Makes a container known to the others, who would wait for long if they called it before it can answer; gives the file.
+pub(super) fn tell(network: &NetworkSpec, entry: Option<Prepared>) -> Result<Option<PathBuf>> {
+    let told = entry.map(Prepared::tell).transpose();
+    told.map_err(kernel(&network.name, "write", "the names of its containers"))
 }
 
 /// Makes a container known by other names.

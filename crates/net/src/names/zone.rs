@@ -23,11 +23,23 @@ impl Entry {
     /// # Errors
     /// The kernel's.
     pub fn write(&self, folder: &Path, container: &str) -> io::Result<PathBuf> {
-        fs::create_dir_all(folder)?;
-        let [new, path] = places(folder, container);
+        let [path, _, new] = places(folder, container);
+        self.put(new, path)?.tell()
+    }
+
+    /// Writes what nobody is told yet. Whoever serves the names knows that there will be somebody, and does not end.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn prepare(&self, folder: &Path, container: &str) -> io::Result<Prepared> {
+        let [path, soon, _] = places(folder, container);
+        self.put(soon, path)
+    }
+
+    fn put(&self, new: PathBuf, path: PathBuf) -> io::Result<Prepared> {
+        fs::create_dir_all(path.parent().unwrap_or(&path))?;
         fs::write(&new, self.text())?;
-        fs::rename(&new, &path)?;
-        Ok(path)
+        Ok(Prepared { new, path })
     }
 
     /// Takes the file of a container away, and what is left of one that was not written to its end.
@@ -56,9 +68,32 @@ impl Entry {
     }
 }
 
-/// Where the file of a container is written, and where it is read.
-fn places(folder: &Path, container: &str) -> [PathBuf; 2] {
-    [folder.join(format!(".{container}")), folder.join(container)]
+/// The file of a container that can be reached soon.
+#[derive(Debug)]
+#[must_use = "nobody is told of it"]
+pub struct Prepared {
+    new: PathBuf,
+    path: PathBuf,
+}
+
+impl Prepared {
+    /// Lets the others know it.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn tell(self) -> io::Result<PathBuf> {
+        fs::rename(&self.new, &self.path)?;
+        Ok(self.path)
+    }
+}
+
+/// What the name of a file ends with that is being written, and will take another's place.
+const NEW: &str = ".new";
+
+/// The file of a container; the one of a container to come; and where one is written anew.
+fn places(folder: &Path, container: &str) -> [PathBuf; 3] {
+    [container.to_owned(), format!(".{container}"), format!(".{container}{NEW}")]
+        .map(|name| folder.join(name))
 }
 
 /// The names of a network, read again when a file came or went.
@@ -104,7 +139,7 @@ impl Zone {
         self.by_owner.get(&address).map(String::as_str)
     }
 
-    /// There is nobody.
+    /// There is nobody, nor anybody to come.
     pub fn is_empty(&mut self) -> bool {
         self.refresh();
         self.empty
@@ -124,10 +159,12 @@ impl Zone {
         self.by_owner.clear();
         self.empty = true;
         for file in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            if file.file_name().as_encoded_bytes().starts_with(b".") {
+            let name = file.file_name();
+            let name = name.as_encoded_bytes();
+            self.empty &= name.ends_with(NEW.as_bytes());
+            if name.starts_with(b".") {
                 continue;
             }
-            self.empty = false;
             let Some(entry) = fs::read_to_string(file.path()).ok().as_deref().and_then(Entry::parse) else {
                 continue;
             };
@@ -173,6 +210,12 @@ mod tests {
         assert_eq!(zone.addresses("www").unwrap().len(), 1);
         fs::remove_file(folder.join("bbbb")).unwrap();
         assert!(zone.is_empty());
+        // One that is to come has no name yet, and keeps whoever serves it.
+        let prepared = entry(&["10.0.0.4"], &["soon"]).prepare(&folder, "dddd").unwrap();
+        assert!(zone.addresses("soon").is_none() && !zone.is_empty());
+        let told = prepared.tell().unwrap();
+        assert!(zone.addresses("soon").is_some());
+        fs::remove_file(told).unwrap();
         // What no version of ours wrote is passed over.
         fs::write(folder.join("cccc"), "no address\nweb\n").unwrap();
         assert_eq!(zone.addresses("web"), None);

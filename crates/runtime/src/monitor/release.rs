@@ -34,14 +34,14 @@ const LOCK: Duration = Duration::from_secs(12);
 #[derive(Debug, Default)]
 pub(super) struct Unclosed(#[expect(dead_code, reason = "closed in its time")] BTreeMap<i32, OwnedFd>);
 
-/// Does these steps. Nothing stops at an error: what is missing was released by someone else, and what cannot be
-/// released now is found by the engine's check.
-pub(super) fn release<'a>(steps: impl IntoIterator<Item = &'a Release>) -> Unclosed {
+/// Does these steps for the container of that id. Nothing stops at an error: what is missing was released by someone else, and
+/// what cannot be released now is found by the engine's check.
+pub(super) fn release<'a>(steps: impl IntoIterator<Item = &'a Release>, id: &str) -> Unclosed {
     // One of each protocol: a container may have more ports than a process may have files.
     let mut sockets = BTreeMap::new();
     for step in steps {
         let _ = match step {
-            Release::Unlink(path) => fs::remove_file(path),
+            Release::Unlink(path) => unlink(path, id),
             Release::Name { names, name, id, renamed } => free_names(names, name, id, renamed),
             Release::Rename(from, to) => fs::rename(from, to),
             Release::Tell { log, event, renamed } => {
@@ -60,6 +60,14 @@ pub(super) fn release<'a>(steps: impl IntoIterator<Item = &'a Release>) -> Unclo
         };
     }
     Unclosed(sockets)
+}
+
+/// Removes a file. A link says whose it is, such as the one of an address: what is another's by now stays.
+fn unlink(path: &Path, id: &str) -> io::Result<()> {
+    match fs::read_link(path) {
+        Ok(owner) if owner.as_os_str() != id => Ok(()),
+        _ => fs::remove_file(path),
+    }
 }
 
 /// The steps that take away what the container's network namespace is connected to: those that the sender of the start
@@ -174,7 +182,7 @@ mod tests {
         fs::write(point.join("file"), "").unwrap();
         let gone = |user: &str| {
             let user = user.to_owned();
-            let _ = release(&[Release::Unmount { point: point.clone(), users: users.clone(), user }]);
+            let _ = release(&[Release::Unmount { point: point.clone(), users: users.clone(), user }], "1234");
             (point.join("file").exists(), fs::read_dir(&users).unwrap().count())
         };
         assert_eq!(gone("two"), (true, 1));
@@ -198,7 +206,7 @@ mod tests {
                 id: "id".to_owned(),
                 renamed: renamed.clone(),
             };
-            let _ = release(&[step]);
+            let _ = release(&[step], "1234");
             let there = |name: &&str| place.path().join(name).is_symlink();
             ["old", "new", "taken", "kept"].into_iter().filter(there).collect::<Vec<_>>()
         };
@@ -221,11 +229,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let told = folder.path().join("told");
         let told = told.to_str().unwrap();
-        let _ = release(&[shell("{ cat; pwd; env; } > $TOLD", &[("TOLD", told)], "what it reads\n")]);
+        let _ = release(&[shell("{ cat; pwd; env; } > $TOLD", &[("TOLD", told)], "what it reads\n")], "1234");
         let text = fs::read_to_string(told).unwrap();
         let mut lines: Vec<_> = text.lines().filter(|line| !line.starts_with("_=")).collect();
         lines.retain(|line| *line != "PWD=/" && !line.starts_with("SHLVL="));
         assert_eq!(lines, ["what it reads", "/", &format!("TOLD={told}")], "{text}");
+    }
+
+    #[test]
+    fn what_says_that_it_is_anothers_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let [own, others] = ["own", "others"].map(|name| folder.path().join(name));
+        std::os::unix::fs::symlink("1234", &own).unwrap();
+        std::os::unix::fs::symlink("5678", &others).unwrap();
+        let _ = release(&[&own, &others].map(|path| Release::Unlink(path.clone())), "1234");
+        assert!(own.symlink_metadata().is_err() && others.symlink_metadata().is_ok());
     }
 
     #[test]
@@ -237,7 +255,8 @@ mod tests {
             environment: Vec::new(),
             stdin: Vec::new(),
         };
-        let _ = release(&[missing, shell("exit 3", &[], ""), Release::Unlink(file.path().to_owned())]);
+        let _ =
+            release(&[missing, shell("exit 3", &[], ""), Release::Unlink(file.path().to_owned())], "1234");
         assert!(!file.path().exists());
     }
 
@@ -247,7 +266,7 @@ mod tests {
         let pid = folder.path().join("pid");
         let script = format!("sleep 1000 & echo $! > {}; wait", pid.display());
         let begun = std::time::Instant::now();
-        let _ = release(&[shell(&script, &[], "")]);
+        let _ = release(&[shell(&script, &[], "")], "1234");
         assert!(begun.elapsed().as_secs() >= PROGRAM_SECONDS as u64);
         let pid: u32 = fs::read_to_string(pid).unwrap().trim().parse().unwrap();
         // It dies, and its parent reaps it, at their leisure.

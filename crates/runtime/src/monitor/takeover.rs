@@ -51,7 +51,7 @@ pub(crate) fn take_over(
             again = restart::decide(request, running.pid, exit.code(), wanted);
             let record = exit::record(request, &running, started_ns, exit);
             let connections = release::of_connections(&request.run_dir, &[]);
-            unclosed = release::release(connections.iter().chain(&request.release));
+            unclosed = release::release(connections.iter().chain(&request.release), &request.id);
             record
         });
     if let Some(exit) = exit {
