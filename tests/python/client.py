@@ -7,6 +7,8 @@ Runs a container over the daemon's socket, asks for one that is not there, and p
 
 import json
 import sys
+import threading
+import time
 
 sys.path.insert(0, sys.argv[1])
 
@@ -46,6 +48,32 @@ def logged(containers, container):
     return streams
 
 
+def stuffed(containers, image, everything):
+    """Whether all else is answered while several commands are sent far more than they read, in messages that are too long."""
+    none = spec_pb2.NetworkMode(none=common_pb2.Empty())
+    spec = spec_pb2.ContainerSpec(image=image, command=["sleep", "1000"], interactive=True, network=none)
+    ids = [containers.Create(containers_pb2.CreateRequest(spec=spec)).id for _ in range(3)]
+    done = threading.Event()
+
+    def too_much(container):
+        yield containers_pb2.SessionInput(start=containers_pb2.StartRequest(container=container))
+        yield containers_pb2.SessionInput(stdin=bytes(3 << 20))
+        done.wait()
+
+    sessions = [containers.Session(too_much(container)) for container in ids]
+    for one in sessions:
+        next(one)
+    # It has been sent by now, and as much of it taken as there was room for.
+    time.sleep(1)
+    listed = containers.List(everything, timeout=10).containers
+    done.set()
+    for one, container in zip(sessions, ids):
+        one.cancel()
+        force = containers_pb2.RemoveRequest(force=True)
+        containers.Remove(containers_pb2.RemoveContainerRequest(container=container, request=force), timeout=30)
+    return len(listed)
+
+
 def refusal(containers, container):
     """Why a call fails: the status of gRPC, and the failure in its details."""
     try:
@@ -82,6 +110,7 @@ def main():
         seen["listed"] = [one.id for one in containers.List(everything).containers]
         containers.Remove(containers_pb2.RemoveContainerRequest(container=created.id))
         seen["left"] = [one.id for one in containers.List(everything).containers]
+        seen["stuffed"] = stuffed(containers, image, everything)
         seen["refused"] = refusal(containers, created.id)
         print(json.dumps(seen))
 

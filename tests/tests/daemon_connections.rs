@@ -316,3 +316,34 @@ fn headers_that_are_too_long_are_refused_alone() {
     let written = daemon.stop().ok().stderr();
     assert_eq!(written.matches("call ").count(), 1, "{written}");
 }
+
+/// Whoever waits for what may never come is forgotten when he leaves: no thread waits in his place, and nothing is watched.
+#[test]
+fn who_waits_for_a_container_and_leaves_takes_all_with_him() {
+    require!(root);
+    let env = Env::new();
+    let daemon = Daemon::start(&env, &[]);
+    let host = format!("unix://{}", socket(&env).display());
+    env.tinyd(["create", "--name", "c1", "host", "true"]).ok();
+    let watches = || {
+        let fds = fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap().flatten();
+        fds.filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.ends_with("anon_inode:inotify"))).count()
+    };
+    let before = watches();
+    let waiting: Vec<_> =
+        (0..5).map(|_| env.cmd(["-H", &host, "wait", "--condition", "removed", "c1"]).spawn()).collect();
+    wait_until("all of them wait", || watches() >= before + 5);
+    // Something happens beside it, which each looks at.
+    env.tinyd(["create", "--name", "c2", "host", "true"]).ok();
+    for waiting in waiting {
+        waiting.signal(rustix::process::Signal::KILL);
+        waiting.wait();
+    }
+    wait_until("none of them does", || watches() == before);
+    // One that stays is told.
+    let stays = env.cmd(["-H", &host, "wait", "--condition", "removed", "c1"]).spawn();
+    wait_until("it waits", || watches() > before);
+    env.tinyd(["rm", "c1", "c2"]).ok();
+    assert_eq!(stays.wait().ok().text(), "0");
+    daemon.stop().ok();
+}

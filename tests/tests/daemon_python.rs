@@ -50,6 +50,7 @@ fn a_client_in_python_runs_a_container_with_nothing_but_the_contract() {
     assert_eq!(seen["state"], json!(["exited", 7]));
     assert_eq!(seen["log"], json!({ "LOG_SOURCE_STDOUT": "to you\n", "LOG_SOURCE_STDERR": "oops\n" }));
     assert_eq!((&seen["listed"], &seen["left"]), (&json!([id]), &json!([])));
+    assert_eq!(seen["stuffed"], 3);
     let Value::Object(refused) = &seen["refused"] else { panic!("what is not there was shown: {seen}") };
     assert_eq!(
         (&refused["status"], &refused["kind"]),

@@ -311,6 +311,12 @@ fn what_changes_something_needs_the_token_of_this_start_and_our_own_page() {
     assert_eq!((act("start", &both), state().as_str()), (200, "running"));
     assert_eq!(act("explode", &both), 404);
     assert_eq!((act("stop", &both), act("remove", &both)), (200, 200));
+    // One that removes itself would be gone at the end of the first half.
+    env.tinyd(["run", "-d", "--rm", "--name", "brief", "host", "sleep", "300"]).ok();
+    let path = "/api/containers/brief/restart";
+    assert_eq!(daemon.ask("POST", path, &both, "").status, 409);
+    assert_eq!(env.tinyd(["inspect", "-f", "{{.State.Status}}", "brief"]).ok().text(), "running");
+    env.tinyd(["rm", "-f", "brief"]).ok();
     assert!(env.containers().is_empty());
     daemon.stop().ok();
     assert!(!file.exists());

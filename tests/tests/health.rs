@@ -79,7 +79,8 @@ fn a_check_that_hangs_is_killed_and_hurts_nobody() {
     require!(root);
     let env = Env::new();
     let options = ["--health-timeout", "300ms", "--health-retries", "1"];
-    let check = "trap '' TERM INT HUP; sleep 4711";
+    // What the check's shell has begun is killed with it.
+    let check = "trap '' TERM INT HUP; sleep 4711; true";
     start(&env, &options, check, "while :; do echo alive; sleep 0.05; done");
     wait_until("it is not healthy", || health(&env, "c") == "unhealthy");
     let result = state(&env, "c")["Health"]["Log"][0].clone();

@@ -25,6 +25,9 @@ use std::sync::Arc;
 use tinyd_engine::{Error, ErrorKind, Result};
 use tonic::{Response, Status};
 
+/// The longest answer. What a container with very many files has changed is one.
+const MOST_BYTES: usize = 64 << 20;
+
 /// An engine that a daemon runs.
 ///
 /// Its methods block, as those of any engine do: they must not be called from within an asynchronous task.
@@ -42,23 +45,23 @@ impl Client {
     }
 
     fn containers(&self) -> ContainersClient<Named> {
-        ContainersClient::new(self.channel())
+        ContainersClient::new(self.channel()).max_decoding_message_size(MOST_BYTES)
     }
 
     fn networks(&self) -> NetworksClient<Named> {
-        NetworksClient::new(self.channel())
+        NetworksClient::new(self.channel()).max_decoding_message_size(MOST_BYTES)
     }
 
     fn volumes(&self) -> VolumesClient<Named> {
-        VolumesClient::new(self.channel())
+        VolumesClient::new(self.channel()).max_decoding_message_size(MOST_BYTES)
     }
 
     fn secrets(&self) -> SecretsClient<Named> {
-        SecretsClient::new(self.channel())
+        SecretsClient::new(self.channel()).max_decoding_message_size(MOST_BYTES)
     }
 
     fn system(&self) -> SystemClient<Named> {
-        SystemClient::new(self.channel())
+        SystemClient::new(self.channel()).max_decoding_message_size(MOST_BYTES)
     }
 
     /// Waits for an answer.

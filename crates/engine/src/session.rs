@@ -80,4 +80,13 @@ pub trait Waiter: Send {
 
     /// How it ended, waiting for that. Of what is no end, and of one that never ran, the code is 0.
     fn wait(&mut self) -> Result<ExitStatus>;
+
+    /// The same without waiting for long; none where it has not come to that. Then it is [`as_fd`](Self::as_fd) that tells when to
+    /// look again, which may be another descriptor by now, and a second later in any case. One that cannot look waits.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
+        self.wait().map(Some)
+    }
 }

@@ -9,7 +9,8 @@ use rustix::mount::{UnmountFlags, unmount};
 use std::path::{Path, PathBuf};
 
 impl Core {
-    /// Removes everything of a container, whatever of it is there. Goes on past errors and returns them.
+    /// Removes everything of a container, whatever of it is there. Goes on past errors and returns them; without what its record
+    /// says, or before its monitor is done, it does not begin.
     ///
     /// The order is that in which a monitor releases a container: name, lease, folder. Whoever finds a folder can repeat
     /// this.

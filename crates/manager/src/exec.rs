@@ -40,7 +40,7 @@ impl Core {
         }
         let mut events = self.event_plan(&record);
         events.attributes.insert("execID".to_owned(), ids::new_id()?);
-        events.attributes.insert("command".to_owned(), spec.command.join(" "));
+        events.attributes.insert("command".to_owned(), shortened(spec.command.join(" ")));
         events.tell(&id, "exec_create", &[]);
         let request = Request::Exec(Box::new(ExecRequest {
             bundle: self.store.container(&id),
@@ -75,4 +75,15 @@ impl Core {
             })?;
         Ok((!spec.detach).then(|| LocalSession::of(Left::further(events, &record), launch.link)))
     }
+}
+
+/// The beginning of a command, for who is told that it runs: its words may be as long as the kernel takes them.
+fn shortened(mut command: String) -> String {
+    const MOST_BYTES: usize = 4096;
+    if command.len() > MOST_BYTES {
+        command
+            .truncate((0..=MOST_BYTES).rev().find(|end| command.is_char_boundary(*end)).unwrap_or_default());
+        command.push('…');
+    }
+    command
 }

@@ -141,7 +141,7 @@ impl Core {
     }
 }
 
-/// The network namespace of a container that starts: asked for once, when a driver needs it.
+/// The network namespace of a container that starts: asked for once, when a driver needs it or all of them are done.
 struct Coming<'a> {
     wait: RefCell<Wait<'a>>,
     came: OnceCell<std::result::Result<OwnedFd, (io::ErrorKind, String)>>,
@@ -152,9 +152,10 @@ impl<'a> Coming<'a> {
         Self { wait: RefCell::new(wait), came: OnceCell::new() }
     }
 
-    /// It never came; one that came and could not be received is another matter.
+    /// It will never come. One that could not be received, or was too late for us, is another matter.
     fn has_failed(&self) -> bool {
-        matches!(self.came.get(), Some(Err((kind, _))) if *kind != io::ErrorKind::InvalidData)
+        let ours = [io::ErrorKind::InvalidData, io::ErrorKind::TimedOut];
+        matches!(self.came.get(), Some(Err((kind, _))) if !ours.contains(kind))
     }
 }
 

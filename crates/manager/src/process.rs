@@ -11,8 +11,10 @@ use tinyd_runtime::state::ProcessId;
 pub(crate) fn runs(process: ProcessId) -> bool {
     match tinyd_ns::pidfd::open(process.pid) {
         Ok(fd) => !has_ended(&fd) && !process.is_other(&fd),
-        // `EINVAL`: no process has such a number.
-        Err(error) => !matches!(Errno::from_io_error(&error), Some(Errno::SRCH | Errno::INVAL)),
+        // A number that is a thread's, and no process's, is `ENOENT` to later kernels and `EINVAL` to earlier ones, as 0 is.
+        Err(error) => {
+            !matches!(Errno::from_io_error(&error), Some(Errno::SRCH | Errno::NOENT | Errno::INVAL))
+        }
     }
 }
 
@@ -106,6 +108,23 @@ mod tests {
         assert_eq!(ended, Ok(true));
         assert!(alive && !running);
         assert!(open(id).is_none());
+    }
+
+    #[test]
+    fn pure_a_number_that_became_a_threads_is_no_process() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            tell.send(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
+            let _ = ended.recv();
+        });
+        let pid = told.recv().unwrap().cast_unsigned();
+        let id = ProcessId { pid, start_time: 1, unique: None };
+        let seen = (runs(id), is_at_work(id), open(id).is_some());
+        drop(end);
+        thread.join().unwrap();
+        assert_eq!(seen, (false, false, false));
+        assert!(!runs(ProcessId { pid: 0, ..id }));
     }
 
     #[test]

@@ -123,14 +123,17 @@ impl Core {
 
     /// Takes a start back: the container stays as it was before.
     pub(crate) fn undo_start(&self, id: &str) -> Vec<Error> {
-        let mut errors = self.discard_run(id);
+        let errors = self.discard_run(id);
+        if !errors.is_empty() {
+            // What the run leaves of itself would come over what is put back.
+            return errors;
+        }
         let last = self.store.container_file(id, LAST_EXIT_FILE);
         let steps = match last.exists() {
             true => vec![rename(&last, &self.store.container_file(id, EXIT_FILE))],
             false => vec![self.forget_exit(id), unlink(&self.store.container_file(id, STARTED_FILE))],
         };
-        errors.extend(steps.into_iter().filter_map(Result::err));
-        errors
+        steps.into_iter().filter_map(Result::err).collect()
     }
 
     /// Forgets the exit of a start that is taken back, which its monitor may have recorded: it began after the intent.

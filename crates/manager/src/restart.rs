@@ -25,6 +25,8 @@ pub(crate) const RESTART_FILE: &str = "restart.json";
 const REVIVED_FILE: &str = "revived";
 /// Name of the mark of a container that somebody stopped.
 pub(crate) const STOPPED_FILE: &str = "stopped";
+/// How long until it is looked again at a start of the machine whether others are there.
+const AGAIN: Duration = Duration::from_millis(100);
 /// How long a monitor that is called off may take to go.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long others may work on a container before its start is put off.
@@ -180,8 +182,9 @@ impl Core {
     /// Somebody starts it: what was before does not count any more. Under the container's lock.
     pub(crate) fn begin_anew(&self, id: &str, lock: &ContainerLock) -> Result<()> {
         self.call_off(id, lock)?;
-        let Some(state) = self.restart_state(id)? else { return Ok(()) };
+        // Also where there is no policy, which it may be given while it runs.
         unlink(&self.store.container_file(id, STOPPED_FILE))?;
+        let Some(state) = self.restart_state(id)? else { return Ok(()) };
         if (state.count, state.pause_ms) != (0, 0) {
             self.keep_restart_state(
                 id,
@@ -325,11 +328,21 @@ impl Core {
         }
         // In the order in which they were made: who needs another one was made after it.
         ids.sort();
-        for (_, id) in ids {
-            match self.start_at_boot(&id) {
-                Ok(true) => started.push(id),
-                Ok(false) | Err(Error::NoSuchContainer { .. }) => {}
-                Err(error) => errors.push(error),
+        let mut left: Vec<String> = ids.into_iter().map(|(_, id)| id).collect();
+        while !left.is_empty() {
+            let mut waiting = Vec::new();
+            for id in left {
+                match self.start_at_boot(&id) {
+                    Ok(AtBoot::Started) => started.push(id),
+                    Ok(AtBoot::Waits) => waiting.push(id),
+                    Ok(AtBoot::Stays) | Err(Error::NoSuchContainer { .. }) => {}
+                    Err(error) => errors.push(error),
+                }
+            }
+            // Whoever needs what is not there yet keeps none of the others.
+            left = waiting;
+            if !left.is_empty() {
+                std::thread::sleep(AGAIN);
             }
         }
         let path = self.store.run_root().join(REVIVED_FILE);
@@ -341,17 +354,20 @@ impl Core {
         }
     }
 
-    fn start_at_boot(&self, id: &str) -> Result<bool> {
+    fn start_at_boot(&self, id: &str) -> Result<AtBoot> {
         let record = self.known(id, id)?;
-        if !record.spec.after.is_empty() && self.is_wanted_at_boot(&record, None)? {
-            self.await_others(&record.spec)?;
+        if !record.spec.after.is_empty()
+            && self.is_wanted_at_boot(&record, None)?
+            && !self.are_ready(&record.spec.after)?
+        {
+            return Ok(AtBoot::Waits);
         }
         let lock = self.guard(id)?;
         if !self.is_wanted_at_boot(&record, Some(&lock))? {
-            return Ok(false);
+            return Ok(AtBoot::Stays);
         }
         self.begin_anew(id, &lock)?;
-        self.start_locked(id, &StartRequest::detached(), &lock, Verb::Restart).map(|_| true)
+        self.start_locked(id, &StartRequest::detached(), &lock, Verb::Restart).map(|_| AtBoot::Started)
     }
 
     fn is_wanted_at_boot(&self, record: &Record, lock: Option<&ContainerLock>) -> Result<bool> {
@@ -367,6 +383,14 @@ impl Core {
         };
         Ok(was_started && wanted && self.due(id)?.is_none())
     }
+}
+
+/// What a start of the machine does to a container.
+enum AtBoot {
+    Started,
+    /// Others have to be there first.
+    Waits,
+    Stays,
 }
 
 /// No process: its start lies before that of the machine's first one.

@@ -40,7 +40,12 @@ impl Core {
         let mut start = self.start_request(record, &StartRequest::detached());
         start.sync = None;
         // What the last monitor was told at the start is known to nobody else any more.
-        self.keep_steps(record, &self.endpoints(&record.id)?)?;
+        let endpoints = match self.endpoints(&record.id) {
+            // Damaged, it tells nothing; a container without a monitor would be worse.
+            Err(Error::File { source, .. }) if source.raw_os_error().is_none() => Vec::new(),
+            endpoints => endpoints?,
+        };
+        self.keep_steps(record, &endpoints)?;
         let request = Request::TakeOver(Box::new(start));
         self.launcher.launch(&self.runtime()?, &request, Some(lock.as_fd()), None, &mut || {}).map_err(
             |source| Error::Launch { operation: "take over", container: record.short().to_owned(), source },

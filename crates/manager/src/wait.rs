@@ -10,8 +10,10 @@ use crate::launcher::Link;
 use crate::life::{Ended, Life, Live};
 use crate::process;
 use crate::store::Record;
+use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Instant;
 use tinyd_engine::{ExitStatus, Waiter};
 use tinyd_runtime::client::Message;
 
@@ -60,6 +62,13 @@ impl LocalWaiter {
         Err(Error::Busy { container: crate::ids::short(&id).to_owned() })
     }
 
+    /// Whoever tells of the end has something to say.
+    fn may_have_ended(&self) -> Result<bool> {
+        let Some(fd) = self.as_fd() else { return Ok(true) };
+        let told = process::readable_by(fd, Some(Instant::now()));
+        told.map_err(|errno| Error::file("wait for", "a process", io::Error::from(errno)))
+    }
+
     fn ended(&mut self) -> Result<Ended> {
         let live = match &mut self.waits {
             Waits::Not(ended) => {
@@ -100,5 +109,12 @@ impl Waiter for LocalWaiter {
         let status = ended.status();
         self.waits = Waits::Not(ended);
         Ok(status)
+    }
+
+    fn try_wait(&mut self) -> tinyd_engine::Result<Option<ExitStatus>> {
+        match self.may_have_ended()? {
+            true => self.wait().map(Some),
+            false => Ok(None),
+        }
     }
 }

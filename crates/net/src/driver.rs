@@ -106,7 +106,8 @@ pub trait NetworkDriver: Send + Sync {
     }
 
     /// Brings back whatever is [`missing`](Self::missing), as far as it can be; what is there is left alone, and so are
-    /// connections of containers that are under way.
+    /// connections of containers that are under way. Of a container that ended meanwhile [`withdraw`](Self::withdraw) takes back
+    /// what was brought, and nothing else does.
     ///
     /// # Errors
     /// [`crate::Error::Foreign`]; the first thing that could not be brought back.

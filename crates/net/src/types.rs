@@ -137,7 +137,8 @@ impl fmt::Display for Protocol {
 /// order when the container has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Undo {
-    /// Remove a file or link; one that is not there is no error.
+    /// Remove a file or link; one that is not there is no error. A link that holds something else than the container's id is
+    /// another's, and stays.
     Unlink(PathBuf),
     /// Send messages to the kernel, as one packet; what they take away may be gone already.
     Netlink {

@@ -6,6 +6,7 @@ use crate::restart::WAKE_SOCKET;
 use crate::state::{ExitRecord, SOCKET_FILE};
 use crate::{Connected, Failure, FailureKind, Request};
 use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use std::io;
@@ -15,6 +16,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tinyd_fs::mount::DetachedMount;
+
+/// How long a container's network namespace may take to be made, which is some milliseconds.
+const NAMESPACE: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
 
 /// Why a monitor could not be talked to.
 #[derive(Debug, thiserror::Error)]
@@ -296,7 +300,8 @@ impl Connection {
         // Whoever did without: it is in the way of the answer.
         let is_there = namespace.unwrap_or_else(|| self.namespace().is_ok());
         let Some(connected) = connected.filter(|_| is_there) else {
-            // Nobody waits for what will not come: it takes back what it made, and says why where the reason is its own.
+            // The monitor need not wait for steps that will not come: it takes back what it made, and says why where the reason is
+            // its own.
             let _ = net::shutdown(&self.socket, net::Shutdown::Write);
             return Ok(());
         };
@@ -312,9 +317,13 @@ impl Connection {
         }
     }
 
-    /// Waits for the container's network namespace. Any other packet is left where it is. `InvalidData` is one of a namespace
-    /// that there was, and that could not be received.
+    /// Waits for the container's network namespace, for a bounded time: whoever asks may hold a lock. Any other packet is left
+    /// where it is. `InvalidData` is one of a namespace that there was, and that could not be received.
     fn namespace(&self) -> io::Result<OwnedFd> {
+        let mut socket = [PollFd::new(&self.socket, PollFlags::IN)];
+        if rustix::io::retry_on_intr(|| poll(&mut socket, Some(&NAMESPACE)))? == 0 {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         let mut first = [0; 1];
         rustix::io::retry_on_intr(|| {
             net::recv(&self.socket, &mut first[..], RecvFlags::PEEK | RecvFlags::TRUNC)

@@ -11,6 +11,7 @@ use crate::plan::{self, Bundle};
 use crate::state::{self, ExitRecord, RunState, STATE_FILE};
 use crate::{ExecRequest, Failure, FailureKind, heap};
 use enter::has_ended;
+use rustix::process::Pid;
 use std::os::fd::OwnedFd;
 use tinyd_cgroup::{CgroupPath, JoinHandle};
 use tinyd_ns::pidfd;
@@ -43,7 +44,9 @@ pub(crate) fn run(request: &ExecRequest, client: OwnedFd) {
         child.keep();
         return;
     }
-    let wait = WaitLoop::new(&child.pidfd, streams, Clients::only(client), None).ending_with_session();
+    // It leads a session, and so a group, of its own.
+    let group = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let wait = WaitLoop::new(&child.pidfd, streams, Clients::only(client), None).ending_with_session(group);
     let (clients, _) = wait.run(|exit, _| {
         tell("exec_die", &[("exitCode", exit.code().to_string())]);
         ExitRecord { code: exit.code(), oom_killed: false, started_ns, finished_ns: now_ns() }

@@ -113,7 +113,8 @@ pub struct SecretFile {
 /// A step that frees something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Release {
-    /// Remove a file or link; one that is not there is no error.
+    /// Remove a file or link; one that is not there is no error. A link that holds something else than the container's id is
+    /// another's, and stays.
     Unlink(PathBuf),
     /// Free a name: a link of a folder that holds an id, if it is that container's own. It may have got another one since.
     Name {

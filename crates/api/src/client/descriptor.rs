@@ -20,7 +20,7 @@ use tinyd_engine::{Error, ErrorKind, Result};
 use tokio::net::UnixDatagram;
 use tonic::{Status, Streaming};
 
-/// More than any message of a stream is long.
+/// More than most messages of a stream are long.
 const MOST_BYTES: usize = 160 * 1024;
 /// The first byte of a packet: a message.
 const MESSAGE: u8 = 0;
@@ -154,7 +154,14 @@ impl<M: Message + Default> OwnEnd<M> {
     pub(super) fn receive(&mut self) -> Result<Option<M>> {
         loop {
             self.buffer.clear();
-            match rustix::net::recv(&self.socket, spare_capacity(&mut self.buffer), RecvFlags::empty()) {
+            // How long it is, without taking it.
+            let flags = RecvFlags::PEEK | RecvFlags::TRUNC;
+            let length = rustix::net::recv(&self.socket, &mut [0; 1][..], flags);
+            let received = length.and_then(|(_, length)| {
+                self.buffer.reserve(length);
+                rustix::net::recv(&self.socket, spare_capacity(&mut self.buffer), RecvFlags::empty())
+            });
+            match received {
                 Ok(_) => break,
                 // The task is gone and did not read all that was sent to it, which is told once, before what it had sent.
                 Err(Errno::INTR | Errno::CONNRESET) => {}

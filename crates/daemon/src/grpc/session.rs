@@ -110,13 +110,16 @@ async fn carry(
                 let last = matches!(message, Some(In::Detach(_)));
                 let sent = match (writable, message) {
                     (Ok(()), Some(message)) => send(session.as_mut(), message),
-                    _ => false,
+                    _ => Err(NoMoreInput),
                 };
                 if last {
                     break;
                 }
-                // Whoever takes no more input is about to end, and says so.
-                listens &= sent;
+                match sent {
+                    Ok(rest) => waiting = rest,
+                    // Whoever takes no more input is about to end, and says so.
+                    Err(NoMoreInput) => listens = false,
+                }
             }
             input = inputs.message(), if listens && waiting.is_none() => match input {
                 Ok(Some(input)) => waiting = input.message,
@@ -146,10 +149,18 @@ fn next(session: &mut dyn Session) -> (Option<Result<SessionOutput, Status>>, bo
     (Some(Ok(SessionOutput { message: Some(message) })), false)
 }
 
-fn send(session: &mut dyn Session, message: In) -> bool {
+/// The command takes no more.
+struct NoMoreInput;
+
+/// Sends a message, or as much of it as there is surely room for: who waits in here holds up everybody. Gives the rest.
+fn send(session: &mut dyn Session, message: In) -> Result<Option<In>, NoMoreInput> {
+    let mut rest = None;
     let sent = match message {
-        In::Stdin(bytes) => {
-            bytes.chunks(session.max_input().max(1)).try_for_each(|piece| session.send(Input::Stdin(piece)))
+        In::Stdin(mut bytes) => {
+            let more = bytes.split_off(bytes.len().min(session.max_input().max(1)));
+            rest = (!more.is_empty()).then_some(In::Stdin(more));
+            // Of none there would be no packet.
+            if bytes.is_empty() { Ok(()) } else { session.send(Input::Stdin(&bytes)) }
         }
         In::StdinClosed(_) => session.send(Input::StdinClosed),
         In::Resize(size) => match WindowSize::from_wire(size) {
@@ -162,5 +173,5 @@ fn send(session: &mut dyn Session, message: In) -> bool {
         // Only the first message opens something.
         In::Run(_) | In::Start(_) | In::Exec(_) | In::Attach(_) => Ok(()),
     };
-    sent.is_ok()
+    sent.map(|()| rest).map_err(|_| NoMoreInput)
 }

@@ -17,7 +17,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-use tinyd_engine::{Engine, ErrorKind, RemoveRequest, Result as Answer, StartRequest};
+use tinyd_engine::{Engine, RemoveRequest, Result as Answer, StartRequest};
 
 /// How long a body may take, and its most bytes.
 const BODY: Duration = Duration::from_secs(10);
@@ -127,10 +127,7 @@ fn stop(engine: &dyn Engine, id: &str) -> Answer<String> {
 
 /// Also one that stands still already.
 fn restart(engine: &dyn Engine, id: &str) -> Answer<String> {
-    match stop(engine, id) {
-        Err(error) if error.kind() != ErrorKind::WrongState => Err(error),
-        _ => start(engine, id),
-    }
+    engine.restart(id, None)
 }
 
 /// One that runs is stopped first, by whoever wants that.

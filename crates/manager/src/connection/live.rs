@@ -187,7 +187,7 @@ impl Core {
         match self.lead_ports(record, init) {
             // A driver that leads none to a container that runs does at its next start.
             Err(Error::Network { source: tinyd_net::Error::Invalid { .. } }) => Ok(()),
-            led => led,
+            led => led.map(drop),
         }
     }
 

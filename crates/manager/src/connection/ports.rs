@@ -13,7 +13,7 @@ use crate::process;
 use crate::store::{Place, Record};
 use crate::validate;
 use tinyd_engine::{HostPort, PortChange, PortMapping};
-use tinyd_net::{Namespace, PublishedPort, Undo};
+use tinyd_net::{Namespace, Undo};
 use tinyd_runtime::state::ProcessId;
 
 impl Core {
@@ -35,7 +35,7 @@ impl Core {
         };
         let intent = Intent::begin(&self.store, Verb::Ports, &id, None)?;
         let done = self.keep_record(&changed).and_then(|()| match init {
-            Some(init) => self.lead_ports(&changed, init),
+            Some(init) => self.lead_ports(&changed, init).map(drop),
             None => Ok(()),
         });
         match done {
@@ -64,90 +64,95 @@ impl Core {
         Ok(ports.into_iter().map(|(asked, _)| asked).chain(change.add.iter().copied()).collect())
     }
 
-    /// Makes that those ports lead to a container that runs which its record says, or changes nothing.
-    pub(super) fn lead_ports(&self, record: &Record, init: ProcessId) -> Result<()> {
-        let Some(place) = record.way_out() else { return Ok(()) };
+    /// Makes that those ports lead to a container that runs which its record says, or changes nothing. False where it has ended
+    /// before anything was done.
+    pub(super) fn lead_ports(&self, record: &Record, init: ProcessId) -> Result<bool> {
+        let Some(place) = record.way_out() else { return Ok(true) };
         // Alone: of one that ends meanwhile nobody is given the addresses before its ports are gone.
         let _lock = self.change_networks()?;
         self.same_network(&place.network)?;
         if !process::runs(init) {
-            return self.await_monitor(&record.id);
+            return self.await_monitor(&record.id).map(|()| false);
         }
-        let endpoints = self.endpoints(&record.id)?;
-        let Some(index) = endpoints.iter().position(|endpoint| endpoint.network == place.name()) else {
-            return Ok(());
+        let before = self.endpoints(&record.id)?;
+        let Some(index) = before.iter().position(|endpoint| endpoint.network == place.name()) else {
+            return Ok(true);
         };
-        let wanted: Vec<_> = record.spec.ports.iter().map(published).collect();
-        let led = self.set_ports(record, place, &endpoints, index, &wanted);
+        let led = self.set_ports(record, place, &before, index);
         if process::runs(init) {
-            return led;
+            return led.map(|_| true);
         }
         // Its monitor may have read the steps before these were among them, or have done them before the ports came.
-        led.and(self.await_monitor(&record.id))
-            .and(self.withdraw_ports(record))
-            .and(self.leave_networks(record))
+        let left = self.leave_ended(record, led.as_ref().unwrap_or(&before));
+        led.and(left).map(|()| true)
     }
 
-    /// Takes away what leads to one that has ended, whoever has its addresses now: what its driver knows of, and what its record
-    /// says, whose driver may have been stopped before it could tell.
-    fn withdraw_ports(&self, record: &Record) -> Result<()> {
-        let Some(place) = record.way_out() else { return Ok(()) };
-        let driver = self.driver(&place.network.driver)?;
-        for mut endpoint in self.endpoints(&record.id)? {
-            if endpoint.network == place.name() {
+    /// Takes away what leads to one that has ended, whoever has its addresses now, and whatever else its monitor did not know of.
+    /// What is known of its places is read before its monitor is waited for, which may take that away with the rest.
+    fn leave_ended(&self, record: &Record, known: &[Endpoint]) -> Result<()> {
+        self.await_monitor(&record.id)?;
+        if let Some(place) = record.way_out() {
+            let driver = self.driver(&place.network.driver)?;
+            for endpoint in known.iter().filter(|endpoint| endpoint.network == place.name()) {
+                let mut state = endpoint.state.clone();
+                // Whoever led them may have been killed before he could tell.
                 let wanted = record.spec.ports.iter().map(published).filter(|port| port.host_port != 0);
-                endpoint.state.ports.extend(wanted);
-                let withdrawn = driver.withdraw(&place.network, &endpoint.state);
+                state.ports.extend(wanted);
+                let withdrawn = driver.withdraw(&place.network, &state);
                 withdrawn.map_err(|source| Error::Network { source })?;
             }
         }
-        Ok(())
+        self.leave_networks(record)
     }
 
+    /// Gives the places of a container as they are then.
     fn set_ports(
         &self,
         record: &Record,
         place: &Place,
         before: &[Endpoint],
         index: usize,
-        wanted: &[PublishedPort],
-    ) -> Result<()> {
+    ) -> Result<Vec<Endpoint>> {
         let driver = self.driver(&place.network.driver)?;
-        let Some(old) = before.get(index) else { return Ok(()) };
+        let old = &before[index].state;
+        let wanted: Vec<_> = record.spec.ports.iter().map(published).collect();
         self.keep_steps(record, &lasting(before))?;
-        let led = driver.publish(&place.network, &old.state, wanted);
+        let led = driver.publish(&place.network, old, &wanted);
         let led = led.map_err(|source| Error::Network { source });
         let kept = led.and_then(|state| {
             let mut after = before.to_vec();
             after[index].state = state;
-            self.tell(record, &after).and_then(|()| self.keep_steps(record, &after))
+            self.tell(record, &after).and_then(|()| self.keep_steps(record, &after)).map(|()| after)
         });
-        if let Err(error) = kept {
-            let _ = driver.publish(&place.network, &old.state, &old.state.ports);
+        if kept.is_err() {
+            let _ = driver.publish(&place.network, old, &old.ports);
             let _ = self.tell(record, before).and_then(|()| self.keep_steps(record, before));
-            return Err(error);
         }
-        Ok(())
+        kept
     }
 
     /// Puts right that whoever changed a container's ports was killed.
     pub(crate) fn settle_ports(&self, id: &str) -> Vec<Error> {
         let settle = || {
             let Some(mut record) = self.store.record(id)? else { return Ok(()) };
-            let Life::Running(live) = self.life(&record, None)? else {
-                self.await_monitor(id)?;
-                let _lock = self.change_networks()?;
-                return self.withdraw_ports(&record).and_then(|()| self.leave_networks(&record));
+            let known = self.endpoints(id)?;
+            let led = match self.life(&record, None)? {
+                Life::Running(live) => match self.lead_ports(&record, live.state.init) {
+                    // Somebody else has one of them by now: those stay that were there before.
+                    Err(Error::Network { .. }) => {
+                        record.spec.ports = self.endpoints_ports(&record)?;
+                        self.keep_record(&record)?;
+                        self.lead_ports(&record, live.state.init)?
+                    }
+                    led => led?,
+                },
+                _ => false,
             };
-            let init = live.state.init;
-            let led = self.lead_ports(&record, init);
-            if led.is_err() {
-                // Somebody else has one of them by now: those stay that were there before.
-                record.spec.ports = self.endpoints_ports(&record)?;
-                self.keep_record(&record)?;
-                return self.lead_ports(&record, init);
+            if led {
+                return Ok(());
             }
-            led
+            let _lock = self.change_networks()?;
+            self.leave_ended(&record, &known)
         };
         settle().err().into_iter().collect()
     }

@@ -133,27 +133,40 @@ impl ConditionWaiter {
 
     fn until_met(&mut self) -> Result<ExitStatus> {
         loop {
-            if let Some(status) = self.met {
+            if let Some(status) = self.look_again()? {
                 return Ok(status);
             }
-            match self.run.take() {
-                Some(mut run) => {
-                    self.last = run.ended()?.status();
-                    // The end of what ran is both.
-                    if matches!(self.condition, WaitCondition::NotRunning | WaitCondition::NextExit) {
-                        self.met = Some(self.last);
-                        continue;
-                    }
-                }
-                None => {
-                    let limit = Instant::now() + LOOK_AGAIN;
-                    readable_by(&self.changes, Some(limit)).map_err(|errno| self.failed(errno))?;
-                    self.forget()?;
+            // What runs is told of by its monitor, however long it takes.
+            let limit = self.run.is_none().then(|| Instant::now() + LOOK_AGAIN);
+            if let Some(fd) = self.as_fd() {
+                readable_by(fd, limit).map_err(|errno| self.failed(errno))?;
+            }
+        }
+    }
+
+    /// Looks at what has changed by now.
+    fn look_again(&mut self) -> Result<Option<ExitStatus>> {
+        if self.met.is_some() {
+            return Ok(self.met);
+        }
+        match self.run.take() {
+            Some(run) if !run.may_have_ended()? => {
+                self.run = Some(run);
+                return Ok(None);
+            }
+            Some(mut run) => {
+                self.last = run.ended()?.status();
+                // The end of what ran is both.
+                if matches!(self.condition, WaitCondition::NotRunning | WaitCondition::NextExit) {
+                    self.met = Some(self.last);
+                    return Ok(self.met);
                 }
             }
-            self.watch()?;
-            self.advance()?;
+            None => self.forget()?,
         }
+        self.watch()?;
+        self.advance()?;
+        Ok(self.met)
     }
 
     /// Takes the changes that were told: what they are about is looked at next.
@@ -184,5 +197,9 @@ impl Waiter for ConditionWaiter {
 
     fn wait(&mut self) -> tinyd_engine::Result<ExitStatus> {
         self.until_met().map_err(Error::into)
+    }
+
+    fn try_wait(&mut self) -> tinyd_engine::Result<Option<ExitStatus>> {
+        self.look_again().map_err(Error::into)
     }
 }

@@ -42,8 +42,10 @@ impl BridgeDriver {
     /// The firewall that a network was made with. Whoever was killed while it made one has noted it with the bridge alone; one
     /// that was made before there was a choice has the first.
     pub(super) fn firewall(&self, network: &NetworkSpec) -> Result<&dyn Firewall> {
-        let noted = || self.forwarding().firewall_of(&self.names.network(&network.name));
-        let word = network.options.get(OPTION).cloned().or_else(noted).unwrap_or_default();
+        let word = match network.options.get(OPTION) {
+            Some(word) => word.clone(),
+            None => self.noted_firewall(network)?.unwrap_or_default(),
+        };
         let found = match word.as_str() {
             "" => self.firewalls.first().map(AsRef::as_ref),
             word => self.firewall_called(word),
@@ -53,6 +55,13 @@ impl BridgeDriver {
             let missing = format!("the firewall {word:?} that it was made with (this program has {names})");
             Error::Unavailable { network: network.name.clone(), missing }
         })
+    }
+
+    /// What was noted with a network's bridge, which is not there before the network is made.
+    pub(super) fn noted_firewall(&self, network: &NetworkSpec) -> Result<Option<String>> {
+        let bridge = self.names.network(&network.name);
+        let noted = self.forwarding().firewall_of(&bridge);
+        noted.map_err(kernel(&network.name, "read which firewall has the rules of", &bridge))
     }
 
     /// The other firewalls that a network of this driver is in.

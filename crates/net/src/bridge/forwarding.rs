@@ -32,8 +32,11 @@ impl Forwarding {
     }
 
     /// The firewall of a bridge, where it is recorded.
-    pub(super) fn firewall_of(&self, bridge: &str) -> Option<String> {
-        fs::read_to_string(self.bridges.join(bridge)).ok()
+    pub(super) fn firewall_of(&self, bridge: &str) -> io::Result<Option<String>> {
+        match fs::read_to_string(self.bridges.join(bridge)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            firewall => firewall.map(Some),
+        }
     }
 
     /// The firewalls of all bridges, each once. One that was recorded before there was a choice has none.

@@ -33,7 +33,7 @@ struct Damage {
 /// Whether the rules of a network are there, where only a program can tell.
 pub(super) fn looks_whole(driver: &BridgeDriver, network: &NetworkSpec) -> Result<bool> {
     let firewall = driver.firewall(network)?;
-    if !firewall.runs_programs() || !is_made(driver, network) {
+    if !firewall.runs_programs() || !is_made(driver, network)? {
         return Ok(true);
     }
     let rules = driver.rules(network);
@@ -45,7 +45,7 @@ pub(super) fn missing(
     network: &NetworkSpec,
     endpoints: &[EndpointState],
 ) -> Result<Vec<String>> {
-    if !is_made(driver, network) {
+    if !is_made(driver, network)? {
         return Ok(Vec::new());
     }
     let mut links = here(network)?;
@@ -58,7 +58,7 @@ pub(super) fn restore(
     network: &NetworkSpec,
     endpoints: &[EndpointState],
 ) -> Result<()> {
-    if !is_made(driver, network) {
+    if !is_made(driver, network)? {
         return Ok(());
     }
     let mut links = here(network)?;
@@ -98,8 +98,8 @@ pub(super) fn restore(
 }
 
 /// Whether it was made since the machine started: else there is nothing that somebody could have taken away.
-fn is_made(driver: &BridgeDriver, network: &NetworkSpec) -> bool {
-    driver.forwarding().firewall_of(&driver.names.network(&network.name)).is_some()
+fn is_made(driver: &BridgeDriver, network: &NetworkSpec) -> Result<bool> {
+    Ok(driver.noted_firewall(network)?.is_some())
 }
 
 fn here(network: &NetworkSpec) -> Result<Links> {

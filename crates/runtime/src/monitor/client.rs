@@ -114,7 +114,9 @@ impl Client {
                 }
                 Err(Errno::AGAIN | Errno::NOBUFS) => return,
                 Err(_) => {
-                    self.gone = true;
+                    // It takes no more. What it has said before is read still: perhaps that it leaves, and the command goes on.
+                    self.waiting.clear();
+                    self.waiting_bytes = 0;
                     return;
                 }
             }
@@ -212,9 +214,13 @@ impl Client {
     /// The next packet; `None` when there is none now, or never will be.
     pub(super) fn receive<'buffer>(&mut self, buffer: &'buffer mut Vec<u8>) -> Option<&'buffer [u8]> {
         buffer.clear();
-        let received = rustix::io::retry_on_intr(|| {
-            rustix::net::recv(&self.socket, spare_capacity(buffer), RecvFlags::DONTWAIT)
-        });
+        let received = loop {
+            match rustix::net::recv(&self.socket, spare_capacity(buffer), RecvFlags::DONTWAIT) {
+                // It went without having read all that was sent to it, which is told once, before what it had sent.
+                Err(Errno::INTR | Errno::CONNRESET) => {}
+                received => break received,
+            }
+        };
         match received {
             Ok(_) if !buffer.is_empty() => Some(buffer),
             Err(Errno::AGAIN) => None,
@@ -328,6 +334,26 @@ mod tests {
         assert_eq!(client.attached.as_ref().unwrap().lost, 0);
         client.no_longer_holds();
         assert!(!client.holds_up());
+    }
+
+    #[test]
+    fn who_goes_without_having_read_all_is_heard_to_the_end() {
+        let (mut client, theirs) = pair();
+        client.attach(true);
+        client.output(Kind::Stdout, b"unread");
+        for said in [packet(Kind::Stdin, b"x"), packet(Kind::Detach, &[])] {
+            rustix::net::send(&theirs, &said, SendFlags::empty()).unwrap();
+        }
+        drop(theirs);
+        // What cannot be sent any more is no end either.
+        client.output(Kind::Stdout, b"more");
+        assert!(!client.is_gone() && !client.is_waiting());
+        let mut buffer = frame::buffer();
+        let mut said = || client.receive(&mut buffer).map(<[u8]>::to_vec);
+        assert_eq!(said(), Some(packet(Kind::Stdin, b"x")));
+        assert_eq!(said(), Some(packet(Kind::Detach, &[])));
+        assert_eq!(said(), None);
+        assert!(client.is_gone());
     }
 
     #[test]

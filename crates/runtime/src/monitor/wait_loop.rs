@@ -10,6 +10,7 @@ use crate::frame::{self, Kind};
 use crate::heap;
 use crate::state::ExitRecord;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 use tinyd_ns::exit_watch::ExitWatch;
@@ -29,8 +30,9 @@ pub(crate) struct WaitLoop<'a> {
     log: Option<LogWriter>,
     companions: Companions,
     health: Option<Health<'a>>,
-    /// Kills the command when nobody is attached any more: a further command ends with its session.
-    ends_with_session: bool,
+    /// The command's group of processes, which is killed when nobody is attached any more: a further command ends with its
+    /// session.
+    ends_with_session: Option<Pid>,
     /// The command is no child of this process: its exit is the kernel's to tell.
     is_other: bool,
     /// Where the kernel does not tell it by descriptor.
@@ -71,7 +73,7 @@ impl<'a> WaitLoop<'a> {
             log,
             companions: Companions::default(),
             health: None,
-            ends_with_session: false,
+            ends_with_session: None,
             is_other: false,
             watch: None,
             settles: Some(Instant::now() + FIRST_LOOK),
@@ -80,8 +82,8 @@ impl<'a> WaitLoop<'a> {
         }
     }
 
-    pub(crate) fn ending_with_session(mut self) -> Self {
-        self.ends_with_session = true;
+    pub(crate) fn ending_with_session(mut self, group: Option<Pid>) -> Self {
+        self.ends_with_session = group;
         self
     }
 
@@ -288,7 +290,7 @@ impl<'a> WaitLoop<'a> {
             }
             Wish::Detach => {
                 client.detach();
-                if std::mem::take(&mut self.ends_with_session) {
+                if self.ends_with_session.take().is_some() {
                     // Nor does it end with the terminal, or with the group of processes, that it was started from.
                     let _ = rustix::process::setsid();
                 }
@@ -320,7 +322,12 @@ impl<'a> WaitLoop<'a> {
 
     fn drop_clients(&mut self) {
         let left = self.clients.drop_gone();
-        if left.session && self.ends_with_session {
+        if left.session
+            && let Some(group) = self.ends_with_session
+        {
+            // The command is not reaped yet, and the number of its group its own. What it began goes with it: a shell waits for
+            // what its user asked for.
+            let _ = rustix::process::kill_process_group(group, Signal::KILL);
             let _ = pidfd::send_signal(self.process, libc::SIGKILL);
         }
         // Whoever gave the input is gone, and nobody else does: that is its end.
