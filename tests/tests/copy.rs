@@ -230,6 +230,26 @@ fn what_cannot_be_copied_is_said_in_one_line_and_changes_nothing() {
     });
 }
 
+/// In its place the name below would be replaced, and what is bound there would be gone from the container.
+#[test]
+fn nothing_is_put_in_the_place_of_what_is_bound() {
+    require!(root);
+    in_both_modes(|mode| {
+        let env = &mode.env;
+        let (bound, other) = (env.file("bound", "bound\n"), env.file("other", "other\n"));
+        let bind = format!("{}:/bound", bound.display());
+        let container = mode.start(["-v", &bind, &image(), "sleep", "300"]);
+        let id = &container.id;
+        for place in ["/bound", "/etc/hosts"] {
+            let refused = env.tinyd(["cp", other.to_str().unwrap(), &format!("{id}:{place}")]).fails(1);
+            assert!(refused.stderr().contains("busy"), "{refused}");
+        }
+        assert_eq!(env.tinyd(["exec", id, "cat", "/bound"]).ok().stdout(), "bound\n");
+        assert!(!env.tinyd(["exec", id, "cat", "/etc/hosts"]).ok().stdout().contains("other"));
+        assert_eq!(fs::read_to_string(&bound).unwrap(), "bound\n");
+    });
+}
+
 #[test]
 fn one_that_is_paused_or_mounted_is_told_apart() {
     require!(root);

@@ -254,6 +254,17 @@ fn limits_are_changed_in_the_words_of_other_runtimes() {
     }
     oci.run(["update", "--cpu-quota=-3", "one"]).ok();
     is("cpu", "cpu.cfs_quota_us", "cpu.max", unlimited);
+    // What it may open was said when it was made: a hook may have let it have more since, and engines send all that they know.
+    if is_v1() {
+        let allowed = || value(pid, "devices", "devices.list", "");
+        let before = allowed();
+        let file = env.files().join("resources.json");
+        let none = json!({ "devices": [{ "allow": false, "access": "rwm" }], "cpu": { "quota": 50000 } });
+        fs::write(&file, none.to_string()).unwrap();
+        oci.run(["update", "--resources", file.to_str().unwrap(), "one"]).ok();
+        is("cpu", "cpu.cfs_quota_us", "cpu.max", "50000");
+        assert_eq!(allowed(), before);
+    }
     oci.run(["delete", "--force", "one"]).ok();
 }
 

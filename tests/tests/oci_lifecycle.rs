@@ -401,3 +401,43 @@ fn the_callers_terminal_is_shown_what_a_command_without_one_writes_and_is_out_of
         assert!(["pipe0", "pipe1"].iter().all(|line| said.contains(line)), "{said}");
     }
 }
+
+/// Whoever asks for a protection that there is not is told so, and not given a command without it.
+#[test]
+fn what_a_further_command_is_not_held_to_is_refused() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    oci.launch(&oci.bundle("c", &["sleep", "1000"], |_| {}));
+    let lacks =
+        |module: &str| !fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default().contains(module);
+    for (option, there_is_none, said) in [
+        ("--apparmor", lacks("apparmor"), "AppArmor"),
+        ("--process-label", lacks("selinux"), "SELinux"),
+        ("--cgroup", true, "own group"),
+    ] {
+        if there_is_none {
+            let refused = oci.run(["exec", option, "strict", "c", "true"]);
+            assert_ne!(refused.code(), Some(0), "{option}");
+            assert!(refused.stderr().contains(said), "{refused}");
+        }
+    }
+    oci.run(["delete", "--force", "c"]).ok();
+}
+
+/// As the first command's does: the pipes are its caller's.
+#[test]
+fn the_user_of_a_further_command_opens_its_streams_again() {
+    require!(root);
+    require!(program);
+    for mapped in [false, true] {
+        let env = Env::new();
+        let oci = Oci::of(&env).mapped(mapped);
+        oci.launch(&oci.bundle("c", &["sleep", "1000"], |_| {}));
+        let script = "echo out > /dev/stdout; echo err > /dev/stderr";
+        let said = oci.run(["exec", "--user", "1000:1000", "c", "sh", "-c", script]).ok();
+        assert_eq!((said.stdout(), said.stderr()), ("out\n".to_owned(), "err\n".to_owned()), "{mapped}");
+        oci.run(["delete", "--force", "c"]).ok();
+    }
+}

@@ -112,14 +112,24 @@ fn a_start_of_the_machine_goes_by_the_same_order() {
     let script = format!("rm -f /tmp/ok; sleep 0.5; touch /tmp/ok; {STAY}");
     database(&env, &["--restart", "always"], &script);
     let image = image();
-    let words =
-        ["run", "-d", "--name", "web", "--restart", "always", "--after", "db", &image, "sh", "-c", STAY];
-    env.tinyd(words).ok();
+    let run = |name: &str, after: &[&str]| {
+        let words = ["run", "-d", "--name", name, "--restart", "always"].into_iter();
+        env.tinyd(words.chain(after.iter().copied()).chain([&image, "sh", "-c", STAY])).ok();
+    };
+    run("web", &["--after", "db"]);
+    // It needs one that waits itself, and the last one needs nobody.
+    run("front", &["--after", "web"]);
+    run("other", &[]);
+    let all = ["db", "web", "front", "other"];
+    let are = |wanted: &str| all.iter().all(|name| status(&env, name) == wanted);
     env.tinyd(["system", "cleanup"]).ok();
-    wait_until("all have ended", || status(&env, "web") == "exited" && status(&env, "db") == "exited");
+    wait_until("all have ended", || are("exited"));
     let begun = Instant::now();
-    env.tinyd(["system", "restart-policies"]).ok();
+    let policies = env.cmd(["system", "restart-policies"]).spawn();
+    wait_until("the last one runs", || status(&env, "other") == "running");
+    assert_eq!(status(&env, "web"), "exited", "it was waited for");
+    policies.wait().ok();
     assert!(begun.elapsed() >= Duration::from_millis(500), "it did not wait");
-    assert_eq!((status(&env, "db"), status(&env, "web")), ("running".to_owned(), "running".to_owned()));
-    env.tinyd(["rm", "-f", "db", "web"]).ok();
+    assert!(are("running"));
+    env.tinyd(["rm", "-f"].iter().chain(&all)).ok();
 }

@@ -11,7 +11,7 @@ mod program;
 use crate::mount::{self, DetachedMount};
 use crate::{Error, Result};
 use device::Device;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::mount::{FsOpenFlags, MountAttrFlags, fsopen};
 use std::ffi::CString;
 use std::os::fd::AsFd as _;
@@ -58,7 +58,12 @@ pub fn make(path: &Path, bytes: u64, journal: bool) -> Result<()> {
 /// Those of the kernel, with the file or the loop device.
 pub fn mount(path: &Path, attributes: MountAttrFlags) -> Result<DetachedMount> {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(Error::path("open", path))?;
+    let open = || rustix::fs::open(path, flags, Mode::empty()).map_err(Error::path("open", path));
+    let file = open()?;
+    // One at a time looks for its device and makes one. (Another description: the device keeps that of the file.)
+    let alone = open()?;
+    rustix::io::retry_on_intr(|| flock(&alone, FlockOperation::LockExclusive))
+        .map_err(Error::path("lock", path))?;
     let device = Device::of(&file, path)?;
     let source = CString::new(device.path.as_os_str().as_bytes())
         .map_err(|_| Error::path("mount", path)(rustix::io::Errno::INVAL))?;

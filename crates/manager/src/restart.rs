@@ -15,7 +15,7 @@ use crate::store::{Record, STARTED_FILE, entries, unlink};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use std::time::Duration;
-use tinyd_engine::{RestartPolicy, StartRequest};
+use tinyd_engine::{After, RestartPolicy, StartRequest};
 use tinyd_runtime::restart::{Due, Policy, RestartPlan, RestartState};
 use tinyd_runtime::state::{self, ProcessId, load};
 
@@ -332,14 +332,14 @@ impl Core {
         while !left.is_empty() {
             let mut waiting = Vec::new();
             for id in left {
-                match self.start_at_boot(&id) {
+                match self.start_at_boot(&id, &waiting) {
                     Ok(AtBoot::Started) => started.push(id),
                     Ok(AtBoot::Waits) => waiting.push(id),
                     Ok(AtBoot::Stays) | Err(Error::NoSuchContainer { .. }) => {}
                     Err(error) => errors.push(error),
                 }
             }
-            // Whoever needs what is not there yet keeps none of the others.
+            // Whoever needs what is not there yet keeps none of the others but those that need him.
             left = waiting;
             if !left.is_empty() {
                 std::thread::sleep(AGAIN);
@@ -354,11 +354,15 @@ impl Core {
         }
     }
 
-    fn start_at_boot(&self, id: &str) -> Result<AtBoot> {
+    /// `waiting` are those that were looked at before and could not be started yet.
+    fn start_at_boot(&self, id: &str, waiting: &[String]) -> Result<AtBoot> {
         let record = self.known(id, id)?;
-        if !record.spec.after.is_empty()
+        let after = &record.spec.after;
+        // Of one that waits itself its last run, which may have been before the machine's start, says nothing.
+        let waits = |one: &After| self.resolve(&one.container).is_ok_and(|id| waiting.contains(&id));
+        if !after.is_empty()
             && self.is_wanted_at_boot(&record, None)?
-            && !self.are_ready(&record.spec.after)?
+            && (after.iter().any(waits) || !self.are_ready(after)?)
         {
             return Ok(AtBoot::Waits);
         }

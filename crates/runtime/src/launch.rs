@@ -189,7 +189,7 @@ fn prepare_for(
     let identity = Identity::resolve(&plan.user, root.as_fd(), !plan.process.has_home)?;
     let pass = |maker| converse::take_turns(channel, maker);
     let mounts = prepare::mounts(plan, &identity, &rootfs, mapping, &pass)?;
-    give_streams(plan, &identity, stdio)?;
+    give_streams(outside(plan.id_maps.as_ref(), &identity)?, stdio)?;
     converse::send_mounts(channel, prepare::borrowed(&rootfs, &mounts))?;
     limits::raise(&plan.process.rlimits, pid)?;
     priority::apply(&plan.process.priority, pid)?;
@@ -252,8 +252,7 @@ fn map_ids(plan: &Plan, pid: u32, channel: BorrowedFd<'_>) -> Result<Option<Owne
 }
 
 /// The command's user must be able to open its pipes again, as `/dev/stdout`. Files and devices of a caller stay as they are.
-fn give_streams(plan: &Plan, identity: &Identity, stdio: &Stdio) -> Result<(), Failure> {
-    let (uid, gid) = outside(plan.id_maps.as_ref(), identity)?;
+pub(crate) fn give_streams((uid, gid): (u32, u32), stdio: &Stdio) -> Result<(), Failure> {
     for stream in [&stdio.stdin, &stdio.stdout, &stdio.stderr].into_iter().flatten() {
         let kind = rustix::fs::fstat(stream).map(|stat| FileType::from_raw_mode(stat.st_mode));
         if kind != Ok(FileType::Fifo) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tinyd_api::proto::ExitStatus;
 use tinyd_api::status;
 use tinyd_api::wire::Wire;
-use tinyd_engine::{Engine, Error, ErrorKind, Waiter};
+use tinyd_engine::{Engine, Waiter};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -48,10 +48,11 @@ async fn exit(mut waiter: Box<dyn Waiter>) -> Result<ExitStatus, Status> {
             return Ok(exit.into_wire());
         }
         waiter = back;
-        let Some(ready) = waiter.as_fd().map(Readiness::of) else { continue };
-        let ready = ready.map_err(|error| {
-            status::of_error(&Error::with_source(ErrorKind::Internal, "wait for a container", &error))
-        })?;
-        let _ = tokio::time::timeout(LOOK_AGAIN, ready.readable()).await;
+        match waiter.as_fd().map(Readiness::of) {
+            None => {}
+            Some(Ok(ready)) => drop(tokio::time::timeout(LOOK_AGAIN, ready.readable()).await),
+            // For want of a descriptor, which passes.
+            Some(Err(_)) => tokio::time::sleep(LOOK_AGAIN).await,
+        }
     }
 }

@@ -4,7 +4,7 @@ use super::options::Existing;
 use super::problem::Problem;
 use crate::object::Id;
 use crate::remove::remove_at;
-use rustix::fs::{AtFlags, FileType, fstat, statat, unlinkat};
+use rustix::fs::{AtFlags, FileType, StatxAttributes, StatxFlags, fstat, statat, statx, unlinkat};
 use rustix::io::Errno;
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -55,6 +55,10 @@ pub(super) fn clear(
         }
         _ => {}
     }
+    // To remove what somebody has mounted there would unmount it, and what it hides would be replaced.
+    if is_mounted(parent, name) {
+        return Err(Problem::file("replace")(Errno::BUSY));
+    }
     let removed = if was_folder {
         remove_at(parent.as_fd(), OsStr::from_bytes(name.to_bytes()))
     } else {
@@ -64,4 +68,11 @@ pub(super) fn clear(
         Ok(()) | Err(Errno::NOENT) => Ok(Some(Place::Emptied)),
         Err(errno) => Err(Problem::file("replace")(errno)),
     }
+}
+
+/// Something is mounted on this name. Kernels before 5.8 do not say so.
+fn is_mounted(parent: &OwnedFd, name: &CString) -> bool {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_DONT_SYNC;
+    statx(parent, name, flags, StatxFlags::empty())
+        .is_ok_and(|seen| seen.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }

@@ -15,7 +15,7 @@ use rustix::fs::{
     symlinkat,
 };
 use rustix::io::{Errno, pwrite, retry_on_intr};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CString, OsStr};
 use std::io::Read;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -37,6 +37,8 @@ struct Unpacker<'a> {
     folders: Folders<'a>,
     options: &'a Unpack<'a>,
     late: BTreeMap<Vec<u8>, Late>,
+    /// The names of the devices that were left out: hard links to them are as well.
+    left_devices: BTreeSet<Vec<u8>>,
     summary: Summary,
     buffer: Vec<u8>,
     /// The entry at hand.
@@ -52,6 +54,7 @@ pub(super) fn unpack(source: impl Read, into: BorrowedFd<'_>, options: &Unpack<'
         folders: Folders::new(into, at, options.map.map_or(owner, |map| map(owner))),
         options,
         late: BTreeMap::new(),
+        left_devices: BTreeSet::new(),
         summary: Summary::default(),
         buffer: vec![0; BUFFER],
         current: PathBuf::new(),
@@ -134,11 +137,17 @@ impl Unpacker<'_> {
             match self.options.devices {
                 Devices::Refuse => return Err(Problem::Device),
                 Devices::LeaveOut => {
-                    self.summary.leave_out(&self.current, Why::Device);
+                    self.leave_device(names);
                     return Ok(());
                 }
                 Devices::Make => {}
             }
+        }
+        if let What::HardLink(link) = &entry.what
+            && self.left_devices.contains(&components(link)?.join(&b'/'))
+        {
+            self.leave_device(names);
+            return Ok(());
         }
         // Found before anything is removed: it may be the very name that is to be replaced.
         let target = match &entry.what {
@@ -201,6 +210,12 @@ impl Unpacker<'_> {
             self.folders.forget();
         }
         Ok(())
+    }
+
+    /// Leaves a device out, or another name of one.
+    fn leave_device(&mut self, names: &[&[u8]]) {
+        self.summary.leave_out(&self.current, Why::Device);
+        self.left_devices.insert(names.join(&b'/'));
     }
 
     /// The file that a hard link is to: below the root, and not through the link that it may be.

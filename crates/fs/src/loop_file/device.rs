@@ -1,7 +1,7 @@
 //! The loop device of a file.
 //!
 //! A file never gets a second one: two devices with one file system are two writers that know nothing of each other. So it is
-//! looked for first; a file has one user at a time who asks for it.
+//! looked for first, and whoever asks for it holds a lock of the file meanwhile.
 
 use super::ioctl;
 use crate::{Error, Result};

@@ -31,11 +31,22 @@ impl Core {
         Ok(())
     }
 
-    /// Fills a volume that is empty. Whoever was killed at that left one that is not: it is emptied first.
+    /// Fills a volume that is empty. Whoever was killed at that left one that is not: it is emptied first, also where nothing is
+    /// filled in, for what is written from then on is somebody's.
     pub(super) fn fill_volume(&self, record: &Record, used: &UsedVolume) -> Result<()> {
-        if used.mount.no_copy || used.mount.subpath.is_some() || is_of_host(&used.state) {
+        if is_of_host(&used.state) {
             return Ok(());
         }
+        if !used.mount.no_copy && used.mount.subpath.is_none() {
+            self.fill_with_image(record, used)?;
+        }
+        if self.find_volume(&used.state.name)?.is_some_and(|volume| volume.filling) {
+            self.fill(record, used, |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    fn fill_with_image(&self, record: &Record, used: &UsedVolume) -> Result<()> {
         let Some((tree, rest)) = tree(&record.rootfs.overlays, &used.mount.target) else { return Ok(()) };
         // Most images have nothing where a volume is mounted: that is seen without looking further.
         if let Some(Component::Normal(first)) = rest.components().next()
@@ -56,6 +67,16 @@ impl Core {
 
     fn fill_from(&self, root: BorrowedFd<'_>, path: &Path, record: &Record, used: &UsedVolume) -> Result<()> {
         let Some(source) = folder_of(root, path)? else { return Ok(()) };
+        self.fill(record, used, |folder| tinyd_fs::copy::tree(source.as_fd(), folder))
+    }
+
+    /// Fills a volume that is empty, or half filled.
+    fn fill(
+        &self,
+        record: &Record,
+        used: &UsedVolume,
+        fill: impl FnOnce(BorrowedFd<'_>) -> tinyd_fs::Result<()>,
+    ) -> Result<()> {
         let driver = self.driver_of(&used.state)?;
         let path = driver.mount(&used.state, &record.id).map_err(|source| Error::Volume { source })?;
         let folder = open_folder(&path)?;
@@ -69,21 +90,32 @@ impl Core {
         got.ok_or(Error::VolumesBusy)?;
         let mut volume = self.known_volume(&used.state.name)?;
         if volume.filling {
-            entries(&path)?.iter().try_for_each(|name| remove_tree(&path.join(name)))?;
+            empty(&path)?;
         } else if !entries(&path)?.is_empty() {
             return Ok(());
         }
         let records = self.volume_records();
         volume.filling = true;
         records.change(&volume, &records.shared()?)?;
-        tinyd_fs::copy::tree(source.as_fd(), folder.as_fd()).map_err(|source| Error::Tree {
+        let filled = fill(folder.as_fd()).map_err(|source| Error::Tree {
             operation: "fill the volume",
             path: path.clone(),
             source: Box::new(source),
-        })?;
+        });
+        // Half of it is nothing. What cannot be emptied now is by the next one who gets it.
+        filled.or_else(|error| empty(&path).and(Err(error)))?;
         volume.filling = false;
         records.change(&volume, &records.shared()?)
     }
+}
+
+/// Removes all that is in a folder.
+fn empty(path: &Path) -> Result<()> {
+    let failed = |error| Error::file("list", path, error);
+    for entry in std::fs::read_dir(path).map_err(failed)? {
+        remove_tree(&entry.map_err(failed)?.path())?;
+    }
+    Ok(())
 }
 
 /// The tree of a root that a path inside lies in, and the rest of the path.

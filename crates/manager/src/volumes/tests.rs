@@ -87,6 +87,13 @@ fn root_an_image_of_many_layers_fills_a_volume_as_it_is_seen() {
     core.fill_volumes(&record).unwrap();
     assert!(data(&core, "data").join("old").exists() && !data(&core, "data").join("torn").exists());
     assert!(!core.known_volume("data").unwrap().filling);
+    // Also by who fills in nothing: what is written from then on is somebody's.
+    volume.filling = true;
+    records.change(&volume, &records.shared().unwrap()).unwrap();
+    record.volumes[0].mount.no_copy = true;
+    core.fill_volumes(&record).unwrap();
+    assert_eq!(fs::read_dir(data(&core, "data")).unwrap().count(), 0);
+    assert!(!core.known_volume("data").unwrap().filling);
 }
 
 #[test]

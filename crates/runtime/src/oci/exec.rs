@@ -6,7 +6,7 @@ use super::{Context, Problem, cgroup, console, create, foreground, streams};
 use crate::config::{Process, User};
 use crate::exec::{Entrance, Target};
 use crate::init::Stdio;
-use crate::launch::internal;
+use crate::launch::{give_streams, internal};
 use crate::plan::{self, Bundle, Priority, ProcessPlan, UserPlan, invalid};
 use crate::{Failure, FailureKind};
 use rustix::thread::CpuSet;
@@ -96,6 +96,7 @@ fn exec(context: &Context, id: &str, command: &[String], parsed: &Parsed) -> Res
     if !detached {
         foreground::hold_signals();
     }
+    give_streams(entrance.owner, &stdio)?;
     let mut entered = entrance.enter(stdio)?;
     if let (Some(path), Some(terminal)) = (&console, &entered.terminal) {
         console::send(terminal, path)?;
@@ -179,6 +180,9 @@ fn process(bundle: &Bundle, command: &[String], parsed: &Parsed) -> Result<Proce
         return Ok(plan::read(&text).map_err(|error| failed(&error))?);
     }
     let own = bundle.spec.process.as_ref().ok_or_else(|| invalid("process", "is missing"))?;
+    if parsed.last("cgroup").is_some_and(|group| !["", "/"].contains(&group)) {
+        return Err("exec: --cgroup: a command runs in the container's own group".to_owned().into());
+    }
     if command.is_empty() {
         return Err("exec: a command is missing".to_owned().into());
     }
@@ -191,6 +195,14 @@ fn process(bundle: &Bundle, command: &[String], parsed: &Parsed) -> Result<Proce
     process.env.get_or_insert_default().extend(parsed.all("env").map(str::to_owned));
     if parsed.has("no-new-privs") {
         process.no_new_privileges = Some(true);
+    }
+    // Where the kernel has no such protection that is an error, as at the creation.
+    for (option, own) in
+        [("apparmor", &mut process.apparmor_profile), ("process-label", &mut process.selinux_label)]
+    {
+        if let Some(wanted) = parsed.last(option) {
+            *own = Some(wanted.to_owned());
+        }
     }
     set_user(&mut process.user, parsed)?;
     add_capabilities(&mut process, &parsed.all("cap").collect::<Vec<_>>())?;

@@ -55,7 +55,10 @@ const SIZES: [(&str, &str); 5] = [
 pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem> {
     let parsed = parse(FLAGS, words, Rest::Mixed)?;
     let id = one_id("update", &parsed)?;
-    let limits = plan::limits_of(&resources(&parsed)?)?;
+    let mut limits = plan::limits_of(&resources(&parsed)?)?;
+    // Engines send all that they know, and not what a hook has let the container have besides (a GPU): what it may open is said
+    // when it is created.
+    limits.devices.clear();
     let container = Container::open(context, &id)?;
     let _lock = container.lock()?;
     match container.status() {

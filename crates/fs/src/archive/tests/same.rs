@@ -62,6 +62,27 @@ fn root_without_being_asked_nothing_gives_rights() {
 }
 
 #[test]
+fn root_other_names_of_a_device_are_left_out_with_it() {
+    if !is_root() {
+        return;
+    }
+    let (_folder, from, to) = two();
+    let device = from.join("device");
+    let number = rustix::fs::makedev(0, 0);
+    rustix::fs::mknodat(rustix::fs::CWD, &device, FileType::CharacterDevice, Mode::RUSR, number).unwrap();
+    std::fs::create_dir(from.join("folder")).unwrap();
+    for other in ["again", "folder/again"] {
+        std::fs::hard_link(&device, from.join(other)).unwrap();
+    }
+    let (bytes, summary) = packed(&from, &Pack::default());
+    assert_eq!(summary.left_out, []);
+    let options = Unpack { devices: Devices::LeaveOut, ..Unpack::default() };
+    let summary = unpacked(&bytes, &to, &options).unwrap();
+    assert_eq!(summary.left_out.iter().filter(|left| left.why == Why::Device).count(), 3);
+    assert_eq!(std::fs::read_dir(&to).unwrap().count(), 1, "the folder alone");
+}
+
+#[test]
 fn root_owners_are_mapped_both_ways() {
     if !is_root() {
         return;
