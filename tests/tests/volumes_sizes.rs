@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use rustix::process::Signal;
-use tinyd_tests::{Dice, Env, in_both_modes, require, roots, wait_until};
+use tinyd_tests::{Dice, Env, in_both_modes, require, roots, unserved, wait_until};
 
 fn image() -> String {
     roots::busybox().to_str().unwrap().to_owned()
@@ -83,6 +83,7 @@ fn a_size_that_cannot_be_had_is_refused_before_anything_is_made() {
 #[test]
 fn a_volume_with_a_size_whose_making_is_killed_is_taken_away() {
     require!(root);
+    unserved!("who is killed is the client, and it makes nothing itself");
     require!(command "mkfs.ext4");
     let env = Env::new();
     let disk = env.root().join("volumes/local/_disks/data");
