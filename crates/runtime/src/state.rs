@@ -55,20 +55,21 @@ impl ProcessId {
 
     /// Whether a descriptor that was opened by its number is of it, and not of a later process.
     pub fn is_of(self, pidfd: &OwnedFd) -> bool {
-        match (self.unique, pidfd::unique_number(pidfd)) {
-            (Some(known), Some(now)) => known == now,
-            _ => start_time(self.pid).is_ok_and(|now| now == self.start_time),
-        }
+        self.is_same(pidfd).is_ok_and(|same| same)
     }
 
     /// Whether such a descriptor is certainly of a later process. Where that cannot be told, it is not.
     pub fn is_other(self, pidfd: &OwnedFd) -> bool {
+        match self.is_same(pidfd) {
+            Ok(same) => !same,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+
+    fn is_same(self, pidfd: &OwnedFd) -> io::Result<bool> {
         match (self.unique, pidfd::unique_number(pidfd)) {
-            (Some(known), Some(now)) => known != now,
-            _ => match start_time(self.pid) {
-                Ok(now) => now != self.start_time,
-                Err(error) => error.kind() == io::ErrorKind::NotFound,
-            },
+            (Some(known), Some(now)) => Ok(known == now),
+            _ => Ok(start_time(self.pid)? == self.start_time),
         }
     }
 }
