@@ -80,6 +80,12 @@ impl Running {
         }
     }
 
+    /// Whether `marker` stands on its standard output by now.
+    pub fn has_said(&mut self, marker: &str) -> bool {
+        self.pipes.step(None, Instant::now()).expect("the pipes can be served");
+        String::from_utf8_lossy(&self.pipes.stdout).contains(marker)
+    }
+
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
         if self.ended.is_none() {

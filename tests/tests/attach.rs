@@ -91,7 +91,11 @@ fn input_ends_with_the_last_who_gives_it() {
     let mut closed = env.cmd(["attach", "c1"]).piped().spawn();
     say(&mut closed, "three\n");
     closed.close_stdin();
-    let looks_on = env.cmd(["attach", "--no-stdin", "c1"]).spawn();
+    let mut looks_on = env.cmd(["attach", "--no-stdin", "c1"]).spawn();
+    wait_until("the one without input is attached", || {
+        one.send("look\n");
+        one.has_said("look\n") && looks_on.has_said("look\n")
+    });
     say(&mut one, "more\n");
     closed.expect("more\n");
     two.expect("more\n");
