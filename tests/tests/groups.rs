@@ -4,7 +4,7 @@
 use std::fs;
 
 use tinyd_tests::proc::cgroups;
-use tinyd_tests::{Env, in_both_modes, proc, require};
+use tinyd_tests::{Env, in_both_modes, proc, require, skip};
 
 /// Removes groups, which the engine leaves to whoever named them, also when a test fails.
 struct Parent<'a>(&'a str);
@@ -51,6 +51,29 @@ fn a_group_is_made_below_the_one_that_was_named() {
         assert!(!proc::is_alive(executed) && !group.exists());
         // Its parent is not the engine's to remove.
         assert!(group.parent().unwrap().exists());
+    });
+}
+
+/// As systemd, Docker or a kubelet does that runs in a container: a group of v2 that hands controllers down holds no process itself.
+#[test]
+fn a_command_enters_a_container_that_has_divided_its_group() {
+    require!(root);
+    require!(controller "pids");
+    if !cgroups::hierarchy_of("pids").unwrap().v2 {
+        return skip(module_path!(), "a group of version 1 holds processes whatever lies below it");
+    }
+    in_both_modes(|mode| {
+        let container = mode.start(["host", "sleep", "300"]);
+        let group = cgroups::of_container(&container.id, "pids").unwrap();
+        let inner = group.join("init/deeper");
+        fs::create_dir_all(&inner).unwrap();
+        fs::write(inner.join("cgroup.procs"), container.pid.to_string()).unwrap();
+        fs::write(group.join("cgroup.subtree_control"), "+pids").unwrap();
+        container.exec(&["-d"], &["sleep", "301"]).ok();
+        let executed = container.process(&["sleep", "301"]);
+        assert!(cgroups::members(&inner).contains(&executed));
+        mode.env.tinyd(["stop", "-t", "0", &container.id]).ok();
+        assert!(!proc::is_alive(executed) && !group.exists());
     });
 }
 

@@ -13,7 +13,7 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use tinyd_tests::ground::{self, Ground, HOST, fetch, machine, start};
-use tinyd_tests::{Env, crowd, eventually, require};
+use tinyd_tests::{Env, Machine, crowd, eventually, require, wait_until};
 
 const STAY: &str = "exec sleep 10000";
 
@@ -140,6 +140,39 @@ fn sixty_containers_live_on_the_default_network_at_once() {
 #[ignore = "takes minutes: 1,000 containers"]
 fn soak_a_thousand_containers_live_on_the_default_network_at_once() {
     at_once(1000);
+}
+
+/// A namespace goes when the kernel comes to it, or when whoever holds it lets go: until then it answers for its address, and its
+/// sockets take what comes.
+#[test]
+fn whoever_has_an_address_now_is_reached_and_not_the_one_before() {
+    on_ground(|ground, env| {
+        ground::network(env, "web", &["10.77.0.0/24"], &[]);
+        let sender = ground.outside.within(|| UdpSocket::bind(("198.51.100.2", 5000)).unwrap());
+        let mut held: Vec<(Machine, UdpSocket)> = Vec::new();
+        for round in 0..5 {
+            start(env, &["--rm", "--net", "web:ip=10.77.0.50", "--name", "one", "-p", "9000:7000/udp"], STAY);
+            let network = machine(env, "one");
+            let socket = network.within(|| UdpSocket::bind(("0.0.0.0", 7000)).unwrap());
+            socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            let mut buffer = [0; 64];
+            for word in 0..3 {
+                let said = format!("round {round}, {word}");
+                sender.send_to(said.as_bytes(), (HOST, 9000)).unwrap();
+                let heard = socket.recv_from(&mut buffer).map(|(length, _)| buffer[..length].to_vec());
+                assert_eq!(heard.unwrap_or_else(|error| panic!("{said}: {error}")), said.as_bytes());
+            }
+            for (_, earlier) in &held {
+                earlier.set_nonblocking(true).unwrap();
+                assert!(earlier.recv_from(&mut buffer).is_err(), "it was for another");
+            }
+            held.push((network, socket));
+            env.tinyd(["kill", "one"]).ok();
+            wait_until("it is gone", || env.tinyd(["inspect", "one"]).code() != Some(0));
+        }
+        drop(held);
+        ground.holds_nothing(env);
+    });
 }
 
 /// D12: a sender that never stops talks to a port whose container is replaced over and over, by one that has its address and

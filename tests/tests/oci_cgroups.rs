@@ -243,6 +243,15 @@ fn limits_are_changed_in_the_words_of_other_runtimes() {
     oci.run(["update", "--memory", "100M", "--memory-reservation=50mb", "one"]).ok();
     is("memory", "memory.limit_in_bytes", "memory.max", "104857600");
     is("memory", "memory.soft_limit_in_bytes", "memory.low", "52428800");
+    let swap = ["memory.memsw.limit_in_bytes", "memory.swap.max"];
+    if group(pid, "memory").join(swap[usize::from(!is_v1())]).exists() {
+        let none = if is_v1() { "9223372036854771712" } else { "max" };
+        oci.run(["update", "--memory", "100M", "--memory-swap", "150M", "one"]).ok();
+        is("memory", swap[0], swap[1], if is_v1() { "157286400" } else { "52428800" });
+        oci.run(["update", "--memory=-1", "one"]).ok();
+        is("memory", "memory.limit_in_bytes", "memory.max", none);
+        is("memory", swap[0], swap[1], none);
+    }
     let refused = oci.run(["update", "--memory", "100X", "one"]).fails(2);
     assert!(refused.stderr().contains("--memory \"100X\""), "{refused}");
     if group(pid, "cpu").join(if is_v1() { "cpu.cfs_burst_us" } else { "cpu.max.burst" }).exists() {

@@ -96,6 +96,28 @@ fn each_runs_at_its_moment_in_its_place_and_is_told_the_state() {
     }
 }
 
+/// As Docker's networks are connected.
+#[test]
+fn a_setting_of_a_link_that_a_hook_brings_is_made() {
+    require!(root);
+    require!(program);
+    require!(command "ip");
+    require!(command "nsenter");
+    for moment in ["prestart", "createRuntime"] {
+        let env = Env::new();
+        let oci = Oci::of(&env);
+        let output = oci.look("one", "cat /proc/sys/net/ipv4/conf/eth7/rp_filter; echo 0 > /proc/sys/net/ipv4/ip_forward", |config| {
+            config["linux"]["sysctl"] = json!({ "net.ipv4.conf.eth7.rp_filter": "2" });
+            config["linux"]["readonlyPaths"] = json!(["/proc/sys"]);
+            let script = "pid=$(sed 's/.*\"pid\": *\\([0-9]*\\).*/\\1/'); \
+                          nsenter -t $pid -n ip link add eth7 type veth peer name eth8";
+            config["hooks"][moment] = json!([{ "path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/usr/sbin:/sbin:/usr/bin:/bin"] }]);
+        });
+        assert_eq!(output.stdout(), "2\n", "{output}");
+        assert!(output.stderr().contains("Read-only file system"), "{output}");
+    }
+}
+
 #[test]
 fn a_root_is_found_at_its_path_by_hooks_that_add_to_it() {
     require!(root);

@@ -239,6 +239,34 @@ fn descriptors_that_are_promised_are_the_commands_and_no_others() {
     run("1000000000", "too-many").fails(1);
 }
 
+/// sd_listen_fds(3), as a service of systemd with a socket runs a container.
+#[test]
+fn sockets_of_a_service_manager_are_the_commands() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let script = "echo $LISTEN_FDS $LISTEN_PID $LISTEN_FDNAMES; ls /proc/self/fd | sort -n | tr '\\n' ' '; cat <&3; cat <&4";
+    let bundle = oci.bundle("fds", &["sh", "-c", script], |config| {
+        config["process"]["env"].as_array_mut().unwrap().push(json!("LISTEN_PID=77"));
+    });
+    let (three, four) = (env.file("three", "3\n"), env.file("four", "4\n"));
+    let run = |whose: &str, id: &str| {
+        let script = format!(
+            "exec 3<{} 4<{} 5</dev/null; LISTEN_PID={whose} LISTEN_FDS=1 LISTEN_FDNAMES=web exec \"$@\"",
+            three.display(),
+            four.display()
+        );
+        let words = ["run".into(), "--preserve-fds".into(), "1".into(), "-b".into()];
+        let words = words.into_iter().chain([bundle.clone().into(), OsString::from(id)]);
+        oci.cmd(words).under(["sh", "-c", &script, "sh"]).output()
+    };
+    // Before those that the caller has it keep.
+    assert_eq!(run("$$", "own").ok().stdout(), "1 1 web\n0 1 2 3 4 5 3\n4\n");
+    // They are another's.
+    assert!(run("1", "others").stdout().starts_with("77\n0 1 2 3 4 3\n"));
+}
+
 #[test]
 fn the_terminal_is_handed_to_who_listens() {
     require!(root);

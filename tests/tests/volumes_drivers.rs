@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tinyd_tests::{Env, in_both_modes, require, roots, wait_until};
@@ -144,6 +147,97 @@ fn a_volume_of_a_plugin_holds_what_the_plugin_keeps() {
     );
     let output = env.tinyd(["volume", "create", "-d", "rclone", "far"]).fails(1);
     assert!(output.stderr().contains("no volume plugin"), "{output}");
+}
+
+/// A volume plugin with a folder for all its volumes, which notes what it is asked, and can fall silent.
+struct Plugin {
+    socket: PathBuf,
+    asked: Arc<Mutex<Vec<String>>>,
+    silent: Arc<AtomicBool>,
+}
+
+impl Plugin {
+    fn start(env: &Env) -> Self {
+        let (socket, folder) = (env.files().join("plugin.sock"), env.files().join("plugin"));
+        fs::create_dir(&folder).unwrap();
+        let listener = UnixListener::bind(&socket).unwrap();
+        let plugin = Self { socket, asked: Arc::default(), silent: Arc::default() };
+        let (asked, silent) = (Arc::clone(&plugin.asked), Arc::clone(&plugin.silent));
+        std::thread::spawn(move || {
+            let mut unanswered = Vec::new();
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut question = vec![0; 8192];
+                let length = stream.read(&mut question).unwrap_or_default();
+                let question = String::from_utf8_lossy(&question[..length]).into_owned();
+                let call = question
+                    .split(' ')
+                    .nth(1)
+                    .unwrap_or_default()
+                    .trim_start_matches("/VolumeDriver.")
+                    .to_owned();
+                asked.lock().unwrap().push(call.clone());
+                if call == "Unmount" && silent.load(Ordering::Relaxed) {
+                    unanswered.push(stream);
+                    continue;
+                }
+                let place = folder.display();
+                let answer = match call.as_str() {
+                    "/Plugin.Activate" => r#"{"Implements": ["VolumeDriver"]}"#.to_owned(),
+                    "Get" => format!(r#"{{"Volume": {{"Name": "data", "Mountpoint": "{place}"}}}}"#),
+                    "List" => format!(r#"{{"Volumes": [{{"Name": "data", "Mountpoint": "{place}"}}]}}"#),
+                    _ => format!(r#"{{"Mountpoint": "{place}", "Err": ""}}"#),
+                };
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    answer.len()
+                );
+                // Who was killed reads no answer.
+                let _ = stream.write_all((head + &answer).as_bytes());
+            }
+        });
+        plugin
+    }
+
+    fn unmounts(&self) -> usize {
+        self.asked.lock().unwrap().iter().filter(|call| *call == "Unmount").count()
+    }
+}
+
+/// A plugin that gives no answer holds up one command, and not each, and is asked again for what was not done.
+#[test]
+fn a_plugin_that_falls_silent_holds_up_one_command_and_is_asked_again() {
+    require!(root);
+    let env = Env::new();
+    let (plugin, image) = (Plugin::start(&env), image());
+    let socket = format!("socket={}", plugin.socket.display());
+    env.tinyd(["volume", "create", "-d", "fake", "-o", &socket, "data"]).ok();
+    let run = ["run", "-d", "--name", "c", "-v", "data:/d:nocopy", &image, "sleep", "300"];
+    let id = env.tinyd(run).ok().text();
+    plugin.silent.store(true, Ordering::Relaxed);
+    env.tinyd(["stop", "-t", "0", "c"]).ok();
+    let took = |words: &[&str]| {
+        let began = Instant::now();
+        env.tinyd(words).ok();
+        began.elapsed()
+    };
+    let (first, second) = (took(&["ps"]), took(&["ps"]));
+    assert!(first > Duration::from_secs(5) && second < Duration::from_secs(3), "{first:?} {second:?}");
+    // Its container goes; that the plugin has to unmount it is not forgotten.
+    let output = env.tinyd(["rm", "c"]).fails(1);
+    assert!(output.stderr().contains("\"fake\"") || output.stderr().contains("data"), "{output}");
+    let third = took(&["ps", "-a"]);
+    assert!(third < Duration::from_secs(3), "{third:?}");
+    let before = plugin.unmounts();
+    plugin.silent.store(false, Ordering::Relaxed);
+    // As if a minute had passed.
+    let mark = env.run_root().join("unmount").join(&id);
+    fs::File::open(&mark).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
+    env.tinyd(["ps"]).ok();
+    assert!(plugin.unmounts() > before);
+    assert!(!mark.exists() && !env.root().join("trash").join(&id).exists());
+    env.tinyd(["volume", "rm", "data"]).ok();
+    env.assert_checked();
 }
 
 /// Row 34 of part 3: a server that takes the call and says nothing.

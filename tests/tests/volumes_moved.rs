@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use rustix::process::Signal;
-use tinyd_tests::{Container, Dice, Env, in_both_modes, require, roots};
+use tinyd_tests::{Container, Dice, Env, in_both_modes, require, roots, wait_until};
 
 fn image() -> String {
     roots::busybox().to_str().unwrap().to_owned()
@@ -74,6 +74,71 @@ fn what_is_exported_here_is_imported_there_with_all_that_belongs_to_it() {
     assert!(listed.stdout().lines().any(|line| line == "deep/same"), "{listed}");
     there.cmd(["volume", "import", "moved"]).stdin(stream).output().ok();
     assert_eq!(tree(&there, &there.root().join("volumes/local/moved")), tree(&here, &data));
+}
+
+#[test]
+fn what_would_be_forgotten_at_once_is_not_taken() {
+    require!(root);
+    in_both_modes(|mode| {
+        let env = &mode.env;
+        inside(env, "data", "echo one > /d/file");
+        env.tinyd(["volume", "create", "-d", "tmpfs", "fleeting"]).ok();
+        let archive = env.tinyd(["volume", "export", "data"]).ok().stdout_bytes().to_vec();
+        let import = env.cmd(["volume", "import", "-d", "tmpfs", "next"]).stdin(archive).output().fails(125);
+        let clone = env.tinyd(["volume", "clone", "fleeting", "next"]).fails(125);
+        for output in [import, clone] {
+            assert!(output.stderr().contains("which forgets it with its last user"), "{output}");
+        }
+        // What is in it while somebody uses it can be kept.
+        env.tinyd([
+            "run",
+            "-d",
+            "--name",
+            "c",
+            "-v",
+            "fleeting:/d",
+            &image(),
+            "sh",
+            "-c",
+            "echo two > /d/file; sleep 300",
+        ])
+        .ok();
+        wait_until("it is written", || env.tinyd(["exec", "c", "cat", "/d/file"]).stdout() == "two\n");
+        env.tinyd(["volume", "clone", "-d", "local", "fleeting", "next"]).ok();
+        env.tinyd(["rm", "-f", "c"]).ok();
+        assert_eq!(inside(env, "next", "cat /d/file"), "two");
+        let listed = env.tinyd(["volume", "ls", "-q"]).ok().stdout();
+        assert_eq!(listed.lines().collect::<Vec<_>>(), ["data", "fleeting", "next"]);
+    });
+}
+
+/// An archive of half a volume would look like one of all of it.
+#[test]
+fn a_volume_that_is_saved_is_removed_by_nobody() {
+    require!(root);
+    in_both_modes(|mode| {
+        let env = &mode.env;
+        inside(env, "data", "dd if=/dev/zero of=/d/a bs=1M count=4 2>/dev/null; echo last > /d/z");
+        // It goes on as soon as somebody reads.
+        let saving = env.cmd(["volume", "export", "data"]).spawn();
+        let marks = || env.run_root().join("unmount").read_dir();
+        wait_until("it is being saved", || marks().is_ok_and(|mut marks| marks.next().is_some()));
+        for words in [&["volume", "rm", "data"][..], &["volume", "rm", "-f", "data"]] {
+            let output = env.tinyd(words).fails(1);
+            assert!(output.stderr().contains("another command, which reads or writes it"), "{output}");
+        }
+        assert_eq!(env.tinyd(["volume", "prune", "-af"]).ok().stdout(), "");
+        let saved = saving.wait().ok();
+        let path = env.file("saved.tar", saved.stdout_bytes());
+        let listed = env.other(["tar", "tf", path.to_str().unwrap()]).output().ok();
+        assert!(listed.stdout().ends_with("z\n"), "{listed}");
+        // A command that was killed holds it no longer.
+        let saving = env.cmd(["volume", "export", "data"]).spawn();
+        wait_until("it is being saved", || marks().is_ok_and(|mut marks| marks.next().is_some()));
+        saving.signal(Signal::KILL);
+        drop(saving);
+        env.tinyd(["volume", "rm", "data"]).ok();
+    });
 }
 
 #[test]

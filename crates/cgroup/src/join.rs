@@ -1,8 +1,13 @@
 //! The child's side of joining: descriptors opened ahead by the parent, and one write each.
 
+use crate::path::CgroupPath;
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// The file of a v2 group that lists its processes.
+const PROCS: &str = "cgroup.procs";
 
 /// The way into one group, ready for a child between clone and exec.
 ///
@@ -20,7 +25,9 @@ pub struct JoinHandle {
 struct V2 {
     dir: OwnedFd,
     procs: OwnedFd,
+    /// That of `procs`, for messages.
     path: String,
+    group: CgroupPath,
 }
 
 /// A hierarchy that the child could not join. Plain numbers, so that a child can send it over a socket.
@@ -49,8 +56,29 @@ impl JoinHandle {
         self.v1.push((tasks, path));
     }
 
-    pub(crate) fn set_v2(&mut self, dir: OwnedFd, procs: OwnedFd, path: String) {
-        self.v2 = Some(V2 { dir, procs, path });
+    pub(crate) fn set_v2(&mut self, dir: OwnedFd, procs: OwnedFd, path: String, group: CgroupPath) {
+        self.v2 = Some(V2 { dir, procs, path, group });
+    }
+
+    /// Has the way lead to the v2 group below this one that a process is in, and tells whether it is below: a group that has divided
+    /// itself, and its controllers, takes no process any more (`EBUSY`).
+    ///
+    /// # Errors
+    /// The kernel's, as of a process that is gone.
+    pub fn follow_v2(&mut self, pid: u32) -> std::io::Result<bool> {
+        let Some(v2) = &mut self.v2 else { return Ok(false) };
+        let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
+        let place = text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
+        let Some(below) = below(place, v2.group.as_str()) else { return Ok(false) };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+        let open = |from: BorrowedFd<'_>, path: &str, flags| {
+            openat2(from, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+        };
+        let dir = open(v2.dir.as_fd(), below, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        v2.procs = open(dir.as_fd(), PROCS, OFlags::WRONLY)?;
+        v2.dir = dir;
+        v2.path = format!("{}{below}/{PROCS}", v2.path.strip_suffix(PROCS).unwrap_or_default());
+        Ok(true)
     }
 
     pub(crate) fn keep_open(&mut self, hold: OwnedFd) {
@@ -97,6 +125,12 @@ impl JoinHandle {
     }
 }
 
+/// What follows a group in a path of /proc/PID/cgroup, which may begin above it.
+fn below<'a>(place: &'a str, group: &str) -> Option<&'a str> {
+    let group = format!("/{group}/");
+    place.split_once(&group).map(|(_, below)| below).filter(|below| !below.is_empty())
+}
+
 fn write_zero(file: &OwnedFd) -> Result<(), Errno> {
     loop {
         match rustix::io::write(file, b"0") {
@@ -113,13 +147,29 @@ mod tests {
     use std::fs::{File, read_to_string};
 
     #[test]
+    fn pure_what_lies_below_a_group_is_found_wherever_the_path_begins() {
+        for (place, wanted) in [
+            ("/tinyd/one/init.scope", Some("init.scope")),
+            ("/machine.slice/tinyd/one/a/b", Some("a/b")),
+            ("/tinyd/one", None),
+            ("/tinyd/one2/a", None),
+            ("/nottinyd/one/a", None),
+            ("/", None),
+            ("", None),
+        ] {
+            assert_eq!(below(place, "tinyd/one"), wanted, "{place}");
+        }
+    }
+
+    #[test]
     fn pure_writes_zero_to_each_and_names_the_one_that_fails() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let file = |name: &str| OwnedFd::from(File::create(path(name)).unwrap());
         let mut handle = JoinHandle::new();
         handle.push_v1(file("memory"), "memory/tasks".into());
-        handle.set_v2(File::open(folder.path()).unwrap().into(), file("procs"), "unified/procs".into());
+        let dir = File::open(folder.path()).unwrap().into();
+        handle.set_v2(dir, file("procs"), "unified/procs".into(), CgroupPath::new("tinyd/one").unwrap());
         handle.join(false).unwrap();
         assert_eq!(read_to_string(path("memory")).unwrap(), "0");
         assert_eq!(read_to_string(path("procs")).unwrap(), "");

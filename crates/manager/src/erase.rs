@@ -52,7 +52,7 @@ impl Core {
         // No container uses them any more; the folder in the trash is what the next command goes on for.
         steps.extend(self.remove_own_volumes(id, record.as_ref()).into_iter().map(Err));
         // What could not be unmounted only its record tells of: the next command goes on with that.
-        if record.as_ref().is_some_and(|record| self.has_mounted(record)) {
+        if record.as_ref().is_some_and(|record| self.awaits_unmount(record)) {
             return steps.into_iter().filter_map(Result::err).collect();
         }
         steps.push(remove_tree(&trash));

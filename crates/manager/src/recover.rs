@@ -40,6 +40,9 @@ impl Core {
         if at_work() {
             return Vec::new();
         }
+        if !self.unmount_is_due(id) {
+            return Vec::new();
+        }
         // Whoever tidies up after a dead monitor holds this.
         let Ok(Some(_lock)) = ContainerLock::try_acquire(&self.store, id) else { return Vec::new() };
         match self.store.trash(id).exists() && !at_work() {

@@ -45,6 +45,8 @@ pub struct Link {
     pub mtu: u32,
     /// The link that it is a part of: the bridge that it is a port of, a bond.
     pub master: Option<Index>,
+    /// The link that it is made on, or the other end of a pair; a number of that link's namespace.
+    pub parent: Option<Index>,
     /// What it sends to.
     pub hardware: Hardware,
     /// What somebody noted of it (`ip link set … alias …`).
@@ -199,6 +201,22 @@ impl Links {
         message.put_u32(attribute::MASTER, bridge.0);
         self.0.run(message)?;
         Ok(self.0.run(settle_port(name, hairpin))?)
+    }
+
+    /// Tells a bridge which of its ports a hardware address is at, whatever it may have seen, or sees, from others: the namespace of
+    /// whoever had the address before may still be there, and still answer.
+    ///
+    /// # Errors
+    /// `ENODEV` when the port is gone, `EOPNOTSUPP` for a link that is none; the kernel's.
+    pub fn pin(&mut self, port: Index, mac: [u8; 6]) -> io::Result<()> {
+        let mut header = [0; wire::NEIGHBOUR_HEADER];
+        header[0] = wire::AF_BRIDGE;
+        header[4..8].copy_from_slice(&port.0.to_ne_bytes());
+        header[8..10].copy_from_slice(&wire::NOT_LEARNED.to_ne_bytes());
+        header[10] = wire::OF_MASTER | wire::STAYS;
+        let mut message = Message::put_in_place(kind::NEW_NEIGHBOUR, &header);
+        message.put(wire::NEIGHBOUR_MAC, &mac);
+        Ok(self.0.run(message)?)
     }
 
     /// Switches a link on.

@@ -4,6 +4,7 @@
 //! whoever reaps the caller's orphans. What is known of a container lies in its [folder](store); what can be asked of the kernel
 //! is asked there.
 
+pub(crate) mod activation;
 mod cgroup;
 mod console;
 mod create;

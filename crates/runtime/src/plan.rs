@@ -74,7 +74,7 @@ pub(crate) struct Plan {
     pub(crate) links: Vec<Link>,
     pub(crate) masked: Vec<CString>,
     pub(crate) read_only: Vec<CString>,
-    /// Files below `/proc`, and what is written to them.
+    /// Files below `/proc/sys`, and what is written to them.
     pub(crate) sysctls: Vec<(CString, CString)>,
     pub(crate) root_read_only: bool,
     /// Where mounts show that are made below the root later; and those on the mounts below it, where it says so. Private else.

@@ -5,6 +5,7 @@
 //! it can; otherwise the program makes it, and executes itself once more.
 
 use crate::defence;
+use crate::oci::{self, activation};
 use crate::plan::CStrings;
 use crate::startup;
 use rustix::fs::{CWD, StatVfsMountFlags};
@@ -20,7 +21,8 @@ use tinyd_ns::process;
 pub(crate) const PROTECT: &str = "--protect";
 
 /// What an engine tells this program by its environment: all that is left of that.
-const KEPT: [&str; 2] = [crate::oci::SERVICE_MANAGER, crate::oci::SYSTEM_BUS];
+const KEPT: [&str; 5] =
+    [oci::SERVICE_MANAGER, oci::SYSTEM_BUS, activation::COUNT, activation::WHOSE, activation::NAMES];
 
 const OWN: &CStr = c"/proc/self/exe";
 const NAME: &CStr = c"tinyd-runtime";

@@ -87,6 +87,11 @@ pub trait VolumeDriver: Send + Sync {
         false
     }
 
+    /// What is written is gone once nobody uses the volume: there is no sense in filling one for later.
+    fn forgets(&self) -> bool {
+        false
+    }
+
     /// The ability to keep states of a volume.
     fn snapshots(&self) -> Option<&dyn Snapshots> {
         None

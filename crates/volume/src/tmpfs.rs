@@ -73,6 +73,10 @@ impl VolumeDriver for TmpfsDriver {
         Ok(VolumeInfo { available: Slot::of(volume).is_there()?, is_folder: true })
     }
 
+    fn forgets(&self) -> bool {
+        true
+    }
+
     fn list(&self) -> Result<Vec<VolumeState>> {
         Ok(Vec::new())
     }

@@ -53,6 +53,17 @@ impl UnitGroup {
         }
     }
 
+    /// Quota and period are one number to systemd: of whichever is not changed, the kernel knows what it is.
+    fn with_whole_quota(&self, limits: &Limits) -> Result<Limits> {
+        let mut limits = limits.clone();
+        if limits.cpu.quota_us.is_some() != limits.cpu.period_us.is_some() {
+            let now = self.inner.limits()?.cpu;
+            limits.cpu.quota_us = limits.cpu.quota_us.or(now.quota_us);
+            limits.cpu.period_us = limits.cpu.period_us.or(now.period_us);
+        }
+        Ok(limits)
+    }
+
     fn busy(&self) -> Error {
         let view = self.inner.views().into_iter().next();
         let path = view.map_or_else(|| self.place.path.as_str().into(), |view| view.source);
@@ -79,7 +90,7 @@ impl Cgroup for UnitGroup {
 
     fn apply(&self, limits: &Limits) -> Result<()> {
         limits.check()?;
-        let wanted = properties::of(limits, self.shared.version)?;
+        let wanted = properties::of(&self.with_whole_quota(limits)?, self.shared.version)?;
         if self.place.below.is_none() && !wanted.is_empty() {
             let unit = &self.place.unit;
             match self.shared.ask("change", unit, |manager, name| manager.set(name, &wanted)) {

@@ -362,7 +362,6 @@ fn systemd_keeps_the_limits_when_it_reloads() {
     eventually("the stand-in has gone", || {
         must(group.processes()).iter().all(|pid| *pid != 0 && is_of(*pid, shell.pid()))
     });
-    let before = must(group.limits());
     let shown = systemctl(&[
         "show",
         &unit,
@@ -378,6 +377,13 @@ fn systemd_keeps_the_limits_when_it_reloads() {
     ] {
         assert!(shown.lines().any(|shown| shown == line), "{line} in {shown}");
     }
+    // A quota by itself is one of the period that there is.
+    let quota = CpuLimits { quota_us: Some(100_000), ..Default::default() };
+    must(group.apply(&Limits { cpu: quota, ..Default::default() }));
+    let before = must(group.limits());
+    assert_eq!((before.cpu.quota_us, before.cpu.period_us), (Some(100_000), Some(200_000)));
+    let shown = systemctl(&["show", &unit, "-p", "CPUQuotaPerSecUSec"]);
+    assert_eq!(shown.trim(), "CPUQuotaPerSecUSec=500ms");
     systemctl(&["daemon-reload"]);
     // Another unit of the slice makes systemd look at all that is there.
     systemctl(&["set-property", "--runtime", &unit, "CPUWeight=77"]);

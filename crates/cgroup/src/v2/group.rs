@@ -73,7 +73,7 @@ impl V2Group {
     pub(crate) fn add_descriptors(&self, handle: &mut JoinHandle) -> Result<()> {
         let dir = self.dir.open_file(".", OFlags::RDONLY | OFlags::DIRECTORY)?;
         let procs = self.dir.open_file("cgroup.procs", OFlags::WRONLY)?;
-        handle.set_v2(dir, procs, self.dir.file("cgroup.procs").display().to_string());
+        handle.set_v2(dir, procs, self.dir.file("cgroup.procs").display().to_string(), self.path.clone());
         Ok(())
     }
 

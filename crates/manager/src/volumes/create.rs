@@ -158,7 +158,24 @@ impl Core {
             return Err(Error::VolumeTaken { name: wanted.spec.name });
         }
         self.check_volume(&wanted)?;
+        if matches!(beginning, Beginning::Filled(_)) {
+            self.expect_to_keep(&wanted)?;
+        }
         self.make_volume(wanted, beginning)
+    }
+
+    fn expect_to_keep(&self, wanted: &Wanted) -> Result<()> {
+        match self.volume_driver(&wanted.driver, &wanted.spec.options)?.forgets() {
+            false => Ok(()),
+            true => {
+                let problem = format!(
+                    "is of the driver {}, which forgets it with its last user: nothing of what is put into it would be there for the \
+                     next",
+                    wanted.driver
+                );
+                Err(Error::invalid("volume", &wanted.spec.name, problem))
+            }
+        }
     }
 
     fn make_volume(&self, wanted: Wanted, beginning: &Beginning<'_>) -> Result<VolumeRecord> {

@@ -9,10 +9,18 @@ use crate::lock::ContainerLock;
 use crate::store::{BUNDLE_FILE, Record, UsedVolume, entries, make_folder};
 use oci_spec::runtime::Spec;
 use rustix::io::Errno;
+use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
 use tinyd_runtime::Release;
 use tinyd_runtime::state;
 use tinyd_volume::{VolumeDriver, VolumeState};
+
+/// How long after a driver could not unmount a volume the next command tries again.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// Longer than one takes that answers.
+const SLOW: Duration = Duration::from_secs(2);
 
 impl Core {
     /// Has the volumes of a container mounted, and filled where that could not be done before. What is mounted when it fails is
@@ -58,7 +66,7 @@ impl Core {
     fn tell_bundle(&self, record: &Record, places: &[(PathBuf, PathBuf)]) -> Result<()> {
         let file = self.store.container_file(&record.id, BUNDLE_FILE);
         let failed = |source| Error::Record { path: file.clone(), source };
-        let text = std::fs::read(&file).map_err(|error| Error::file("read", &file, error))?;
+        let text = fs::read(&file).map_err(|error| Error::file("read", &file, error))?;
         let mut bundle: Spec = serde_json::from_slice(&text).map_err(failed)?;
         let mut mounts = bundle.mounts().clone().unwrap_or_default();
         for mount in &mut mounts {
@@ -79,14 +87,20 @@ impl Core {
             });
             first = first.and(done);
         }
-        first.and_then(|()| self.unmark(&record.id))
+        match first {
+            Ok(()) => self.unmark(&record.id),
+            Err(error) => {
+                self.postpone_unmount(&record.id);
+                Err(error)
+            }
+        }
     }
 
     /// Something is mounted for a container still, of what can be unmounted without asking another program.
-    pub(crate) fn has_mounted(&self, record: &Record) -> bool {
+    fn has_mounted(&self, record: &Record) -> bool {
         let noted = |used: &UsedVolume| {
             let unmounting = self.driver_of(&used.state).ok()?.unmounting(&used.state)?;
-            Some(std::fs::symlink_metadata(unmounting.users.join(&record.id)))
+            Some(fs::symlink_metadata(unmounting.users.join(&record.id)))
         };
         // Who cannot look does not know that it is gone.
         let is_there = |looked: std::io::Result<_>| {
@@ -135,11 +149,39 @@ impl Core {
 
     /// What only a driver can unmount, the next command has it unmount: containers with such volumes have a mark.
     pub(crate) fn unmount_left(&self) -> Result<()> {
+        let mut gives_no_answer = false;
         for id in entries(&self.store.run_root().join("unmount"))?.into_iter().filter(|id| ids::is_id(id)) {
+            if !self.unmount_is_due(&id) {
+                continue;
+            }
+            if gives_no_answer {
+                self.postpone_unmount(&id);
+                continue;
+            }
             // What cannot be unmounted now is tried again, and keeps nobody from other containers.
-            drop(self.unmount_left_of(&id));
+            let begun = Instant::now();
+            gives_no_answer = self.unmount_left_of(&id).is_err() && begun.elapsed() > SLOW;
         }
         Ok(())
+    }
+
+    /// Whoever comes by may try again: a driver that gives no answer holds up one command a minute, and not each.
+    pub(crate) fn unmount_is_due(&self, id: &str) -> bool {
+        let mark = self.store.unmount_mark(id).symlink_metadata();
+        let Ok(not_before) = mark.and_then(|mark| mark.modified()) else { return true };
+        not_before.duration_since(SystemTime::now()).map_or(true, |wait| wait > RETRY)
+    }
+
+    /// The time of a mark is the one before which nobody need try. What cannot be noted is tried earlier.
+    fn postpone_unmount(&self, id: &str) {
+        let then = SystemTime::now() + RETRY;
+        let file = fs::File::open(self.store.unmount_mark(id));
+        drop(file.and_then(|file| file.set_modified(then)));
+    }
+
+    /// It may be that something is mounted for a container still.
+    pub(crate) fn awaits_unmount(&self, record: &Record) -> bool {
+        self.has_mounted(record) || self.store.unmount_mark(&record.id).exists()
     }
 
     fn unmount_left_of(&self, id: &str) -> Result<()> {

@@ -117,12 +117,12 @@ impl Core {
         // A driver that is not there could not take anything away, now or later.
         let driver = self.driver_of(&record.state)?;
         let name = record.name().to_owned();
+        if self.is_visited(&name)? {
+            let containers = vec!["another command, which reads or writes it".to_owned()];
+            return Err(Error::VolumeInUse { name, containers });
+        }
         // Those that are left of containers that are gone: the next command would have had them unmounted.
         for user in driver.users(&record.state).map_err(|source| Error::Volume { source })? {
-            if self.is_visited_by(&user)? {
-                let containers = vec!["another command, which reads or writes it".to_owned()];
-                return Err(Error::VolumeInUse { name, containers });
-            }
             driver.unmount(&record.state, &user).map_err(|source| Error::Volume { source })?;
         }
         let intent = Intent::begin(&self.store, Verb::Volume, &record.id, Some(&name))?;

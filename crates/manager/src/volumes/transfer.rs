@@ -33,8 +33,8 @@ impl Core {
         let driver = self.driver_of(&volume)?;
         let Some(snapshots) = driver.snapshots() else {
             return match request.freeze {
-                true => self.while_mounted(&volume, |path| self.while_frozen(&record, || work(path))),
-                false => self.while_mounted(&volume, work),
+                true => self.while_visited(&record, |path| self.while_frozen(&record, || work(path))),
+                false => self.while_visited(&record, work),
             };
         };
         // What is written meanwhile is not in it: it is the state of one moment.
@@ -66,17 +66,18 @@ impl Core {
     }
 
     pub(crate) fn clone_volume(&self, name: &str, wanted: &VolumeCreate) -> Result<String> {
-        let volume = self.known_volume(name)?.state;
+        let record = self.known_volume(name)?;
+        let volume = &record.state;
         let mut wanted = wanted.clone();
         let driver = wanted.driver.get_or_insert_with(|| volume.driver.clone());
         let same_kind = *driver == volume.driver;
         if same_kind && wanted.options.is_empty() {
             wanted.options.clone_from(&volume.options);
         }
-        if same_kind && self.driver_of(&volume)?.clones().is_some() {
-            return Ok(self.make_new(&wanted, &Beginning::CloneOf(&volume))?.state.name);
+        if same_kind && self.driver_of(volume)?.clones().is_some() {
+            return Ok(self.make_new(&wanted, &Beginning::CloneOf(volume))?.state.name);
         }
-        self.while_mounted(&volume, |path| {
+        self.while_visited(&record, |path| {
             let source = open_folder(path)?;
             let both = format!("{} to {}", volume.label(), wanted.name.as_deref().unwrap_or("a new one"));
             let fill = |folder: std::os::fd::BorrowedFd<'_>| {

@@ -4,7 +4,8 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::lock::try_lock;
-use crate::store::{make_folder, unlink};
+use crate::store::{entries, make_folder, unlink};
+use crate::volumes::VolumeRecord;
 use rustix::fs::{Mode, OFlags};
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -12,6 +13,21 @@ use std::path::{Path, PathBuf};
 use tinyd_volume::VolumeState;
 
 impl Core {
+    /// Works in a volume that is whole, and stays it: nobody removes one while a command works in it, and where one goes with its
+    /// container meanwhile that is an error.
+    pub(super) fn while_visited<T>(
+        &self,
+        record: &VolumeRecord,
+        work: impl FnOnce(&Path) -> Result<T>,
+    ) -> Result<T> {
+        self.while_mounted(&record.state, |path| {
+            self.expect_there(record)?;
+            let done = work(path)?;
+            self.expect_there(record)?;
+            Ok(done)
+        })
+    }
+
     /// Works in a volume. Its user's mark is a locked file that names the volume; where the lock is free the command is dead.
     pub(crate) fn while_mounted<T>(
         &self,
@@ -41,13 +57,7 @@ impl Core {
         work: impl FnOnce(&Path) -> Result<T>,
     ) -> Result<T> {
         let driver = self.driver_of(volume)?;
-        if driver.is_plain(volume) {
-            let path = mount("").map_err(|source| Error::Volume { source })?;
-            return work(&path);
-        }
-        let user = ids::new_id()?;
-        let mark = self.store.unmount_mark(&user);
-        let _lock = self.mark(&mark, &volume.name)?;
+        let (user, mark, _lock) = self.mark(&volume.name)?;
         let done = mount(&user).map_err(|source| Error::Volume { source }).and_then(|path| work(&path));
         let left = driver.unmount(volume, &user).map_err(|source| Error::Volume { source });
         let done = done.and_then(|done| left.map(|()| done));
@@ -55,14 +65,42 @@ impl Core {
         done
     }
 
-    fn mark(&self, mark: &Path, volume: &str) -> Result<OwnedFd> {
-        mark.parent().map_or(Ok(()), |folder| make_folder(folder, 0o700))?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let file = rustix::fs::open(mark, flags, Mode::RUSR | Mode::WUSR)
-            .map_err(|errno| Error::file("make", mark, errno))?;
-        try_lock(&file, mark)?;
-        fs::write(mark, volume).map_err(|error| Error::file("write", mark, error))?;
-        Ok(file)
+    /// Makes the mark of a new user, and holds it.
+    fn mark(&self, volume: &str) -> Result<(String, PathBuf, OwnedFd)> {
+        loop {
+            let user = ids::new_id()?;
+            let mark = self.store.unmount_mark(&user);
+            mark.parent().map_or(Ok(()), |folder| make_folder(folder, 0o700))?;
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            let file = rustix::fs::open(&mark, flags, Mode::RUSR | Mode::WUSR)
+                .map_err(|errno| Error::file("make", &mark, errno))?;
+            // Before the lock it looks like that of a dead command, which is taken away.
+            if try_lock(&file, &mark)? {
+                fs::write(&mark, volume).map_err(|error| Error::file("write", &mark, error))?;
+                return Ok((user, mark, file));
+            }
+        }
+    }
+
+    /// Who takes a volume away has said so in its record before, while nobody else could look at it.
+    fn expect_there(&self, record: &VolumeRecord) -> Result<()> {
+        let _lock = self.volume_records().shared()?;
+        match self.find_volume(record.name())? {
+            Some(now) if now.id == record.id && now.whole => Ok(()),
+            _ => Err(self.no_such_volume(record.name())),
+        }
+    }
+
+    /// A command that lives works in this volume.
+    pub(super) fn is_visited(&self, volume: &str) -> Result<bool> {
+        for user in entries(&self.store.unmount_mark(""))? {
+            if self.is_visited_by(&user)?
+                && named(&self.store.unmount_mark(&user))?.as_deref() == Some(volume)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// A command that lives works in a volume as this user.
@@ -87,12 +125,22 @@ impl Core {
         if !try_lock(&file, &mark)? {
             return Ok(());
         }
-        let name = fs::read_to_string(&mark).map_err(|error| Error::file("read", &mark, error))?;
-        if let Some(record) = self.find_volume(&name)? {
+        // One that died before it had named a volume has mounted none.
+        let name = named(&mark)?.filter(|name| !name.is_empty());
+        if let Some(record) = name.map_or(Ok(None), |name| self.find_volume(&name))? {
             let driver = self.driver_of(&record.state)?;
             driver.unmount(&record.state, user).map_err(|source| Error::Volume { source })?;
         }
         unlink(&mark)
+    }
+}
+
+/// The volume that a mark names; `None` where the mark is gone.
+fn named(mark: &Path) -> Result<Option<String>> {
+    match fs::read_to_string(mark) {
+        Ok(name) => Ok(Some(name)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::file("read", mark, error)),
     }
 }
 

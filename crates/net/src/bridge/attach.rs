@@ -27,10 +27,16 @@ pub(super) fn attach(
         // All that needs no namespace, which may be in the making.
         let named = names::name(driver, network, wanted, &addresses)?;
         let netns = netns::open(&network.name, netns)?;
-        let host_link = connect(driver, network, wanted, netns, mac, &addresses)?;
+        let (host_link, mut links) = connect(driver, network, wanted, netns, mac, &addresses)?;
         let gateways = plan::gateways(network).into_iter();
         let ways: Vec<_> = gateways.map(|gateway| WayOut::Through(gateway.address)).collect();
         let end = End::settle(network, wanted, netns)?;
+        let port = end.link.parent.ok_or(io::ErrorKind::NotFound.into());
+        port.and_then(|port| links.pin(port, mac)).map_err(kernel(
+            &network.name,
+            "tell the bridge who is at",
+            &host_link,
+        ))?;
         let interface = inside::set_up(network, wanted, end, addresses, &ways, Some(host_link))?;
         let (ports, mut undo) = publish::publish(driver, network, &wanted.ports, &interface.addresses)?;
         let told = names::tell(network, named.entry)?;
@@ -84,7 +90,7 @@ pub(super) fn detach(driver: &BridgeDriver, network: &NetworkSpec, endpoint: &En
     first
 }
 
-/// Makes the pair of links; gives the name of the host's end.
+/// Makes the pair of links; gives the name of the host's end, and the links that it is among.
 fn connect(
     driver: &BridgeDriver,
     network: &NetworkSpec,
@@ -92,7 +98,7 @@ fn connect(
     netns: BorrowedFd<'_>,
     mac: [u8; 6],
     addresses: &[Prefix],
-) -> Result<String> {
+) -> Result<(String, Links)> {
     let failed = |operation, object: &str| kernel(&network.name, operation, object);
     let mut links = Links::here().map_err(failed("talk to the kernel about", "links"))?;
     let bridge = bridge(driver, network, &mut links)?;
@@ -126,7 +132,7 @@ fn connect(
         },
         _ => failed("make link", &name)(error),
     })?;
-    Ok(name)
+    Ok((name, links))
 }
 
 /// A container that starts anew may be faster than the kernel, which takes its links of the run before away when it comes to it.

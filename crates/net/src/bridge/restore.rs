@@ -25,9 +25,17 @@ struct Damage {
     /// Each container's, by its place among the endpoints.
     ports: Vec<(usize, Vec<Publication>)>,
     /// Ends on the host that are no port of the bridge, or switched off.
-    loose: Vec<(String, bool)>,
+    loose: Vec<Loose>,
     /// Ends on the host that are gone, with whose they are.
     gone: Vec<(String, String)>,
+}
+
+/// A container's end on the host that has to become a port again.
+struct Loose {
+    link: String,
+    /// Of the container's end.
+    mac: [u8; 6],
+    hairpin: bool,
 }
 
 /// Whether the rules of a network are there, where only a program can tell.
@@ -83,9 +91,11 @@ pub(super) fn restore(
         go_on(publish_again(driver, network, ports, endpoints.get(*index)));
     }
     if let Ok(Some(bridge)) = links.find(&name) {
-        for (link, hairpin) in &damage.loose {
+        for Loose { link, mac, hairpin } in &damage.loose {
             let joined = links.join_bridge(link, bridge.index, *hairpin);
-            go_on(joined.map_err(failed("make a port of the bridge of", link)));
+            let port = joined.and_then(|()| links.find(link)?.ok_or(io::ErrorKind::NotFound.into()));
+            let pinned = port.and_then(|port| links.pin(port.index, *mac));
+            go_on(pinned.map_err(failed("make a port of the bridge of", link)));
         }
     }
     if damage.rules || !damage.ports.is_empty() {
@@ -148,13 +158,15 @@ fn look(
         if !ports.is_empty() {
             damage.ports.push((index, ports));
         }
-        for wanted in endpoint.interfaces.iter().filter_map(|interface| interface.host_link.as_ref()) {
+        let links = endpoint.interfaces.iter();
+        for (wanted, mac) in links.filter_map(|link| Some((link.host_link.as_ref()?, link.mac))) {
             match all.iter().find(|link| link.name == *wanted) {
                 None => damage.gone.push((wanted.clone(), endpoint.container.clone())),
                 Some(link) => {
                     let master = damage.bridge.as_ref().map(|bridge| bridge.index);
                     if master.is_none() || link.master != master || !link.is_up {
-                        damage.loose.push((wanted.clone(), !endpoint.ports.is_empty()));
+                        let hairpin = !endpoint.ports.is_empty();
+                        damage.loose.push(Loose { link: wanted.clone(), mac, hairpin });
                     }
                 }
             }
@@ -180,7 +192,7 @@ impl Damage {
         ports.dedup_by_key(|one| (one.port.host_port, one.port.protocol));
         words
             .extend(ports.iter().map(|one| format!("the port {}/{}", one.port.host_port, one.port.protocol)));
-        let loose = self.loose.iter().map(|(link, _)| link);
+        let loose = self.loose.iter().map(|loose| &loose.link);
         words.extend(loose.map(|link| format!("the link {link} as a port of the bridge")));
         words.extend(self.gone.iter().map(|(link, _)| format!("the link {link}")));
         words

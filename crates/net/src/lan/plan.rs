@@ -95,6 +95,7 @@ mod tests {
             mac: None,
             mtu: 1500,
             master: None,
+            parent: None,
             hardware: Hardware::Ethernet,
             alias: None,
             is_up: true,

@@ -14,6 +14,7 @@ pub(super) mod kind {
     pub(crate) const GET_ADDRESS: u16 = 22;
     pub(crate) const NEW_ROUTE: u16 = 24;
     pub(crate) const GET_ROUTE: u16 = 26;
+    pub(crate) const NEW_NEIGHBOUR: u16 = 28;
     pub(crate) const DEL_NEIGHBOUR: u16 = 29;
 }
 
@@ -22,7 +23,7 @@ pub(super) mod attribute {
     pub(crate) const MAC: u16 = 1;
     pub(crate) const NAME: u16 = 3;
     pub(crate) const MTU: u16 = 4;
-    /// `IFLA_LINK`.
+    /// `IFLA_LINK`: of one end of a pair, the other.
     pub(crate) const PARENT: u16 = 5;
     pub(crate) const MASTER: u16 = 10;
     pub(crate) const INFO: u16 = 18;
@@ -50,6 +51,7 @@ pub(super) const NONE_GENERATED: u8 = 1;
 /// `IFLA_BRPORT_MODE`: hairpin.
 pub(super) const PORT_HAIRPIN: u16 = 4;
 pub(super) const AF_INET: u8 = 2;
+pub(super) const AF_BRIDGE: u8 = 7;
 pub(super) const AF_INET6: u8 = 10;
 
 /// `IFA_…`
@@ -64,9 +66,14 @@ pub(super) const NO_DUPLICATE_CHECK: u32 = 0x02;
 const ETHERNET: u16 = 1;
 const LOOPBACK: u16 = 772;
 
-/// `NDA_DST`, behind a `struct ndmsg` of so many bytes.
+/// `NDA_DST` and `NDA_LLADDR`, behind a `struct ndmsg` of so many bytes.
 pub(super) const NEIGHBOUR: u16 = 1;
+pub(super) const NEIGHBOUR_MAC: u16 = 2;
 pub(super) const NEIGHBOUR_HEADER: usize = 12;
+/// In it: `NUD_NOARP`, `NTF_MASTER`, `NTF_STICKY`.
+pub(super) const NOT_LEARNED: u16 = 0x40;
+pub(super) const OF_MASTER: u8 = 0x04;
+pub(super) const STAYS: u8 = 0x40;
 
 /// `IFF_UP`.
 const UP: u32 = 1;
@@ -139,6 +146,7 @@ pub(super) fn parse_link(payload: &[u8]) -> Option<Link> {
         mac: None,
         mtu: 0,
         master: None,
+        parent: None,
         hardware: match u16::from_ne_bytes([*payload.get(2)?, *payload.get(3)?]) {
             ETHERNET => Hardware::Ethernet,
             LOOPBACK => Hardware::Loopback,
@@ -153,6 +161,7 @@ pub(super) fn parse_link(payload: &[u8]) -> Option<Link> {
             attribute::MAC => link.mac = value.try_into().ok(),
             attribute::MTU => link.mtu = u32_at(value, 0)?,
             attribute::MASTER => link.master = u32_at(value, 0).map(Index),
+            attribute::PARENT => link.parent = u32_at(value, 0).map(Index),
             attribute::ALIAS => link.alias = text(value),
             attribute::INFO => {
                 link.kind =

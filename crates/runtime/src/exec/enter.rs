@@ -11,6 +11,7 @@ use crate::{Failure, FailureKind};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::convert::Infallible;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tinyd_cgroup::JoinHandle;
 use tinyd_ns::clone::{Clone3, Cloned};
@@ -79,29 +80,35 @@ impl Entrance {
 
     /// Clones, and hears how it went.
     pub(crate) fn enter(self, stdio: Stdio) -> Result<Entered, Failure> {
-        let Self { id, target, mut plan, identity, join, .. } = self;
+        let Self { id, target, mut plan, identity, mut join, .. } = self;
         let (ours, theirs) =
             socket::pair().map_err(|errno| internal("make a socket for the command", errno))?;
         let theirs = Channel::new(theirs);
-        let kept = Kept::new(&theirs, &join, &stdio).and_first(plan.process.preserved);
-        let kept = kept.and([target.pidfd.as_fd()]);
-        let kept = kept.and(plan.process.listener.iter().flat_map(Listener::as_fds));
         // Only children notice: this process stays where it is.
         join::of_process(target.pidfd.as_fd(), Namespaces::PID).map_err(|errno| match errno {
             Errno::SRCH => has_ended(&id),
             errno => launch::cannot_join(target.pid, Namespaces::PID, errno),
         })?;
         launch::priority::go_there(&plan.process.priority)?;
-        // SAFETY: this process has a single thread, and the child ends in `child`, which never returns.
-        let cloned = unsafe { Clone3::new(Namespaces::empty()).into_cgroup(join.v2_dir()).spawn() };
-        let cloned = cloned.map_err(|error| match error.raw_os_error() {
-            // Its PID namespace takes no more processes.
-            Some(libc::ENOMEM) => has_ended(&id),
-            _ => internal("clone into the container", error),
-        });
-        let (pid, running) = match cloned? {
-            Cloned::Child => child(&mut plan, &theirs, &join, &stdio, target.pidfd.as_fd(), &kept),
-            Cloned::Parent { pid, pidfd } => (pid, Child::new(pidfd)),
+        let mut followed = false;
+        let (pid, running) = loop {
+            let kept = Kept::new(&theirs, &join, &stdio).and_first(plan.process.preserved);
+            let kept = kept.and([target.pidfd.as_fd()]);
+            let kept = kept.and(plan.process.listener.iter().flat_map(Listener::as_fds));
+            // SAFETY: this process has a single thread, and the child ends in `child`, which never returns.
+            let cloned = unsafe { Clone3::new(Namespaces::empty()).into_cgroup(join.v2_dir()).spawn() };
+            match cloned {
+                Ok(Cloned::Child) => child(&mut plan, &theirs, &join, &stdio, target.pidfd.as_fd(), &kept),
+                Ok(Cloned::Parent { pid, pidfd }) => break (pid, Child::new(pidfd)),
+                Err(error) => {
+                    let may_follow = !std::mem::replace(&mut followed, true);
+                    another_way(&mut join, target.pid, may_follow, error).map_err(|error| match error {
+                        // Its PID namespace takes no more processes.
+                        error if error.raw_os_error() == Some(libc::ENOMEM) => has_ended(&id),
+                        error => internal("clone into the container", error),
+                    })?;
+                }
+            }
         };
         plan.process.listener = None;
         drop((theirs, stdio, join));
@@ -119,6 +126,15 @@ impl Entrance {
             Answer::Failed(failure) => Err(launch::explain_exec(&failure, &plan.process)),
             Answer::Waiting { .. } | Answer::Died => Err(has_ended(&id)),
         }
+    }
+}
+
+/// Whoever manages services or containers in a container has divided its group, which takes no process any more: a command comes to
+/// the first process then.
+fn another_way(join: &mut JoinHandle, first: u32, may_follow: bool, error: io::Error) -> io::Result<()> {
+    match error.raw_os_error() {
+        Some(libc::EBUSY) if may_follow && join.follow_v2(first)? => Ok(()),
+        _ => Err(error),
     }
 }
 

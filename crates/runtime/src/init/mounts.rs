@@ -101,7 +101,7 @@ pub(super) fn attach(
         devices::attach(&plan.strays, root.as_fd(), &nodes)?;
     }
     let terminal = open_terminal(plan, root.as_fd(), &known, channel).map_err(at(Stage::Terminal))?;
-    sysctls(plan, &known)?;
+    let settings = settings(plan, &known)?;
     protect(plan, root.as_fd(), &known)?;
     spread_below(plan, &root).map_err(at(Stage::Propagation))?;
     attach_shared(plan, root.as_fd(), descriptors)?;
@@ -111,6 +111,10 @@ pub(super) fn attach(
         // Whoever is to add to the root writes there.
         channel.send(Report::Assembled, &[]).map_err(at(Stage::Parent))?;
         channel.expect(Order::Pivot).map_err(at(Stage::Parent))?;
+    }
+    // Some are of links, which may have come just now.
+    if let Some(settings) = settings {
+        sysctls(plan, settings.as_fd())?;
     }
     if plan.root_read_only {
         for mount in std::iter::once(&root).chain(layers.iter().flatten()) {
@@ -323,17 +327,25 @@ fn open_terminal(
     Ok(Some(pty.slave))
 }
 
-fn sysctls(plan: &Plan, known: &Known) -> Result<(), ChildFailure> {
+/// The folder of the kernel's settings, opened while it can still be written to; `None` where none is set.
+fn settings(plan: &Plan, known: &Known) -> Result<Option<OwnedFd>, ChildFailure> {
+    if plan.sysctls.is_empty() {
+        return Ok(None);
+    }
+    let open = |proc: BorrowedFd<'_>| resolve::open_beneath(proc, c"sys", OFlags::PATH | OFlags::DIRECTORY);
+    let folder = match &known.proc {
+        Some(proc) => open(proc.as_fd()),
+        // That of the host shows every process its own namespaces, and is the root's until that is changed.
+        None => super::proc_of_host().and_then(|proc| open(proc.as_fd())),
+    };
+    folder.map(Some).map_err(at_operand(Stage::Sysctl, 0))
+}
+
+fn sysctls(plan: &Plan, settings: BorrowedFd<'_>) -> Result<(), ChildFailure> {
     for (index, (path, value)) in plan.sysctls.iter().enumerate() {
-        let set = || {
-            let file = match &known.proc {
-                Some(proc) => resolve::open_beneath(proc.as_fd(), path, OFlags::WRONLY)?,
-                // That of the host shows every process its own namespaces, and is the root's until that is changed.
-                None => resolve::open_beneath(super::proc_of_host()?.as_fd(), path, OFlags::WRONLY)?,
-            };
-            rustix::io::write(&file, value.to_bytes()).map(drop)
-        };
-        set().map_err(at_operand(Stage::Sysctl, index))?;
+        let file = resolve::open_beneath(settings, path, OFlags::WRONLY);
+        let set = file.and_then(|file| rustix::io::write(&file, value.to_bytes()).map(drop));
+        set.map_err(at_operand(Stage::Sysctl, index))?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::hooks::{self, Inside, Moment};
 use super::options::{Flag, Parsed, Rest, flag, parse, value};
 use super::store::{CONFIG, Container, Lock, Record, START, Status, TOLD};
 use super::streams::{self, Way};
-use super::{Context, Problem, cgroup, console, foreground, notify, one_id};
+use super::{Context, Problem, activation, cgroup, console, foreground, notify, one_id};
 use crate::config::{ConsoleSize, Process};
 use crate::init::{Gate, Stdio};
 use crate::launch::{self, Running, Terms, internal};
@@ -109,6 +109,7 @@ pub(super) fn make(context: &Context, wanted: &Wanted, in_foreground: bool) -> R
     let (nothing_to_run, is_old) = (bundle.spec.process.is_none(), bundle.is_before(1));
     let process = bundle.spec.process.get_or_insert_with(Process::nothing);
     complete(process, context);
+    let preserved = activation::hand_over(process).saturating_add(wanted.preserved);
     if in_foreground && let Some((rows, columns)) = foreground::window() {
         process.console_size = Some(ConsoleSize { height: rows.into(), width: columns.into() });
     }
@@ -117,7 +118,7 @@ pub(super) fn make(context: &Context, wanted: &Wanted, in_foreground: bool) -> R
     }
     super::report::warn_of(process, bundle.spec.mounts.as_deref().unwrap_or_default());
     hooks::check(&bundle)?;
-    reserve(wanted.preserved)?;
+    reserve(preserved)?;
     let console = console::wanted(wanted.console.as_deref(), bundle.wants_terminal(), in_foreground)?;
     let driver = cgroup::driver(context.systemd)?;
     let cgroup = cgroup::name(&bundle, &wanted.id, context.systemd)?;
@@ -133,7 +134,7 @@ pub(super) fn make(context: &Context, wanted: &Wanted, in_foreground: bool) -> R
         init: None,
     };
     let (mut container, lock) = Container::reserve(context, record)?;
-    let wishes = Wishes { preserved: wanted.preserved, nothing_to_run, in_foreground };
+    let wishes = Wishes { preserved, nothing_to_run, in_foreground };
     let launched = notify::offer(&container.folder, &mut bundle)
         .and_then(|()| launch(&mut container, &bundle, &json, driver.as_ref(), wishes));
     let (running, ways) = match launched {

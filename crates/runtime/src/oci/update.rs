@@ -9,6 +9,7 @@ use crate::quantity::bytes;
 use crate::{Failure, FailureKind};
 use serde_json::{Value, json};
 use std::io::Read as _;
+use tinyd_cgroup::{Cgroup, Limits};
 
 const FLAGS: &[Flag] = &[
     value("resources", Some('r')),
@@ -68,10 +69,21 @@ pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem>
             return Err(Failure::new(FailureKind::NotRunning, problem).into());
         }
     }
-    cgroup::open(&container.record)?.apply(&limits).map_err(|error| {
-        Failure::new(FailureKind::Internal, format!("update container {id:?}")).caused_by(&error)
-    })?;
+    let failed =
+        |error| Failure::new(FailureKind::Internal, format!("update container {id:?}")).caused_by(&error);
+    let group = cgroup::open(&container.record)?;
+    lift_swap(group.as_ref(), &mut limits).and_then(|()| group.apply(&limits)).map_err(failed)?;
     Ok(0)
+}
+
+/// Who takes the limit of memory away, and says nothing of the one of memory and swap together, means both: the second would still be
+/// one of memory.
+fn lift_swap(group: &dyn Cgroup, limits: &mut Limits) -> tinyd_cgroup::Result<()> {
+    let memory = &mut limits.memory;
+    if memory.limit_bytes == Some(-1) && memory.swap_bytes.is_none() {
+        memory.swap_bytes = group.limits()?.memory.swap_bytes.map(|_| -1);
+    }
+    Ok(())
 }
 
 /// What the document says, or the options.

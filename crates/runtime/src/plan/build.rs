@@ -210,7 +210,7 @@ fn sysctls(linux: &Linux, apart: Namespaces) -> Result<Vec<(CString, CString)>, 
             false => sysctl::check(name, value, ipc, net),
         };
         checked.map_err(|problem| invalid("linux.sysctl", format!("{name} {problem}")))?;
-        let path = format!("sys/{}", name.replace('.', "/"));
+        let path = name.replace('.', "/");
         all.push((c_path("linux.sysctl", Path::new(&path))?, c_path("linux.sysctl", Path::new(value))?));
     }
     // Some change others (net.ipv4.conf.all.*): the same configuration must come to the same each time.

@@ -1,6 +1,6 @@
 //! A clone is a writable snapshot of a volume, in a folder of its own.
 
-use super::store::{COMPRESS, DATA, Store, compress, options};
+use super::store::{COMPRESS, Store, compress, options};
 use super::{BtrfsDriver, quota};
 use crate::{Clones, Error, Result, VolumeDriver, VolumeSpec, VolumeState};
 use std::os::fd::AsFd;
@@ -9,7 +9,7 @@ impl Clones for BtrfsDriver {
     fn clone_volume(&self, volume: &VolumeState, wanted: &VolumeSpec) -> Result<VolumeState> {
         let (_pool, origin) = self.look(volume)?;
         self.validate(wanted)?;
-        let data = origin.subvolume(DATA)?;
+        let data = origin.whole_data("clone")?;
         self.make(wanted, |store| store.begin_as(data.as_fd(), "clone into"))
     }
 }

@@ -1,6 +1,6 @@
 //! Snapshots are read-only subvolumes, and a volume that is rolled back is a writable one of them.
 
-use super::store::{DATA, SNAPSHOTS, Store, entries, path};
+use super::store::{SNAPSHOTS, Store, entries, path};
 use super::{BtrfsDriver, file, ioctl, quota, subvolume};
 use crate::{Error, Result, Snapshot, Snapshots, VolumeState, check_name};
 use rustix::io::Errno;
@@ -62,7 +62,7 @@ impl Snapshots for BtrfsDriver {
     fn snapshot(&self, volume: &VolumeState, name: &str) -> Result<Snapshot> {
         check_name("snapshot name", name)?;
         let held = self.hold(volume)?;
-        let (folder, data) = (held.store.snapshots()?, held.store.subvolume(DATA)?);
+        let (folder, data) = (held.store.snapshots()?, held.store.whole_data("take a snapshot of")?);
         let failed = |errno| match errno {
             Errno::EXIST => taken(name),
             errno => self
@@ -99,9 +99,9 @@ impl Snapshots for BtrfsDriver {
             let problem = format!("cannot be rolled back while {user} has it mounted").into();
             return Err(Error::Invalid { what: "volume", value: volume.label(), problem });
         }
+        let data = held.store.whole_data("roll back")?;
         let next = held.store.begin_as(snapshot.as_fd(), "roll back")?;
         // The limit is the volume's, not that of the time of the snapshot.
-        let data = held.store.subvolume(DATA)?;
         let limited = quota::limit(data.as_fd()).and_then(|limit| quota::set(next.as_fd(), limit));
         drop((next, data));
         let done = limited

@@ -154,6 +154,22 @@ impl<'a> Store<'a> {
         subvolume::open(self.folder.as_fd(), name).map_err(|errno| self.failed("open")(errno))
     }
 
+    /// Opens its data, which is kept or replaced as a whole. What lies in it in a subvolume of its own is in no snapshot, and would be
+    /// lost.
+    pub(super) fn whole_data(&self, operation: &'static str) -> Result<OwnedFd> {
+        let data = self.subvolume(DATA)?;
+        match subvolume::inner(data.as_fd()).map_err(self.failed(operation))? {
+            None => Ok(data),
+            Some(inner) => {
+                let problem = format!(
+                    "has a btrfs subvolume of its own in it, {inner:?}, which is in no state of the volume: move its files into a \
+                     folder and delete it first"
+                );
+                Err(Error::Invalid { what: "volume", value: self.volume.to_owned(), problem: problem.into() })
+            }
+        }
+    }
+
     /// Opens the folder of its snapshots.
     pub(super) fn snapshots(&self) -> Result<OwnedFd> {
         if !self.has(SNAPSHOTS)? {

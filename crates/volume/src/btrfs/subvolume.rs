@@ -1,4 +1,4 @@
-//! Deleting subvolumes, also those that a container made in its own.
+//! Subvolumes, and those that a container made in its own: they are deleted with it.
 
 use super::ioctl;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
@@ -39,6 +39,14 @@ fn delete_a_leaf(mut subvolume: OwnedFd) -> Result<(), Errno> {
         Some((folder, name)) => ioctl::destroy(folder.as_fd(), &name),
         None => Ok(()),
     }
+}
+
+/// Where another subvolume lies in this one; `None` where none does.
+pub(super) fn inner(subvolume: BorrowedFd<'_>) -> Result<Option<String>, Errno> {
+    let Some(child) = ioctl::first_child(subvolume)? else { return Ok(None) };
+    let (mut path, name) = ioctl::locate_child(subvolume, child)?;
+    path.extend_from_slice(&name);
+    Ok(Some(String::from_utf8_lossy(&path).into_owned()))
 }
 
 /// A folder below another one, by a path that another process chose.

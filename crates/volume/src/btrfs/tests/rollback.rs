@@ -177,3 +177,37 @@ fn root_a_clone_and_its_origin_know_nothing_of_each_other() {
         assert_eq!(driver.list().unwrap(), [clone]);
     }
 }
+
+#[test]
+fn root_a_volume_with_another_subvolume_in_it_is_kept_whole_or_not_at_all() {
+    for ground in Ground::both() {
+        let driver = &ground.driver;
+        let volume = ground.volume("data");
+        driver.snapshot(&volume, "before").unwrap();
+        let path = driver.mount(&volume, "user").unwrap();
+        fs::create_dir(path.join("deep")).unwrap();
+        let inner = path.join("deep/own");
+        btrfs(&["subvolume", "create", &inner.display().to_string()]);
+        fs::write(inner.join("file"), "precious").unwrap();
+        driver.unmount(&volume, "user").unwrap();
+        let refused = [
+            driver.snapshot(&volume, "then").map(drop),
+            driver.rollback(&volume, "before"),
+            driver.clone_volume(&volume, &VolumeSpec::named("clone")).map(drop),
+        ];
+        for refused in refused {
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains("\"deep/own\"") && error.contains("delete it first"), "{error}");
+        }
+        let names: Vec<_> = driver.list().unwrap().into_iter().map(|volume| volume.name).collect();
+        assert_eq!(names, ["data"], "nothing is half done");
+        assert_eq!(Snapshots::snapshots(driver, &volume).unwrap().len(), 1);
+        let path = driver.mount(&volume, "user").unwrap();
+        assert_eq!(fs::read_to_string(path.join("deep/own/file")).unwrap(), "precious");
+        btrfs(&["subvolume", "delete", &path.join("deep/own").display().to_string()]);
+        driver.unmount(&volume, "user").unwrap();
+        driver.snapshot(&volume, "then").unwrap();
+        driver.rollback(&volume, "before").unwrap();
+        driver.remove(&volume).unwrap();
+    }
+}
