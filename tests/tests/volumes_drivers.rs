@@ -154,6 +154,8 @@ struct Plugin {
     socket: PathBuf,
     asked: Arc<Mutex<Vec<String>>>,
     silent: Arc<AtomicBool>,
+    ends: Arc<AtomicBool>,
+    server: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Plugin {
@@ -161,12 +163,17 @@ impl Plugin {
         let (socket, folder) = (env.files().join("plugin.sock"), env.files().join("plugin"));
         fs::create_dir(&folder).unwrap();
         let listener = UnixListener::bind(&socket).unwrap();
-        let plugin = Self { socket, asked: Arc::default(), silent: Arc::default() };
+        let (asked, silent, ends) = (Arc::default(), Arc::default(), Arc::default());
+        let mut plugin = Self { socket, asked, silent, ends, server: None };
         let (asked, silent) = (Arc::clone(&plugin.asked), Arc::clone(&plugin.silent));
-        std::thread::spawn(move || {
+        let ends = Arc::clone(&plugin.ends);
+        plugin.server = Some(std::thread::spawn(move || {
             let mut unanswered = Vec::new();
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
+                if ends.load(Ordering::Relaxed) {
+                    return;
+                }
                 let mut question = vec![0; 8192];
                 let length = stream.read(&mut question).unwrap_or_default();
                 let question = String::from_utf8_lossy(&question[..length]).into_owned();
@@ -195,12 +202,21 @@ impl Plugin {
                 // Who was killed reads no answer.
                 let _ = stream.write_all((head + &answer).as_bytes());
             }
-        });
+        }));
         plugin
     }
 
     fn unmounts(&self) -> usize {
         self.asked.lock().unwrap().iter().filter(|call| *call == "Unmount").count()
+    }
+}
+
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::Relaxed);
+        drop(UnixStream::connect(&self.socket));
+        let _ = self.server.take().unwrap().join();
+        let _ = fs::remove_file(&self.socket);
     }
 }
 

@@ -22,7 +22,9 @@ impl Core {
     /// commands from other containers.
     pub(crate) fn recover(&self) -> Result<()> {
         for id in entries(&self.store.run_root().join("intents"))? {
-            self.recover_one(&id);
+            if self.unmount_is_due(&id) {
+                self.recover_one(&id);
+            }
         }
         self.unmount_left()?;
         self.thaw_left()?;
