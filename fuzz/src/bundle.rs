@@ -58,7 +58,7 @@ fn hold(facts: &Facts) {
     );
     for file in &facts.sysctls {
         let path = file.to_str().expect("ASCII");
-        assert!(path.starts_with("sys/"), "{path}");
+        assert!(!path.starts_with('/'), "{path}");
         assert!(path.split('/').all(|part| part != ".."), "{path}");
     }
     assert!(!facts.candidates.is_empty(), "a program may be somewhere");

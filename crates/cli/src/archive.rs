@@ -16,7 +16,17 @@ pub(crate) fn write<T>(
     write: impl FnOnce(OwnedFd) -> Result<Flowed<T>, Failure>,
 ) -> Result<Flowed<T>, Failure> {
     match file {
-        Some(path) => into_file(path, write),
+        Some(path) => {
+            let failed = |error: std::io::Error| Failure::failed(format!("write {}", path.display()), error);
+            match fs::metadata(path) {
+                // A file takes the place of a file; a link stays one.
+                Ok(there) if there.is_file() => into_file(&path.canonicalize().map_err(failed)?, write),
+                Ok(there) if there.is_dir() => Err(failed(std::io::ErrorKind::IsADirectory.into())),
+                // A device, or a pipe that somebody reads.
+                Ok(_) => write(File::options().write(true).open(path).map_err(failed)?.into()),
+                Err(_) => into_file(path, write),
+            }
+        }
         None if context.console.is_terminal() => {
             Err(Failure::Usage("an archive is nothing for a terminal: name a file by -o, or a pipe".into()))
         }

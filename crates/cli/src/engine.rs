@@ -73,11 +73,17 @@ fn clean_up(wanted: EngineBuilder, globals: &Globals) -> EngineBuilder {
     let Some(program) = std::env::current_exe().ok().filter(|program| program.exists()) else {
         return wanted;
     };
-    let path = |path: &Path| path.display().to_string();
+    // The monitor's folder is another one. What is no path is looked for.
+    let path = |path: &Path| match path.components().count() > 1 || path.is_absolute() {
+        true => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string(),
+        false => path.display().to_string(),
+    };
+    let file =
+        |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
     let mut words = vec!["--root".to_owned(), path(&globals.root)];
     words.extend(["--run-root".to_owned(), path(&globals.run_root)]);
     words.extend(globals.runtime.iter().flat_map(|runtime| ["--runtime".to_owned(), path(runtime)]));
-    words.extend(globals.settings.file.iter().flat_map(|file| ["--config".to_owned(), path(file)]));
+    words.extend(globals.settings.file.iter().flat_map(|path| ["--config".to_owned(), file(path)]));
     // A daemon, if there is one, need not be there for that, nor wait for it.
     words.extend(["--host", LOCAL, "system", "restart-due"].map(str::to_owned));
     // Its own settings, and where it finds the programs that mount and connect for it.

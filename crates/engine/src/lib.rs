@@ -60,7 +60,8 @@ pub use inspect::{
 pub use list::{ContainerSummary, ListRequest};
 pub use logs::{LogEntry, LogSource, Logs, LogsRequest};
 pub use network::{
-    Ipam, IpamConfig, NetworkContainer, NetworkCreate, NetworkInspect, NetworkSummary, NoSubnet, Subnet,
+    DEFAULT_NETWORK, Ipam, IpamConfig, NetworkContainer, NetworkCreate, NetworkInspect, NetworkSummary,
+    NoSubnet, Subnet, network_name,
 };
 pub use process::Process;
 pub use restart::RestartPolicy;

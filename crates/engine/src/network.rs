@@ -11,6 +11,18 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
+/// The network that is made when it is first needed.
+pub const DEFAULT_NETWORK: &str = "tinyd";
+
+/// Its other names: that of tinyd's forerunner, and those that users of other engines know.
+const OTHERS: [&str; 3] = ["Tiny-docker", "bridge", "default"];
+
+/// The name of the network that a word stands for.
+#[must_use]
+pub fn network_name(word: &str) -> &str {
+    if OTHERS.contains(&word) { DEFAULT_NETWORK } else { word }
+}
+
 /// A network that is wanted. What is empty or `None` is the driver's to choose.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

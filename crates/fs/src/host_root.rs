@@ -17,6 +17,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where programs and their libraries lie. Those that are links (`/bin` → `usr/bin`) become links in the skeleton.
 const TREES: [&str; 7] = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
@@ -66,13 +67,17 @@ fn build(host: &Path, cache: &Path, skeleton: &Path) -> Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(failed(error)),
     }
-    let unfinished = skeleton.with_extension(format!("new-{}", std::process::id()));
+    // Of this call alone: the threads of a daemon make several at once.
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    let unfinished = skeleton.with_extension(format!("new-{}-{call}", std::process::id()));
     crate::remove_tree(&unfinished)?;
     let made = skeleton::make(host, &unfinished).and_then(|()| {
-        match renameat_with(CWD, &unfinished, CWD, skeleton, RenameFlags::NOREPLACE) {
-            Ok(()) => Ok(()),
-            Err(errno) => Err(Error::path("make", skeleton)(errno)),
-        }
+        // A name that outlives a power cut must not be one of empty files.
+        let folder = fs::File::open(&unfinished).map_err(Error::path("open", &unfinished))?;
+        rustix::fs::syncfs(&folder).map_err(Error::path("write down", &unfinished))?;
+        renameat_with(CWD, &unfinished, CWD, skeleton, RenameFlags::NOREPLACE)
+            .map_err(Error::path("make", skeleton))
     });
     match made {
         Ok(()) => Ok(()),

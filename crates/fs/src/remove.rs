@@ -23,6 +23,12 @@ pub(crate) fn remove_at(at: BorrowedFd<'_>, name: &OsStr) -> std::result::Result
         Err(Errno::ISDIR) => {}
         Err(errno) => return Err(errno),
     }
+    // Before it is opened, which would lead to what is mounted on it.
+    match unlinkat(at, name, AtFlags::REMOVEDIR) {
+        Ok(()) | Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+        Err(errno) => return Err(errno),
+    }
     let Some(folder) = open_folder(at, name)? else { return Ok(()) };
     empty(folder)?;
     ignore_missing(unlinkat(at, name, AtFlags::REMOVEDIR))

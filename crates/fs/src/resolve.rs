@@ -14,10 +14,12 @@ mod walk;
 mod weakened;
 
 pub(crate) use mount_id::mount_id;
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
-use std::ffi::CStr;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 #[cfg(feature = "weakened")]
 pub use weakened::weaken;
@@ -151,6 +153,20 @@ pub fn open_with(root: BorrowedFd<'_>, path: &CStr, flags: OFlags) -> Result<Own
 /// somebody may have put something since. It may lie on other mounts.
 pub fn open_plain(root: BorrowedFd<'_>, path: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> {
     Resolver::detect().open_plain(root, path, flags)
+}
+
+/// Opens a path of this machine as a reference: one that was resolved before, and in whose way somebody who may write there may have
+/// put a link since (`ELOOP`).
+///
+/// # Errors
+/// The kernel's; `EINVAL` for a path that is not absolute.
+pub fn open_host(path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    if !path.is_absolute() {
+        return Err(Errno::INVAL);
+    }
+    let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::INVAL)?;
+    let top = openat(CWD, c"/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    open_plain(top.as_fd(), &name, OFlags::PATH | flags)
 }
 
 /// *Child-side.* Opens a path that must lie on the very mount `folder` is on, with no link on the way:

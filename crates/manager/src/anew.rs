@@ -20,6 +20,8 @@ impl Core {
                     hint: Some("run it without --rm"),
                 });
             }
+            // It would stay stopped where it cannot be started.
+            self.are_ready(&record.spec.after)?;
             match self.stop(&id, grace) {
                 // It ended by itself meanwhile.
                 Ok(_) | Err(Error::WrongState { .. }) => {}

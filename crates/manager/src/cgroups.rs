@@ -66,6 +66,13 @@ impl Core {
             );
         }
         if let Err(error) = driver.validate(&Limits { devices: devices.clone(), ..Limits::default() }) {
+            if matches!(
+                error,
+                tinyd_cgroup::Error::InvalidLimit { .. } | tinyd_cgroup::Error::DeviceException { .. }
+            ) {
+                // It is the wish that cannot be, and not the host that cannot hold anybody to it.
+                return Err(Error::Limits { source: error });
+            }
             devices.clear();
             notes.push(format!(
                 "any device whose file is there may be used: {}",

@@ -50,9 +50,11 @@ impl Core {
             self.announce(record, "destroy", &[]);
         }
         // No container uses them any more; the folder in the trash is what the next command goes on for.
-        steps.extend(self.remove_own_volumes(id, record.as_ref()).into_iter().map(Err));
-        // What could not be unmounted only its record tells of: the next command goes on with that.
-        if record.as_ref().is_some_and(|record| self.awaits_unmount(record)) {
+        let kept = self.remove_own_volumes(id, record.as_ref());
+        // What could not be unmounted or removed only its record tells of: the next command goes on with that.
+        let goes_on = !kept.is_empty() || record.as_ref().is_some_and(|record| self.awaits_unmount(record));
+        steps.extend(kept.into_iter().map(Err));
+        if goes_on {
             return steps.into_iter().filter_map(Result::err).collect();
         }
         steps.push(remove_tree(&trash));

@@ -38,10 +38,14 @@ impl Core {
     /// Whether it is there; an error where it will not be.
     fn is_there(&self, after: &After) -> Result<bool> {
         let word = &after.container;
-        let id = self.resolve(word)?;
-        let record = self.known(&id, word)?;
         let never = |why: &'static str, hint| {
             Err(Error::Awaited { container: word.clone(), why: why.to_owned(), hint })
+        };
+        let record = match self.resolve(word).and_then(|id| self.known(&id, word)) {
+            Err(Error::NoSuchContainer { .. }) => {
+                return never("is not there any more, or not under that name", None);
+            }
+            found => found?,
         };
         let (life, restarting) = self.life_shown(&record)?;
         if restarting {

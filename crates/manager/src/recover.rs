@@ -8,6 +8,7 @@ use crate::life::{Ended, read};
 use crate::lock::ContainerLock;
 use crate::process::until;
 use crate::store::{STARTED_FILE, entries, rename, unlink};
+use crate::volumes::Silent;
 use std::time::{Duration, UNIX_EPOCH};
 use tinyd_runtime::state::EXIT_FILE;
 
@@ -21,15 +22,14 @@ impl Core {
     /// What cannot be put right keeps its intent: the next command tries again, and `check` reports it. It must not keep
     /// commands from other containers.
     pub(crate) fn recover(&self) -> Result<()> {
+        let mut silent = Silent::default();
         for id in entries(&self.store.run_root().join("intents"))? {
-            if self.unmount_is_due(&id) {
-                self.recover_one(&id);
-            }
+            silent.unless(self, &id, || self.recover_one(&id).is_empty());
         }
-        self.unmount_left()?;
+        self.unmount_left(&mut silent)?;
         self.thaw_left()?;
         for id in entries(&self.store.root().join("trash"))?.into_iter().filter(|id| ids::is_id(id)) {
-            self.finish_removal(&id);
+            silent.unless(self, &id, || self.finish_removal(&id).is_empty());
         }
         self.mend_networks();
         self.restart_left()
@@ -40,9 +40,6 @@ impl Core {
     pub(crate) fn finish_removal(&self, id: &str) -> Vec<Error> {
         let at_work = || self.store.intent(id).exists() || self.monitored(id);
         if at_work() {
-            return Vec::new();
-        }
-        if !self.unmount_is_due(id) {
             return Vec::new();
         }
         // Whoever tidies up after a dead monitor holds this.

@@ -21,7 +21,7 @@ mod walls;
 use crate::conntrack;
 use crate::error::kernel;
 use crate::firewall::{Firewall, NetworkRules};
-use crate::link::Links;
+use crate::link::{Link, Links};
 use crate::names::{NameService, ServerSpec};
 use crate::naming::{self, Names};
 use crate::places::Places;
@@ -151,7 +151,8 @@ impl BridgeDriver {
         }
         firewall.open(&self.rules(network)).map_err(failed("make the firewall's rules of", &name))?;
         names::lead_again(self, network)?;
-        self.let_pass(network)
+        self.let_pass(network)?;
+        links.set_alias(bridge.index, &whole(network)).map_err(failed("give an alias to bridge", &name))
     }
 
     /// Goes on past errors and gives the first.
@@ -181,6 +182,15 @@ impl BridgeDriver {
         }
         led.and(rules).and(link).and(leases).and(settings)
     }
+}
+
+/// The alias of a bridge that has its addresses, settings and rules: without them it lets anybody in.
+fn whole(network: &NetworkSpec) -> String {
+    format!("tinyd network {}", network.name)
+}
+
+fn is_whole(bridge: &Link, network: &NetworkSpec) -> bool {
+    bridge.alias.as_deref() == Some(&whole(network))
 }
 
 /// What is there already is no error.

@@ -27,9 +27,10 @@ const ZONE: u16 = 18;
 const ENDS: u16 = 1;
 const SOURCE: [u16; 2] = [1, 3];
 const TARGET: [u16; 2] = [2, 4];
-/// `CTA_TUPLE_PROTO`, and in it `CTA_PROTO_NUM` and `CTA_PROTO_DST_PORT`.
+/// `CTA_TUPLE_PROTO`, and in it `CTA_PROTO_NUM`, `CTA_PROTO_SRC_PORT` and `CTA_PROTO_DST_PORT`.
 const TRANSPORT: u16 = 2;
 const NUMBER: u16 = 1;
+const SOURCE_PORT: u16 = 2;
 const TARGET_PORT: u16 = 3;
 /// `IPPROTO_UDP`.
 const UDP: u8 = 17;
@@ -95,9 +96,29 @@ pub fn purge_misled(published: &[Publication]) -> io::Result<usize> {
                     && one.port.host.is_none_or(|host| host == target)
             };
             // What only passed through this host, or was sent by it, is not for its port.
-            ports.iter().find(came).is_some_and(|one| led_to != one.to) && is_own(target)
+            let is_led =
+                |one: &&Publication| led_to == one.to && ends.led_to_port == Some(one.port.container_port);
+            ports.iter().find(came).is_some_and(|one| !is_led(one)) && is_own(target)
         };
         count += forget(&mut Socket::open_netfilter(None)?, first.to, is_misled)?;
+    }
+    Ok(count)
+}
+
+/// Forgets what was led, by UDP, by ports that lead there no more: it would be led there for as long as somebody sends. Gives the
+/// number of connections that were forgotten. (What is under way by TCP goes on until its ends close it.)
+///
+/// # Errors
+/// The kernel's: `EPERM` without CAP_NET_ADMIN.
+pub fn purge_withdrawn(withdrawn: &[Publication]) -> io::Result<usize> {
+    let mut count = 0;
+    for one in withdrawn.iter().filter(|one| one.port.protocol == Protocol::Udp) {
+        let was_led = |ends: &Ends| {
+            ends.port == Some((UDP, one.port.host_port))
+                && ends.led_to == Some(one.to)
+                && one.port.host.is_none_or(|host| ends.target == Some(host))
+        };
+        count += forget(&mut Socket::open_netfilter(None)?, one.to, was_led)?;
     }
     Ok(count)
 }
@@ -161,8 +182,9 @@ pub(crate) struct Ends {
     target: Option<IpAddr>,
     /// The port that it called, behind its protocol's number.
     port: Option<(u8, u16)>,
-    /// Who answers.
+    /// Who answers, and by which port.
     led_to: Option<IpAddr>,
+    led_to_port: Option<u16>,
     /// To whom.
     answered: Option<IpAddr>,
 }
@@ -182,10 +204,11 @@ pub(crate) fn parse(payload: &[u8], is_wanted: impl Fn(&Ends) -> bool) -> Option
             ORIGINAL => {
                 ends.source = end(value, SOURCE);
                 ends.target = end(value, TARGET);
-                ends.port = port(value);
+                ends.port = port(value, TARGET_PORT);
             }
             REPLY => {
                 ends.led_to = end(value, SOURCE);
+                ends.led_to_port = port(value, SOURCE_PORT).map(|(_, port)| port);
                 ends.answered = end(value, TARGET);
             }
             _ => {}
@@ -206,12 +229,12 @@ fn end(direction: &[u8], numbers: [u16; 2]) -> Option<IpAddr> {
     ends.find(|(kind, _)| numbers.contains(kind)).and_then(|(_, value)| address(value))
 }
 
-/// The protocol's number, and the port that is sent to.
-fn port(direction: &[u8]) -> Option<(u8, u16)> {
+/// The protocol's number, and one of the two ports.
+fn port(direction: &[u8], which: u16) -> Option<(u8, u16)> {
     let (_, transport) = Attributes::behind(direction, 0).find(|(kind, _)| *kind == TRANSPORT)?;
     let value = |wanted: u16| Attributes::behind(transport, 0).find(|(kind, _)| *kind == wanted);
     let (_, number) = value(NUMBER)?;
-    let (_, port) = value(TARGET_PORT)?;
+    let (_, port) = value(which)?;
     Some((*number.first()?, u16::from_be_bytes(port.try_into().ok()?)))
 }
 

@@ -65,12 +65,12 @@ pub trait Firewall: Send + Sync {
     /// The kernel's.
     fn is_open(&self, network: &NetworkRules) -> io::Result<bool>;
 
-    /// Whether what all networks have in common is there, as far as one question to the kernel tells: `true` where that cannot
-    /// be asked without running a program.
+    /// Whether what all networks have in common is there, and these bridges are open, as far as two questions to the kernel tell:
+    /// `true` where that cannot be asked without running a program.
     ///
     /// # Errors
     /// The kernel's.
-    fn stands(&self) -> io::Result<bool>;
+    fn stands(&self, bridges: &[String]) -> io::Result<bool>;
 
     /// Whether to ask it anything is to run a program.
     fn runs_programs(&self) -> bool {

@@ -45,7 +45,7 @@ impl Firewall for Open {
         Ok(true)
     }
 
-    fn stands(&self) -> io::Result<bool> {
+    fn stands(&self, _: &[String]) -> io::Result<bool> {
         Ok(true)
     }
 

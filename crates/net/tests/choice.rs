@@ -51,7 +51,7 @@ impl Firewall for Absent {
         self.refuse()
     }
 
-    fn stands(&self) -> io::Result<bool> {
+    fn stands(&self, _: &[String]) -> io::Result<bool> {
         self.refuse()
     }
 

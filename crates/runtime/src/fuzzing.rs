@@ -24,7 +24,7 @@ pub struct Facts {
     pub masked: Vec<CString>,
     /// Where nothing can be written.
     pub read_only: Vec<CString>,
-    /// The files below `/proc` that are written.
+    /// The files below `/proc/sys` that are written.
     pub sysctls: Vec<CString>,
     /// Where the program may be.
     pub candidates: Vec<CString>,

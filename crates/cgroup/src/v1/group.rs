@@ -18,6 +18,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+/// How often processes are looked for that were forked while others were moved.
+const ROUNDS: usize = 100;
+
 /// One slot per managed hierarchy; a slot is empty where the group is not in that hierarchy, and is filled when a
 /// later limit needs it.
 pub(crate) struct V1Group {
@@ -76,18 +79,25 @@ impl V1Group {
             return Ok(());
         }
         let root = self.managed[at].hierarchy.mountpoint();
-        let pids = self.listed()?;
         let dir = tree::all_or_nothing(|undo| {
             let dir = tree::make(root, &self.path, Existing::Take, undo)?;
             if self.managed[at].hierarchy.has("cpuset") {
                 cpuset::seed(root, &self.path)?;
             }
             write_one(&dir, controller, limits)?;
-            for pid in pids {
-                match dir.try_write("cgroup.procs", &pid.to_string()) {
-                    // It exited meanwhile.
-                    Ok(()) | Err(rustix::io::Errno::SRCH) => {}
-                    Err(e) => return Err(dir.write_error("cgroup.procs", &pid.to_string(), e)),
+            // Whoever was not moved yet has his children where he is.
+            let mut moved = BTreeSet::new();
+            for _ in 0..ROUNDS {
+                let new: Vec<u32> = self.listed()?.difference(&moved).copied().collect();
+                if new.is_empty() {
+                    break;
+                }
+                for pid in new {
+                    match dir.try_write("cgroup.procs", &pid.to_string()) {
+                        // It exited meanwhile.
+                        Ok(()) | Err(rustix::io::Errno::SRCH) => drop(moved.insert(pid)),
+                        Err(e) => return Err(dir.write_error("cgroup.procs", &pid.to_string(), e)),
+                    }
                 }
             }
             Ok(dir)

@@ -3,10 +3,12 @@
 use super::{Context, Verb};
 use crate::console::write_all;
 use crate::failure::{Failure, Outcome};
-use crate::format::{ObjectFormat, escape, template, time};
+use crate::format::template::{self, Template};
+use crate::format::{ObjectFormat, escape, time};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tinyd_engine::{Event, EventFilter, EventsRequest, EventsSince};
 
@@ -81,6 +83,10 @@ impl Verb for Events {
             follow: !self.no_stream,
             filters: self.filter,
         };
+        if let Some(ObjectFormat::Template(template)) = &self.format {
+            // What no event has is said before one is lost.
+            template::render(template, &with_attributes(template, &blank()))?;
+        }
         let mut events = context.engine()?.events(&request)?;
         loop {
             let next = match events.try_next()? {
@@ -103,7 +109,9 @@ impl Verb for Events {
             let text = match &self.format {
                 None => line(&event),
                 Some(ObjectFormat::Json) => json(&event).to_string(),
-                Some(ObjectFormat::Template(template)) => template::render(template, &json(&event))?,
+                Some(ObjectFormat::Template(template)) => {
+                    template::render(template, &with_attributes(template, &event))?
+                }
             };
             match write_all(context.console.stdout, format!("{text}\n").as_bytes()) {
                 Ok(()) => {}
@@ -125,6 +133,32 @@ fn line(event: &Event) -> String {
         text.push_str(&format!(" ({})", more.join(", ")));
     }
     escape::controls(&text).into_owned()
+}
+
+fn blank() -> Event {
+    let text = String::new;
+    Event {
+        number: 0,
+        time: UNIX_EPOCH,
+        kind: text(),
+        action: text(),
+        id: text(),
+        attributes: BTreeMap::new(),
+    }
+}
+
+/// Each event has attributes of its own: one that it has not has no value.
+fn with_attributes(template: &Template, event: &Event) -> Value {
+    let mut value = json(event);
+    for path in template.fields() {
+        if let [actor, attributes, name] = path
+            && let Some(all) = value.pointer_mut("/Actor/Attributes").and_then(Value::as_object_mut)
+            && (actor.as_str(), attributes.as_str()) == ("Actor", "Attributes")
+        {
+            all.entry(name).or_insert(Value::Null);
+        }
+    }
+    value
 }
 
 /// In Docker's shape, with the number beside it.

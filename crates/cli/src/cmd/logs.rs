@@ -4,7 +4,7 @@ use super::{Context, Verb};
 use crate::console::{Console, write_all};
 use crate::failure::{Failure, Outcome};
 use crate::format::time;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::time::SystemTime;
 use tinyd_engine::{LogEntry, LogSource, LogsRequest};
@@ -70,7 +70,7 @@ impl Verb for Logs {
         let mut printer = Printer::new(context.console, self.timestamps);
         loop {
             if let Some(stream) = logs.as_fd().filter(|_| self.follow)
-                && reader_left(context.console, stream)
+                && reader_left(context.console, stream, self.until)
             {
                 return Ok(0);
             }
@@ -92,10 +92,12 @@ impl Verb for Logs {
     }
 }
 
-/// Waits until the log has something new; true when nobody reads our output any more (`logs -f c1 | head -1`).
-fn reader_left(console: Console<'_>, log: std::os::fd::BorrowedFd<'_>) -> bool {
+/// Waits until the log has something new, or the moment has come after which nothing is wanted; true when nobody reads our output any more (`logs -f c1 | head -1`).
+fn reader_left(console: Console<'_>, log: std::os::fd::BorrowedFd<'_>, until: Option<SystemTime>) -> bool {
+    let left = until.map(|until| until.duration_since(SystemTime::now()).unwrap_or_default());
+    let limit = left.and_then(|left| Timespec::try_from(left).ok());
     let mut asked = [PollFd::new(&log, PollFlags::IN), PollFd::new(&console.stdout, PollFlags::empty())];
-    poll(&mut asked, None).is_ok() && asked[1].revents().contains(PollFlags::ERR)
+    poll(&mut asked, limit.as_ref()).is_ok() && asked[1].revents().contains(PollFlags::ERR)
 }
 
 /// Prints entries to the stream that each came from.

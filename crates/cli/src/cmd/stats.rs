@@ -3,9 +3,11 @@
 mod sample;
 
 use super::{Context, Verb};
+use crate::console::write_all;
 use crate::failure::{Failure, Outcome, line_of};
 use crate::format::table::{Column, Table};
 use crate::format::{ListFormat, escape, template};
+use rustix::io::Errno;
 use sample::Sample;
 use std::time::Duration;
 use tinyd_engine::{ContainerStats, ContainerStatus, Engine, ErrorKind, ListRequest};
@@ -56,8 +58,8 @@ impl Verb for Stats {
             std::thread::sleep(EVERY);
             let now = self.look(engine.as_ref(), context, false)?;
             let samples: Vec<Sample> = now.iter().filter_map(|now| Sample::between(&before, now)).collect();
-            self.show(context, &samples)?;
-            if self.no_stream || (now.is_empty() && !self.containers.is_empty()) {
+            let is_read = self.show(context, &samples)?;
+            if !is_read || self.no_stream || (now.is_empty() && !self.containers.is_empty()) {
                 return Ok(0);
             }
             before = now;
@@ -101,7 +103,8 @@ impl Stats {
         }
     }
 
-    fn show(&self, context: &Context<'_>, samples: &[Sample]) -> Result<(), Failure> {
+    /// Tells whether somebody reads it still.
+    fn show(&self, context: &Context<'_>, samples: &[Sample]) -> Result<bool, Failure> {
         let console = context.console;
         let mut text = String::new();
         match &self.format {
@@ -129,14 +132,19 @@ impl Stats {
             }
         }
         let text = escape::for_terminal(&text, console.is_terminal());
-        match console.is_terminal() && !self.no_stream {
+        let text = match console.is_terminal() && !self.no_stream {
             true => {
                 // What scrolls away at the top would be the heading.
                 let rows = console.window().map_or(usize::MAX, |size| usize::from(size.rows.max(2)) - 1);
                 let seen: String = text.split_inclusive('\n').take(rows).collect();
-                console.print(&format!("{WIPE}{seen}"))
+                format!("{WIPE}{seen}").into()
             }
-            false => console.print(&text),
+            false => text,
+        };
+        match write_all(console.stdout, text.as_bytes()) {
+            Ok(()) => Ok(true),
+            Err(Errno::PIPE) => Ok(false),
+            Err(errno) => Err(Failure::failed("write standard output", errno)),
         }
     }
 }

@@ -39,13 +39,20 @@ impl Verb for Update {
         let change = PortChange { add, remove: self.publish_rm };
         if change == PortChange::default() {
             return context.each(&self.containers, |engine, container| {
-                if let Some(policy) = self.restart {
-                    let id = engine.set_restart_policy(container, policy)?;
-                    if limits == Resources::default() {
-                        return Ok(id);
+                // Limits that are refused change nothing; a policy is refused to one alone that removes itself.
+                match self.restart {
+                    None => engine.update(container, &limits),
+                    Some(policy) if limits == Resources::default() => {
+                        engine.set_restart_policy(container, policy)
+                    }
+                    Some(policy) => {
+                        if policy != RestartPolicy::No && engine.inspect(container)?.host_config.auto_remove {
+                            return engine.set_restart_policy(container, policy);
+                        }
+                        engine.update(container, &limits)?;
+                        engine.set_restart_policy(container, policy)
                     }
                 }
-                engine.update(container, &limits)
             });
         }
         // Each of the two is done whole or not at all, which nobody could say of both together.

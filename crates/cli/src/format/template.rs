@@ -34,6 +34,14 @@ impl Template {
         Ok(Self { pieces })
     }
 
+    /// The names on the way to each field.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &[String]> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(_) => None,
+            Piece::Field(path, _) => Some(path.as_slice()),
+        })
+    }
+
     /// The text with each field's last name turned into something else.
     pub(crate) fn map_fields(&self, turn: impl Fn(&str) -> String) -> String {
         let text = self.pieces.iter().map(|piece| match piece {
@@ -84,7 +92,10 @@ fn unescape(text: &str) -> String {
 
 fn find<'a>(value: &'a Value, path: &[String]) -> Result<&'a Value, Failure> {
     path.iter().try_fold(value, |here, name| {
-        here.get(name).ok_or_else(|| {
+        let fields = || here.as_object().into_iter().flatten();
+        // Docker's templates have capitals where its JSON has none.
+        let alike = || fields().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+        here.get(name).or_else(alike).ok_or_else(|| {
             let there = match here.as_object() {
                 Some(fields) => fields.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
                 None => "none".to_owned(),

@@ -59,7 +59,7 @@ pub(super) fn encode(meta: &Meta<'_>, out: &mut Vec<u8>) {
     header.put_number(MAJOR, u64::from(meta.device.0));
     header.put_number(MINOR, u64::from(meta.device.1));
     for (name, value) in meta.xattrs {
-        pax::put(&mut records, &[b"SCHILY.xattr.", &name[..]].concat(), value);
+        pax::put(&mut records, &[b"SCHILY.xattr.", &pax::keyword(name)[..]].concat(), value);
     }
     if !records.is_empty() {
         extended(&records, meta.path, out);

@@ -21,6 +21,34 @@ pub(super) fn put(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     records.push(b'\n');
 }
 
+/// A name of an attribute as a part of a key, which ends with the first equals sign. As GNU tar writes it.
+pub(super) fn keyword(name: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(name.len());
+    for byte in name {
+        match byte {
+            b'%' => key.extend(b"%25"),
+            b'=' => key.extend(b"%3D"),
+            other => key.push(*other),
+        }
+    }
+    key
+}
+
+/// The name of an attribute that is written so.
+pub(super) fn attribute(mut key: &[u8]) -> Vec<u8> {
+    let mut name = Vec::with_capacity(key.len());
+    while let Some((first, rest)) = key.split_first() {
+        let (byte, length) = match key.get(..3) {
+            Some(b"%25") => (b'%', 3),
+            Some(b"%3D" | b"%3d") => (b'=', 3),
+            _ => (*first, 1),
+        };
+        name.push(byte);
+        key = &rest[length - 1..];
+    }
+    name
+}
+
 fn digits(number: usize) -> usize {
     number.checked_ilog10().unwrap_or(0) as usize + 1
 }

@@ -1,7 +1,7 @@
 //! An entry, out of its header and of those that went before it.
 
 use super::header::{GID, Header, LINK, MAJOR, MINOR, MODE, MTIME, SIZE, UID, kind};
-use super::pax::{decimal, parse, parse_time};
+use super::pax::{attribute, decimal, parse, parse_time};
 use super::problem::Problem;
 use super::sparse::{Form, Map, Records};
 use crate::copy::Owner;
@@ -75,7 +75,7 @@ impl Said {
                 b"mtime" => said.mtime = Some(parse_time(value).ok_or(Problem::Number("time"))?),
                 _ => {
                     if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-                        said.xattrs.insert(name.to_vec(), value.to_vec());
+                        said.xattrs.insert(attribute(name), value.to_vec());
                     } else if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
                         said.sparse.take(key, value)?;
                     } else if key.starts_with(b"SCHILY.acl.") {

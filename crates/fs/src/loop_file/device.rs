@@ -67,6 +67,12 @@ impl Device {
                 {
                     return Ok(Some(Self { path, _device: device }));
                 }
+                // Somebody else has made it one, who knows nothing of us.
+                Ok((info, _)) if (info.device, info.inode) == (wanted.st_dev, wanted.st_ino) => {
+                    return Err(Error::path("use the file of somebody else's loop device", &path)(
+                        Errno::BUSY,
+                    ));
+                }
                 // It may be the file's: a second one would be a second writer. One that is free by now has no file.
                 Err(errno) if errno != Errno::NXIO && is_behind(&backing, (wanted.st_dev, wanted.st_ino)) => {
                     return Err(Error::path("look at the loop device", &path)(errno));

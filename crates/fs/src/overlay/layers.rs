@@ -2,12 +2,10 @@
 
 use super::Overlay;
 use crate::mount::{Changes, DetachedMount};
+use crate::resolve;
 use crate::{Error, Result};
 use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::io::Errno;
-use std::ffi::CString;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -23,8 +21,10 @@ pub(super) struct Layers {
 
 impl Layers {
     pub(super) fn open(overlay: &Overlay<'_>) -> Result<Self> {
-        let lowers = overlay.lowers.iter().map(|lower| open(overlay, lower)).collect::<Result<Vec<_>>>()?;
-        let parent = open(overlay, parent_of(overlay))?;
+        let lowers = overlay.lowers.iter().map(|lower| mapped(overlay, below(lower)?, lower));
+        let lowers = lowers.collect::<Result<Vec<_>>>()?;
+        let parent = parent_of(overlay);
+        let parent = mapped(overlay, plain(parent)?, parent)?;
         let inside = |path: &Path| {
             let name = path.file_name().unwrap_or_default();
             openat(&parent, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()).map_err(Error::path("open", path))
@@ -38,7 +38,8 @@ impl Layers {
     pub(super) fn attach(&self, overlay: &Overlay<'_>) -> Result<()> {
         let paths = || overlay.lowers.iter().map(std::path::PathBuf::as_path).chain([parent_of(overlay)]);
         // All are opened before the first is covered, which may hold another.
-        let folders = paths().map(plain).collect::<Result<Vec<_>>>()?;
+        let folders = overlay.lowers.iter().map(|path| below(path)).chain([plain(parent_of(overlay))]);
+        let folders = folders.collect::<Result<Vec<_>>>()?;
         for ((folder, path), layer) in
             folders.iter().zip(paths()).zip(self.lowers.iter().chain([&self.parent]))
         {
@@ -74,14 +75,19 @@ fn plain(path: &Path) -> Result<OwnedFd> {
     openat(CWD, path, FOLDER, Mode::empty()).map_err(Error::path("open", path))
 }
 
-fn open(overlay: &Overlay<'_>, path: &Path) -> Result<OwnedFd> {
+/// A layer that is read may lie where others write: it was resolved when it was chosen, and no link is followed since.
+fn below(path: &Path) -> Result<OwnedFd> {
+    match path.is_absolute() {
+        true => resolve::open_host(path, OFlags::DIRECTORY).map_err(Error::path("open", path)),
+        false => plain(path),
+    }
+}
+
+fn mapped(overlay: &Overlay<'_>, folder: OwnedFd, path: &Path) -> Result<OwnedFd> {
     let Some(idmap) = &overlay.idmap else {
-        return plain(path);
+        return Ok(folder);
     };
-    let name = CString::new(path.as_os_str().as_bytes())
-        .map_err(|_| Errno::INVAL)
-        .map_err(Error::path("open", path))?;
-    let copy = DetachedMount::clone_of(CWD, &name, false).map_err(Error::path("open", path))?;
+    let copy = DetachedMount::clone_of(folder.as_fd(), c"", false).map_err(Error::path("open", path))?;
     let changes = Changes { user_namespace: Some(idmap.user_namespace), ..Changes::NONE };
     copy.change(&changes).map_err(Error::path("map the ids of", path))?;
     Ok(copy.into_fd())

@@ -17,7 +17,7 @@ use crate::validate;
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use tinyd_engine::NetworkJoin;
-use tinyd_net::Namespace;
+use tinyd_net::{EndpointState, Namespace, NetworkState};
 use tinyd_runtime::state::{COMPANIONS_FILE, ProcessId, RELEASE_FILE, store};
 
 impl Core {
@@ -123,7 +123,19 @@ impl Core {
     fn join_live(&self, record: &Record, place: &Place, init: ProcessId) -> Result<()> {
         let netns = self.netns_of(record, init)?;
         let mut endpoints = self.endpoints(&record.id)?;
-        endpoints.push(self.join_network(record, place, &endpoints, &netns)?);
+        let led = self.withdraw_led(record, place, &mut endpoints)?;
+        match self.join_network(record, place, &endpoints, &netns) {
+            Ok(endpoint) => endpoints.push(endpoint),
+            Err(error) => {
+                // They lead where they led. The error that is told is the first.
+                for (network, state) in led {
+                    let ports = state.ports.clone();
+                    let state = EndpointState { ports: Vec::new(), ..state };
+                    drop(self.driver(&network.driver)?.publish(&network, &state, &ports));
+                }
+                return Err(error);
+            }
+        }
         if let Err(error) = self.tell(record, &endpoints).and_then(|()| self.keep_steps(record, &endpoints)) {
             let made = endpoints.pop();
             let state = made.map_or_else(|| unknown(&record.id), |endpoint| endpoint.state);
@@ -136,6 +148,29 @@ impl Core {
             return self.await_monitor(&record.id).and_then(|()| self.leave_networks(record));
         }
         Ok(())
+    }
+
+    /// Has the ports lead nowhere that a network has which is the way out no more: they lead by the new one. Gives what had some.
+    fn withdraw_led(
+        &self,
+        record: &Record,
+        place: &Place,
+        endpoints: &mut [Endpoint],
+    ) -> Result<Vec<(NetworkState, EndpointState)>> {
+        let mut led = Vec::new();
+        if record.way_out().is_none_or(|way_out| way_out.name() != place.name()) {
+            return Ok(led);
+        }
+        for endpoint in endpoints.iter_mut().filter(|endpoint| !endpoint.state.ports.is_empty()) {
+            let Some(other) = record.places.iter().find(|other| other.name() == endpoint.network) else {
+                continue;
+            };
+            let driver = self.driver(&other.network.driver)?;
+            driver.withdraw(&other.network, &endpoint.state).map_err(|source| Error::Network { source })?;
+            led.push((other.network.clone(), endpoint.state.clone()));
+            endpoint.state.ports.clear();
+        }
+        Ok(led)
     }
 
     fn leave_live(&self, record: &Record, place: &Place, init: ProcessId) -> Result<()> {

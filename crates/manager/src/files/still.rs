@@ -85,6 +85,8 @@ impl Core {
             move |errno: Errno| Error::file("mount", path, errno)
         };
         private_namespace().map_err(failed(&merged))?;
+        // It is this thread's own by now: what is made in the root is as the next start would make it.
+        rustix::process::umask(Mode::empty());
         let mut mounts = layers(record)?.into_iter().zip(&record.rootfs.overlays);
         let Some((root, _)) = mounts.next() else { return Err(failed(&merged)(Errno::NOENT)) };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -200,10 +202,13 @@ fn attach(root: BorrowedFd<'_>, mount: &Mount, record: &Record, places: &Places)
                 let part = resolve::open_within(image.as_fd(), &c_path(Path::new(part))?, OFlags::PATH)?;
                 DetachedMount::clone_of(part.as_fd(), c"", false)?
             }
-            (Source::Folder(folder), None) => DetachedMount::clone_of(CWD, &c_path(folder)?, has("rbind"))?,
+            (Source::Folder(folder), None) => DetachedMount::clone_of(
+                resolve::open_host(folder, OFlags::empty())?.as_fd(),
+                c"",
+                has("rbind"),
+            )?,
             (Source::Folder(folder), Some(part)) => {
-                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                let folder = rustix::fs::openat(CWD, folder, flags, Mode::empty())?;
+                let folder = resolve::open_host(folder, OFlags::DIRECTORY)?;
                 let part = resolve::open_within(folder.as_fd(), &c_path(Path::new(part))?, OFlags::PATH)?;
                 DetachedMount::clone_of(part.as_fd(), c"", has("rbind"))?
             }

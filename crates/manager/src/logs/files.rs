@@ -2,8 +2,11 @@
 
 use super::tail;
 use crate::error::{Error, Result};
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
 use std::fs::{File, Metadata};
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -15,7 +18,7 @@ const BUFFER: usize = 64 * 1024;
 
 /// A log as one stream of lines.
 pub(super) struct Reader {
-    path: PathBuf,
+    folder: Folder,
     open: Option<Open>,
     /// Bytes that were dropped before they could be read.
     missed: u64,
@@ -32,16 +35,15 @@ struct Open {
 impl Reader {
     /// From the beginning, but for files that were last written before a moment.
     pub(super) fn all(path: &Path, since: Option<SystemTime>) -> Result<Self> {
-        let mut reader = Self { path: path.to_owned(), open: None, missed: 0 };
+        let mut reader = Self { folder: Folder::of(path)?, open: None, missed: 0 };
         let wanted = |meta: &Metadata| {
             since.is_none_or(|since| meta.modified().is_ok_and(|modified| modified >= since))
         };
-        for (path, _) in files(path)?.into_iter().rev() {
+        for (number, _) in reader.folder.files()?.into_iter().rev() {
+            let Some(open) = reader.folder.open(number)? else { continue };
             // The newest is wanted always: it may still grow.
-            if path == reader.path || path.metadata().is_ok_and(|meta| wanted(&meta)) {
-                reader.open = open(&path, 0)?;
-            }
-            if reader.open.is_some() {
+            if number == 0 || open.metadata().is_ok_and(|meta| wanted(&meta)) {
+                reader.open = Some(reader.folder.opened(open, 0)?);
                 break;
             }
         }
@@ -50,22 +52,16 @@ impl Reader {
 
     /// From the last lines on.
     pub(super) fn last(path: &Path, lines: usize) -> Result<Self> {
+        let folder = Folder::of(path)?;
         let mut newest_first = Vec::new();
-        for (path, _) in files(path)? {
-            match File::open(&path) {
-                Ok(file) => newest_first.push((path, file)),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(Error::file("open", path, error)),
-            }
+        for (number, _) in folder.files()? {
+            newest_first.extend(folder.open(number)?.map(|file| (folder.path(number), file)));
         }
         let open = match tail::start(&newest_first, lines)? {
-            Some((index, offset)) => {
-                let (path, file) = newest_first.swap_remove(index);
-                Some(opened(&path, file, offset)?)
-            }
+            Some((index, offset)) => Some(folder.opened(newest_first.swap_remove(index).1, offset)?),
             None => None,
         };
-        Ok(Self { path: path.to_owned(), open, missed: 0 })
+        Ok(Self { folder, open, missed: 0 })
     }
 
     /// How much was dropped before it could be read, at least a byte where that is not known.
@@ -77,15 +73,15 @@ impl Reader {
     pub(super) fn next_line(&mut self) -> Result<Option<&[u8]>> {
         loop {
             if self.open.is_none() {
-                let Some((path, _)) = files(&self.path)?.pop() else { return Ok(None) };
-                self.open = open(&path, 0)?;
+                let Some((oldest, _)) = self.folder.files()?.pop() else { return Ok(None) };
+                self.open = self.folder.open_whole(oldest)?;
             }
             if self.read()? {
                 break;
             }
             // It was put away when another has its name. What was written before that is read first.
             let Some(open_file) = &self.open else { return Ok(None) };
-            let all = files(&self.path)?;
+            let all = self.folder.files()?;
             let (newer, gone) = match all.iter().position(|(_, inode)| *inode == open_file.inode) {
                 Some(0) => return Ok(None),
                 Some(index) => (all.into_iter().nth(index - 1), false),
@@ -94,8 +90,8 @@ impl Reader {
             if self.read()? {
                 break;
             }
-            let Some((path, inode)) = newer else { return Ok(None) };
-            let next = match open(&path, 0)? {
+            let Some((number, inode)) = newer else { return Ok(None) };
+            let next = match self.folder.open_whole(number)? {
                 Some(next) if next.inode == inode => next,
                 // It has moved on again: the next look finds it.
                 _ => continue,
@@ -116,7 +112,7 @@ impl Reader {
         }
         open.file
             .read_until(b'\n', &mut open.line)
-            .map_err(|source| Error::file("read", &self.path, source))?;
+            .map_err(|source| Error::file("read", &self.folder.log, source))?;
         open.given = open.line.ends_with(b"\n");
         Ok(open.given)
     }
@@ -141,40 +137,71 @@ fn before(open: &Open) -> Option<u64> {
     }
 }
 
-/// The files of a log that there are, newest first, with their inodes.
-fn files(path: &Path) -> Result<Vec<(PathBuf, u64)>> {
-    let mut found = Vec::new();
-    for index in 0..MOST {
-        let path = match index {
-            0 => path.to_owned(),
-            older => {
-                let mut name = path.as_os_str().to_owned();
-                name.push(format!(".{older}"));
-                PathBuf::from(name)
-            }
+/// Where the files of a log are: by a descriptor, for a container that removes itself takes its folder away by a rename while its last
+/// lines are still to be read.
+struct Folder {
+    log: PathBuf,
+    folder: Option<OwnedFd>,
+}
+
+impl Folder {
+    fn of(log: &Path) -> Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = match rustix::fs::open(log.parent().unwrap_or(log), flags, Mode::empty()) {
+            Ok(folder) => Some(folder),
+            Err(Errno::NOENT) => None,
+            Err(errno) => return Err(Error::file("open the folder of", log, errno)),
         };
-        match path.metadata() {
-            Ok(meta) => found.push((path, meta.ino())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Error::file("look at", path, error)),
+        Ok(Self { log: log.to_owned(), folder })
+    }
+
+    /// The newest file is number 0.
+    fn path(&self, number: u32) -> PathBuf {
+        if number == 0 {
+            return self.log.clone();
+        }
+        let mut name = self.log.as_os_str().to_owned();
+        name.push(format!(".{number}"));
+        PathBuf::from(name)
+    }
+
+    /// Those that there are, newest first, with their inodes.
+    fn files(&self) -> Result<Vec<(u32, u64)>> {
+        let mut found = Vec::new();
+        let Some(folder) = &self.folder else { return Ok(found) };
+        for number in 0..MOST {
+            let path = self.path(number);
+            match rustix::fs::statat(folder, path.file_name().unwrap_or_default(), AtFlags::SYMLINK_NOFOLLOW)
+            {
+                Ok(meta) => found.push((number, meta.st_ino)),
+                Err(Errno::NOENT) => {}
+                Err(errno) => return Err(Error::file("look at", path, errno)),
+            }
+        }
+        Ok(found)
+    }
+
+    fn open(&self, number: u32) -> Result<Option<File>> {
+        let path = self.path(number);
+        let Some(folder) = &self.folder else { return Ok(None) };
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(folder, path.file_name().unwrap_or_default(), flags, Mode::empty()) {
+            Ok(file) => Ok(Some(file.into())),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(Error::file("open", path, errno)),
         }
     }
-    Ok(found)
-}
 
-fn open(path: &Path, offset: u64) -> Result<Option<Open>> {
-    match File::open(path) {
-        Ok(file) => opened(path, file, offset).map(Some),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::file("open", path, error)),
+    fn open_whole(&self, number: u32) -> Result<Option<Open>> {
+        self.open(number)?.map(|file| self.opened(file, 0)).transpose()
     }
-}
 
-fn opened(path: &Path, mut file: File, offset: u64) -> Result<Open> {
-    let failed = |source| Error::file("read", path, source);
-    let inode = file.metadata().map_err(failed)?.ino();
-    file.seek(SeekFrom::Start(offset)).map_err(failed)?;
-    Ok(Open { file: BufReader::with_capacity(BUFFER, file), inode, line: Vec::new(), given: false })
+    fn opened(&self, mut file: File, offset: u64) -> Result<Open> {
+        let failed = |source| Error::file("read", &self.log, source);
+        let inode = file.metadata().map_err(failed)?.ino();
+        file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+        Ok(Open { file: BufReader::with_capacity(BUFFER, file), inode, line: Vec::new(), given: false })
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::validate;
+pub(crate) use tinyd_engine::DEFAULT_NETWORK as DEFAULT;
+pub(crate) use tinyd_engine::network_name as canonical;
 
 /// The network that holds the loopback device alone.
 pub(crate) const NONE: &str = "none";
@@ -10,22 +12,12 @@ pub(crate) const HOST: &str = "host";
 /// Those that every host has.
 pub(crate) const FIXED: [&str; 2] = [NONE, HOST];
 
-/// The network that is made when it is first needed.
-pub(crate) const DEFAULT: &str = "tinyd";
-/// Its other names: that of tinyd's forerunner, and those that users of other engines know.
-const OTHERS: [&str; 3] = ["Tiny-docker", "bridge", "default"];
-
 /// Longer ones are hard to read in a table, and no other engine takes them.
 const LONGEST: usize = 64;
 
 /// Whether a word means the default network.
 pub(crate) fn is_default(word: &str) -> bool {
-    word == DEFAULT || OTHERS.contains(&word)
-}
-
-/// The name that a word stands for.
-pub(crate) fn canonical(word: &str) -> &str {
-    if is_default(word) { DEFAULT } else { word }
+    canonical(word) == DEFAULT
 }
 
 /// A name in the form that names of containers have; with it a file can be called.

@@ -22,6 +22,26 @@ const RETRY: Duration = Duration::from_secs(60);
 /// Longer than one takes that answers.
 const SLOW: Duration = Duration::from_secs(2);
 
+/// Whether a driver gave no answer to a command that tidies up: it holds that command up once, and the next a minute later.
+#[derive(Default)]
+pub(crate) struct Silent(bool);
+
+impl Silent {
+    /// Does what may have to wait for a driver; `work` tells whether it succeeded.
+    pub(crate) fn unless(&mut self, core: &Core, id: &str, work: impl FnOnce() -> bool) {
+        if !core.unmount_is_due(id) {
+            return;
+        }
+        let awaits = || core.store.unmount_mark(id).exists();
+        if self.0 && awaits() {
+            // Their turn comes before that one's who was waited for.
+            return core.set_unmount(id, RETRY / 2);
+        }
+        let begun = Instant::now();
+        self.0 |= !work() && begun.elapsed() > SLOW && awaits();
+    }
+}
+
 impl Core {
     /// Has the volumes of a container mounted, and filled where that could not be done before. What is mounted when it fails is
     /// for the caller to undo, as the start that it is a part of.
@@ -148,35 +168,32 @@ impl Core {
     }
 
     /// What only a driver can unmount, the next command has it unmount: containers with such volumes have a mark.
-    pub(crate) fn unmount_left(&self) -> Result<()> {
-        let mut gives_no_answer = false;
-        for id in entries(&self.store.run_root().join("unmount"))?.into_iter().filter(|id| ids::is_id(id)) {
-            if !self.unmount_is_due(&id) {
-                continue;
-            }
-            if gives_no_answer {
-                self.postpone_unmount(&id);
-                continue;
-            }
+    pub(crate) fn unmount_left(&self, silent: &mut Silent) -> Result<()> {
+        let marks = entries(&self.store.run_root().join("unmount"))?;
+        for id in marks.into_iter().filter(|id| ids::is_id(id)) {
             // What cannot be unmounted now is tried again, and keeps nobody from other containers.
-            let begun = Instant::now();
-            gives_no_answer = self.unmount_left_of(&id).is_err() && begun.elapsed() > SLOW;
+            silent.unless(self, &id, || {
+                self.unmount_left_of(&id).inspect_err(|_| self.postpone_unmount(&id)).is_ok()
+            });
         }
         Ok(())
     }
 
-    /// Whoever comes by may try again: a driver that gives no answer holds up one command a minute, and not each.
-    pub(crate) fn unmount_is_due(&self, id: &str) -> bool {
+    /// Whoever comes by may try again.
+    fn unmount_is_due(&self, id: &str) -> bool {
         let mark = self.store.unmount_mark(id).symlink_metadata();
         let Ok(not_before) = mark.and_then(|mark| mark.modified()) else { return true };
         not_before.duration_since(SystemTime::now()).map_or(true, |wait| wait > RETRY)
     }
 
+    pub(crate) fn postpone_unmount(&self, id: &str) {
+        self.set_unmount(id, RETRY);
+    }
+
     /// The time of a mark is the one before which nobody need try. What cannot be noted is tried earlier.
-    fn postpone_unmount(&self, id: &str) {
-        let then = SystemTime::now() + RETRY;
+    fn set_unmount(&self, id: &str, pause: Duration) {
         let file = fs::File::open(self.store.unmount_mark(id));
-        drop(file.and_then(|file| file.set_modified(then)));
+        drop(file.and_then(|file| file.set_modified(SystemTime::now() + pause)));
     }
 
     /// It may be that something is mounted for a container still.

@@ -18,7 +18,10 @@ impl Core {
             users.sort();
             return Err(Error::VolumeInUse { name: record.state.name, containers: users });
         }
-        self.remove_idle_volume(record, lock)
+        if self.is_visited(record.name())? {
+            return Err(visited(&record));
+        }
+        self.take_idle_volume(record, lock)
     }
 
     /// Removes the volumes that no container uses: those without a name of their own, or all. Goes on past errors, and
@@ -79,7 +82,8 @@ impl Core {
             record.container = None;
             return self.volume_records().change(&record, &lock);
         }
-        self.remove_idle_volume(record, lock).map(drop)
+        // It goes with its container, whoever reads it: a plain one at once, and who saves it is told.
+        self.take_idle_volume(record, lock).map(drop)
     }
 
     /// How the monitor of a container that removes itself takes the volumes away that go with it, into the folder in the trash;
@@ -113,16 +117,15 @@ impl Core {
         Ok(())
     }
 
-    fn remove_idle_volume(&self, mut record: VolumeRecord, lock: VolumesLock) -> Result<String> {
+    fn take_idle_volume(&self, mut record: VolumeRecord, lock: VolumesLock) -> Result<String> {
         // A driver that is not there could not take anything away, now or later.
         let driver = self.driver_of(&record.state)?;
         let name = record.name().to_owned();
-        if self.is_visited(&name)? {
-            let containers = vec!["another command, which reads or writes it".to_owned()];
-            return Err(Error::VolumeInUse { name, containers });
-        }
         // Those that are left of containers that are gone: the next command would have had them unmounted.
         for user in driver.users(&record.state).map_err(|source| Error::Volume { source })? {
+            if self.is_visited_by(&user)? {
+                return Err(visited(&record));
+            }
             driver.unmount(&record.state, &user).map_err(|source| Error::Volume { source })?;
         }
         let intent = Intent::begin(&self.store, Verb::Volume, &record.id, Some(&name))?;
@@ -135,4 +138,9 @@ impl Core {
         self.announce_of("volume", "destroy", &name, &[("driver", record.state.driver)]);
         Ok(name)
     }
+}
+
+fn visited(record: &VolumeRecord) -> Error {
+    let containers = vec!["another command, which reads or writes it".to_owned()];
+    Error::VolumeInUse { name: record.state.name.clone(), containers }
 }

@@ -2,7 +2,6 @@
 
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::ids;
 use crate::volumes::create::Beginning;
 use crate::volumes::fill::open_folder;
 use std::cell::RefCell;
@@ -25,12 +24,12 @@ impl Core {
         to: OwnedFd,
     ) -> Result<ArchiveSummary> {
         let record = self.known_volume(name)?;
-        let volume = record.state.clone();
-        let work = |path: &Path| pack(path, &volume, request, to);
+        let volume = &record.state;
+        let work = |path: &Path| pack(path, volume, request, to);
         if let Some(snapshot) = &request.snapshot {
-            return self.while_snapshot_mounted(&volume, snapshot, work);
+            return self.while_snapshot_visited(&record, snapshot, work);
         }
-        let driver = self.driver_of(&volume)?;
+        let driver = self.driver_of(volume)?;
         let Some(snapshots) = driver.snapshots() else {
             return match request.freeze {
                 true => self.while_visited(&record, |path| self.while_frozen(&record, || work(path))),
@@ -38,12 +37,7 @@ impl Core {
             };
         };
         // What is written meanwhile is not in it: it is the state of one moment.
-        let snapshot = format!("export-{}", ids::short(&ids::new_id()?));
-        snapshots.snapshot(&volume, &snapshot).map_err(|source| Error::Volume { source })?;
-        let packed = self.while_snapshot_mounted(&volume, &snapshot, work);
-        let removed =
-            snapshots.remove_snapshot(&volume, &snapshot).map_err(|source| Error::Volume { source });
-        packed.and_then(|packed| removed.map(|()| packed))
+        self.while_moment_visited(&record, snapshots, work)
     }
 
     pub(crate) fn import_volume(&self, wanted: &VolumeCreate, from: OwnedFd) -> Result<ArchiveSummary> {
@@ -85,7 +79,9 @@ impl Core {
                     operation: "copy the volume",
                     path: both.clone().into(),
                     source: Box::new(error),
-                })
+                })?;
+                // What disappears while it is copied is no error of the copy's.
+                self.expect_there(&record)
             };
             Ok(self.make_new(&wanted, &Beginning::Filled(&fill))?.state.name)
         })

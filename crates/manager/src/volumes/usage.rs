@@ -57,11 +57,6 @@ impl Core {
         if let Some(usage) = driver.quota().and_then(|quota| quota.usage(&record.state).ok()) {
             return Ok(Some(usage.used));
         }
-        if driver.is_plain(&record.state) {
-            // Whoever counts keeps nobody from removing it.
-            let path = driver.mount(&record.state, "").map_err(|source| Error::Volume { source })?;
-            return Ok(taken(path, PATIENCE));
-        }
         self.while_mounted(&record.state, |path| Ok(taken(path.to_owned(), PATIENCE)))
     }
 

@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags};
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use tinyd_volume::VolumeState;
+use tinyd_volume::{Snapshots, VolumeDriver, VolumeState};
 
 impl Core {
     /// Works in a volume that is whole, and stays it: nobody removes one while a command works in it, and where one goes with its
@@ -20,7 +20,47 @@ impl Core {
         record: &VolumeRecord,
         work: impl FnOnce(&Path) -> Result<T>,
     ) -> Result<T> {
-        self.while_mounted(&record.state, |path| {
+        let driver = self.driver_of(&record.state)?;
+        self.while_there(record, Mark::Visit, |user| driver.mount(&record.state, user), work)
+    }
+
+    /// The same, in a state of it that is kept.
+    pub(super) fn while_snapshot_visited<T>(
+        &self,
+        record: &VolumeRecord,
+        name: &str,
+        work: impl FnOnce(&Path) -> Result<T>,
+    ) -> Result<T> {
+        let volume = &record.state;
+        let driver = self.driver_of(volume)?;
+        let snapshots = driver.snapshots().ok_or_else(|| no_snapshots(volume))?;
+        self.while_there(record, Mark::Visit, |user| snapshots.mount_snapshot(volume, name, user), work)
+    }
+
+    /// The same, in the state of this moment, which goes with the visit.
+    pub(super) fn while_moment_visited<T>(
+        &self,
+        record: &VolumeRecord,
+        snapshots: &dyn Snapshots,
+        work: impl FnOnce(&Path) -> Result<T>,
+    ) -> Result<T> {
+        let volume = &record.state;
+        let mount = |user: &str| {
+            let name = of_visit(user);
+            snapshots.snapshot(volume, &name)?;
+            snapshots.mount_snapshot(volume, &name, user)
+        };
+        self.while_there(record, Mark::Snapshot, mount, work)
+    }
+
+    fn while_there<T>(
+        &self,
+        record: &VolumeRecord,
+        kind: Mark,
+        mount: impl FnOnce(&str) -> tinyd_volume::Result<PathBuf>,
+        work: impl FnOnce(&Path) -> Result<T>,
+    ) -> Result<T> {
+        self.while_marked(&record.state, kind, mount, |path| {
             self.expect_there(record)?;
             let done = work(path)?;
             self.expect_there(record)?;
@@ -28,45 +68,46 @@ impl Core {
         })
     }
 
-    /// Works in a volume. Its user's mark is a locked file that names the volume; where the lock is free the command is dead.
+    /// Works in a volume that nobody else can remove: it is being made, or its container is locked.
     pub(crate) fn while_mounted<T>(
         &self,
         volume: &VolumeState,
         work: impl FnOnce(&Path) -> Result<T>,
     ) -> Result<T> {
         let driver = self.driver_of(volume)?;
-        self.while_user(volume, |user| driver.mount(volume, user), work)
+        if driver.is_plain(volume) {
+            let path = driver.mount(volume, "").map_err(|source| Error::Volume { source })?;
+            return work(&path);
+        }
+        self.while_marked(volume, Mark::Visit, |user| driver.mount(volume, user), work)
     }
 
-    /// The same, in a state of it that is kept.
-    pub(super) fn while_snapshot_mounted<T>(
+    /// Works for a user of its own, whose mark is a locked file that names the volume; where the lock is free the command is dead, or
+    /// could not have it unmounted.
+    fn while_marked<T>(
         &self,
         volume: &VolumeState,
-        name: &str,
-        work: impl FnOnce(&Path) -> Result<T>,
-    ) -> Result<T> {
-        let driver = self.driver_of(volume)?;
-        let snapshots = driver.snapshots().ok_or_else(|| no_snapshots(volume))?;
-        self.while_user(volume, |user| snapshots.mount_snapshot(volume, name, user), work)
-    }
-
-    fn while_user<T>(
-        &self,
-        volume: &VolumeState,
+        kind: Mark,
         mount: impl FnOnce(&str) -> tinyd_volume::Result<PathBuf>,
         work: impl FnOnce(&Path) -> Result<T>,
     ) -> Result<T> {
         let driver = self.driver_of(volume)?;
-        let (user, mark, _lock) = self.mark(&volume.name)?;
+        let (user, mark, _lock) = self.mark(volume, kind)?;
         let done = mount(&user).map_err(|source| Error::Volume { source }).and_then(|path| work(&path));
-        let left = driver.unmount(volume, &user).map_err(|source| Error::Volume { source });
-        let done = done.and_then(|done| left.map(|()| done));
-        unlink(&mark)?;
-        done
+        match leave(driver.as_ref(), volume, &user, kind) {
+            Ok(()) => {
+                unlink(&mark)?;
+                done
+            }
+            Err(source) => {
+                self.postpone_unmount(&user);
+                done.and(Err(Error::Volume { source }))
+            }
+        }
     }
 
     /// Makes the mark of a new user, and holds it.
-    fn mark(&self, volume: &str) -> Result<(String, PathBuf, OwnedFd)> {
+    fn mark(&self, volume: &VolumeState, kind: Mark) -> Result<(String, PathBuf, OwnedFd)> {
         loop {
             let user = ids::new_id()?;
             let mark = self.store.unmount_mark(&user);
@@ -76,14 +117,15 @@ impl Core {
                 .map_err(|errno| Error::file("make", &mark, errno))?;
             // Before the lock it looks like that of a dead command, which is taken away.
             if try_lock(&file, &mark)? {
-                fs::write(&mark, volume).map_err(|error| Error::file("write", &mark, error))?;
+                fs::write(&mark, kind.text(&volume.name))
+                    .map_err(|error| Error::file("write", &mark, error))?;
                 return Ok((user, mark, file));
             }
         }
     }
 
     /// Who takes a volume away has said so in its record before, while nobody else could look at it.
-    fn expect_there(&self, record: &VolumeRecord) -> Result<()> {
+    pub(super) fn expect_there(&self, record: &VolumeRecord) -> Result<()> {
         let _lock = self.volume_records().shared()?;
         match self.find_volume(record.name())? {
             Some(now) if now.id == record.id && now.whole => Ok(()),
@@ -95,7 +137,8 @@ impl Core {
     pub(super) fn is_visited(&self, volume: &str) -> Result<bool> {
         for user in entries(&self.store.unmount_mark(""))? {
             if self.is_visited_by(&user)?
-                && named(&self.store.unmount_mark(&user))?.as_deref() == Some(volume)
+                && let Some((_, name)) = read(&self.store.unmount_mark(&user))?
+                && name == volume
             {
                 return Ok(true);
             }
@@ -126,22 +169,63 @@ impl Core {
             return Ok(());
         }
         // One that died before it had named a volume has mounted none.
-        let name = named(&mark)?.filter(|name| !name.is_empty());
-        if let Some(record) = name.map_or(Ok(None), |name| self.find_volume(&name))? {
+        if let Some((kind, name)) = read(&mark)?
+            && let Some(record) = self.find_volume(&name)?
+        {
             let driver = self.driver_of(&record.state)?;
-            driver.unmount(&record.state, user).map_err(|source| Error::Volume { source })?;
+            leave(driver.as_ref(), &record.state, user, kind).map_err(|source| Error::Volume { source })?;
         }
         unlink(&mark)
     }
 }
 
-/// The volume that a mark names; `None` where the mark is gone.
-fn named(mark: &Path) -> Result<Option<String>> {
+/// What is to be done when a visit is over.
+#[derive(Clone, Copy)]
+enum Mark {
+    Visit,
+    /// A state of the volume goes with it.
+    Snapshot,
+}
+
+impl Mark {
+    fn text(self, volume: &str) -> String {
+        match self {
+            Self::Visit => volume.to_owned(),
+            Self::Snapshot => format!("{volume}\nsnapshot"),
+        }
+    }
+}
+
+/// What a mark says; `None` where it is gone, or was not written.
+fn read(mark: &Path) -> Result<Option<(Mark, String)>> {
     match fs::read_to_string(mark) {
-        Ok(name) => Ok(Some(name)),
+        Ok(text) => Ok(match text.split_once('\n') {
+            _ if text.is_empty() => None,
+            Some((volume, _)) => Some((Mark::Snapshot, volume.to_owned())),
+            None => Some((Mark::Visit, text)),
+        }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::file("read", mark, error)),
     }
+}
+
+/// Ends a visit.
+fn leave(
+    driver: &dyn VolumeDriver,
+    volume: &VolumeState,
+    user: &str,
+    kind: Mark,
+) -> tinyd_volume::Result<()> {
+    driver.unmount(volume, user)?;
+    match (kind, driver.snapshots()) {
+        (Mark::Snapshot, Some(snapshots)) => snapshots.remove_snapshot(volume, &of_visit(user)),
+        _ => Ok(()),
+    }
+}
+
+/// The state that goes with a visit.
+fn of_visit(user: &str) -> String {
+    format!("export-{}", ids::short(user))
 }
 
 pub(super) fn no_snapshots(volume: &VolumeState) -> Error {

@@ -1,6 +1,6 @@
 //! A container's place on a bridge.
 
-use super::{BridgeDriver, MTU, limit, names, publish};
+use super::{BridgeDriver, MTU, is_whole, limit, names, publish};
 use crate::error::kernel;
 use crate::inside::{self, End, WayOut};
 use crate::link::{Link, Links, Veth};
@@ -24,10 +24,13 @@ pub(super) fn attach(
         places.forget_earlier(network, &addresses)?;
         let mac = wanted.mac.or_else(|| addresses.first().map(|address| naming::mac(address.address)));
         let mac = mac.unwrap_or([2, 0x42, 0, 0, 0, 2]);
-        // All that needs no namespace, which may be in the making.
+        // All that needs no namespace, which may be in the making. The bridge has the address at which its names are served.
+        let mut links = Links::here().map_err(kernel(&network.name, "talk to the kernel about", "links"))?;
+        let bridge = bridge(driver, network, &mut links)?;
         let named = names::name(driver, network, wanted, &addresses)?;
         let netns = netns::open(&network.name, netns)?;
-        let (host_link, mut links) = connect(driver, network, wanted, netns, mac, &addresses)?;
+        let place = OnBridge { bridge: &bridge, netns, mac, addresses: &addresses };
+        let host_link = connect(driver, network, wanted, &mut links, &place)?;
         let gateways = plan::gateways(network).into_iter();
         let ways: Vec<_> = gateways.map(|gateway| WayOut::Through(gateway.address)).collect();
         let end = End::settle(network, wanted, netns)?;
@@ -90,22 +93,25 @@ pub(super) fn detach(driver: &BridgeDriver, network: &NetworkSpec, endpoint: &En
     first
 }
 
-/// Makes the pair of links; gives the name of the host's end, and the links that it is among.
+/// What a container is to have of a bridge.
+struct OnBridge<'a> {
+    bridge: &'a Link,
+    netns: BorrowedFd<'a>,
+    mac: [u8; 6],
+    addresses: &'a [Prefix],
+}
+
+/// Makes the pair of links; gives the name of the host's end.
 fn connect(
     driver: &BridgeDriver,
     network: &NetworkSpec,
     wanted: &EndpointSpec,
-    netns: BorrowedFd<'_>,
-    mac: [u8; 6],
-    addresses: &[Prefix],
-) -> Result<(String, Links)> {
+    links: &mut Links,
+    place: &OnBridge<'_>,
+) -> Result<String> {
     let failed = |operation, object: &str| kernel(&network.name, operation, object);
-    let mut links = Links::here().map_err(failed("talk to the kernel about", "links"))?;
-    let bridge = bridge(driver, network, &mut links)?;
-    driver
-        .forwarding()
-        .open_way_out(&mut links, network)
-        .map_err(failed("forward packets of", &bridge.name))?;
+    let OnBridge { bridge, netns, mac, addresses } = *place;
+    driver.forwarding().open_way_out(links, network).map_err(failed("forward packets of", &bridge.name))?;
     // Nor what waits for the earlier owner to say where it is.
     for address in addresses {
         let address = address.address;
@@ -122,7 +128,7 @@ fn connect(
         mac,
         netns,
     };
-    make(&mut links, &veth).map_err(|error| match Errno::from_io_error(&error) {
+    make(links, &veth).map_err(|error| match Errno::from_io_error(&error) {
         Some(Errno::XFULL) => Error::Full { network: network.name.clone(), bridge: bridge.name.clone() },
         // Of the two names it is the inner one that somebody chose, unless the outer one is there.
         Some(Errno::EXIST) if matches!(links.find(&name), Ok(None)) => Error::Invalid {
@@ -132,7 +138,7 @@ fn connect(
         },
         _ => failed("make link", &name)(error),
     })?;
-    Ok((name, links))
+    Ok(name)
 }
 
 /// A container that starts anew may be faster than the kernel, which takes its links of the run before away when it comes to it.
@@ -149,11 +155,14 @@ fn make(links: &mut Links, veth: &Veth<'_>) -> io::Result<()> {
     links.make_veth(veth)
 }
 
-/// The network's bridge, which a restart of the machine may have taken away.
+/// The network's bridge, which a restart of the machine may have taken away. One that is not whole is in the making, or whoever made
+/// it was killed at that.
 fn bridge(driver: &BridgeDriver, network: &NetworkSpec, links: &mut Links) -> Result<Link> {
     let name = driver.names.network(&network.name);
     let failed = |operation| kernel(&network.name, operation, &name);
-    if let Some(bridge) = links.find(&name).map_err(failed("find bridge"))? {
+    if let Some(bridge) = links.find(&name).map_err(failed("find bridge"))?
+        && is_whole(&bridge, network)
+    {
         return Ok(bridge);
     }
     driver.make(links, network)?;

@@ -85,9 +85,8 @@ impl BridgeDriver {
             let name = firewall.name();
             let is_of = |word: &str| word == name || (word.is_empty() && first == Some(name));
             let failed = || kernel("of any name", "look for", "the firewall's rules");
-            if self.forwarding().any_bridge(is_of).map_err(failed())?
-                && !firewall.stands().map_err(failed())?
-            {
+            let bridges = self.forwarding().bridges(is_of).map_err(failed())?;
+            if !bridges.is_empty() && !firewall.stands(&bridges).map_err(failed())? {
                 return Ok(false);
             }
         }

@@ -56,23 +56,22 @@ impl Forwarding {
         Ok(all)
     }
 
-    /// Whether there is a bridge whose firewall is such a one; no more are looked at than it takes.
-    pub(super) fn any_bridge(&self, is_such: impl Fn(&str) -> bool) -> io::Result<bool> {
+    /// The bridges whose firewall is such a one.
+    pub(super) fn bridges(&self, is_such: impl Fn(&str) -> bool) -> io::Result<Vec<String>> {
         let entries = match fs::read_dir(&self.bridges) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
         };
+        let mut bridges = Vec::new();
         for entry in entries {
-            match fs::read_to_string(entry?.path()) {
+            let entry = entry?;
+            match fs::read_to_string(entry.path()) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                firewall => {
-                    if is_such(&firewall?) {
-                        return Ok(true);
-                    }
-                }
+                firewall => bridges
+                    .extend(is_such(&firewall?).then(|| entry.file_name().to_string_lossy().into_owned())),
             }
         }
-        Ok(false)
+        Ok(bridges)
     }
 
     /// Forgets a bridge, and with the last one sets everything as it was.
@@ -156,16 +155,22 @@ impl Forwarding {
         Ok(())
     }
 
-    /// IPv6 is forwarded by one link where the kernel has a setting for that (6.17), else by all of them; then a link that
-    /// learns its addresses from routers has to be told to go on doing so.
+    /// IPv6 is forwarded by one link where the kernel has a setting for that (6.17), else by all of them; then links that
+    /// learn their addresses and routes from routers have to be told to go on doing so.
     fn forward_six(&self, link: &str) -> io::Result<()> {
         match self.change(&format!("ipv6/conf/{link}/force_forwarding"), "1") {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             result => return result,
         }
-        let accept = format!("ipv6/conf/{link}/accept_ra");
-        if get(&accept)?.trim() == "1" {
-            self.change(&accept, "2")?;
+        // All links that learn from routers would forget what they have learned, the host's way out with it.
+        for link in fs::read_dir("/proc/sys/net/ipv6/conf")? {
+            let accept = format!("ipv6/conf/{}/accept_ra", link?.file_name().to_string_lossy());
+            match get(&accept) {
+                Ok(accepts) if accepts.trim() == "1" => self.change(&accept, "2")?,
+                // A link that is gone.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
         self.change("ipv6/conf/all/forwarding", "1")
     }

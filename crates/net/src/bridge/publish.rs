@@ -71,6 +71,11 @@ pub(super) fn change(
     let kept: Vec<_> = places.iter().flatten().copied().collect();
     // Those that go are in nobody's way any more: one of them may lead elsewhere in the container from now on.
     withdraw_but(driver, network, &addresses, &of(&kept))?;
+    conntrack::purge_withdrawn(&of(&gone)).map_err(kernel(
+        &network.name,
+        "forget connections by",
+        "the ports that were withdrawn",
+    ))?;
     reflect(driver, network, endpoint, !wanted.is_empty())?;
     match publish(driver, network, &missing, &addresses) {
         Ok((made, undo)) => {

@@ -305,7 +305,7 @@ impl Firewall for Iptables {
         Ok(true)
     }
 
-    fn stands(&self) -> io::Result<bool> {
+    fn stands(&self, _: &[String]) -> io::Result<bool> {
         Ok(true)
     }
 

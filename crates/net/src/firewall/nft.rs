@@ -174,12 +174,17 @@ impl Firewall for Nftables {
         Ok(self.opening(network, &schema::rules(), &present).is_empty())
     }
 
-    fn stands(&self) -> io::Result<bool> {
+    fn stands(&self, bridges: &[String]) -> io::Result<bool> {
+        let mut socket = self.socket()?;
+        let failed = |errno| NotDone::new(format!("look for the table inet {}", self.table), errno);
         // Of one chain that every network needs: who flushes rules flushes that one too.
-        let there = present::uses(&mut self.socket()?, &self.table, schema::CROSSING);
-        let there =
-            there.map_err(|errno| NotDone::new(format!("look for the table inet {}", self.table), errno))?;
-        Ok(there == Some(schema::RULES_OF_CROSSING))
+        let there = present::uses(&mut socket, &self.table, schema::CROSSING).map_err(failed)?;
+        if there != Some(schema::RULES_OF_CROSSING) {
+            return Ok(false);
+        }
+        // The table may have been made anew since, for another network.
+        let open = present::elements(&mut socket, &self.table, schema::BRIDGES).map_err(failed)?;
+        Ok(bridges.iter().all(|bridge| open.iter().any(|element| element.key == element::link(bridge))))
     }
 
     fn close(&self, network: &NetworkRules) -> io::Result<()> {

@@ -27,6 +27,8 @@ pub(super) enum Asker {
 #[derive(Debug)]
 pub(super) struct Forward {
     pub(super) asker: Asker,
+    /// The address of who asked.
+    pub(super) from: IpAddr,
     pub(super) question: Question,
     /// As it came.
     pub(super) packet: Vec<u8>,
@@ -55,22 +57,24 @@ impl Forward {
     /// Asks the first server that can be asked at all; `None` when there is none.
     pub(super) fn start(
         asker: Asker,
+        from: IpAddr,
         question: Question,
         packet: Vec<u8>,
         servers: &[SocketAddr],
     ) -> Option<Self> {
-        Self::ask(asker, question, packet, servers, 0)
+        Self::ask(asker, from, question, packet, servers, 0)
     }
 
     /// Asks the next server.
     pub(super) fn next(self, servers: &[SocketAddr]) -> Result<Self, (Asker, Question, Vec<u8>)> {
-        let Self { asker, question, packet, tries, .. } = self;
+        let Self { asker, from, question, packet, tries, .. } = self;
         let again = (asker, question.clone(), packet.clone());
-        Self::ask(asker, question, packet, servers, tries).ok_or(again)
+        Self::ask(asker, from, question, packet, servers, tries).ok_or(again)
     }
 
     fn ask(
         asker: Asker,
+        from: IpAddr,
         question: Question,
         packet: Vec<u8>,
         servers: &[SocketAddr],
@@ -89,7 +93,7 @@ impl Forward {
             };
             if let (Ok(wire), Ok(_)) = (wire, chance) {
                 let deadline = Instant::now() + PATIENCE;
-                return Some(Self { asker, question, packet, wire, id, tries, deadline });
+                return Some(Self { asker, from, question, packet, wire, id, tries, deadline });
             }
         }
         None

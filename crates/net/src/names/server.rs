@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// Questions under way, and connections: more are refused. Each is a descriptor.
 const MOST_FORWARDS: usize = 1024;
+/// Into how many shares those are divided: one container has no more than one.
+const SHARES: usize = 8;
 const MOST_STREAMS: usize = 512;
 /// How long a connection may be silent.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -247,8 +249,13 @@ impl Server {
     fn take_from_streams(&mut self) {
         let now = Instant::now();
         for mut client in std::mem::take(&mut self.streams) {
-            let mut open = client.stream.flush() && client.stream.fill() && client.deadline > now;
-            while let Some(message) = client.stream.next() {
+            let mut open = client.stream.flush() && client.deadline > now;
+            // Whoever does not take answers is asked for no more questions.
+            open = open && (client.stream.is_full() || client.stream.fill());
+            while open
+                && !client.stream.is_full()
+                && let Some(message) = client.stream.next()
+            {
                 client.deadline = now + SILENCE;
                 if let Some(answer) = self.hear(Asker::Stream(client.number), client.address, &message) {
                     open &= client.stream.send(&answer);
@@ -270,7 +277,7 @@ impl Server {
         };
         let (code, records) = match self.known(&question, from) {
             Some(records) => (Code::Good, records),
-            None => match self.forward(asker, &question, packet) {
+            None => match self.forward(asker, from, &question, packet) {
                 None => return None,
                 Some(code) => (code, Vec::new()),
             },
@@ -312,15 +319,17 @@ impl Server {
     }
 
     /// Asks the host's servers; or says why not.
-    fn forward(&mut self, asker: Asker, question: &Question, packet: &[u8]) -> Option<Code> {
+    fn forward(&mut self, asker: Asker, from: IpAddr, question: &Question, packet: &[u8]) -> Option<Code> {
         let ours = question.reverse().is_some_and(|address| self.may_ask(address));
         if ours || self.internal || !question.name.contains('.') {
             return Some(Code::NoSuchName);
         }
-        if self.forwards.len() >= MOST_FORWARDS {
+        // Nobody takes the others' share.
+        let own = self.forwards.iter().filter(|forward| forward.from == from).count();
+        if self.forwards.len() >= MOST_FORWARDS || own >= MOST_FORWARDS / SHARES {
             return Some(Code::ServerFailed);
         }
-        match Forward::start(asker, question.clone(), packet.to_vec(), self.upstream.servers()) {
+        match Forward::start(asker, from, question.clone(), packet.to_vec(), self.upstream.servers()) {
             Some(forward) => {
                 self.forwards.push(forward);
                 None

@@ -3,10 +3,13 @@
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// The port of name servers.
 pub(super) const PORT: u16 = 53;
+
+/// How old a change is that is not taken for the next one.
+pub(super) const SETTLED: Duration = Duration::from_millis(50);
 
 /// What the host's file of servers says.
 #[derive(Debug)]
@@ -39,7 +42,9 @@ impl Upstream {
         if changed.is_some() && changed == self.seen {
             return;
         }
-        self.seen = changed;
+        // The clock of a file system is coarse: what changed just now is read again until it is old enough to be told from the next
+        // change.
+        self.seen = changed.filter(|at| at.elapsed().is_ok_and(|age| age > SETTLED));
         let text = fs::read_to_string(&self.file).unwrap_or_default();
         (self.servers, self.search) = parse(&text);
     }

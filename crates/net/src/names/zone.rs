@@ -1,6 +1,7 @@
 //! What is known of a network's containers: one file for each, named by its id. The first line has its addresses, the second its
 //! names; each with spaces between them.
 
+use super::upstream::SETTLED;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -149,16 +150,22 @@ impl Zone {
     /// changed just now is read again until it is old enough to be told from the next change.
     fn refresh(&mut self) {
         let changed = fs::metadata(&self.folder).and_then(|folder| folder.modified()).ok();
-        let settled = |at: SystemTime| at.elapsed().is_ok_and(|age| age.as_millis() > 50);
+        let settled = |at: SystemTime| at.elapsed().is_ok_and(|age| age > SETTLED);
         if changed.is_some() && changed == self.seen {
             return;
         }
+        let files = match fs::read_dir(&self.folder) {
+            Ok(files) => Some(files),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            // What cannot be read now is not empty.
+            Err(_) => return self.seen = None,
+        };
         self.seen = changed.filter(|at| settled(*at));
         self.by_name.clear();
         self.by_address.clear();
         self.by_owner.clear();
         self.empty = true;
-        for file in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+        for file in files.into_iter().flatten().flatten() {
             let name = file.file_name();
             let name = name.as_encoded_bytes();
             self.empty &= name.ends_with(NEW.as_bytes());

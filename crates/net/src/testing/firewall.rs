@@ -112,12 +112,12 @@ fn what_is_open_is_told_from_what_is_not(ground: &Ground<'_>) {
         |network: usize| ground.firewall().is_open(ground.networks[network]).expect("to look at rules");
     assert!(!is_open(0) && !is_open(1), "nothing was opened");
     ground.firewall().open(ground.networks[0]).expect("to open a network");
-    assert!(is_open(0) && !is_open(1) && ground.firewall().stands().expect("to ask the kernel"));
+    assert!(is_open(0) && !is_open(1) && ground.firewall().stands(&[]).expect("to ask the kernel"));
     ground.firewall().publish(&ground.ports(0, 8080)).expect("ports that are free");
     assert!(is_open(0), "ports are no rules");
     ground.firewall().close(ground.networks[0]).expect("to close a network");
     let firewall = ground.firewall();
-    let stands = firewall.stands().expect("to ask the kernel");
+    let stands = firewall.stands(&[]).expect("to ask the kernel");
     assert!(!is_open(0) && stands == firewall.runs_programs(), "it was closed");
 }
 

@@ -6,6 +6,7 @@
 
 use super::lock::{self, Lock, Record};
 use super::{AGAIN, VERB};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -56,6 +57,7 @@ fn serve(word: Option<&OsStr>, lock_path: Option<&OsStr>) -> io::Result<()> {
     }
     // It ends with its network, not with the terminal or the service that it was started from.
     let _ = rustix::process::setsid();
+    raise_limit();
     let mut server = Server::new(&network, sockets)?;
     give_up_rights()?;
     server.run(|zone| may_end(zone, &lock))
@@ -100,6 +102,16 @@ fn again(path: &Path) -> io::Result<Option<(ServerSpec, Lock, Sockets)>> {
 fn join_handle(group: &str) -> Result<JoinHandle, Box<dyn std::error::Error>> {
     let path = CgroupPath::new(group)?;
     Ok(Host::detect()?.driver()?.ensure(&path)?.join_handle()?)
+}
+
+/// Lets it have a descriptor for each connection and each question that it takes. Where it may not, it takes fewer.
+fn raise_limit() {
+    const WANTED: u64 = 2048;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|now| now < WANTED) {
+        let wanted = limit.maximum.map_or(WANTED, |most| most.min(WANTED));
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit });
+    }
 }
 
 fn give_up_rights() -> io::Result<()> {

@@ -14,6 +14,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tinyd_cgroup::CgroupPath;
 use tinyd_ns::pidfd;
 
 /// How long a keeper may take to go whose check is over, and how often it is looked for.
@@ -118,6 +119,11 @@ impl<'a> Health<'a> {
                     self.finish(init, now_ns(), -1, output);
                 }
             },
+            // Its command stands still as the rest does: that says nothing.
+            State::Runs(check) if check.ends_by <= now && stands_still(self.request) => {
+                self.leave();
+                self.rest();
+            }
             State::Runs(check) if check.ends_by <= now => {
                 let took = Duration::from_millis(self.plan.timeout_ms);
                 let output = format!("health check exceeded its time ({took:?})");
@@ -195,6 +201,12 @@ impl Drop for Health<'_> {
     fn drop(&mut self) {
         self.leave();
     }
+}
+
+fn stands_still(request: &StartRequest) -> bool {
+    let group = super::cgroup_driver().ok().zip(CgroupPath::new(&request.cgroup).ok());
+    let group = group.and_then(|(driver, path)| driver.open(&path).ok());
+    group.is_some_and(|group| group.is_frozen().unwrap_or(false))
 }
 
 /// Starts a check: the program that runs it gets its request at once, and answers in its time.

@@ -62,11 +62,13 @@ impl LogWriter {
     /// Adds what a stream brought. A log that cannot be written does not stop the command: what does not fit is lost.
     pub(crate) fn write(&mut self, source: Source, bytes: &[u8]) {
         let records = Records::of(&clock::rfc3339(clock::now_ns()), source, bytes);
-        let mut rest = 0;
+        let (mut rest, mut was_full) = (0, false);
         while rest < records.ends.len() {
             match self.append(&records, rest) {
-                Ok(next) => rest = next,
-                Err(_) => {
+                Ok(next) if next > rest => (rest, was_full) = (next, false),
+                Ok(_) if !was_full => was_full = true,
+                // It cannot be written, or not put away either.
+                Ok(_) | Err(_) => {
                     self.lost.count(records.texts[rest..].iter().sum());
                     return;
                 }

@@ -128,10 +128,11 @@ impl Again<'_> {
         listen_at(&folder, self.run_dir, WAKE_SOCKET).ok()
     }
 
-    /// After a start that failed the command has written down how long to wait now. One that was killed has not.
+    /// After a start that failed the command has written down how long to wait now. One that was killed, or could not come so far, has
+    /// not.
     fn next_pause(&mut self, killed: bool) -> Duration {
         let pause = match state::load::<Due>(&self.plan.due) {
-            Ok(Some(due)) if !killed => due.pause_ms,
+            Ok(Some(due)) if !killed && due.pause_ms != self.due.pause_ms => due.pause_ms,
             _ => {
                 let last = RestartState { pause_ms: self.due.pause_ms, ..RestartState::default() };
                 let next = last.pause_after(Duration::ZERO).as_millis();

@@ -1,12 +1,12 @@
 //! `--filter KEY=VALUE`.
 
-use tinyd_engine::{ContainerStatus, ContainerSummary, HealthStatus};
+use tinyd_engine::{ContainerStatus, ContainerSummary, HealthStatus, network_name};
 
 /// A condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Filter {
-    /// A part of the name.
-    Name(String),
+    /// A part of the name, and whether it begins or ends with it.
+    Name { part: String, begins: bool, ends: bool },
     /// The beginning of the id.
     Id(String),
     /// Where it stands.
@@ -24,9 +24,9 @@ pub(super) fn parse(text: &str) -> Result<Filter, String> {
     let known = "write it like name=web, id=68d1, network=web, status=exited, health=healthy or exited=137";
     let (key, value) = text.split_once('=').ok_or_else(|| known.to_owned())?;
     match key {
-        "name" => Ok(Filter::Name(value.to_owned())),
+        "name" => name(value),
         "id" => Ok(Filter::Id(value.to_owned())),
-        "network" => Ok(Filter::Network(value.to_owned())),
+        "network" => Ok(Filter::Network(network_name(value).to_owned())),
         "health" => match value {
             "starting" => Ok(Filter::Health(Some(HealthStatus::Starting))),
             "healthy" => Ok(Filter::Health(Some(HealthStatus::Healthy))),
@@ -49,6 +49,17 @@ pub(super) fn parse(text: &str) -> Result<Filter, String> {
     }
 }
 
+/// A part of a name, which `^` and `$` hold to its beginning and its end. Docker's names begin with a slash.
+fn name(text: &str) -> Result<Filter, String> {
+    let (begins, rest) = text.strip_prefix('^').map_or((false, text), |rest| (true, rest));
+    let (begins, rest) = rest.strip_prefix('/').map_or((begins, rest), |rest| (true, rest));
+    let (ends, part) = rest.strip_suffix('$').map_or((false, rest), |rest| (true, rest));
+    match part.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c)) {
+        true => Ok(Filter::Name { part: part.to_owned(), begins, ends }),
+        false => Err("no name has such characters; ^ and $ stand for its beginning and its end".to_owned()),
+    }
+}
+
 impl Filter {
     /// It asks for containers that may not run, which are otherwise left out.
     pub(super) fn is_about_the_end(&self) -> bool {
@@ -57,7 +68,14 @@ impl Filter {
 
     fn fits(&self, container: &ContainerSummary) -> bool {
         match self {
-            Self::Name(part) => container.name.as_ref().unwrap_or(&container.id).contains(part),
+            Self::Name { part, begins, ends } => {
+                container.name.as_deref().is_some_and(|name| match (begins, ends) {
+                    (true, true) => name == part,
+                    (true, false) => name.starts_with(part),
+                    (false, true) => name.ends_with(part),
+                    (false, false) => name.contains(part),
+                })
+            }
             Self::Id(prefix) => container.id.starts_with(prefix),
             Self::Status(status) => container.status == *status,
             Self::Health(health) => container.health == *health,
@@ -90,6 +108,14 @@ mod tests {
         for (filters, fits) in [
             (&["name=we"][..], true),
             (&["name=db"], false),
+            (&["name=^web$"], true),
+            (&["name=^/web$"], true),
+            (&["name=/web"], true),
+            (&["name=^we"], true),
+            (&["name=^eb"], false),
+            (&["name=eb$"], true),
+            (&["name=we$"], false),
+            (&["network=bridge"], true),
             (&["name=db", "name=web"], true),
             (&["name=web", "id=68d1"], true),
             (&["name=web", "id=d1"], false),
@@ -106,9 +132,27 @@ mod tests {
         }
     }
 
+    /// What somebody removes by a name is not what has some digits in an id that nobody sees.
+    #[test]
+    fn who_has_no_name_has_no_part_of_it() {
+        let unnamed = summary("68d19c54", None, ContainerStatus::Stopped, Some(137));
+        assert!(!all_fit(&[parse("name=9c").unwrap()], &unnamed));
+        assert!(all_fit(&[parse("id=68d1").unwrap()], &unnamed));
+    }
+
     #[test]
     fn others_are_refused() {
-        for text in ["", "name", "colour=red", "status=odd", "exited=256", "exited=x"] {
+        for text in [
+            "",
+            "name",
+            "name=a|b",
+            "name=we.*",
+            "name=a b",
+            "colour=red",
+            "status=odd",
+            "exited=256",
+            "exited=x",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

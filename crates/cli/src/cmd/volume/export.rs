@@ -50,12 +50,8 @@ impl Export {
         let request = VolumeExport { compression: self.compress.unwrap_or(by_name), snapshot, freeze };
         let engine = context.engine()?;
         let progress = Progress::wanted(context.console, self.quiet, "written", None);
-        // By a pipe where it is watched, or must not end at once by a signal.
-        let export = |to: OwnedFd| match (freeze, progress) {
-            (false, None) => Ok(Flowed::Done(engine.export_volume(&self.volume, &request, to)?)),
-            (_, progress) => {
-                flow::out_of(to.as_fd(), progress, |pipe| engine.export_volume(&self.volume, &request, pipe))
-            }
+        let export = |to: OwnedFd| {
+            flow::out_of(to.as_fd(), progress, |pipe| engine.export_volume(&self.volume, &request, pipe))
         };
         match archive::write(context, self.output.as_deref(), export)? {
             Flowed::Done(summary) => context.console.notes(&summary.notes),
