@@ -250,6 +250,56 @@ fn b4_the_place_of_a_mount_may_become_a_link_while_files_are_copied() {
 }
 
 /// The trap beside it (moby issue 52653): an absolute link on the way to what is mounted is an honest one.
+/// What the engine resolved when it was asked may have become a link since: whoever may write beside it is not to choose what a
+/// container that stands still is shown, nor what it is made of.
+#[test]
+fn b4_what_was_resolved_may_have_become_a_link_since() {
+    require!(root);
+    in_both_modes(|mode| {
+        let env = &mode.env;
+        let decoy = Decoy::folder(env);
+        let shared = env.files().join("shared");
+        fs::create_dir_all(shared.join("source")).unwrap();
+        fs::write(shared.join("source/mine"), "mine").unwrap();
+        let image = shared.join("image");
+        env.other(["cp", "-a", &self::image(), image.to_str().unwrap()]).output().ok();
+        let mount = format!("{}:/data", shared.join("source").display());
+        let with_mount =
+            ["create", "--name", "mounted", "--userns", mode.userns(), "-v", &mount, &self::image(), "true"];
+        env.tinyd(with_mount).ok();
+        let of_image = [
+            "create",
+            "--name",
+            "made",
+            "--userns",
+            mode.userns(),
+            image.to_str().unwrap(),
+            "cat",
+            "/secret",
+        ];
+        env.tinyd(of_image).ok();
+        for (name, target) in [("source", decoy.path()), ("image", decoy.path())] {
+            fs::rename(shared.join(name), shared.join(format!("{name}-was"))).unwrap();
+            symlink(target, shared.join(name)).unwrap();
+        }
+        let planted = env.file("planted", "planted");
+        let outputs = [
+            env.tinyd(["cp", planted.to_str().unwrap(), "mounted:/data/"]),
+            env.tinyd(["cp", "mounted:/data/secret", "-"]),
+            env.tinyd(["start", "-a", "made"]),
+            env.tinyd(["cp", "made:/secret", "-"]),
+            env.tinyd(["diff", "made"]),
+            env.tinyd(["start", "-a", "mounted"]),
+        ];
+        for output in outputs {
+            assert_ne!(output.code(), Some(0), "{output}");
+            assert!(!output.stdout().contains(SECRET), "{output}");
+        }
+        decoy.assert_unchanged();
+        env.tinyd(["rm", "mounted", "made"]).ok();
+    });
+}
+
 #[test]
 fn b4_an_absolute_link_on_the_way_to_a_mount_is_followed_inside() {
     require!(root);

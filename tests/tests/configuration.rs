@@ -64,6 +64,15 @@ fn a_container_that_is_started_again_by_itself_goes_by_the_same_file() {
         count.trim().parse::<u32>().unwrap() > 0
     });
     env.tinyd(["rm", "-f", "c1"]).ok();
+    // Named as it is seen from here, which is not where it is started again.
+    let (folder, name) = (file.parent().unwrap(), file.file_name().unwrap().to_str().unwrap());
+    let words = ["--config", name].into_iter().chain(run);
+    env.cmd(words).current_dir(folder).output().ok();
+    wait_until("it was started again", || {
+        let count = env.tinyd(["inspect", "--format", "{{.RestartCount}}", "c1"]).ok().stdout();
+        count.trim().parse::<u32>().unwrap() > 0
+    });
+    env.tinyd(["rm", "-f", "c1"]).ok();
 }
 
 #[test]

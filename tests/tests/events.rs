@@ -112,6 +112,22 @@ fn a_life_is_told_in_order() {
     env.assert_clean();
 }
 
+/// As Docker's own templates name the fields, whatever the attributes of each event are.
+#[test]
+fn templates_have_dockers_names_and_are_checked_before_anything_is_waited_for() {
+    require!(root);
+    let env = Env::new();
+    env.tinyd(["run", "--rm", "--name", "c1", &image(), "true"]).ok();
+    let template = "Type={{.Type}} Status={{.Status}} {{.Scope}} {{.Actor.Attributes.exitCode}}";
+    let shown = env.tinyd(["events", "--since", "0", "--no-stream", "--format", template]).ok().stdout();
+    for line in ["Type=container Status=create local <no value>", "Type=container Status=die local 0"] {
+        assert!(shown.lines().any(|shown| shown == line), "{shown}");
+    }
+    let wrong =
+        env.cmd(["events", "--format", "{{.Stauts}}"]).limit(Duration::from_secs(20)).output().fails(2);
+    assert!(wrong.stderr().contains("no field 'Stauts'"), "{wrong}");
+}
+
 #[test]
 fn what_happens_is_seen_at_once_and_until_the_moment_that_was_said() {
     require!(root);

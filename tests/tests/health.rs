@@ -202,6 +202,25 @@ fn what_stands_still_is_not_judged() {
     env.assert_clean();
 }
 
+/// A check that was under way when its container was frozen stands still too: it did not fail.
+#[test]
+fn a_check_that_was_frozen_says_nothing() {
+    require!(root);
+    let env = Env::new();
+    let options = ["--health-timeout", "400ms", "--health-retries", "1", "--on-unhealthy", "kill"];
+    start(&env, &options, "sleep 0.15", STAY);
+    wait_until("it is healthy", || health(&env, "c") == "healthy");
+    for _ in 0..5 {
+        env.tinyd(["pause", "c"]).ok();
+        std::thread::sleep(Duration::from_millis(700));
+        env.tinyd(["unpause", "c"]).ok();
+        std::thread::sleep(Duration::from_millis(330));
+    }
+    assert_eq!((state(&env, "c")["Status"].as_str(), &*health(&env, "c")), (Some("running"), "healthy"));
+    env.tinyd(["rm", "-f", "c"]).ok();
+    env.assert_clean();
+}
+
 /// B8: what a check runs is the container's own, with the container's rights, whatever this machine has under that name.
 #[test]
 fn b8_nothing_of_the_hosts_is_executed() {

@@ -144,6 +144,42 @@ fn what_is_written_at_the_very_end_is_there() {
     }
 }
 
+/// Whether anything is written by then or not.
+#[test]
+fn following_ends_at_the_moment_that_was_said() {
+    require!(root);
+    let env = Env::new();
+    env.tinyd(["run", "-d", "--name", "c1", &image(), "sh", "-c", "echo one; sleep 1000"]).ok();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let until = (now + 2).to_string();
+    let following = env.cmd(["logs", "-f", "--until", &until, "c1"]).limit(Duration::from_secs(20));
+    assert_eq!(following.output().ok().stdout(), "one\n");
+    env.tinyd(["rm", "-f", "c1"]).ok();
+}
+
+/// Its log goes with it, and whoever reads it has it until its end.
+#[test]
+fn the_last_words_of_one_that_removes_itself_are_read() {
+    require!(root);
+    let env = Env::new();
+    for round in 0..10 {
+        let name = format!("c{round}");
+        env.tinyd([
+            "run",
+            "-d",
+            "--rm",
+            "--name",
+            &name,
+            &image(),
+            "sh",
+            "-c",
+            "echo first; sleep 0.3; echo last",
+        ])
+        .ok();
+        assert_eq!(env.tinyd(["logs", "-f", &name]).ok().stdout(), "first\nlast\n", "{round}");
+    }
+}
+
 #[test]
 fn a_reader_that_leaves_ends_the_following() {
     require!(root);
@@ -157,6 +193,12 @@ fn a_reader_that_leaves_ends_the_following() {
     let output = env.other(["bash", "-c", &script]).limit(Duration::from_secs(20)).output().ok();
     assert_eq!((output.stdout(), output.stderr()), ("one\n0\n".into(), String::new()));
     assert!(began.elapsed() < Duration::from_secs(10));
+    // So does that of what is counted, which is asked for again and again.
+    let program = env.cmd(["stats", "c1"]).words().to_vec();
+    let words: Vec<_> = program.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let script = format!("set -o pipefail; {} | head -1; echo $?", words.join(" "));
+    let output = env.other(["bash", "-c", &script]).limit(Duration::from_secs(20)).output().ok();
+    assert!(output.stdout().ends_with("\n0\n"), "{output}");
 }
 
 #[test]

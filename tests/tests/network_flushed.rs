@@ -64,6 +64,36 @@ fn serve(env: &Env, network: &str) -> String {
     start(env, &["--net", network, "-p", "8080:80", "-p", "9000:90/udp"], SERVER)
 }
 
+/// What a start of the machine leaves: the engine's lasting state, and nothing in `/run` or in the kernel.
+#[test]
+fn a_container_starts_again_on_its_network_after_a_reboot() {
+    require!(root);
+    require!(program);
+    require!(command "nft");
+    unserved!("the daemon would have to be started again too");
+    let ground = greeted();
+    ground.host.within(|| {
+        let env = Env::new();
+        ground::network(&env, "web", &["10.77.0.0/24"], &[]);
+        start(&env, &["--net", "web", "--name", "web", "-p", "8080:80"], SERVER);
+        start(&env, &["--net", "web", "--name", "other"], "exec sleep 10000");
+        env.tinyd(["stop", "-t", "0", "web", "other"]).ok();
+        wait_until("nobody serves names", || UdpSocket::bind(("10.77.0.1", 53)).is_ok());
+        on_host(&ground, "nft flush ruleset; for link in $(ip -o link show type bridge | cut -d: -f2); do ip link del $link; done");
+        for entry in std::fs::read_dir(env.run_root()).unwrap() {
+            let path = entry.unwrap().path();
+            ground.host.run(&["rm", "-rf", path.to_str().unwrap()]);
+        }
+        env.tinyd(["start", "web", "other"]).ok();
+        wait_until("the server answers", || fetch(&ground.outside, HOST, 8080).as_deref() == Some("hello\n"));
+        let script = "wget -qO- http://web";
+        assert_eq!(env.tinyd(["exec", "other", "sh", "-c", script]).ok().stdout(), "hello\n");
+        env.tinyd(["rm", "-f", "web", "other"]).ok();
+        env.tinyd(["network", "rm", "web"]).ok();
+        ground.holds_nothing(&env);
+    });
+}
+
 /// A flush, and a command that notices it.
 fn comes_back(firewall: &str, flush: &str, next: &[&str]) {
     let ground = greeted();

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -155,6 +155,62 @@ fn ports_follow_the_way_out_when_its_network_is_left() {
         assert_eq!(at(ground, 8080).as_deref(), Some("hello\n"));
         env.tinyd(["update", "-p", "8081:80", "web"]).ok();
         assert_eq!(at(ground, 8081).as_deref(), Some("hello\n"));
+    });
+}
+
+#[test]
+fn ports_follow_the_way_out_when_a_better_one_comes() {
+    require!(root);
+    require!(program);
+    require!(command "nft");
+    Ground::stand(|ground, env| {
+        ground::network(env, "back", &["10.78.0.0/24"], &["--internal"]);
+        ground::network(env, "front", &["10.77.0.0/24"], &[]);
+        start(env, &["--net", "back", "--name", "web", "-p", "8080:80", "-p", "80"], SERVER);
+        env.tinyd(["network", "connect", "front", "web"]).ok();
+        wait_until("it is reached", || at(ground, 8080).as_deref() == Some("hello\n"));
+        assert_eq!(ground.ports().len(), 2, "{:?}", ground.ports());
+        env.tinyd(["rm", "-f", "web"]).ok();
+        ground.holds_nothing(env);
+    });
+}
+
+/// UDP knows no end: whoever goes on sending was led there for as long as he did.
+#[test]
+fn what_is_sent_on_by_udp_goes_where_the_port_leads_now() {
+    require!(root);
+    require!(program);
+    require!(command "nft");
+    Ground::stand(|ground, env| {
+        ground::network(env, "web", &["10.77.0.0/24"], &[]);
+        start(env, &["--net", "web", "--name", "c", "-p", "5000:81/udp"], "exec sleep 10000");
+        let inside = ground::machine(env, "c");
+        let bound = |port: u16| {
+            let socket = inside.within(|| UdpSocket::bind(("0.0.0.0", port)).unwrap());
+            socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            socket
+        };
+        let (first, second) = (bound(81), bound(82));
+        let sender = ground.outside.within(|| UdpSocket::bind(("0.0.0.0", 7777)).unwrap());
+        let says = |text: &str| sender.send_to(text.as_bytes(), (HOST, 5000)).unwrap();
+        let hears = |socket: &UdpSocket| {
+            let mut buffer = [0; 64];
+            socket.recv(&mut buffer).map(|length| String::from_utf8_lossy(&buffer[..length]).into_owned())
+        };
+        says("one");
+        assert_eq!(hears(&first).unwrap(), "one");
+        env.tinyd(["update", "--publish-rm", "5000/udp", "-p", "5000:82/udp", "c"]).ok();
+        says("two");
+        assert_eq!(hears(&second).unwrap(), "two");
+        env.tinyd(["update", "--publish-rm", "5000/udp", "c"]).ok();
+        says("three");
+        for socket in [&first, &second] {
+            socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+            assert!(hears(socket).is_err(), "nothing leads there");
+        }
+        drop((first, second, inside));
+        env.tinyd(["rm", "-f", "c"]).ok();
+        ground.holds_nothing(env);
     });
 }
 

@@ -104,6 +104,29 @@ fn what_will_not_come_is_said_at_once() {
     assert_eq!(env.tinyd(["create", "--after", "slow", "--name", "c9", &image, "true"]).ok().code(), Some(0));
 }
 
+/// What cannot be started again is not stopped, and what is not started at a start of the machine is said.
+#[test]
+fn who_needs_one_that_is_gone_stays_as_it_is_and_is_named() {
+    require!(root);
+    let env = Env::new();
+    let image = image();
+    env.tinyd(["run", "--name", "migrate", &image, "true"]).ok();
+    let words = ["run", "-d", "--name", "web", "--restart", "always", "--after", "migrate:done"];
+    env.tinyd(words.into_iter().chain([&*image, "sh", "-c", STAY])).ok();
+    env.tinyd(["run", "-d", "--name", "other", "--restart", "always", &image, "sh", "-c", STAY]).ok();
+    env.tinyd(["rm", "migrate"]).ok();
+    let refused = env.tinyd(["restart", "web"]).fails(1);
+    assert!(refused.stderr().contains("migrate") && refused.stderr().contains("not there"), "{refused}");
+    assert_eq!(status(&env, "web"), "running");
+    env.tinyd(["system", "cleanup"]).ok();
+    let are = |wanted: &str| ["web", "other"].iter().all(|name| status(&env, name) == wanted);
+    wait_until("all have ended", || are("exited"));
+    let told = env.tinyd(["system", "restart-policies"]).fails(1);
+    assert!(told.stderr().contains("migrate"), "{told}");
+    assert_eq!((status(&env, "web"), status(&env, "other")), ("exited".into(), "running".into()));
+    env.tinyd(["rm", "-f", "web", "other"]).ok();
+}
+
 #[test]
 fn a_start_of_the_machine_goes_by_the_same_order() {
     require!(root);

@@ -115,6 +115,25 @@ fn a_limit_that_cannot_be_had_is_refused_before_anything_is_made() {
     assert!(env.ids().is_empty());
 }
 
+/// Two devices of one file are two writers that know nothing of each other.
+#[test]
+fn a_file_that_somebody_has_a_device_of_gets_no_second_one() {
+    require!(root);
+    require!(command "losetup");
+    let (env, image) = (Env::new(), image());
+    env.tinyd(["create", "--name", "c", "--storage-size", "16m", &image, "true"]).ok();
+    let id = env.ids().into_iter().next().unwrap();
+    let file = env.root().join("containers").join(id).join("storage.ext4");
+    let device = env.other(["losetup", "-f", "--show", file.to_str().unwrap()]).output().ok().text();
+    let output = env.tinyd(["start", "c"]);
+    env.other(["losetup", "-d", &device]).output().ok();
+    let output = output.fails(125);
+    assert!(output.stderr().contains(&device) && output.stderr().contains("busy"), "{output}");
+    env.tinyd(["start", "-a", "c"]).ok();
+    env.tinyd(["rm", "c"]).ok();
+    nothing_is_left(&env);
+}
+
 #[test]
 fn a_file_that_is_no_file_system_any_more_is_named() {
     require!(root);

@@ -60,6 +60,14 @@ fn limits_that_cannot_be_had_are_refused_and_nothing_changes() {
             assert_eq!(memory_limit(&container), "104857600", "{options:?}");
             assert_eq!(container.inspect()["HostConfig"]["Memory"], 104_857_600, "{options:?}");
         }
+        // Nor the half of it that could be.
+        let both = ["update", "--restart", "always", "--memory", "1m", id];
+        mode.env.tinyd(both).fails(1);
+        assert_eq!(container.inspect()["HostConfig"]["RestartPolicy"]["Name"], "no");
+        mode.env.tinyd(["update", "--restart", "always", "--memory", "90m", id]).ok();
+        assert_eq!(container.inspect()["HostConfig"]["RestartPolicy"]["Name"], "always");
+        assert_eq!(memory_limit(&container), (90 << 20).to_string());
+        mode.env.tinyd(["update", "--restart", "no", id]).ok();
         let none = mode.env.tinyd(["update", "--memory", "100m", "nosuch"]).fails(1);
         assert!(none.stderr().contains("nosuch"), "{none}");
     });

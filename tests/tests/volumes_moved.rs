@@ -23,9 +23,11 @@ fn tree(env: &Env, folder: &Path) -> String {
     let script = "cd \"$0\" && find . -printf '%P %y %m %U %G %n %T@ %l\\n' | grep -v '^ ' | sort && \
                   find . -type f -exec sha256sum {} + | sort";
     let mut text = env.other(["sh", "-c", script, folder.to_str().unwrap()]).output().ok().stdout();
-    let mut note = [0_u8; 16];
-    let length = rustix::fs::getxattr(folder.join("file"), "user.note", &mut note).unwrap();
-    text.push_str(std::str::from_utf8(&note[..length]).unwrap());
+    for name in ["user.note", "user.note=2", "user.100%3D"] {
+        let mut note = [0_u8; 16];
+        let length = rustix::fs::getxattr(folder.join("file"), name, &mut note).unwrap();
+        text.push_str(std::str::from_utf8(&note[..length]).unwrap());
+    }
     text
 }
 
@@ -36,7 +38,11 @@ fn with_everything(env: &Env, volume: &str) -> std::path::PathBuf {
                   dd if=/dev/zero of=/d/sparse bs=1 count=1 seek=50000000 2>/dev/null";
     inside(env, volume, script);
     let folder = env.root().join("volumes/local").join(volume);
-    rustix::fs::setxattr(folder.join("file"), "user.note", b"kept", rustix::fs::XattrFlags::empty()).unwrap();
+    // Names may hold what ends them in an archive.
+    for (name, value) in [("user.note", "kept"), ("user.note=2", "kept too"), ("user.100%3D", "as it is")] {
+        let none = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(folder.join("file"), name, value.as_bytes(), none).unwrap();
+    }
     folder
 }
 
@@ -74,6 +80,41 @@ fn what_is_exported_here_is_imported_there_with_all_that_belongs_to_it() {
     assert!(listed.stdout().lines().any(|line| line == "deep/same"), "{listed}");
     there.cmd(["volume", "import", "moved"]).stdin(stream).output().ok();
     assert_eq!(tree(&there, &there.root().join("volumes/local/moved")), tree(&here, &data));
+}
+
+/// A file takes the place of a file: a device, a pipe and a link stay what they are.
+#[test]
+fn what_is_no_file_is_written_to_and_not_replaced() {
+    require!(root);
+    let env = Env::new();
+    inside(&env, "data", "echo one > /d/file");
+    let files = env.files();
+    let (null, pipe, link, target) =
+        (files.join("null"), files.join("pipe"), files.join("link.tar"), files.join("target.tar"));
+    let kind = |path: &Path| fs::symlink_metadata(path).unwrap().file_type();
+    let made = env.other([
+        "sh",
+        "-c",
+        "mknod $0 c 1 3 && mkfifo $1",
+        null.to_str().unwrap(),
+        pipe.to_str().unwrap(),
+    ]);
+    made.output().ok();
+    fs::write(&target, "old").unwrap();
+    std::os::unix::fs::symlink("target.tar", &link).unwrap();
+    let export = |path: &Path| env.tinyd(["volume", "export", "data", "-o", path.to_str().unwrap()]);
+    export(&null).ok();
+    let reading = env.other(["tar", "tf", pipe.to_str().unwrap()]).spawn();
+    export(&pipe).ok();
+    assert!(reading.wait().ok().stdout().contains("file"));
+    export(&link).ok();
+    use std::os::unix::fs::FileTypeExt as _;
+    assert!(kind(&null).is_char_device() && kind(&pipe).is_fifo() && kind(&link).is_symlink());
+    assert!(fs::read(&target).unwrap().len() > 1000);
+    assert!(export(&files).fails(1).stderr().contains("directory"));
+    let names: Vec<_> = fs::read_dir(&files).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(names.iter().all(|name| !name.to_string_lossy().contains(".part-")), "{names:?}");
+    [&null, &pipe].into_iter().for_each(|path| fs::remove_file(path).unwrap());
 }
 
 #[test]

@@ -140,6 +140,32 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::print_stderr, reason = "a skip must be visible")]
+    fn root_what_is_mounted_on_it_is_not_entered() {
+        if !rustix::process::geteuid().is_root() {
+            return eprintln!("SKIPPED: root_what_is_mounted_on_it_is_not_entered needs root");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (tree, disk) = (folder.path().join("tree"), folder.path().join("disk"));
+        [&tree, &disk].into_iter().for_each(|path| std::fs::create_dir(path).unwrap());
+        std::fs::write(disk.join("precious"), "x").unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                crate::mount::private_namespace().unwrap();
+                rustix::mount::mount_bind(&disk, &tree).unwrap();
+                let error = remove_tree(&tree).unwrap_err();
+                assert_eq!(
+                    error.io().and_then(std::io::Error::raw_os_error),
+                    Some(Errno::BUSY.raw_os_error())
+                );
+                assert!(disk.join("precious").exists());
+            });
+        });
+        remove_tree(&tree).unwrap();
+        assert!(!tree.exists());
+    }
+
+    #[test]
     fn depth_costs_no_descriptors() {
         let folder = tempfile::tempdir().unwrap();
         let mut at = std::fs::File::open(folder.path()).map(OwnedFd::from).unwrap();

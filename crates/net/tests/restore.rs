@@ -261,3 +261,49 @@ fn root_a_network_that_was_not_made_since_the_machine_started_misses_nothing() {
         assert_eq!(links.len(), 1, "it was made without need: {links:?}");
     });
 }
+
+/// Whoever makes a network while somebody flushes makes the table anew, with no other network in it.
+#[test]
+fn root_a_table_that_was_made_anew_for_one_network_is_not_taken_for_that_of_all() {
+    root_only!();
+    let folder = tempfile::tempdir().unwrap();
+    in_a_namespace(|| {
+        shell("ip link set lo up");
+        let driver = driver(&NFT, folder.path());
+        let first = driver.create(&spec("first", &["10.99.0.0/24"])).unwrap();
+        assert!(driver.looks_whole(None).unwrap());
+        shell(NFT.flush);
+        let second = driver.create(&spec("second", &["10.99.1.0/24"])).unwrap();
+        assert!(!driver.looks_whole(None).unwrap(), "the first is closed");
+        driver.restore(&first, &[]).unwrap();
+        assert!(driver.looks_whole(None).unwrap());
+        for network in [&first, &second] {
+            driver.remove(network).unwrap();
+        }
+        assert!(driver.looks_whole(None).unwrap());
+    });
+}
+
+/// A bridge is there before its rules are: whoever finds it then does not take it for whole.
+#[test]
+fn root_a_bridge_whose_maker_was_killed_is_made_whole_by_whoever_needs_it() {
+    root_only!();
+    let folder = tempfile::tempdir().unwrap();
+    in_a_namespace(|| {
+        shell("ip link set lo up");
+        let driver = driver(&NFT, folder.path());
+        let network = driver.create(&spec("web", &["10.99.0.0/24"])).unwrap();
+        let whole = shell(NFT.list);
+        let bridge = shell("ip -o link show type bridge | cut -d: -f2").trim().to_owned();
+        // As after a restart of the machine, and a start that came as far as that.
+        shell(&format!(
+            "nft flush ruleset; ip link del {bridge}; ip link add {bridge} type bridge; ip link set {bridge} up"
+        ));
+        let other = Other::new();
+        let endpoint = on(&driver, &network, "c1", &other, &[]);
+        assert_eq!(shell(NFT.list), whole);
+        assert!(shell(&format!("ip -o addr show {bridge}")).contains("10.99.0.1/24"));
+        driver.detach(&network, &endpoint).unwrap();
+        driver.remove(&network).unwrap();
+    });
+}
