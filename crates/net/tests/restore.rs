@@ -278,7 +278,7 @@ fn root_a_table_that_was_made_anew_for_one_network_is_not_taken_for_that_of_all(
         driver.restore(&first, &[]).unwrap();
         assert!(driver.looks_whole(None).unwrap());
         for network in [&first, &second] {
-            driver.remove(network).unwrap();
+            driver.delete(network).unwrap();
         }
         assert!(driver.looks_whole(None).unwrap());
     });
@@ -304,6 +304,6 @@ fn root_a_bridge_whose_maker_was_killed_is_made_whole_by_whoever_needs_it() {
         assert_eq!(shell(NFT.list), whole);
         assert!(shell(&format!("ip -o addr show {bridge}")).contains("10.99.0.1/24"));
         driver.detach(&network, &endpoint).unwrap();
-        driver.remove(&network).unwrap();
+        driver.delete(&network).unwrap();
     });
 }
