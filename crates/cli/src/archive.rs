@@ -15,7 +15,7 @@ pub(crate) fn write<T>(
     file: Option<&Path>,
     write: impl FnOnce(OwnedFd) -> Result<Flowed<T>, Failure>,
 ) -> Result<Flowed<T>, Failure> {
-    match file {
+    match file.filter(|path| *path != Path::new("/dev/stdout")) {
         Some(path) => {
             let failed = |error: std::io::Error| Failure::failed(format!("write {}", path.display()), error);
             match fs::metadata(path) {

@@ -74,8 +74,7 @@ fn build(host: &Path, cache: &Path, skeleton: &Path) -> Result<()> {
     crate::remove_tree(&unfinished)?;
     let made = skeleton::make(host, &unfinished).and_then(|()| {
         // A name that outlives a power cut must not be one of empty files.
-        let folder = fs::File::open(&unfinished).map_err(Error::path("open", &unfinished))?;
-        rustix::fs::syncfs(&folder).map_err(Error::path("write down", &unfinished))?;
+        sync(&unfinished)?;
         renameat_with(CWD, &unfinished, CWD, skeleton, RenameFlags::NOREPLACE)
             .map_err(Error::path("make", skeleton))
     });
@@ -88,6 +87,21 @@ fn build(host: &Path, cache: &Path, skeleton: &Path) -> Result<()> {
             if lost_the_race && skeleton.is_dir() { Ok(()) } else { Err(error) }
         }
     }
+}
+
+/// Has a tree on the disk: what else is written there meanwhile is not waited for.
+fn sync(path: &Path) -> Result<()> {
+    let failed = |source| Error::Path { operation: "write down", path: path.to_owned(), source };
+    let kind = fs::symlink_metadata(path).map_err(failed)?.file_type();
+    if kind.is_dir() {
+        for entry in fs::read_dir(path).map_err(failed)? {
+            sync(&entry.map_err(failed)?.path())?;
+        }
+    }
+    if kind.is_dir() || kind.is_file() {
+        fs::File::open(path).and_then(|file| file.sync_all()).map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// Changes with everything that goes into the skeleton. Folders change their time when an entry of theirs comes, goes or is

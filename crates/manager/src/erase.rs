@@ -2,7 +2,7 @@
 
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::store::{Record, remove_tree, rename, unlink};
+use crate::store::{RECORD_FILE, Record, entries, remove_tree, rename, unlink};
 use crate::{ids, names};
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
@@ -55,6 +55,9 @@ impl Core {
         let goes_on = !kept.is_empty() || record.as_ref().is_some_and(|record| self.awaits_unmount(record));
         steps.extend(kept.into_iter().map(Err));
         if goes_on {
+            // No more of it than that.
+            let rest = entries(&trash).unwrap_or_default().into_iter().filter(|name| name != RECORD_FILE);
+            steps.extend(rest.map(|name| remove_tree(&trash.join(name))));
             return steps.into_iter().filter_map(Result::err).collect();
         }
         steps.push(remove_tree(&trash));

@@ -22,7 +22,7 @@ pub struct Image {
 pub struct Tree {
     /// Where it belongs, relative to the root: empty for the root itself, else `usr`.
     pub target: PathBuf,
-    /// Its layers, topmost first, as absolute paths of folders.
+    /// Its layers, topmost first, as absolute paths of folders without a link in them: what becomes one later is not followed.
     pub lowers: Vec<PathBuf>,
 }
 

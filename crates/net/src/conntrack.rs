@@ -112,13 +112,19 @@ pub fn purge_misled(published: &[Publication]) -> io::Result<usize> {
 /// The kernel's: `EPERM` without CAP_NET_ADMIN.
 pub fn purge_withdrawn(withdrawn: &[Publication]) -> io::Result<usize> {
     let mut count = 0;
-    for one in withdrawn.iter().filter(|one| one.port.protocol == Protocol::Udp) {
+    for is_four in [true, false] {
+        let of_family =
+            |one: &&Publication| one.port.protocol == Protocol::Udp && one.to.is_ipv4() == is_four;
+        let ports: Vec<_> = withdrawn.iter().filter(of_family).collect();
+        let Some(first) = ports.first() else { continue };
         let was_led = |ends: &Ends| {
-            ends.port == Some((UDP, one.port.host_port))
-                && ends.led_to == Some(one.to)
-                && one.port.host.is_none_or(|host| ends.target == Some(host))
+            ports.iter().any(|one| {
+                ends.port == Some((UDP, one.port.host_port))
+                    && ends.led_to == Some(one.to)
+                    && one.port.host.is_none_or(|host| ends.target == Some(host))
+            })
         };
-        count += forget(&mut Socket::open_netfilter(None)?, one.to, was_led)?;
+        count += forget(&mut Socket::open_netfilter(None)?, first.to, was_led)?;
     }
     Ok(count)
 }

@@ -290,6 +290,8 @@ pub(crate) struct BindPlan {
 pub(crate) struct LayersPlan {
     /// Topmost first.
     pub(crate) lowers: Vec<PathBuf>,
+    /// Another engine chose them: links on the way are its own.
+    pub(crate) foreign: bool,
     pub(crate) upper: PathBuf,
     pub(crate) work: PathBuf,
     /// Nothing is synced.

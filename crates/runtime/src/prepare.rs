@@ -107,6 +107,7 @@ fn put_together(overlay: Overlay<'_>, operation: &str) -> Result<MountedOverlay,
         match error.io().and_then(std::io::Error::raw_os_error) {
             Some(libc::EINVAL) if overlay.idmap.is_some() => failure
                 .with_hint("a file system of its layers, or this kernel, may not map ids: try --userns host"),
+            Some(libc::ELOOP) => failure.with_hint("a part of this path was replaced by a link"),
             _ => failure,
         }
     })
@@ -292,8 +293,10 @@ fn part_of(whole: BorrowedFd<'_>, subpath: &Path, of: &Path) -> Result<OwnedFd, 
 
 /// Layers as one mount; with their ids mapped, for they are folders of the host.
 fn layers(plan: &LayersPlan, mapping: Option<Mapping<'_>>) -> Result<OwnedFd, Failure> {
+    let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+    let resolved: Vec<_> = plan.lowers.iter().filter(|_| plan.foreign).map(real).collect();
     let overlay = Overlay {
-        lowers: &plan.lowers,
+        lowers: if plan.foreign { &resolved } else { &plan.lowers },
         writable: Writable { upper: &plan.upper, work: &plan.work, volatile: plan.volatile },
         attributes: plan.attributes,
         idmap: mapping.map(|m| IdMap { user_namespace: m.user_namespace, root: m.root }),

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 /// How often processes are looked for that were forked while others were moved.
-const ROUNDS: usize = 100;
+const ROUNDS: usize = 10;
 
 /// One slot per managed hierarchy; a slot is empty where the group is not in that hierarchy, and is filled when a
 /// later limit needs it.

@@ -127,12 +127,7 @@ impl Core {
         match self.join_network(record, place, &endpoints, &netns) {
             Ok(endpoint) => endpoints.push(endpoint),
             Err(error) => {
-                // They lead where they led. The error that is told is the first.
-                for (network, state) in led {
-                    let ports = state.ports.clone();
-                    let state = EndpointState { ports: Vec::new(), ..state };
-                    drop(self.driver(&network.driver)?.publish(&network, &state, &ports));
-                }
+                self.lead_as_before(record, &led);
                 return Err(error);
             }
         }
@@ -141,6 +136,7 @@ impl Core {
             let state = made.map_or_else(|| unknown(&record.id), |endpoint| endpoint.state);
             let _ = self.driver(&place.network.driver)?.detach(&place.network, &state);
             let _ = self.tell(record, &endpoints);
+            self.lead_as_before(record, &led);
             return Err(error);
         }
         // Its monitor may have read the steps before this one was among them.
@@ -162,15 +158,41 @@ impl Core {
             return Ok(led);
         }
         for endpoint in endpoints.iter_mut().filter(|endpoint| !endpoint.state.ports.is_empty()) {
-            let Some(other) = record.places.iter().find(|other| other.name() == endpoint.network) else {
-                continue;
-            };
-            let driver = self.driver(&other.network.driver)?;
-            driver.withdraw(&other.network, &endpoint.state).map_err(|source| Error::Network { source })?;
-            led.push((other.network.clone(), endpoint.state.clone()));
-            endpoint.state.ports.clear();
+            if let Some(other) = record.places.iter().find(|other| other.name() == endpoint.network) {
+                led.push((other.network.clone(), endpoint.state.clone()));
+                endpoint.state.ports.clear();
+            }
+        }
+        if !led.is_empty() {
+            // First: whoever finds that this was cut off leads them again, wherever they lead then.
+            self.tell(record, endpoints)?;
+        }
+        for (network, before) in &led {
+            let withdrawn = self.driver(&network.driver).and_then(|driver| {
+                driver.withdraw(network, before).map_err(|source| Error::Network { source })
+            });
+            if let Err(error) = withdrawn {
+                self.lead_as_before(record, &led);
+                return Err(error);
+            }
         }
         Ok(led)
+    }
+
+    /// Ports lead where they led. The error that is told is another.
+    fn lead_as_before(&self, record: &Record, led: &[(NetworkState, EndpointState)]) {
+        let Ok(mut endpoints) = self.endpoints(&record.id) else { return };
+        for (network, before) in led {
+            let state = EndpointState { ports: Vec::new(), ..before.clone() };
+            let again = self.driver(&network.driver).and_then(|driver| {
+                driver.publish(network, &state, &before.ports).map_err(|source| Error::Network { source })
+            });
+            let known = endpoints.iter_mut().find(|endpoint| endpoint.network == network.spec.name);
+            if let (Ok(again), Some(known)) = (again, known) {
+                known.state = again;
+            }
+        }
+        let _ = self.tell(record, &endpoints).and_then(|()| self.keep_steps(record, &endpoints));
     }
 
     fn leave_live(&self, record: &Record, place: &Place, init: ProcessId) -> Result<()> {
@@ -201,9 +223,17 @@ impl Core {
 
     /// Gives a container whose way out was taken the next one.
     fn lead_out(&self, record: &Record, init: ProcessId) -> Result<()> {
-        let Some(place) = record.way_out().filter(|place| !place.network.spec.internal) else {
-            return Ok(());
-        };
+        if let Some(place) = record.way_out().filter(|place| !place.network.spec.internal) {
+            self.lead_route(record, place, init)?;
+        }
+        match self.lead_ports(record, init) {
+            // A driver that leads none to a container that runs does at its next start.
+            Err(Error::Network { source: tinyd_net::Error::Invalid { .. } }) => Ok(()),
+            led => led.map(drop),
+        }
+    }
+
+    fn lead_route(&self, record: &Record, place: &Place, init: ProcessId) -> Result<()> {
         let mut endpoints = self.endpoints(&record.id)?;
         let endpoint = endpoints.iter_mut().find(|endpoint| endpoint.network == place.name());
         let Some(link) = endpoint.and_then(|endpoint| endpoint.state.interfaces.first_mut()) else {
@@ -218,12 +248,7 @@ impl Core {
             source,
         })?;
         link.gateways.clone_from(gateways);
-        self.tell(record, &endpoints)?;
-        match self.lead_ports(record, init) {
-            // A driver that leads none to a container that runs does at its next start.
-            Err(Error::Network { source: tinyd_net::Error::Invalid { .. } }) => Ok(()),
-            led => led.map(drop),
-        }
+        self.tell(record, &endpoints)
     }
 
     /// Writes down what its monitor does at the end and keeps running until then, in place of what it was told.

@@ -32,13 +32,12 @@ impl Silent {
         if !core.unmount_is_due(id) {
             return;
         }
-        let awaits = || core.store.unmount_mark(id).exists();
-        if self.0 && awaits() {
+        if self.0 && core.store.unmount_mark(id).exists() {
             // Their turn comes before that one's who was waited for.
             return core.set_unmount(id, RETRY / 2);
         }
         let begun = Instant::now();
-        self.0 |= !work() && begun.elapsed() > SLOW && awaits();
+        self.0 |= !work() && begun.elapsed() > SLOW;
     }
 }
 

@@ -162,17 +162,29 @@ impl Forwarding {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             result => return result,
         }
-        // All links that learn from routers would forget what they have learned, the host's way out with it.
-        for link in fs::read_dir("/proc/sys/net/ipv6/conf")? {
-            let accept = format!("ipv6/conf/{}/accept_ra", link?.file_name().to_string_lossy());
-            match get(&accept) {
-                Ok(accepts) if accepts.trim() == "1" => self.change(&accept, "2")?,
-                // A link that is gone.
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+        if get("ipv6/conf/all/forwarding")?.trim() != "1" {
+            self.go_on_learning()?;
         }
         self.change("ipv6/conf/all/forwarding", "1")
+    }
+
+    /// Links that learn from routers would forget what they have learned, the host's way out with it. (Those that forward already learn
+    /// nothing.)
+    fn go_on_learning(&self) -> io::Result<()> {
+        for link in fs::read_dir("/proc/sys/net/ipv6/conf")? {
+            let link = link?.file_name().to_string_lossy().into_owned();
+            let is = |setting: &str, value| {
+                get(&format!("ipv6/conf/{link}/{setting}")).is_ok_and(|found| found.trim() == value)
+            };
+            if !["all", "default"].contains(&&*link) && is("accept_ra", "1") && is("forwarding", "0") {
+                match self.change(&format!("ipv6/conf/{link}/accept_ra"), "2") {
+                    // It is gone.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    changed => changed?,
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Changes a setting of the host's, after it was recorded what it was.

@@ -71,13 +71,13 @@ pub(super) fn change(
     let kept: Vec<_> = places.iter().flatten().copied().collect();
     // Those that go are in nobody's way any more: one of them may lead elsewhere in the container from now on.
     withdraw_but(driver, network, &addresses, &of(&kept))?;
-    conntrack::purge_withdrawn(&of(&gone)).map_err(kernel(
+    let forgotten = conntrack::purge_withdrawn(&of(&gone)).map_err(kernel(
         &network.name,
         "forget connections by",
         "the ports that were withdrawn",
-    ))?;
+    ));
     reflect(driver, network, endpoint, !wanted.is_empty())?;
-    match publish(driver, network, &missing, &addresses) {
+    match forgotten.and_then(|_| publish(driver, network, &missing, &addresses)) {
         Ok((made, undo)) => {
             let mut made = made.into_iter();
             let ports = places.into_iter().filter_map(|place| place.or_else(|| made.next())).collect();

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 /// Questions under way, and connections: more are refused. Each is a descriptor.
 const MOST_FORWARDS: usize = 1024;
-/// Into how many shares those are divided: one container has no more than one.
+/// Into how many shares those are divided: where half of them are taken, one container has no more than one.
 const SHARES: usize = 8;
 const MOST_STREAMS: usize = 512;
 /// How long a connection may be silent.
@@ -324,9 +324,10 @@ impl Server {
         if ours || self.internal || !question.name.contains('.') {
             return Some(Code::NoSuchName);
         }
-        // Nobody takes the others' share.
+        // Nobody takes the others' share, where there is not enough for all.
         let own = self.forwards.iter().filter(|forward| forward.from == from).count();
-        if self.forwards.len() >= MOST_FORWARDS || own >= MOST_FORWARDS / SHARES {
+        let scarce = self.forwards.len() >= MOST_FORWARDS / 2;
+        if self.forwards.len() >= MOST_FORWARDS || (scarce && own >= MOST_FORWARDS / SHARES) {
             return Some(Code::ServerFailed);
         }
         match Forward::start(asker, from, question.clone(), packet.to_vec(), self.upstream.servers()) {

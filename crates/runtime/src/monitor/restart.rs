@@ -132,7 +132,7 @@ impl Again<'_> {
     /// not.
     fn next_pause(&mut self, killed: bool) -> Duration {
         let pause = match state::load::<Due>(&self.plan.due) {
-            Ok(Some(due)) if !killed && due.pause_ms != self.due.pause_ms => due.pause_ms,
+            Ok(Some(due)) if !killed && due.pause_ms > self.due.pause_ms => due.pause_ms,
             _ => {
                 let last = RestartState { pause_ms: self.due.pause_ms, ..RestartState::default() };
                 let next = last.pause_after(Duration::ZERO).as_millis();

@@ -14,6 +14,7 @@ pub(super) fn plan(
     options: &[(CString, CString)],
     attributes: MountAttrFlags,
     subpath: Option<PathBuf>,
+    foreign: bool,
 ) -> Result<LayersPlan, Failure> {
     let refuse = |problem: &str| Err(invalid("mounts", format!("{}: {problem}", target.display())));
     let (mut lowers, mut upper, mut work, mut volatile) = (Vec::new(), None, None, false);
@@ -33,7 +34,7 @@ pub(super) fn plan(
     if lowers.is_empty() || !lowers.iter().chain([&upper, &work]).all(|path| path.is_absolute()) {
         return refuse("the layers of an overlay are absolute paths, and there must be a lower one");
     }
-    Ok(LayersPlan { lowers, upper, work, volatile, attributes, subpath })
+    Ok(LayersPlan { lowers, foreign, upper, work, volatile, attributes, subpath })
 }
 
 /// Paths with colons between them; a backslash stands before a colon, or a backslash, of a path.
@@ -58,7 +59,7 @@ mod tests {
     fn ask(options: &[(&str, &str)]) -> Result<LayersPlan, Failure> {
         let text = |text: &str| CString::new(text).unwrap();
         let options: Vec<_> = options.iter().map(|(name, value)| (text(name), text(value))).collect();
-        plan(Path::new("/x"), &options, MountAttrFlags::empty(), None)
+        plan(Path::new("/x"), &options, MountAttrFlags::empty(), None, false)
     }
 
     #[test]

@@ -97,7 +97,13 @@ fn file_system(
         "none" => return refuse(mount, "the type none is for binds: rbind or bind is missing"),
         "overlay" if is_writable(&options) && idmap.is_none() && (user_namespace || !scene.foreign) => {
             let subpath = options.subpath.clone();
-            return Ok(MountSource::Overlay(layers::plan(target, &options.own, attributes, subpath)?));
+            return Ok(MountSource::Overlay(layers::plan(
+                target,
+                &options.own,
+                attributes,
+                subpath,
+                scene.foreign,
+            )?));
         }
         "cgroup" | "cgroup2" if idmap.is_none() => {
             return Ok(MountSource::Cgroup { attributes, views: Vec::new(), places: Vec::new() });
