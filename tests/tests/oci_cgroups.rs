@@ -252,6 +252,13 @@ fn limits_are_changed_in_the_words_of_other_runtimes() {
         is("memory", "memory.limit_in_bytes", "memory.max", none);
         is("memory", swap[0], swap[1], none);
     }
+    // What is used already is not taken away from who does not want that.
+    let file = env.files().join("memory.json");
+    let below = json!({ "memory": { "limit": 4096, "checkBeforeUpdate": true } });
+    fs::write(&file, below.to_string()).unwrap();
+    let refused = oci.run(["update", "--resources", file.to_str().unwrap(), "one"]).fails(1);
+    assert!(refused.stderr().contains("is below the"), "{refused}");
+    oci.run(["update", "--memory", "100M", "one"]).ok();
     let refused = oci.run(["update", "--memory", "100X", "one"]).fails(2);
     assert!(refused.stderr().contains("--memory \"100X\""), "{refused}");
     if group(pid, "cpu").join(if is_v1() { "cpu.cfs_burst_us" } else { "cpu.max.burst" }).exists() {
@@ -327,14 +334,18 @@ fn no_process_is_a_limit_of_processes_and_none_is_not() {
     let env = Env::new();
     let oci = Oci::of(&env);
     let limits = [
-        ("unlimited", json!({ "limit": -1 }), "max"),
-        ("unsaid", json!({}), "max"),
-        ("zero", json!({ "limit": 0 }), "0"),
+        ("unlimited", "1.3.0", json!({ "limit": -1 }), "max"),
+        ("unsaid", "1.3.0", json!({}), "max"),
+        // The first one has to be born.
+        ("zero", "1.3.0", json!({ "limit": 0 }), "1"),
+        // Engines that write this mean none.
+        ("old", "1.2.1", json!({ "limit": 0 }), "max"),
     ];
-    // A process is not born where there may be none.
-    for (name, pids, expected) in limits.into_iter().take(if is_v1() { 3 } else { 2 }) {
-        let bundle =
-            oci.bundle(name, &["sleep", "1000"], |config| config["linux"]["resources"]["pids"] = pids);
+    for (name, version, pids, expected) in limits {
+        let bundle = oci.bundle(name, &["sleep", "1000"], |config| {
+            config["ociVersion"] = json!(version);
+            config["linux"]["resources"]["pids"] = pids;
+        });
         oci.create(&bundle).ok();
         assert_eq!(value(oci.pid(name), "pids", "pids.max", "pids.max"), expected, "{name}");
         oci.run(["delete", "--force", name]).ok();

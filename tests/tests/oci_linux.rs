@@ -473,3 +473,31 @@ fn an_agent_is_told_of_a_container_when_it_is_created() {
     assert!(oci.create(&bundle).fails(1).stderr().contains("/no/such/agent"));
     assert!(!oci.root().join("nobody").exists());
 }
+
+/// As other runtimes have it: a tmpfs of which nothing else is said has the rights of the folder that it covers.
+#[test]
+fn a_file_system_in_memory_has_the_rights_of_its_place() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let output = oci.look("one", "stat -c %a /etc /none /tmp", |config| {
+        mounts(config).extend([tmpfs("/etc", &[]), tmpfs("/none", &[]), tmpfs("/tmp", &["mode=700"])]);
+    });
+    assert_eq!(output.ok().stdout(), "755\n1777\n700\n");
+}
+
+/// As Podman gives it to a container whose root is read-only and that has no file systems in memory.
+#[test]
+fn a_dev_may_be_read_only() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let script = "touch /dev/x || echo refused; echo x > /dev/null && ls -d /dev/shm";
+    let output = oci.look("one", script, |config| {
+        let dev = mounts(config).iter_mut().find(|mount| mount["destination"] == "/dev").unwrap();
+        dev["options"].as_array_mut().unwrap().push(json!("ro"));
+    });
+    assert_eq!(output.ok().stdout(), "refused\n/dev/shm\n");
+}

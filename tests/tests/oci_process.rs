@@ -1,9 +1,11 @@
 //! The process of a configuration, as the kernel shows it.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
 
+use std::ffi::OsString;
+
 use serde_json::{Value, json};
 use tinyd_tests::oci::Oci;
-use tinyd_tests::{Env, require};
+use tinyd_tests::{Env, require, wait_until};
 
 const CAPS: &str = "grep -E '^Cap' /proc/self/status | tr -d '\\t' | sed 's/:0*/:/'";
 
@@ -58,6 +60,27 @@ fn a_capability_that_cannot_be_given_is_warned_about() {
     ] {
         assert!(told.contains(&format!("warning: process.capabilities.{part}")), "{part}: {told}");
     }
+    // An engine's file has it alone: standard error is the command's as well.
+    let log = env.files().join("log.json");
+    let bundle = oci.bundle("logged", &["true"], |config| {
+        config["process"]["capabilities"] = json!({ "bounding": ["CAP_OF_TOMORROW"] });
+    });
+    let options = [
+        "--log",
+        log.to_str().unwrap(),
+        "--log-format",
+        "json",
+        "run",
+        "-b",
+        bundle.to_str().unwrap(),
+        "logged",
+    ];
+    assert_eq!(oci.cmd(options).output().ok().stderr(), "");
+    let line: Value = serde_json::from_str(std::fs::read_to_string(&log).unwrap().trim()).unwrap();
+    assert!(
+        line["level"] == "warning" && line["msg"].as_str().unwrap().contains("CAP_OF_TOMORROW"),
+        "{line}"
+    );
     // Before 1.1 the specification had it otherwise.
     for (version, code) in [("1.0.2-dev", 1), ("1.1.0", 0)] {
         let output = oci.look(version, "true", |config| {
@@ -172,4 +195,41 @@ fn a_terminal_is_the_console_too_and_its_size_is_nothing_without_one() {
         config["process"]["consoleSize"] = json!({ "height": 30, "width": 100 });
     });
     assert_eq!(plain.ok().stdout(), "1\n1\n");
+}
+
+/// As Docker and Podman give it where the user mounts the host's /dev: with no mount of their own below it.
+#[test]
+fn a_terminal_is_had_where_dev_is_the_hosts() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let bundle = oci.bundle("dev", &["sh", "-c", "test -t 0 && tty"], |config| {
+        config["process"]["terminal"] = json!(true);
+        let mounts = config["mounts"].as_array_mut().unwrap();
+        mounts.retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
+        mounts.push(json!({ "destination": "/dev", "type": "bind", "source": "/dev", "options": ["rbind", "rprivate"] }));
+    });
+    let words = [OsString::from("run"), "-b".into(), bundle.into(), "dev".into()];
+    let (status, said) = oci.cmd(words).pty(24, 80).wait();
+    assert!(status.success() && said.contains("/dev/pts/"), "{said}");
+}
+
+#[test]
+fn of_a_variable_that_stands_twice_the_last_one_counts() {
+    require!(root);
+    require!(program);
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let bundle = oci.bundle("env", &["sh", "-c", "echo $A; sleep 1000"], |config| {
+        config["process"]["env"] = json!(["A=first", "PATH=/bin", "A=second"]);
+    });
+    let (created, file) = oci.create_to_file(&bundle);
+    created.ok();
+    oci.run(["start", "env"]).ok();
+    wait_until("it has spoken", || std::fs::read_to_string(&file).is_ok_and(|text| text == "second\n"));
+    let output =
+        oci.cmd(["exec", "--env", "A=third", "env", "sh", "-c", "echo $A; env | grep -c ^A="]).output().ok();
+    assert_eq!(output.stdout(), "third\n1\n");
+    oci.run(["delete", "--force", "env"]).ok();
 }

@@ -136,6 +136,17 @@ pub(crate) fn proc_of_host() -> Result<OwnedFd, Errno> {
     if is_whole { Ok(proc) } else { Err(Errno::NODEV) }
 }
 
+/// *Child-side.* Whether a folder is one of terminals: what a container has put there may not be what it seems.
+pub(crate) fn expect_terminals(folder: &OwnedFd) -> Result<(), Errno> {
+    match rustix::fs::fstatfs(folder)?.f_type == DEVPTS_MAGIC {
+        true => Ok(()),
+        false => Err(Errno::NODEV),
+    }
+}
+
+/// Magic number of devpts (statfs(2)).
+const DEVPTS_MAGIC: rustix::fs::FsWord = 0x1cd1;
+
 /// The number of the root of every procfs (`PROC_ROOT_INO` of the kernel).
 const PROC_ROOT: u64 = 1;
 

@@ -81,7 +81,7 @@ pub(crate) fn main(words: Vec<String>, umask: Mode) -> u8 {
         Err(problem) => return Reports::default().wrong_use(&problem),
     };
     let reports = match Reports::of(&parsed) {
-        Ok(reports) => reports,
+        Ok(reports) => report::begin(reports),
         Err(problem) => return Reports::default().wrong_use(&problem),
     };
     match act(&parsed, umask) {

@@ -159,6 +159,13 @@ pub(crate) struct FileSystem {
 }
 
 impl FileSystem {
+    /// *Child-side.* Nothing is said of the rights of its root: they are those of the folder that it covers, where there is one.
+    pub(crate) fn has_mode_of_its_place(&self) -> bool {
+        self.kind.as_c_str() == c"tmpfs" && self.options.iter().all(|(name, _)| name.as_c_str() != c"mode")
+    }
+}
+
+impl FileSystem {
     /// *Child-side.* Makes it, attached nowhere yet.
     pub(crate) fn mount(
         &self,

@@ -165,7 +165,9 @@ pub(crate) fn mounts(
             MountSource::Dev { options, attributes, propagation, nodes } => {
                 let options = options.iter().map(|(name, value)| (name.as_c_str(), value.as_c_str()));
                 let owner = mapping.map_or((0, 0), |m| m.root);
-                let dev = with_open_umask(|| tinyd_fs::dev::make(options, *attributes, owner, nodes))?;
+                // The child makes it read-only when all is in it.
+                let attributes = attributes.difference(MountAttrFlags::MOUNT_ATTR_RDONLY);
+                let dev = with_open_umask(|| tinyd_fs::dev::make(options, attributes, owner, nodes))?;
                 let spread = Changes { propagation: *propagation, ..Changes::NONE };
                 all.push(configure(dev, Path::new("/dev"), &spread)?.into_fd());
             }

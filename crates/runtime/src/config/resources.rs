@@ -33,6 +33,7 @@ objects! {
         swappiness: Option<u64> = "swappiness",
         disable_oom_killer: Option<bool> = "disableOOMKiller",
         use_hierarchy: Option<bool> = "useHierarchy",
+        check_before_update: Option<bool> = "checkBeforeUpdate",
     }
 
     Cpu {

@@ -188,10 +188,7 @@ fn become_command(
 fn open_terminal(plan: &ProcessPlan, channel: &Channel) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let devpts = rustix::fs::open(c"/dev/pts", flags, Mode::empty())?;
-    if rustix::fs::fstatfs(&devpts)?.f_type != DEVPTS_MAGIC {
-        // What the container has put there is not what it seems.
-        return Err(Errno::NODEV);
-    }
+    init::expect_terminals(&devpts)?;
     let pty = Pty::open_in(devpts.as_fd())?;
     if let Some((rows, columns)) = plan.window {
         pty::resize(pty.slave.as_fd(), rows, columns)?;
@@ -199,6 +196,3 @@ fn open_terminal(plan: &ProcessPlan, channel: &Channel) -> Result<OwnedFd, Errno
     channel.send_terminal(pty.master.as_fd())?;
     Ok(pty.slave)
 }
-
-/// Magic number of devpts (statfs(2)).
-const DEVPTS_MAGIC: rustix::fs::FsWord = 0x1cd1;

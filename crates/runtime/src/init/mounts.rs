@@ -5,7 +5,7 @@ use super::receive::{Channel, Descriptors};
 use crate::defence::{self, Defence};
 use crate::plan::{Maker, MountPlan, MountSource, Plan, Role, Turns};
 use crate::report::{ChildFailure, Order, Report, Stage, at, at_operand};
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat, symlinkat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, chmodat, fstat, mkdirat, openat, symlinkat};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 use std::ffi::{CStr, CString};
@@ -116,6 +116,13 @@ pub(super) fn attach(
     if let Some(settings) = settings {
         sysctls(plan, settings.as_fd())?;
     }
+    if plan.mounts.iter().any(is_read_only_dev)
+        && let Some(dev) = known.dev.take()
+    {
+        // Whatever else lies in it is there by now.
+        let dev = DetachedMount::from_fd(dev);
+        dev.change(&Changes::read_only(false)).map_err(at(Stage::ReadOnlyRoot))?;
+    }
     if plan.root_read_only {
         for mount in std::iter::once(&root).chain(layers.iter().flatten()) {
             mount.change(&Changes::read_only(false)).map_err(at(Stage::ReadOnlyRoot))?;
@@ -127,6 +134,10 @@ pub(super) fn attach(
         root.change(&changes).map_err(at(Stage::Propagation))?;
     }
     Ok(terminal)
+}
+
+fn is_read_only_dev(mount: &MountPlan) -> bool {
+    matches!(&mount.source, MountSource::Dev { attributes, .. } if attributes.contains(MountAttrFlags::MOUNT_ATTR_RDONLY))
 }
 
 /// Lets what is mounted on the mounts below the root later spread, where that was asked for. The root itself cannot be shared before
@@ -160,8 +171,15 @@ fn attach_one(
     known: &mut Known,
 ) -> Result<(), Errno> {
     match (&mount.source, made) {
-        (MountSource::New { role, .. }, Some(new)) => {
+        (MountSource::New { role, file_system, .. }, Some(new)) => {
+            let covered = match file_system.has_mode_of_its_place() {
+                true => resolve::open(root, &mount.target).and_then(fstat).ok(),
+                false => None,
+            };
             new.attach(target(root, &mount.target, *role)?.as_fd())?;
+            if let Some(covered) = covered {
+                chmodat(&new, c".", Mode::from_raw_mode(covered.st_mode & 0o7777), AtFlags::empty())?;
+            }
             match role {
                 Role::Proc => known.proc = Some(new.into_fd()),
                 Role::Sys => known.sys = Some(new.into_fd()),
@@ -310,7 +328,17 @@ fn open_terminal(
     if !plan.process.terminal {
         return Ok(None);
     }
-    let Some(terminals) = &known.terminals else { return Err(Errno::NODEV) };
+    let there;
+    let terminals = match &known.terminals {
+        Some(terminals) => terminals,
+        // A /dev of the host's has its terminals.
+        None => {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+            there = resolve::open_plain(root, c"/dev/pts", flags)?;
+            &there
+        }
+    };
+    super::expect_terminals(terminals)?;
     let pty = Pty::open_in(terminals.as_fd())?;
     if let Some((rows, columns)) = plan.process.window {
         pty::resize(pty.slave.as_fd(), rows, columns)?;

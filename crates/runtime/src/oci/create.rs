@@ -15,6 +15,7 @@ use crate::{Failure, FailureKind, Rootfs, StartRequest};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::fd::{AsRawFd as _, BorrowedFd, IntoRawFd as _};
 use std::path::{Path, PathBuf};
@@ -216,9 +217,23 @@ fn launch(
     launch::launch(&request, bundle, driver, stdio, terms).map(|running| (running, ways))
 }
 
-/// What a process has of its caller where nothing is said.
+/// What a process has of its caller where nothing is said. Of a variable that stands twice the last one counts.
 pub(super) fn complete(process: &mut Process, context: &Context) {
     process.user.umask.get_or_insert(context.umask.bits());
+    let environment = process.env.get_or_insert_default();
+    let name = |entry: &str| entry.split_once('=').map(|(name, _)| name.to_owned());
+    let mut last: BTreeMap<String, String> = BTreeMap::new();
+    for entry in &*environment {
+        last.extend(name(entry).map(|name| (name, entry.clone())));
+    }
+    // In the place of the first.
+    environment.retain_mut(|entry| match name(entry) {
+        Some(name) => last.remove(&name).is_some_and(|last| {
+            *entry = last;
+            true
+        }),
+        None => true,
+    });
 }
 
 /// The start in the words of the core.

@@ -8,6 +8,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// How the file is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,23 +56,49 @@ impl Reports {
     }
 
     fn error(&self, text: &str) {
+        // On standard error in any case.
         let _ = writeln!(std::io::stderr(), "tinyd-runtime: error: {text}");
+        self.log("error", text);
+    }
+
+    /// Where there is a file it is said there alone: standard error is the command's as well.
+    fn remark(&self, level: &str, text: &str) {
+        match self.file {
+            Some(_) => self.log(level, text),
+            None => {
+                let _ = writeln!(std::io::stderr(), "tinyd-runtime: {level}: {text}");
+            }
+        }
+    }
+
+    fn log(&self, level: &str, text: &str) {
         let Some(file) = &self.file else { return };
         let time = rfc3339(now_ns());
         let line = match self.format {
-            Format::Text => format!("time={time:?} level=error msg={text:?}\n"),
+            Format::Text => format!("time={time:?} level={level} msg={text:?}\n"),
             Format::Json => {
-                let mut line = serde_json::json!({ "level": "error", "msg": text, "time": time }).to_string();
+                let mut line = serde_json::json!({ "level": level, "msg": text, "time": time }).to_string();
                 line.push('\n');
                 line
             }
         };
-        // The failure is told on standard error in any case.
         // NONBLOCK: a FIFO that nobody reads must not keep us waiting.
         let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
         let opened = OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(flags).open(file);
         let _ = opened.and_then(|mut file| file.write_all(line.as_bytes()));
     }
+}
+
+/// Those of this program's call.
+static REPORTS: OnceLock<Reports> = OnceLock::new();
+
+/// Has remarks go where failures go.
+pub(super) fn begin(reports: Reports) -> &'static Reports {
+    REPORTS.get_or_init(|| reports)
+}
+
+fn remark(level: &str, text: &str) {
+    REPORTS.get_or_init(Reports::default).remark(level, text);
 }
 
 /// Tells what of a configuration is left out.
@@ -83,10 +110,10 @@ pub(super) fn warn_of(process: &Process, mounts: &[Mount]) {
 
 /// Tells what is done, for who looks for the reason of something.
 pub(super) fn debug(text: &str) {
-    let _ = writeln!(std::io::stderr(), "tinyd-runtime: debug: {text}");
+    remark("debug", text);
 }
 
 /// Tells of something that stops nothing.
 pub(super) fn warn(failure: &Failure) {
-    let _ = writeln!(std::io::stderr(), "tinyd-runtime: warning: {}", failure.in_one_line());
+    remark("warning", &failure.in_one_line());
 }

@@ -56,7 +56,8 @@ const SIZES: [(&str, &str); 5] = [
 pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem> {
     let parsed = parse(FLAGS, words, Rest::Mixed)?;
     let id = one_id("update", &parsed)?;
-    let mut limits = plan::limits_of(&resources(&parsed)?)?;
+    let resources = resources(&parsed)?;
+    let mut limits = plan::limits_of(&resources)?;
     // Engines send all that they know, and not what a hook has let the container have besides (a GPU): what it may open is said
     // when it is created.
     limits.devices.clear();
@@ -72,8 +73,28 @@ pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem>
     let failed =
         |error| Failure::new(FailureKind::Internal, format!("update container {id:?}")).caused_by(&error);
     let group = cgroup::open(&container.record)?;
+    if resources.memory.and_then(|memory| memory.check_before_update) == Some(true) {
+        expect_room(group.as_ref(), &limits)?;
+    }
     lift_swap(group.as_ref(), &mut limits).and_then(|()| group.apply(&limits)).map_err(failed)?;
     Ok(0)
+}
+
+/// Who asks for that does not want to have something ended for want of memory.
+fn expect_room(group: &dyn Cgroup, limits: &Limits) -> Result<(), Failure> {
+    let stats =
+        group.stats().map_err(|error| Failure::new(FailureKind::Internal, "update").caused_by(&error))?;
+    let (Some(limit), Some(used)) = (limits.memory.limit_bytes, stats.memory.usage_bytes) else {
+        return Ok(());
+    };
+    match u64::try_from(limit).is_ok_and(|limit| limit < used) {
+        true => {
+            let problem =
+                format!("update: the limit of memory, {limit} bytes, is below the {used} that are used");
+            Err(Failure::new(FailureKind::Invalid, problem))
+        }
+        false => Ok(()),
+    }
 }
 
 /// Who takes the limit of memory away, and says nothing of the one of memory and swap together, means both: the second would still be

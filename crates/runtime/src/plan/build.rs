@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use tinyd_cgroup::Limits;
 use tinyd_fs::mount::Propagation;
 use tinyd_ns::Namespaces;
 use tinyd_ns::idmap::{IdMaps, IdRange};
@@ -128,7 +129,7 @@ pub(crate) fn build(bundle: &Bundle, request: &StartRequest) -> Result<Plan, Fai
         process: process::plan(process, bundle, &request.bundle, &request.id, request.window, init)?,
         user,
         joined: wanted.joined,
-        limits: linux.resources.as_ref().map(resources::limits).transpose()?.unwrap_or_default(),
+        limits: limits(bundle, linux)?,
     };
     if request.rootfs.overlays.is_empty() {
         resources::every_node(&mut plan.limits.devices);
@@ -194,6 +195,15 @@ fn check_version(version: &str) -> Result<(), Failure> {
 pub(super) fn ranges(mappings: &[IdMapping]) -> Vec<IdRange> {
     let range = |m: &IdMapping| IdRange { inside: m.container_id, outside: m.host_id, length: m.size };
     mappings.iter().map(range).collect()
+}
+
+/// A limit of no process at all would keep the first one out as well: with it, it is one. Before 1.3 of the specification it said nothing.
+fn limits(bundle: &Bundle, linux: &Linux) -> Result<Limits, Failure> {
+    let mut limits = linux.resources.as_ref().map(resources::limits).transpose()?.unwrap_or_default();
+    if limits.pids_max == Some(0) {
+        limits.pids_max = if bundle.is_before(3) { None } else { Some(1) };
+    }
+    Ok(limits)
 }
 
 fn sysctls(linux: &Linux, apart: Namespaces) -> Result<Vec<(CString, CString)>, Failure> {
