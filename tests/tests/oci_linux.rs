@@ -481,10 +481,21 @@ fn a_file_system_in_memory_has_the_rights_of_its_place() {
     require!(program);
     let env = Env::new();
     let oci = Oci::of(&env);
-    let output = oci.look("one", "stat -c %a /etc /none /tmp", |config| {
-        mounts(config).extend([tmpfs("/etc", &[]), tmpfs("/none", &[]), tmpfs("/tmp", &["mode=700"])]);
-    });
-    assert_eq!(output.ok().stdout(), "755\n1777\n700\n");
+    let output = oci.look(
+        "one",
+        "stat -c %a /etc /none /tmp /dev/shm; touch /etc/x 2> /dev/null || echo refused",
+        |config| {
+            mounts(config).extend([
+                tmpfs("/etc", &["ro"]),
+                tmpfs("/none", &[]),
+                tmpfs("/tmp", &["mode=700"]),
+            ]);
+            // A new /dev has no such folders.
+            mounts(config).retain(|mount| mount["destination"] != "/dev/shm");
+            mounts(config).push(tmpfs("/dev/shm", &[]));
+        },
+    );
+    assert_eq!(output.ok().stdout(), "755\n1777\n700\n1777\nrefused\n");
 }
 
 /// As Podman gives it to a container whose root is read-only and that has no file systems in memory.

@@ -80,6 +80,13 @@ fn file_systems_in_memory_have_their_size_and_options() {
         assert!(!run.contains("noexec") && run.contains(" ro,"), "{run}");
         let full = printed(mode, &options, "{ head -c 3000000 /dev/zero > /scratch/x; } 2>&1 || echo full");
         assert!(full.ends_with("full") && full.contains("No space left"), "{full}");
+        // Whatever is in its place, everybody may write there, and nobody where it is read-only.
+        let places =
+            ["--tmpfs", "/scratch", "--tmpfs", "/etc:ro", "--tmpfs", "/dev/shm:size=1m", "--user", "1000"];
+        let script = "touch /scratch/x /dev/shm/x && echo written; touch /etc/x 2> /dev/null || echo refused";
+        let words = ["run", "--rm", "--userns", mode.userns()].into_iter().chain(places);
+        let output = mode.env.tinyd(words.chain(["host", "sh", "-c", script])).ok();
+        assert_eq!(output.stdout(), "written\nrefused\n");
         refused(mode, &["--tmpfs", "/x:huge=always"], "tmpfs option");
         refused(mode, &["--tmpfs", "x"], "absolute path");
         refused(mode, &["--tmpfs", "/proc/x"], "/proc");

@@ -20,6 +20,7 @@ mod spec;
 mod turns;
 mod unique;
 
+pub(crate) use build::pids as pids_of;
 pub(crate) use build::{MAX_LAYERS, MAX_PREPARED, build, ends_as_one, id_maps_of, namespaces_of};
 pub(crate) use cstrings::{CStrings, c_path};
 pub(crate) use filter::{Filter, keep as keep_filter};
@@ -159,13 +160,6 @@ pub(crate) struct FileSystem {
 }
 
 impl FileSystem {
-    /// *Child-side.* Nothing is said of the rights of its root: they are those of the folder that it covers, where there is one.
-    pub(crate) fn has_mode_of_its_place(&self) -> bool {
-        self.kind.as_c_str() == c"tmpfs" && self.options.iter().all(|(name, _)| name.as_c_str() != c"mode")
-    }
-}
-
-impl FileSystem {
     /// *Child-side.* Makes it, attached nowhere yet.
     pub(crate) fn mount(
         &self,
@@ -264,6 +258,8 @@ pub(crate) enum Role {
     Proc,
     Sys,
     Terminals,
+    /// In memory, with the rights of the folder that it covers, where there is one.
+    AsItsPlace,
 }
 
 impl MountPlan {

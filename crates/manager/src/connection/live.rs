@@ -123,11 +123,17 @@ impl Core {
     fn join_live(&self, record: &Record, place: &Place, init: ProcessId) -> Result<()> {
         let netns = self.netns_of(record, init)?;
         let mut endpoints = self.endpoints(&record.id)?;
-        let led = self.withdraw_led(record, place, &mut endpoints)?;
+        // What it is told before it has the place.
+        let mut earlier = record.clone();
+        earlier.places.retain(|other| other.name() != place.name());
+        let led = match record.way_out().is_some_and(|way_out| way_out.name() == place.name()) {
+            true => self.withdraw_led(&earlier, init, &mut endpoints)?,
+            false => Vec::new(),
+        };
         match self.join_network(record, place, &endpoints, &netns) {
             Ok(endpoint) => endpoints.push(endpoint),
             Err(error) => {
-                self.lead_as_before(record, &led);
+                self.lead_as_before(&earlier, init, &led);
                 return Err(error);
             }
         }
@@ -135,8 +141,8 @@ impl Core {
             let made = endpoints.pop();
             let state = made.map_or_else(|| unknown(&record.id), |endpoint| endpoint.state);
             let _ = self.driver(&place.network.driver)?.detach(&place.network, &state);
-            let _ = self.tell(record, &endpoints);
-            self.lead_as_before(record, &led);
+            let _ = self.tell(&earlier, &endpoints);
+            self.lead_as_before(&earlier, init, &led);
             return Err(error);
         }
         // Its monitor may have read the steps before this one was among them.
@@ -146,33 +152,34 @@ impl Core {
         Ok(())
     }
 
-    /// Has the ports lead nowhere that a network has which is the way out no more: they lead by the new one. Gives what had some.
+    /// Has the ports of a container lead nowhere whose way out is another one now: they lead by that. Gives what had some.
     fn withdraw_led(
         &self,
-        record: &Record,
-        place: &Place,
+        earlier: &Record,
+        init: ProcessId,
         endpoints: &mut [Endpoint],
     ) -> Result<Vec<(NetworkState, EndpointState)>> {
-        let mut led = Vec::new();
-        if record.way_out().is_none_or(|way_out| way_out.name() != place.name()) {
-            return Ok(led);
-        }
+        let (former, mut led) = (endpoints.to_vec(), Vec::new());
         for endpoint in endpoints.iter_mut().filter(|endpoint| !endpoint.state.ports.is_empty()) {
-            if let Some(other) = record.places.iter().find(|other| other.name() == endpoint.network) {
+            if let Some(other) = earlier.places.iter().find(|other| other.name() == endpoint.network) {
                 led.push((other.network.clone(), endpoint.state.clone()));
                 endpoint.state.ports.clear();
             }
         }
-        if !led.is_empty() {
-            // First: whoever finds that this was cut off leads them again, wherever they lead then.
-            self.tell(record, endpoints)?;
+        if led.is_empty() {
+            return Ok(led);
+        }
+        // First: whoever finds that this was cut off leads them again, wherever they lead then.
+        if let Err(error) = self.tell(earlier, endpoints) {
+            let _ = self.tell(earlier, &former);
+            return Err(error);
         }
         for (network, before) in &led {
             let withdrawn = self.driver(&network.driver).and_then(|driver| {
                 driver.withdraw(network, before).map_err(|source| Error::Network { source })
             });
             if let Err(error) = withdrawn {
-                self.lead_as_before(record, &led);
+                self.lead_as_before(earlier, init, &led);
                 return Err(error);
             }
         }
@@ -180,8 +187,8 @@ impl Core {
     }
 
     /// Ports lead where they led. The error that is told is another.
-    fn lead_as_before(&self, record: &Record, led: &[(NetworkState, EndpointState)]) {
-        let Ok(mut endpoints) = self.endpoints(&record.id) else { return };
+    fn lead_as_before(&self, earlier: &Record, init: ProcessId, led: &[(NetworkState, EndpointState)]) {
+        let Ok(mut endpoints) = self.endpoints(&earlier.id) else { return };
         for (network, before) in led {
             let state = EndpointState { ports: Vec::new(), ..before.clone() };
             let again = self.driver(&network.driver).and_then(|driver| {
@@ -192,7 +199,11 @@ impl Core {
                 known.state = again;
             }
         }
-        let _ = self.tell(record, &endpoints).and_then(|()| self.keep_steps(record, &endpoints));
+        let _ = self.tell(earlier, &endpoints).and_then(|()| self.keep_steps(earlier, &endpoints));
+        // Its monitor may have done its steps before these were among them.
+        if !led.is_empty() && !process::runs(init) {
+            let _ = self.leave_ended(earlier, &endpoints);
+        }
     }
 
     fn leave_live(&self, record: &Record, place: &Place, init: ProcessId) -> Result<()> {

@@ -89,7 +89,7 @@ impl Core {
 
     /// Takes away what leads to one that has ended, whoever has its addresses now, and whatever else its monitor did not know of.
     /// What is known of its places is read before its monitor is waited for, which may take that away with the rest.
-    fn leave_ended(&self, record: &Record, known: &[Endpoint]) -> Result<()> {
+    pub(super) fn leave_ended(&self, record: &Record, known: &[Endpoint]) -> Result<()> {
         self.await_monitor(&record.id)?;
         if let Some(place) = record.way_out() {
             let driver = self.driver(&place.network.driver)?;

@@ -32,12 +32,14 @@ impl Silent {
         if !core.unmount_is_due(id) {
             return;
         }
-        if self.0 && core.store.unmount_mark(id).exists() {
+        let mark = core.store.unmount_mark(id);
+        let awaited = mark.exists();
+        if self.0 && awaited {
             // Their turn comes before that one's who was waited for.
             return core.set_unmount(id, RETRY / 2);
         }
         let begun = Instant::now();
-        self.0 |= !work() && begun.elapsed() > SLOW;
+        self.0 |= !work() && begun.elapsed() > SLOW && (awaited || mark.exists());
     }
 }
 

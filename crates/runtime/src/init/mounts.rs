@@ -41,8 +41,13 @@ pub(super) fn make(plan: &Plan, channel: &Channel) -> Result<Made, ChildFailure>
 
 fn make_one(source: &MountSource) -> Result<DetachedMount, Errno> {
     match source {
-        MountSource::New { file_system, attributes, propagation, .. } => {
-            file_system.mount(*attributes, *propagation)
+        MountSource::New { file_system, attributes, propagation, role } => {
+            // Its rights are set before it is what it is to be.
+            let later = match role {
+                Role::AsItsPlace => MountAttrFlags::MOUNT_ATTR_RDONLY,
+                _ => MountAttrFlags::empty(),
+            };
+            file_system.mount(*attributes - later, *propagation)
         }
         // The folder for the hierarchies. It is written to before it is what it is to be.
         MountSource::Cgroup { attributes, .. } => {
@@ -171,10 +176,10 @@ fn attach_one(
     known: &mut Known,
 ) -> Result<(), Errno> {
     match (&mount.source, made) {
-        (MountSource::New { role, file_system, .. }, Some(new)) => {
-            let covered = match file_system.has_mode_of_its_place() {
-                true => resolve::open(root, &mount.target).and_then(fstat).ok(),
-                false => None,
+        (MountSource::New { role, attributes, .. }, Some(new)) => {
+            let covered = match role {
+                Role::AsItsPlace => resolve::open(root, &mount.target).and_then(fstat).ok(),
+                _ => None,
             };
             new.attach(target(root, &mount.target, *role)?.as_fd())?;
             if let Some(covered) = covered {
@@ -184,7 +189,10 @@ fn attach_one(
                 Role::Proc => known.proc = Some(new.into_fd()),
                 Role::Sys => known.sys = Some(new.into_fd()),
                 Role::Terminals => known.terminals = Some(new.into_fd()),
-                Role::Plain => {}
+                Role::AsItsPlace if attributes.contains(MountAttrFlags::MOUNT_ATTR_RDONLY) => {
+                    new.change(&Changes::read_only(false))?;
+                }
+                Role::AsItsPlace | Role::Plain => {}
             }
             Ok(())
         }

@@ -58,21 +58,19 @@ impl Reports {
     fn error(&self, text: &str) {
         // On standard error in any case.
         let _ = writeln!(std::io::stderr(), "tinyd-runtime: error: {text}");
-        self.log("error", text);
+        let _ = self.log("error", text);
     }
 
     /// Where there is a file it is said there alone: standard error is the command's as well.
     fn remark(&self, level: &str, text: &str) {
-        match self.file {
-            Some(_) => self.log(level, text),
-            None => {
-                let _ = writeln!(std::io::stderr(), "tinyd-runtime: {level}: {text}");
-            }
+        if !self.log(level, text).is_ok_and(|logged| logged) {
+            let _ = writeln!(std::io::stderr(), "tinyd-runtime: {level}: {text}");
         }
     }
 
-    fn log(&self, level: &str, text: &str) {
-        let Some(file) = &self.file else { return };
+    /// Writes it to the file; whether there is one.
+    fn log(&self, level: &str, text: &str) -> std::io::Result<bool> {
+        let Some(file) = &self.file else { return Ok(false) };
         let time = rfc3339(now_ns());
         let line = match self.format {
             Format::Text => format!("time={time:?} level={level} msg={text:?}\n"),
@@ -85,7 +83,7 @@ impl Reports {
         // NONBLOCK: a FIFO that nobody reads must not keep us waiting.
         let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
         let opened = OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(flags).open(file);
-        let _ = opened.and_then(|mut file| file.write_all(line.as_bytes()));
+        opened.and_then(|mut file| file.write_all(line.as_bytes())).map(|()| true)
     }
 }
 

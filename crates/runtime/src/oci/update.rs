@@ -63,6 +63,7 @@ pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem>
     limits.devices.clear();
     let container = Container::open(context, &id)?;
     let _lock = container.lock()?;
+    limits.pids_max = plan::pids_of(&container.bundle()?, limits.pids_max);
     match container.status() {
         Status::Created | Status::Running | Status::Paused => {}
         status => {

@@ -197,13 +197,19 @@ pub(super) fn ranges(mappings: &[IdMapping]) -> Vec<IdRange> {
     mappings.iter().map(range).collect()
 }
 
-/// A limit of no process at all would keep the first one out as well: with it, it is one. Before 1.3 of the specification it said nothing.
 fn limits(bundle: &Bundle, linux: &Linux) -> Result<Limits, Failure> {
     let mut limits = linux.resources.as_ref().map(resources::limits).transpose()?.unwrap_or_default();
-    if limits.pids_max == Some(0) {
-        limits.pids_max = if bundle.is_before(3) { None } else { Some(1) };
-    }
+    limits.pids_max = pids(bundle, limits.pids_max);
     Ok(limits)
+}
+
+/// A limit of no process at all would keep the first one out as well: with it, it is one. Before 1.3 of the specification it said nothing.
+pub(crate) fn pids(bundle: &Bundle, limit: Option<i64>) -> Option<i64> {
+    match limit {
+        Some(0) if bundle.is_before(3) => None,
+        Some(0) => Some(1),
+        limit => limit,
+    }
 }
 
 fn sysctls(linux: &Linux, apart: Namespaces) -> Result<Vec<(CString, CString)>, Failure> {

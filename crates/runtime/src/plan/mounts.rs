@@ -120,10 +120,14 @@ fn file_system(
         _ if options.copy_up && kind != "tmpfs" => return refuse(mount, "tmpcopyup is for tmpfs"),
         _ => {}
     }
+    let mode = options.own.iter().find(|(name, _)| name.as_c_str() == c"mode");
+    let mode = mode.and_then(|(_, value)| u32::from_str_radix(value.to_str().ok()?, 8).ok());
     let role = match kind {
         "proc" if target == Path::new("/proc") => Role::Proc,
         "sysfs" if target == Path::new("/sys") => Role::Sys,
         "devpts" if target == Path::new("/dev/pts") => Role::Terminals,
+        // As other runtimes have it. A new /dev has no such folders.
+        "tmpfs" if scene.foreign && mode.is_none() && !target.starts_with("/dev") => Role::AsItsPlace,
         _ => Role::Plain,
     };
     if kind == "tmpfs" && target == Path::new("/dev") && !options.copy_up && idmap.is_none() {
@@ -134,8 +138,6 @@ fn file_system(
             nodes: Vec::new(),
         });
     }
-    let mode = options.own.iter().find(|(name, _)| name.as_c_str() == c"mode");
-    let mode = mode.and_then(|(_, value)| u32::from_str_radix(value.to_str().ok()?, 8).ok());
     // The child has the host's rights as long as it has no user namespace, and its own network in any case.
     let by_parent = idmap.is_some() || options.copy_up || (user_namespace && !OF_NAMESPACES.contains(&kind));
     let of_device = !OF_NAMESPACES.contains(&kind) && attributes.contains(MountAttrFlags::MOUNT_ATTR_RDONLY);
