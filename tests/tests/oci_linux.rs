@@ -485,7 +485,8 @@ fn a_file_system_in_memory_has_the_rights_of_its_place() {
         "one",
         "stat -c %a /etc /none /tmp /dev/shm; touch /etc/x 2> /dev/null || echo refused",
         |config| {
-            mounts(config).extend([
+            own_root(&env, config);
+        mounts(config).extend([
                 tmpfs("/etc", &["ro"]),
                 tmpfs("/none", &[]),
                 tmpfs("/tmp", &["mode=700"]),
