@@ -486,7 +486,7 @@ fn a_file_system_in_memory_has_the_rights_of_its_place() {
         "stat -c %a /etc /none /tmp /dev/shm; touch /etc/x 2> /dev/null || echo refused",
         |config| {
             own_root(&env, config);
-        mounts(config).extend([
+            mounts(config).extend([
                 tmpfs("/etc", &["ro"]),
                 tmpfs("/none", &[]),
                 tmpfs("/tmp", &["mode=700"]),
