@@ -11,7 +11,7 @@ use crate::output::Output;
 use crate::pipes::Pipes;
 
 /// How long somebody else may still hold the output of a command that has ended.
-const HELD: Duration = Duration::from_secs(5);
+const HELD: Duration = Duration::from_secs(20);
 
 /// A command with pipes for its streams. Dropping it kills it.
 #[derive(Debug)]

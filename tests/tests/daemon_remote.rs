@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use tinyd_tests::certificates::{Side, Years, connect, issue};
 use tinyd_tests::frames::{Frame, PREFACE, Wire};
-use tinyd_tests::{Cmd, Env, Machine, Output, require, roots};
+use tinyd_tests::{Cmd, Env, Machine, Output, require, roots, wait_until};
 
 /// Of the daemon's machine. Its certificate knows the first alone.
 const HOST: [&str; 2] = ["10.99.7.1", "10.99.7.3"];
@@ -83,7 +83,7 @@ fn commands_run_on_the_other_machine() {
         assert_eq!(env.containers().into_iter().collect::<Vec<_>>(), [id.as_str()]);
         let said = ground.tinyd(env, &["exec", "c1", "sh", "-c", "echo a; echo b >&2; exit 3"]).fails(3);
         assert_eq!((said.stdout().as_str(), said.stderr().as_str()), ("a\n", "b\n"));
-        assert_eq!(ground.tinyd(env, &["logs", "c1"]).ok().stdout(), "begun\n");
+        wait_until("it is in the log", || ground.tinyd(env, &["logs", "c1"]).ok().stdout() == "begun\n");
         // What is written, and what happens, while somebody looks.
         let (mut log, mut events) = ground.client.within(|| {
             let follow = |words: &[&str]| ground.cmd(env, words).spawn();

@@ -36,9 +36,10 @@ fn a_check_decides_and_is_seen_everywhere() {
     require!(root);
     in_both_modes(|mode| {
         let env = &mode.env;
-        let long = "i=0; while test $i -lt 2000; do i=$((i + 1)); echo $i; done; test -e /tmp/ok";
+        let long = "until test -e /tmp/begin; do sleep 0.05; done; i=0; while test $i -lt 2000; do i=$((i + 1)); echo $i; done; test -e /tmp/ok";
         start(env, &["--userns", mode.userns(), "--health-retries", "2"], long, STAY);
         assert_eq!(env.tinyd(["ps", "--format", "{{.Status}}"]).ok().text(), "RUNNING (starting)");
+        env.tinyd(["exec", "c", "touch", "/tmp/begin"]).ok();
         wait_until("it is not healthy", || health(env, "c") == "unhealthy");
         assert!(state(env, "c")["Health"]["FailingStreak"].as_u64().unwrap() >= 2);
         env.tinyd(["exec", "c", "touch", "/tmp/ok"]).ok();
@@ -100,7 +101,7 @@ fn a_check_that_hangs_is_killed_and_hurts_nobody() {
     let since = Instant::now();
     env.tinyd(["stop", "-t", "0", "c"]).ok();
     env.tinyd(["rm", "c"]).ok();
-    assert!(since.elapsed() < Duration::from_secs(3), "{:?}", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(20), "{:?}", since.elapsed());
     env.assert_clean();
 }
 
@@ -108,7 +109,7 @@ fn a_check_that_hangs_is_killed_and_hurts_nobody() {
 fn what_is_to_be_done_then_is_done() {
     require!(root);
     let env = Env::new();
-    let count = || env.tinyd(["inspect", "-f", "{{.RestartCount}}", "c"]).ok().text();
+    let count = || env.tinyd(["inspect", "-f", "{{.RestartCount}}", "c"]).ok().text().parse::<u32>().unwrap();
     let with = |more: &[&str]| {
         let options = [["--health-retries", "1"].as_slice(), more].concat();
         start(&env, &options, "test ! -e /tmp/ill", STAY);
@@ -118,7 +119,7 @@ fn what_is_to_be_done_then_is_done() {
     };
     // It is started again although no policy says so. What it wrote is there still: it is ill again.
     with(&["--on-unhealthy", "restart"]);
-    wait_until("it is started again", || count() == "2");
+    wait_until("it is started again", || count() >= 2);
     env.tinyd(["exec", "c", "rm", "/tmp/ill"]);
     env.tinyd(["rm", "-f", "c"]).ok();
     // Asked to end, which it does not do in time.
@@ -132,8 +133,9 @@ fn what_is_to_be_done_then_is_done() {
         "--stop-timeout",
         "1",
     ];
-    start(&env, &options, "false", "trap 'echo asked' USR2; while :; do sleep 0.01; done");
-    wait_until("it is started again", || count() == "1");
+    let script = "trap 'echo asked' USR2; touch /tmp/up; while :; do sleep 0.01; done";
+    start(&env, &options, "test ! -e /tmp/up", script);
+    wait_until("it is started again", || count() >= 1);
     assert_eq!(env.tinyd(["logs", "c"]).ok().stdout().lines().next(), Some("asked"));
     let words = [
         "events",
@@ -150,7 +152,7 @@ fn what_is_to_be_done_then_is_done() {
     // Stopped is stopped, also where its policy would start it again.
     with(&["--on-unhealthy", "stop", "--restart", "always"]);
     wait_until("it ends", || state(&env, "c")["Running"] == false);
-    assert_eq!((state(&env, "c")["ExitCode"].clone(), count().as_str()), (0.into(), "0"));
+    assert_eq!((state(&env, "c")["ExitCode"].clone(), count()), (0.into(), 0));
     env.tinyd(["rm", "c"]).ok();
     // Killed is left to its policy.
     with(&["--on-unhealthy", "kill"]);
@@ -158,11 +160,11 @@ fn what_is_to_be_done_then_is_done() {
     assert_eq!(state(&env, "c")["ExitCode"], 137);
     env.tinyd(["rm", "c"]).ok();
     with(&["--on-unhealthy", "kill", "--restart", "on-failure:1"]);
-    wait_until("it is started again", || count() == "1");
+    wait_until("it is started again", || count() >= 1);
     env.tinyd(["rm", "-f", "c"]).ok();
     with(&[]);
     wait_until("it is not healthy", || health(&env, "c") == "unhealthy");
-    assert_eq!((state(&env, "c")["Running"].clone(), count().as_str()), (true.into(), "0"));
+    assert_eq!((state(&env, "c")["Running"].clone(), count()), (true.into(), 0));
     env.tinyd(["rm", "-f", "c"]).ok();
     env.assert_clean();
 }
@@ -207,14 +209,14 @@ fn what_stands_still_is_not_judged() {
 fn a_check_that_was_frozen_says_nothing() {
     require!(root);
     let env = Env::new();
-    let options = ["--health-timeout", "400ms", "--health-retries", "1", "--on-unhealthy", "kill"];
-    start(&env, &options, "sleep 0.15", STAY);
+    let options = ["--health-timeout", "2s", "--health-retries", "1", "--on-unhealthy", "kill"];
+    start(&env, &options, "sleep 0.5", STAY);
     wait_until("it is healthy", || health(&env, "c") == "healthy");
-    for _ in 0..5 {
+    for _ in 0..3 {
         env.tinyd(["pause", "c"]).ok();
-        std::thread::sleep(Duration::from_millis(700));
+        std::thread::sleep(Duration::from_secs(4));
         env.tinyd(["unpause", "c"]).ok();
-        std::thread::sleep(Duration::from_millis(330));
+        std::thread::sleep(Duration::from_millis(700));
     }
     assert_eq!((state(&env, "c")["Status"].as_str(), &*health(&env, "c")), (Some("running"), "healthy"));
     env.tinyd(["rm", "-f", "c"]).ok();

@@ -150,6 +150,7 @@ fn following_ends_at_the_moment_that_was_said() {
     require!(root);
     let env = Env::new();
     env.tinyd(["run", "-d", "--name", "c1", &image(), "sh", "-c", "echo one; sleep 1000"]).ok();
+    wait_until("it has spoken", || logs(&env, &[]).stdout() == "one\n");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let until = (now + 2).to_string();
     let following = env.cmd(["logs", "-f", "--until", &until, "c1"]).limit(Duration::from_secs(20));
@@ -173,10 +174,13 @@ fn the_last_words_of_one_that_removes_itself_are_read() {
             &image(),
             "sh",
             "-c",
-            "echo first; sleep 0.3; echo last",
+            "echo first; until [ -e /tmp/go ]; do sleep 0.01; done; echo last",
         ])
         .ok();
-        assert_eq!(env.tinyd(["logs", "-f", &name]).ok().stdout(), "first\nlast\n", "{round}");
+        let mut reading = env.cmd(["logs", "-f", &name]).spawn();
+        reading.expect("first\n");
+        env.tinyd(["exec", &name, "touch", "/tmp/go"]).ok();
+        assert_eq!(reading.wait().ok().stdout(), "first\nlast\n", "{round}");
     }
 }
 

@@ -96,10 +96,10 @@ fn a_reader_that_keeps_up_misses_nothing_when_files_are_put_away() {
     wait_until("it is up", || env.tinyd(["logs", "c1"]).ok().stdout() == "old\nolder\n");
     let following =
         env.cmd(["logs", "-f", "--tail", "1", "-t", "--since", "1h", "c1"]).limit(Duration::from_secs(60));
-    let following = std::thread::spawn(move || following.output());
-    std::thread::sleep(Duration::from_millis(300));
+    let mut following = following.spawn();
+    following.expect("older\n");
     env.tinyd(["exec", "c1", "touch", "/tmp/go"]).ok();
-    let output = following.join().unwrap().ok();
+    let output = following.wait().ok();
     let lines: Vec<(String, String)> = output
         .stdout()
         .lines()

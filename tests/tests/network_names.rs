@@ -299,10 +299,10 @@ fn who_has_a_name_has_a_link() {
         let links = || fs::read_to_string("/proc/thread-self/net/dev").unwrap().lines().count();
         for turn in 0..10 {
             let before = named();
+            let there = ground.host.within(links);
             let came = std::thread::scope(|scope| {
                 let observer = scope.spawn(|| {
                     ground.host.within(|| {
-                        let there = links();
                         while named().len() == before.len() {}
                         links() - there
                     })

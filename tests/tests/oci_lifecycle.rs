@@ -58,7 +58,7 @@ fn a_container_is_created_started_killed_and_deleted() {
     );
     assert_eq!(proc::status(pid, "Name").as_deref(), Some("tinyd-runtime"));
     assert_eq!(fs::read_to_string(&log).unwrap(), "");
-    assert!(groups("-one") > 0);
+    assert!(groups(&format!("{}-one", env.tag())) > 0);
 
     let again = oci.create(&bundle).fails(1);
     assert!(again.stderr().contains("already exists"), "{again}");
@@ -82,7 +82,7 @@ fn a_container_is_created_started_killed_and_deleted() {
     assert!(oci.run(["state", "one"]).fails(1).stderr().contains("does not exist"));
     oci.run(["delete", "one"]).fails(1);
     oci.run(["delete", "--force", "one"]).ok();
-    assert_eq!(groups("-one"), 0);
+    assert_eq!(groups(&format!("{}-one", env.tag())), 0);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use rustix::process::Signal;
 
 use super::client::Client;
 use crate::env::Env;
+use crate::wait::eventually;
 
 /// Several.
 pub(super) struct Followers(Vec<Client>);
@@ -21,7 +22,9 @@ impl Followers {
     pub(super) fn stop_first(&self) {
         if let Some(first) = self.0.first() {
             // It has begun to read, and so has something to miss.
-            std::thread::sleep(Duration::from_millis(500));
+            let has_begun = || (!first.told().is_empty()).then_some(());
+            let begun = eventually(Duration::from_secs(30), has_begun);
+            assert!(begun.is_some(), "nothing came");
             first.signal(Signal::STOP);
         }
     }
