@@ -56,7 +56,7 @@ fn the_1024th_on_a_bridge_is_refused_and_leaves_nothing() {
         batch(ground, env, &take);
         wait_until("there is room", || ground.ports().len() == 1);
         env.tinyd(["start", "made"]).ok();
-        assert_eq!(say(env, &["--net", "web"], "sleep 2; timeout 10 wget -qO- http://made/"), "hello");
+        assert_eq!(say(env, &["--net", "web"], "sleep 2; timeout 5 wget -qO- http://made/"), "hello");
         assert_eq!(inside(env, "made", "timeout 5 wget -qO- http://first/"), "hello");
         env.tinyd(["rm", "-f", "first", "made"]).ok();
         ground.holds_nothing(env);

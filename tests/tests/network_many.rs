@@ -175,7 +175,7 @@ fn what_is_connected_while_it_stands_still_is_there_at_the_next_start() {
                 links.contains("eth0") && links.contains("lan0    inet 10.78.0.50/24"),
                 "{round}: {links}"
             );
-            assert_eq!(say(env, &["--net", "back"], "sleep 2; timeout 10 wget -qO- http://mirror/"), "hello");
+            assert_eq!(say(env, &["--net", "back"], "sleep 2; timeout 5 wget -qO- http://mirror/"), "hello");
             env.tinyd(["stop", "-t", "0", "c1"]).ok();
         }
         disconnect(env, "web", "c1");

@@ -238,12 +238,12 @@ fn a_plugin_that_falls_silent_holds_up_one_command_and_is_asked_again() {
         began.elapsed()
     };
     let (first, second) = (took(&["ps"]), took(&["ps"]));
-    assert!(first > Duration::from_secs(5) && second < first / 2, "{first:?} {second:?}");
+    assert!(first > Duration::from_secs(5) && second < Duration::from_secs(3), "{first:?} {second:?}");
     // Its container goes; that the plugin has to unmount it is not forgotten.
     let output = env.tinyd(["rm", "c"]).fails(1);
     assert!(output.stderr().contains("\"fake\"") || output.stderr().contains("data"), "{output}");
     let third = took(&["ps", "-a"]);
-    assert!(third < first / 2, "{third:?}");
+    assert!(third < Duration::from_secs(3), "{third:?}");
     let before = plugin.unmounts();
     plugin.silent.store(false, Ordering::Relaxed);
     // As if a minute had passed.
@@ -273,11 +273,13 @@ fn a_server_that_does_not_answer_is_an_error_within_seconds_and_nobody_else_wait
     let mut starting = env.cmd(["start", "c"]).spawn();
     std::thread::sleep(Duration::from_millis(300));
     for words in [&["ps", "-a"][..], &["volume", "ls"], &["inspect", "c"], &["volume", "inspect", "slow"]] {
+        let asked = Instant::now();
         env.tinyd(words.iter().copied()).ok();
-        assert!(!starting.has_ended(), "{words:?} waited {:?}", began.elapsed());
+        assert!(asked.elapsed() < Duration::from_secs(2), "{words:?} waited {:?}", asked.elapsed());
     }
+    assert!(!starting.has_ended());
     let output = starting.wait().fails(125);
-    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
     for part in ["\"slow\"", "nobody@127.0.0.1:/data", "timed out"] {
         assert!(output.stderr().contains(part), "{part:?}: {output}");
     }

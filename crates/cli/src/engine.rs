@@ -73,13 +73,14 @@ fn clean_up(wanted: EngineBuilder, globals: &Globals) -> EngineBuilder {
     let Some(program) = std::env::current_exe().ok().filter(|program| program.exists()) else {
         return wanted;
     };
-    // The monitor's folder is another one. What is no path is looked for.
-    let path = |path: &Path| match path.components().count() > 1 || path.is_absolute() {
-        true => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string(),
-        false => path.display().to_string(),
-    };
+    // The monitor's folder is another one.
     let file =
         |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+    // What is no path is looked for.
+    let path = |path: &Path| match path.components().count() > 1 || path.is_absolute() {
+        true => file(path),
+        false => path.display().to_string(),
+    };
     let mut words = vec!["--root".to_owned(), path(&globals.root)];
     words.extend(["--run-root".to_owned(), path(&globals.run_root)]);
     words.extend(globals.runtime.iter().flat_map(|runtime| ["--runtime".to_owned(), path(runtime)]));

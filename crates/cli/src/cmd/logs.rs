@@ -92,7 +92,8 @@ impl Verb for Logs {
     }
 }
 
-/// Waits until the log has something new, or the moment has come after which nothing is wanted; true when nobody reads our output any more (`logs -f c1 | head -1`).
+/// Waits until the log has something new, or the moment has come after which nothing is wanted; true when nobody reads our output
+/// any more (`logs -f c1 | head -1`).
 fn reader_left(console: Console<'_>, log: std::os::fd::BorrowedFd<'_>, until: Option<SystemTime>) -> bool {
     let left = until.map(|until| until.duration_since(SystemTime::now()).unwrap_or_default());
     let limit = left.and_then(|left| Timespec::try_from(left).ok());
