@@ -109,8 +109,13 @@ pub(crate) fn wait(fds: &mut [PollFd<'_>], end: Instant) -> io::Result<()> {
 pub(crate) fn read_into(from: &mut Option<OwnedFd>, into: &mut Vec<u8>) -> io::Result<()> {
     let mut buffer = [0; 64 * 1024];
     while let Some(fd) = from {
-        match rustix::io::read(&*fd, &mut buffer) {
-            // EIO is how a terminal says that its other side is gone: ptmx has no end of file.
+        // EIO is how a terminal says that its other side is gone: ptmx has no end of file. What was written just before that
+        // comes at a second read: the kernel looks for input first, and then whether the other side is there.
+        let read = match rustix::io::read(&*fd, &mut buffer) {
+            Err(rustix::io::Errno::IO) => rustix::io::read(&*fd, &mut buffer),
+            first => first,
+        };
+        match read {
             Ok(0) | Err(rustix::io::Errno::IO) => *from = None,
             Ok(count) => into.extend_from_slice(&buffer[..count]),
             Err(rustix::io::Errno::AGAIN) => break,

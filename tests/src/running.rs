@@ -1,6 +1,7 @@
 //! A command that is going on.
 
 use std::fmt::Write;
+use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::output::Output;
 use crate::pipes::Pipes;
+use crate::wait::wait_until;
 
 /// How long somebody else may still hold the output of a command that has ended.
 const HELD: Duration = Duration::from_secs(20);
@@ -84,6 +86,21 @@ impl Running {
     pub fn has_said(&mut self, marker: &str) -> bool {
         self.pipes.step(None, Instant::now()).expect("the pipes can be served");
         String::from_utf8_lossy(&self.pipes.stdout).contains(marker)
+    }
+
+    /// Waits until it has nothing to do but to wait: it sleeps, and has slept on since the last look. (Or it has ended.)
+    pub fn settle(&mut self) {
+        let mut last = None;
+        wait_until("the command waits for something", || {
+            let text = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+            let line = |name| text.lines().find(|line| line.starts_with(name)).map(str::to_owned);
+            let now = (line("State:"), line("voluntary_ctxt_switches:"));
+            let sleeps = now.0.as_ref().is_some_and(|state| state.contains('S'));
+            let slept_on = sleeps && last.as_ref() == Some(&now);
+            last = Some(now);
+            std::thread::sleep(Duration::from_millis(100));
+            slept_on || self.has_ended()
+        });
     }
 
     /// Whether it has ended.

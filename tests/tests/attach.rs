@@ -214,10 +214,12 @@ fn who_attaches_and_stops_holds_up_nobody_and_is_told_what_it_missed() {
         until [ -e /end ]; do sleep 0.02; done; echo end";
     start(&env, &[], script);
     let mut stopped = env.cmd(["attach", "c1"]).spawn();
-    let taking = env.cmd(["attach", "c1"]).limit(Duration::from_secs(60));
-    let taking = std::thread::spawn(move || taking.output());
-    std::thread::sleep(Duration::from_millis(500));
-    assert!(!stopped.has_ended());
+    let mut taking = env.cmd(["attach", "c1"]).limit(Duration::from_secs(60)).spawn();
+    for client in [&mut stopped, &mut taking] {
+        client.settle();
+        assert!(!client.has_ended());
+    }
+    let taking = std::thread::spawn(move || taking.wait());
     stopped.signal(Signal::STOP);
     env.tinyd(["exec", "c1", "touch", "/go"]).ok();
     // At no time does it wait, as it would for who had started it.

@@ -286,7 +286,7 @@ fn the_memory_of_a_start_goes_back_when_the_command_has_run_for_a_moment() {
         let begun = Instant::now();
         env.tinyd(["run", "-d", "--name", "c", image.to_str().unwrap(), "sleep", "1000"]).ok();
         let first = own_memory(monitor_of(&env, "c"));
-        (begun.elapsed() < Duration::from_millis(150)).then_some(first)
+        (begun.elapsed() < Duration::from_millis(200)).then_some(first)
     });
     let first = first.unwrap();
     wait_until("much of it goes back", || own_memory(monitor_of(&env, "c")) + 48 <= first);

@@ -334,3 +334,45 @@ fn whoever_is_killed_at_any_step_leaves_what_the_record_says() {
         assert_eq!(left, 0);
     });
 }
+
+/// As who runs a name server in a container does. Containers ask for names at that port of their gateway, which is an address of
+/// the host too.
+#[test]
+fn the_port_of_names_leads_to_a_container_and_names_are_found_as_before() {
+    with_each_firewall(|ground, env| {
+        let option =
+            env.tinyd(["network", "inspect", "--format", "{{.Options.firewall}}", "web"]).ok().text();
+        let other = ["-o", &format!("firewall={option}")];
+        ground::network(env, "other", &["10.78.0.0/24", "fd00:78::/64"], &other);
+        start(env, &["--net", "other", "--name", "neighbour"], SERVER);
+        let run = ["run", "-d", "--net", "web", "--name", "dns", "-p", "53:5353/udp", "-p", "53:80/tcp"];
+        let image = ground::image();
+        let words = run.into_iter().chain([&*image, "sh", "-c", SERVER]);
+        // Who is none of ours is in the way.
+        let socket = ground.host.within(|| UdpSocket::bind((HOST, 53)).unwrap());
+        let refused = env.tinyd(words.clone()).fails(125);
+        assert!(refused.stderr().contains("53/udp is in use"), "{refused}");
+        drop(socket);
+        env.tinyd(words).ok();
+        let check = || {
+            wait_until("it is reached", || at(ground, 53).as_deref() == Some("hello\n"));
+            for (network, there, subnet) in
+                [("web", "web", "10.77.0."), ("web", "dns", "10.77.0."), ("other", "neighbour", "10.78.0.")]
+            {
+                let said = ground::say(env, &["--net", network], &format!("nslookup {there}"));
+                assert!(said.contains(&format!("Address: {subnet}")), "{there}: {said}");
+            }
+            // By both protocols, at the gateway of each; at another address of the host it is the container's.
+            for gateway in ["10.77.0.1", "10.78.0.1", "[fd00:77::1]"] {
+                let script = format!("timeout 2 wget -qO- http://{gateway}:53/ 2>&1 | grep -c hello");
+                assert_eq!(ground::inside(env, "web", &format!("{script}; true")), "0", "{gateway}");
+            }
+            assert_eq!(ground::inside(env, "web", &format!("wget -T 5 -qO- http://{HOST}:53/")), "hello");
+        };
+        check();
+        env.tinyd(["restart", "-t", "0", "dns"]).ok();
+        check();
+        env.tinyd(["rm", "-f", "dns", "neighbour"]).ok();
+        env.tinyd(["network", "rm", "other"]).ok();
+    });
+}

@@ -19,6 +19,10 @@ fn a_container_is_a_scope_of_systemd_until_it_is_deleted() {
         config["linux"]["resources"]["memory"] = json!({ "limit": 64 << 20 });
         config["linux"]["resources"]["pids"] = json!({ "limit": 50 });
         config["linux"]["resources"]["cpu"] = json!({ "quota": 30_000, "period": 100_000 });
+        config["linux"]["resources"]["unified"] = json!({ "memory.high": "33554432" });
+        config["annotations"]["org.systemd.property.Description"] = json!("'a box of the tests'");
+        config["annotations"]["org.systemd.property.TimeoutStopSec"] = json!("7");
+        config["annotations"]["org.systemd.property.Wants"] = json!("['basic.target', 'sysinit.target']");
     });
     let unit = format!("oci-{}.scope", env.tag());
     let property =
@@ -27,6 +31,12 @@ fn a_container_is_a_scope_of_systemd_until_it_is_deleted() {
     assert_eq!(property("ActiveState"), "active");
     assert_eq!(property("Slice"), "system.slice");
     assert_eq!(property("MemoryMax"), (64 << 20).to_string());
+    assert_eq!(
+        (property("Description"), property("TimeoutStopUSec")),
+        ("a box of the tests".into(), "7s".into())
+    );
+    let wants = property("Wants");
+    assert!(wants.contains("basic.target") && wants.contains("sysinit.target"), "{wants}");
     assert_eq!((property("TasksMax"), property("CPUQuotaPerSecUSec")), ("50".to_owned(), "300ms".to_owned()));
     oci.run(["--systemd-cgroup", "start", "box"]).ok();
     let group = property("ControlGroup");
@@ -40,6 +50,23 @@ fn a_container_is_a_scope_of_systemd_until_it_is_deleted() {
     let kernels = std::fs::read_to_string(format!("/sys/fs/cgroup{group}/memory.max")).unwrap();
     assert_eq!(kernels, "83886080\n");
     assert_eq!(property("CPUQuotaPerSecUSec"), "300ms", "what is not told stays");
+    // What systemd was told of outlives that it reads its files again, and writes the groups'.
+    env.other(["systemctl", "daemon-reload"]).output().ok();
+    env.other(["systemctl", "set-property", "--runtime", &unit, "CPUWeight=50"]).output().ok();
+    let file = |name: &str| std::fs::read_to_string(format!("/sys/fs/cgroup{group}/{name}")).unwrap();
+    assert_eq!((property("MemoryHigh"), file("memory.high")), ("33554432".into(), "33554432\n".into()));
+    assert_eq!(file("memory.max"), "83886080\n");
+
+    // One that is none is refused, and nothing is made.
+    for (name, value) in [("Descriptio", "'x'"), ("Description", "x"), ("De scription", "'x'")] {
+        let wrong = oci.bundle("wrong", &["true"], |config| {
+            config["linux"]["cgroupsPath"] = json!(format!("system.slice:oci:{}-wrong", env.tag()));
+            config["annotations"][format!("org.systemd.property.{name}")] = json!(value);
+        });
+        let refused = oci.leave(["--systemd-cgroup", "create", "-b", wrong.to_str().unwrap(), "wrong"]);
+        assert!(refused.code() != Some(0), "{name} {value}: {refused}");
+        oci.run(["state", "wrong"]).fails(1);
+    }
 
     oci.run(["--systemd-cgroup", "delete", "--force", "box"]).ok();
     let gone = || (property("LoadState") == "not-found").then_some(());

@@ -63,7 +63,7 @@ fn await_pause(env: &Env, name: &str) {
     wait_until("it is in a long pause", || {
         let text = fs::read(due(env, name)).unwrap_or_default();
         let due: Value = serde_json::from_slice(&text).unwrap_or_default();
-        due["pause_ms"].as_u64().is_some_and(|pause| pause >= 800)
+        due["pause_ms"].as_u64().is_some_and(|pause| pause >= 1600)
     });
 }
 

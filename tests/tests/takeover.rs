@@ -135,8 +135,9 @@ fn a_kill_waits_for_a_monitor_that_is_on_its_way() {
     // As whoever takes over holds it.
     let lock = fs::File::create(env.run_root().join("locks").join(id)).unwrap();
     flock(&lock, FlockOperation::LockExclusive).unwrap();
-    let killing = env.cmd(["kill", "c"]).spawn();
-    std::thread::sleep(Duration::from_millis(300));
+    let mut killing = env.cmd(["kill", "c"]).spawn();
+    killing.settle();
+    assert!(!killing.has_ended());
     assert_eq!(status(&env), "c RUNNING");
     drop(lock);
     killing.wait().ok();
@@ -152,7 +153,7 @@ fn an_exit_that_nobody_saw_is_never_invented() {
     require!(program);
     let env = Env::new();
     for _ in 0..5 {
-        env.tinyd(["run", "-d", "--name", "c", &image(), "sh", "-c", "sleep 0.3; exit 7"]).ok();
+        env.tinyd(["run", "-d", "--name", "c", &image(), "sh", "-c", "sleep 1; exit 7"]).ok();
         kill(monitor_of(&env, "c"));
         let monitored =
             || env.leaks_within(Duration::ZERO).iter().any(|item| item.kind == leak::Kind::Process);

@@ -9,8 +9,6 @@ use rustix::process::Signal;
 use tinyd_tests::{Container, Dice, Env, Moments, kill, require, roots, wait_until};
 
 const ROUNDS: usize = 60;
-/// Making a container whose volume is filled takes about so long, in microseconds.
-const LONGEST: usize = 40_000;
 const FILES: usize = 300;
 
 /// Waits without sleeping: a sleep is longer than what is waited for here.
@@ -38,11 +36,14 @@ fn a_client_that_is_killed_while_it_fills_a_volume_leaves_none_that_is_filled_by
     let image = root.to_str().unwrap();
     let mut dice = Dice::new();
     let (mut killed, mut partly) = (0, 0);
+    let mut moments = Moments::of(Duration::from_millis(40));
     for round in 0..ROUNDS {
         let own = ["create", "--name", "c", "-v", "data:/srv", "-v", "/srv/own", image, "true"];
         let mut client = env.cmd(own).spawn();
-        busy(Duration::from_micros(dice.below(LONGEST) as u64));
-        if !client.has_ended() {
+        busy(moments.next(&mut dice));
+        let had_ended = client.has_ended();
+        moments.learn(had_ended);
+        if !had_ended {
             client.signal(Signal::KILL);
         }
         killed += usize::from(client.wait().signal().is_some());

@@ -10,7 +10,7 @@ fn image() -> String {
 
 fn waiting(env: &Env, condition: &str) -> Running {
     let mut waiting = env.cmd(["wait", "--condition", condition, "c1"]).spawn();
-    std::thread::sleep(Duration::from_millis(150));
+    waiting.settle();
     assert!(!waiting.has_ended(), "{condition}: {:?}", waiting.wait());
     waiting
 }

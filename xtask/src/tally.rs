@@ -81,8 +81,7 @@ mod tests {
     fn the_closing_lines_of_both_runners() {
         let cargo = "test result: FAILED. 26 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.1s";
         assert_eq!(count(cargo), Tally { passed: 26, failed: 1 });
-        let nextest =
-            "     Summary [   1.2s] 9 tests run: 5 passed (1 slow), 3 failed, 1 timed out, 2 skipped";
+        let nextest = "     Summary [   1.2s] 9 tests run: 5 passed (1 slow, 1 flaky), 3 failed, 1 timed out, 2 skipped";
         assert_eq!(count(nextest), Tally { passed: 5, failed: 4 });
         assert_eq!(count("test a ... ok, 3 passed"), Tally::default());
     }

@@ -21,6 +21,7 @@
 //! ```
 
 mod address;
+mod asked;
 mod connection;
 mod devices;
 mod driver;

@@ -33,6 +33,7 @@ use crate::{
 use forwarding::Forwarding;
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// The word by which users ask for it.
@@ -108,6 +109,16 @@ impl BridgeDriver {
 
     fn forwarding(&self) -> Forwarding {
         Forwarding::recorded_in(&self.folder)
+    }
+
+    /// The addresses that this driver's bridges have.
+    fn addresses_of_bridges(&self) -> io::Result<Vec<IpAddr>> {
+        let names = self.forwarding().bridges(|_| true)?;
+        let mut links = Links::here()?;
+        let bridges = links.list()?.into_iter().filter(|link| names.contains(&link.name));
+        let bridges: Vec<_> = bridges.map(|link| link.index).collect();
+        let all = links.addresses()?.into_iter().filter(|(link, _)| bridges.contains(link));
+        Ok(all.map(|(_, address)| address.address).collect())
     }
 
     fn rules(&self, network: &NetworkSpec) -> NetworkRules {

@@ -80,8 +80,13 @@ fn by(holder: Option<&Holder>) -> String {
 /// # Errors
 /// [`Busy`], with the process that uses it.
 pub fn check_free(port: &PublishedPort) -> Result<(), Busy> {
+    check_free_but(port, &|_| false)
+}
+
+/// The same, where those who listen at some addresses alone are in nobody's way: what is for them is not led away.
+pub(crate) fn check_free_but(port: &PublishedPort, is_kept: &dyn Fn(IpAddr) -> bool) -> Result<(), Busy> {
     for address in places(port.host, port.host_port) {
-        let busy = match try_bind(address, port.protocol) {
+        let errno = match try_bind(address, port.protocol) {
             // The kernel does not have the protocol or the family, so that nobody can use it.
             Ok(()) | Err(Errno::PROTONOSUPPORT | Errno::AFNOSUPPORT | Errno::SOCKTNOSUPPORT) => continue,
             // An IPv6 that is switched off has no addresses, not even the one for all of them.
@@ -91,7 +96,13 @@ pub fn check_free(port: &PublishedPort) -> Result<(), Busy> {
             Err(errno) => errno,
         };
         let protocol = port.protocol;
-        return Err(match busy {
+        if errno == Errno::ADDRINUSE
+            && address.ip().is_unspecified()
+            && holder::addresses(address, protocol).is_some_and(|all| all.into_iter().all(is_kept))
+        {
+            continue;
+        }
+        return Err(match errno {
             Errno::ADDRINUSE | Errno::ACCESS => {
                 let holder = holder::find(address, protocol).flatten();
                 Busy::Used { address, protocol, holder }

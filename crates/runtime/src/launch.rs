@@ -87,6 +87,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) assembled: Option<Meanwhile<'a>>,
     /// The command inherits how willingly the kernel ends this process for want of memory.
     pub(crate) inherits_oom_score: bool,
+    /// It inherits the session keyring of this process, too, and gets none of its own.
+    pub(crate) inherits_keyring: bool,
     /// The control group is there already: it is taken as it is, and stays when the start fails.
     pub(crate) adopts_cgroup: bool,
 }
@@ -103,6 +105,9 @@ pub(crate) fn launch(
     let (inherits_oom_score, adopts_cgroup) = (terms.inherits_oom_score, terms.adopts_cgroup);
     let mut plan = plan::build(bundle, request)?;
     plan.process.preserved = preserved;
+    if terms.inherits_keyring {
+        plan.process.keyring = None;
+    }
     if nothing_to_run {
         plan.process.candidates.clear();
     }

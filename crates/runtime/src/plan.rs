@@ -320,7 +320,8 @@ pub(crate) struct ProcessPlan {
     /// Whom the filter asks.
     pub(crate) listener: Option<Listener>,
     pub(crate) umask: u32,
-    pub(crate) keyring: CString,
+    /// The name of its session keyring; without one it keeps that of whoever starts it.
+    pub(crate) keyring: Option<CString>,
     pub(crate) terminal: bool,
     /// The first process stays, reaps orphans, and passes signals on to the command.
     pub(crate) init: bool,

@@ -1,6 +1,7 @@
 //! The driver: units by systemd, and everything in them by the driver of the hierarchies.
 
 use super::address::Bus;
+use super::asked::Asked;
 use super::fault::BusError;
 use super::group::UnitGroup;
 use super::manager::Manager;
@@ -31,6 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Driver {
     inner: Box<dyn CgroupDriver>,
     shared: Arc<Shared>,
+    asked: Vec<Asked>,
 }
 
 /// What groups need of their driver.
@@ -89,7 +91,18 @@ impl Driver {
             own: own.map(|h| h.mountpoint().to_owned()).filter(|_| version == HierarchyVersion::V1),
             version,
         };
-        Ok(Self { inner: host.driver()?, shared: Arc::new(shared) })
+        Ok(Self { inner: host.driver()?, shared: Arc::new(shared), asked: Vec::new() })
+    }
+
+    /// The same driver, whose units have this property as well (org.freedesktop.systemd1(5)), with a value in the words of
+    /// GVariant's text format: `true`, `'text'`, `uint64 7`, `['one', 'two']`. One that ends with `Sec` and not with `USec` is a
+    /// number of seconds. It counts more than what limits say.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for what is no name or no value. Whether there is such a property systemd says when a unit is made.
+    pub fn with_property(mut self, name: &str, value: &str) -> Result<Self> {
+        self.asked.push(Asked::parse(name, value)?);
+        Ok(self)
     }
 
     /// The same driver, which waits for systemd so long at most. It waits for 30 seconds when nothing is said.
@@ -101,7 +114,7 @@ impl Driver {
             own: self.shared.own.clone(),
             version: self.shared.version,
         };
-        Self { inner: self.inner, shared: Arc::new(shared) }
+        Self { inner: self.inner, shared: Arc::new(shared), asked: self.asked }
     }
 
     fn group(&self, place: Place, inner: Box<dyn Cgroup>, hold: Option<Hold>) -> Box<dyn Cgroup> {
@@ -126,7 +139,8 @@ impl Driver {
             }
         };
         let wanted = properties::of_new(&place.unit, stand_in, limits, self.shared.version)?;
-        let started = self.shared.ask("start", &place.unit, |manager, unit| manager.start(unit, &wanted));
+        let started =
+            self.shared.ask("start", &place.unit, |manager, unit| manager.start(unit, &wanted, &self.asked));
         match started {
             Err(Error::Systemd { source, .. }) if source.is("UnitExists") => {
                 return Err(Error::Exists { path: place.path.as_str().into() });

@@ -1,6 +1,7 @@
 //! The calls to systemd's manager (org.freedesktop.systemd1(5)), and the end of the jobs that they begin.
 
 use super::address::Bus;
+use super::asked::Asked;
 use super::connection::{Connection, Deadline};
 use super::fault::BusError;
 use super::wire::{Body, Call, Message, Value, Writer};
@@ -42,13 +43,19 @@ impl Manager {
         Ok(manager)
     }
 
-    /// Makes a unit and starts it; returns when it has started.
-    pub(super) fn start(&mut self, unit: &str, properties: &Properties) -> Result<(), BusError> {
+    /// Makes a unit and starts it; returns when it has started. What is asked for counts more than the other properties.
+    pub(super) fn start(
+        &mut self,
+        unit: &str,
+        properties: &Properties,
+        asked: &[Asked],
+    ) -> Result<(), BusError> {
         let body = Body::new("ssa(sv)a(sa(sv))", |w| {
             w.text(unit);
             // A job for the same unit that waits already is a reason not to.
             w.text("fail");
-            write_properties(w, properties);
+            let asked = asked.iter().map(|one| (one.name.as_str(), &one.value));
+            write_properties(w, of_engine(properties).chain(asked));
             w.array(8, |_| {});
         });
         let job = self.call("StartTransientUnit", body)?;
@@ -75,7 +82,7 @@ impl Manager {
         let body = Body::new("sba(sv)", |w| {
             w.text(unit);
             w.u32(1);
-            write_properties(w, properties);
+            write_properties(w, of_engine(properties));
         });
         self.call("SetUnitProperties", body).map(drop)
     }
@@ -123,7 +130,11 @@ pub(super) fn ended(signal: &Message) -> Option<(&str, &str)> {
     Some((job, result))
 }
 
-fn write_properties(writer: &mut Writer, properties: &Properties) {
+fn of_engine(properties: &Properties) -> impl Iterator<Item = (&str, &Value)> {
+    properties.iter().map(|(name, value)| (*name, value))
+}
+
+fn write_properties<'a>(writer: &mut Writer, properties: impl Iterator<Item = (&'a str, &'a Value)>) {
     writer.array(8, |w| {
         for (name, value) in properties {
             w.align(8);

@@ -72,7 +72,50 @@ pub(super) fn of(limits: &Limits, version: HierarchyVersion) -> Result<Propertie
         });
     }
     devices::policy(&limits.devices, version, &mut properties)?;
+    // As with the files, what is said here counts more than what was said above.
+    let files = limits.settings.iter().filter(|_| is_v2).filter_map(|setting| setting.v2.as_ref());
+    files.for_each(|(file, value)| properties.extend(of_file(file, value.trim())));
     Ok(properties)
+}
+
+/// What a file of version 2 is to systemd; nothing where it has no word for it, and so does not write it, or where the value is
+/// none: the kernel says so when it is written.
+fn of_file(file: &str, value: &str) -> Properties {
+    let amount = |name| match value {
+        "max" => vec![(name, Value::U64(UNLIMITED))],
+        // The largest number means no limit to systemd.
+        _ => value.parse().map(|number: u64| (name, Value::U64(number))).into_iter().collect(),
+    };
+    match file {
+        "cpu.weight" => amount("CPUWeight"),
+        "cpu.max" => rate(value).unwrap_or_default(),
+        "cpuset.cpus" => mask(value).map(|mask| ("AllowedCPUs", Value::Bytes(mask))).into_iter().collect(),
+        "cpuset.mems" => {
+            mask(value).map(|mask| ("AllowedMemoryNodes", Value::Bytes(mask))).into_iter().collect()
+        }
+        "io.weight" => {
+            let weight = value.strip_prefix("default ").unwrap_or(value).parse();
+            weight.map(|weight| ("IOWeight", Value::U64(weight))).into_iter().collect()
+        }
+        "memory.min" => amount("MemoryMin"),
+        "memory.low" => amount("MemoryLow"),
+        "memory.high" => amount("MemoryHigh"),
+        "memory.max" => amount("MemoryMax"),
+        "memory.swap.max" => amount("MemorySwapMax"),
+        "pids.max" => amount("TasksMax"),
+        _ => Vec::new(),
+    }
+}
+
+/// `cpu.max`: a quota, and a period behind it where it is not the one that there is.
+fn rate(value: &str) -> Option<Properties> {
+    let mut words = value.split_whitespace();
+    let (quota, period) = (words.next()?, words.next().map(str::parse).transpose().ok()?);
+    let quota = if quota == "max" { -1 } else { quota.parse().ok()? };
+    let mut properties = Vec::new();
+    let limits = CpuLimits { quota_us: Some(quota), period_us: period, ..Default::default() };
+    cpu(&limits, true, &mut properties);
+    Some(properties)
 }
 
 fn memory(memory: &MemoryLimits, is_v2: bool, properties: &mut Properties) {
@@ -242,6 +285,39 @@ mod tests {
             assert!(!names(&properties).contains(&refused), "{refused}");
         }
         assert_eq!(names(&properties).iter().filter(|name| **name == "TasksMax").count(), 1);
+    }
+
+    #[test]
+    fn pure_files_that_systemd_writes_as_well_are_said_in_its_words() {
+        for (file, value, expected) in [
+            ("memory.high", "1048576", vec![("MemoryHigh", Value::U64(1 << 20))]),
+            ("memory.swap.max", "max", vec![("MemorySwapMax", Value::U64(UNLIMITED))]),
+            ("pids.max", "7", vec![("TasksMax", Value::U64(7))]),
+            ("io.weight", "default 50", vec![("IOWeight", Value::U64(50))]),
+            ("cpuset.cpus", "0-2", vec![("AllowedCPUs", Value::Bytes(vec![7]))]),
+            ("cpu.max", "max", vec![("CPUQuotaPerSecUSec", Value::U64(UNLIMITED))]),
+            (
+                "cpu.max",
+                "50000 200000",
+                vec![
+                    ("CPUQuotaPerSecUSec", Value::U64(250_000)),
+                    ("CPUQuotaPeriodUSec", Value::U64(200_000)),
+                ],
+            ),
+            ("memory.high", "much", vec![]),
+            ("cpu.max", "", vec![]),
+            ("io.weight", "8:0 50", vec![]),
+            ("memory.oom.group", "1", vec![]),
+        ] {
+            assert_eq!(of_file(file, value), expected, "{file} {value}");
+        }
+        // What is said last counts.
+        let high = ("memory.max".to_owned(), "max".to_owned());
+        let settings = vec![crate::limits::Setting { name: "unified".into(), v1: None, v2: Some(high) }];
+        let limits = Limits { settings, ..all() };
+        let properties = of(&limits, HierarchyVersion::V2).unwrap();
+        assert_eq!(properties.last(), Some(&("MemoryMax", Value::U64(UNLIMITED))));
+        assert_eq!(of(&limits, HierarchyVersion::V1).unwrap(), of(&all(), HierarchyVersion::V1).unwrap());
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(super) fn attach(
     wanted: &EndpointSpec,
     netns: &dyn Netns,
 ) -> Result<EndpointState> {
-    publish::check(network, &wanted.ports)?;
+    publish::check(driver, network, &wanted.ports)?;
     let result = (|| {
         let places = driver.places(network);
         let addresses = places.take(network, wanted, &[])?;

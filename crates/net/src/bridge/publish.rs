@@ -1,6 +1,6 @@
 //! Ports of the host that lead to a container.
 
-use super::BridgeDriver;
+use super::{BridgeDriver, names};
 use crate::error::kernel;
 use crate::firewall::{Firewall, Publication};
 use crate::link::Links;
@@ -12,11 +12,20 @@ use std::net::IpAddr;
 const PATIENCE: usize = 16;
 
 /// Refuses what a process of the host uses, before anything is made.
-pub(super) fn check(network: &NetworkSpec, ports: &[PublishedPort]) -> Result<()> {
-    ports.iter().filter(|port| port.host_port != 0).try_for_each(|wanted| {
-        port::check_free(wanted)
-            .map_err(|source| Error::Port { network: network.name.clone(), source: Box::new(source) })
-    })
+pub(super) fn check(driver: &BridgeDriver, network: &NetworkSpec, ports: &[PublishedPort]) -> Result<()> {
+    for wanted in ports.iter().filter(|port| port.host_port != 0) {
+        let free = match wanted.host_port {
+            names::PORT => {
+                // The firewall leads nobody away from those who serve networks' names.
+                let own = driver.addresses_of_bridges();
+                let own = own.map_err(kernel(&network.name, "look for", "the addresses of bridges"))?;
+                port::check_free_but(wanted, &|address| own.contains(&address))
+            }
+            _ => port::check_free(wanted),
+        };
+        free.map_err(|source| Error::Port { network: network.name.clone(), source: Box::new(source) })?;
+    }
+    Ok(())
 }
 
 /// Leads the ports to these addresses; gives them with those filled in that were chosen, and what undoes it.
@@ -67,7 +76,7 @@ pub(super) fn change(
         ports.iter().flat_map(|port| leads(*port, &addresses)).collect()
     };
     let Split { places, missing, gone } = split(&endpoint.ports, wanted);
-    check(network, &missing)?;
+    check(driver, network, &missing)?;
     let kept: Vec<_> = places.iter().flatten().copied().collect();
     // Those that go are in nobody's way any more: one of them may lead elsewhere in the container from now on.
     withdraw_but(driver, network, &addresses, &of(&kept))?;

@@ -28,7 +28,7 @@ use lock::Held;
 use names::Names;
 use network::Network;
 use program::NotDone;
-use rules::{CHAINS, MANGLE, NAT, NETWORKS, PORTS, script};
+use rules::{CHAINS, MANGLE, NAT, NETWORKS, OF_PORTS, script};
 use saved::{Line, Saved};
 use std::io;
 use std::net::IpAddr;
@@ -167,7 +167,7 @@ impl Iptables {
     fn make(&self, held: &Held, family: Family, read: &Read, networks: &[Network]) -> io::Result<()> {
         let restore = read.programs.restore(family);
         for table in rules::tables(&self.names, family, networks) {
-            let lines = turn::into(&table, read.there.table(table.name), &self.names.chain(PORTS));
+            let lines = turn::into(&table, read.there.table(table.name), &self.chains_of_ports());
             self.change(held, restore, "make the rules of networks", table.name, &lines)?;
         }
         Ok(())
@@ -192,7 +192,7 @@ impl Iptables {
     /// Whether a network is known, and all that follows from those that are is there.
     fn is_whole(&self, there: &Saved, family: Family, network: &Network) -> bool {
         let networks = self.networks(there);
-        let ports = self.names.chain(PORTS);
+        let ports = self.chains_of_ports();
         let is_good = |table: &rules::Table| turn::into(table, there.table(table.name), &ports).is_empty();
         networks.contains(network) && rules::tables(&self.names, family, &networks).iter().all(is_good)
     }
@@ -200,18 +200,26 @@ impl Iptables {
     /// The published ports of a family, with their rules.
     fn ports<'a>(&self, there: &'a Saved) -> Vec<(&'a Line, Publication)> {
         let read = |line| port::read(line).map(|publication| (line, publication));
-        there.table(NAT).of(&self.names.chain(PORTS)).filter_map(read).collect()
+        let table = there.table(NAT);
+        self.chains_of_ports().iter().flat_map(|chain| table.of(chain)).filter_map(read).collect()
+    }
+
+    fn chains_of_ports(&self) -> [String; 2] {
+        OF_PORTS.map(|ending| self.names.chain(ending))
+    }
+
+    /// What adds a port to its chain, or takes it away from there.
+    fn line(&self, operation: char, publication: &Publication) -> String {
+        format!("-{operation} {} {}", self.names.chain(port::chain(publication)), port::rule(publication))
     }
 
     /// Whether these can be published beside what is there.
     fn admit(&self, ports: &[Publication], there: &Saved) -> Result<(), NotDone> {
         let Some(first) = ports.first() else { return Ok(()) };
-        if !there.table(NAT).has(&self.names.chain(PORTS)) {
-            let what = format!(
-                "publish {}: there is no chain {}, for no network is open",
-                wording(first),
-                self.names.chain(PORTS)
-            );
+        let chains = self.chains_of_ports();
+        if let Some(missing) = chains.iter().find(|chain| !there.table(NAT).has(chain)) {
+            let what =
+                format!("publish {}: there is no chain {missing}, for no network is open", wording(first));
             return Err(NotDone::Wrong(what, io::ErrorKind::NotFound));
         }
         let published = self.ports(there);
@@ -227,14 +235,13 @@ impl Iptables {
 
     /// What takes one port away where it leads there, and does nothing where it is gone.
     fn undo(&self, programs: &Programs, publication: &Publication) -> Undo {
-        let line = format!("-D {} {}", self.names.chain(PORTS), port::rule(publication));
         Undo::Run {
             program: programs.restore(Family::of(publication.to)).to_owned(),
             arguments: program::CHANGE.map(str::to_owned).to_vec(),
             environment: program::ENVIRONMENT
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .to_vec(),
-            stdin: script(NAT, &[line]),
+            stdin: script(NAT, &[self.line('D', publication)]),
         }
     }
 
@@ -345,15 +352,14 @@ impl Firewall for Iptables {
                 parts.push((family, read.programs, own));
             }
         }
-        let chain = self.names.chain(PORTS);
         for (index, (family, programs, own)) in parts.iter().enumerate() {
-            let lines: Vec<_> = own.iter().map(|one| port::addition(&chain, one)).collect();
+            let lines: Vec<_> = own.iter().map(|one| self.line('A', one)).collect();
             let what = own.first().map(|first| format!("publish {}", wording(first))).unwrap_or_default();
             let Err(error) = self.change(&held, programs.restore(*family), &what, NAT, &lines) else {
                 continue;
             };
             for (family, programs, own) in &parts[..index] {
-                let lines: Vec<_> = own.iter().map(|one| format!("-D {chain} {}", port::rule(one))).collect();
+                let lines: Vec<_> = own.iter().map(|one| self.line('D', one)).collect();
                 let what = "take back what was published";
                 let _ = self.change(&held, programs.restore(*family), what, NAT, &lines);
             }
@@ -367,7 +373,7 @@ impl Firewall for Iptables {
     }
 
     fn withdraw_but(&self, address: IpAddr, kept: &[Publication]) -> io::Result<()> {
-        let (family, chain) = (Family::of(address), self.names.chain(PORTS));
+        let family = Family::of(address);
         // A monitor does not ask for the lock: a rule that is taken away twice is an error, and then it is looked at again.
         Self::again(|| {
             let Some(held) = self.wait_for_something(family)? else { return Ok(()) };
@@ -378,7 +384,8 @@ impl Firewall for Iptables {
                 return Ok(());
             }
             let of_address = of_address.into_iter();
-            let lines: Vec<_> = of_address.map(|(line, _)| format!("-D {chain} {}", line.text)).collect();
+            let lines: Vec<_> =
+                of_address.map(|(line, _)| format!("-D {} {}", line.chain, line.text)).collect();
             let what = format!("withdraw the ports of {address}");
             Ok(self.change(&held, read.programs.restore(family), &what, NAT, &lines)?)
         })

@@ -23,19 +23,28 @@ impl fmt::Display for Holder {
 /// Whose socket is in the way of one at this address: `None` where there is none, `Some(None)` where its process is not to
 /// be seen.
 pub(super) fn find(wanted: SocketAddr, protocol: Protocol) -> Option<Option<Holder>> {
+    let inode = in_the_way(wanted, protocol).iter().map(|socket| socket.inode).max()?;
+    Some(holder(inode))
+}
+
+/// The addresses of all sockets that are in the way of one at this address; `None` where none is to be seen.
+pub(super) fn addresses(wanted: SocketAddr, protocol: Protocol) -> Option<Vec<IpAddr>> {
+    let sockets = in_the_way(wanted, protocol);
+    (!sockets.is_empty()).then(|| sockets.iter().map(|socket| socket.address.ip()).collect())
+}
+
+fn in_the_way(wanted: SocketAddr, protocol: Protocol) -> Vec<Socket> {
     let lists: &[&str] = match protocol {
         Protocol::Tcp => &["tcp", "tcp6"],
         Protocol::Udp => &["udp", "udp6"],
         // What listens is listed without its inode.
-        Protocol::Sctp => return None,
+        Protocol::Sctp => &[],
     };
     let sockets = lists.iter().flat_map(|list| {
         let text = fs::read_to_string(format!("/proc/thread-self/net/{list}")).unwrap_or_default();
         text.lines().skip(1).filter_map(parse).collect::<Vec<_>>()
     });
-    let inode =
-        sockets.filter(|socket| socket.is_in_the_way(wanted, protocol)).map(|socket| socket.inode).max()?;
-    Some(holder(inode))
+    sockets.filter(|socket| socket.is_in_the_way(wanted, protocol)).collect()
 }
 
 /// A line of `/proc/net/tcp` and the like.

@@ -36,8 +36,8 @@ pub(crate) fn finish(
     for (index, limit) in plan.rlimits.iter().enumerate() {
         limit.set().map_err(at_operand(Stage::Rlimit, index))?;
     }
-    if defence::on(Defence::Keyring) {
-        match process::join_session_keyring(&plan.keyring) {
+    if let Some(keyring) = plan.keyring.as_ref().filter(|_| defence::on(Defence::Keyring)) {
+        match process::join_session_keyring(keyring) {
             // A quota that is used up, or a kernel without keys: the keyring is an extra wall, not the only one.
             Ok(()) | Err(Errno::DQUOT | Errno::NOSPC | Errno::NOSYS) => {}
             Err(errno) => return Err(at(Stage::Keyring)(errno)),

@@ -209,10 +209,17 @@ impl Output {
     /// Reads into `buffer`. 0 is the end; `None` means that there is nothing now.
     pub(crate) fn read(&self, buffer: &mut Vec<u8>) -> Option<usize> {
         buffer.clear();
-        match rustix::io::retry_on_intr(|| rustix::io::read(self.fd.as_fd(), spare_capacity(buffer))) {
+        let mut read =
+            || rustix::io::retry_on_intr(|| rustix::io::read(self.fd.as_fd(), spare_capacity(buffer)));
+        // A terminal whose last program has ended answers EIO. The kernel looks for input first, and then whether a program
+        // is there: what the last one wrote between the two comes at a second read.
+        let read = match read() {
+            Err(Errno::IO) => read(),
+            first => first,
+        };
+        match read {
             Ok(length) => Some(length),
             Err(Errno::AGAIN) => None,
-            // A terminal whose last program has ended answers EIO.
             Err(_) => Some(0),
         }
     }

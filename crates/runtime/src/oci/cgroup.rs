@@ -17,18 +17,37 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The group above those of containers whose bundles name none.
 const OWN: &str = "tinyd-runtime";
 
+/// What a bundle's annotations begin with that are properties of the unit that systemd makes.
+const OF_UNIT: &str = "org.systemd.property.";
+
 /// The driver that was asked for.
 pub(super) fn driver(systemd: bool) -> Result<Box<dyn CgroupDriver>, Failure> {
+    if systemd { Ok(Box::new(by_systemd()?)) } else { monitor::cgroup_driver() }
+}
+
+/// The one that makes the bundle's group.
+pub(super) fn driver_of(bundle: &Bundle, systemd: bool) -> Result<Box<dyn CgroupDriver>, Failure> {
     if !systemd {
         return monitor::cgroup_driver();
     }
+    let annotations = bundle.spec.annotations.iter().flatten();
+    let mut asked: Vec<_> =
+        annotations.filter_map(|(name, value)| Some((name.strip_prefix(OF_UNIT)?, value))).collect();
+    asked.sort();
+    let driver = asked.into_iter().try_fold(by_systemd()?, |driver, (name, value)| {
+        driver.with_property(name, value).map_err(|error| invalid("annotations", error))
+    });
+    Ok(Box::new(driver?))
+}
+
+fn by_systemd() -> Result<Driver, Failure> {
     let failed = |error: &(dyn std::error::Error + 'static)| {
         Failure::new(FailureKind::Unsupported, "ask systemd for control groups").caused_by(error)
     };
     let host = Host::detect().map_err(|error| failed(&error))?;
     let address = std::env::var(super::SYSTEM_BUS).ok();
     let bus = Bus::of_host(address.as_deref()).map_err(|error| failed(&error))?;
-    Ok(Box::new(Driver::new(&host, bus).map_err(|error| failed(&error))?))
+    Driver::new(&host, bus).map_err(|error| failed(&error))
 }
 
 /// The name that the bundle gives it, or one of its own.

@@ -52,6 +52,7 @@ pub(super) struct Wanted {
     pid_file: Option<PathBuf>,
     pidfd_socket: Option<PathBuf>,
     preserved: u32,
+    inherits_keyring: bool,
 }
 
 impl Wanted {
@@ -72,6 +73,7 @@ impl Wanted {
             pid_file: path("pid-file"),
             pidfd_socket: path("pidfd-socket"),
             preserved: parsed.number("preserve-fds")?.unwrap_or(0),
+            inherits_keyring: parsed.has("no-new-keyring"),
         })
     }
 }
@@ -121,7 +123,7 @@ pub(super) fn make(context: &Context, wanted: &Wanted, in_foreground: bool) -> R
     hooks::check(&bundle)?;
     reserve(preserved)?;
     let console = console::wanted(wanted.console.as_deref(), bundle.wants_terminal(), in_foreground)?;
-    let driver = cgroup::driver(context.systemd)?;
+    let driver = cgroup::driver_of(&bundle, context.systemd)?;
     let cgroup = cgroup::name(&bundle, &wanted.id, context.systemd)?;
     let record = Record {
         id: wanted.id.clone(),
@@ -131,6 +133,7 @@ pub(super) fn make(context: &Context, wanted: &Wanted, in_foreground: bool) -> R
         found: cgroup::found(driver.as_ref(), &cgroup, &bundle)?,
         cgroup,
         systemd: context.systemd,
+        inherits_keyring: wanted.inherits_keyring,
         created_ns: now_ns(),
         init: None,
     };
@@ -186,6 +189,7 @@ fn launch(
     };
     let request = request(container, bundle);
     let adopts_cgroup = container.record.found.is_some();
+    let inherits_keyring = container.record.inherits_keyring;
     let pauses = [Moment::Prestart, Moment::CreateRuntime, Moment::CreateContainer];
     let pauses = pauses.iter().any(|moment| moment.is_wanted(bundle));
     // Written down before it can come to its gate: whoever waits there outlives this process, however that ends.
@@ -212,6 +216,7 @@ fn launch(
         nothing_to_run,
         assembled: if pauses { Some(&mut assembled) } else { None },
         inherits_oom_score: true,
+        inherits_keyring,
         adopts_cgroup,
     };
     launch::launch(&request, bundle, driver, stdio, terms).map(|running| (running, ways))

@@ -82,6 +82,9 @@ fn exec(context: &Context, id: &str, command: &[String], parsed: &Parsed) -> Res
     let window = create::window(&process);
     let (mut plan, user) = plan::of_its_own(&bundle, &process, id, &container.folder, window)?;
     plan.preserved = preserved;
+    if container.record.inherits_keyring {
+        plan.keyring = None;
+    }
     if context.debug {
         tell_where_it_runs(&plan.priority);
     }

@@ -50,6 +50,9 @@ pub(super) struct Record {
     pub(super) found: Option<cgroup::Found>,
     /// The group is a unit of systemd.
     pub(super) systemd: bool,
+    /// Its commands have the session keyring of whoever starts them, and none of its own.
+    #[serde(default)]
+    pub(super) inherits_keyring: bool,
     /// Nanoseconds since 1970.
     pub(super) created_ns: i64,
     /// Its first process; `None` until there is one.

@@ -150,7 +150,7 @@ fn command(
         umask: process.user.umask.unwrap_or(0o022),
         priority: priority::of(process, linux)?,
         label: label::of(process)?,
-        keyring: c_path("id", Path::new(&format!("_ses.{id}")))?,
+        keyring: Some(c_path("id", Path::new(&format!("_ses.{id}")))?),
         terminal: false,
         init: false,
         window: None,

@@ -107,6 +107,10 @@ fn pure_a_call_is_what_zbus_would_write() {
             Value::Pairs(vec![("/dev/null".into(), "rwm".into()), ("char-*".into(), "m".into())]),
         ),
         ("Nothing", Value::Pairs(Vec::new())),
+        ("Wants", Value::Texts(vec!["a.service".into(), String::new(), "é.target".into()])),
+        ("Signed", Value::I64(-7)),
+        ("Nice", Value::I32(-7)),
+        ("Mask", Value::U32(u32::MAX)),
     ];
     // Behind a name of every length, each value stands at every alignment.
     for length in 0..9 {
@@ -129,6 +133,10 @@ fn pure_a_call_is_what_zbus_would_write() {
             let theirs = match value.clone() {
                 Value::Bool(value) => Variant::from(value),
                 Value::U64(value) => Variant::from(value),
+                Value::I64(value) => Variant::from(value),
+                Value::U32(value) => Variant::from(value),
+                Value::I32(value) => Variant::from(value),
+                Value::Texts(values) => Variant::from(values),
                 Value::Text(value) => Variant::from(value),
                 Value::Bytes(values) => Variant::from(values),
                 Value::Numbers(values) => Variant::from(values),

@@ -1,6 +1,7 @@
 //! Published ports, as rules.
 
 use super::family::Family;
+use super::rules::{HOST_PORTS, PORTS};
 use super::saved::Line;
 use crate::firewall::Publication;
 use crate::{Protocol, PublishedPort};
@@ -15,11 +16,9 @@ pub(super) fn rule(publication: &Publication) -> String {
     format!("{host}-p {protocol} -m {protocol} --dport {number} -j DNAT --to-destination {to}")
 }
 
-/// A rule of one address counts there: it stands before those of all of them.
-pub(super) fn addition(chain: &str, publication: &Publication) -> String {
-    let place =
-        if host(&publication.port).is_some() { format!("-I {chain} 1") } else { format!("-A {chain}") };
-    format!("{place} {}", rule(publication))
+/// The ending of its chain. A rule of one address counts there: its chain is met before that of all of them.
+pub(super) fn chain(publication: &Publication) -> &'static str {
+    if host(&publication.port).is_some() { HOST_PORTS } else { PORTS }
 }
 
 fn host(port: &PublishedPort) -> Option<IpAddr> {
@@ -97,8 +96,7 @@ mod tests {
             rule(&all[3]),
             "-d 2001:db8::1/128 -p tcp -m tcp --dport 8080 -j DNAT --to-destination [fd00::2]:80"
         );
-        assert!(addition("c", &all[2]).starts_with("-I c 1 -d 127.0.0.1/32 "));
-        assert!(addition("c", &all[0]).starts_with("-A c -p tcp "));
+        assert_eq!((chain(&all[2]), chain(&all[0])), (HOST_PORTS, PORTS));
     }
 
     #[test]

@@ -11,9 +11,11 @@
 //!   out of one, but of an internal one nothing.
 //! - `arriving`: an internal network has nothing of the host but its bridge's own addresses, and not those that the bridge gave
 //!   itself: whoever listens on all of the host's addresses, such as a name server, would ask the outside for it.
-//! - `incoming`, `outgoing`, `ports`: what is for one of the host's addresses is led to a container where its port is
-//!   published; the loopback's addresses count only when they are used on the host itself, and ::1 not at all: the kernel
-//!   routes no answer to it that comes from a link, so who asks there is refused at once and tries 127.0.0.1 next.
+//! - `incoming`, `outgoing`, `hostports`, `ports`: what is for one of the host's addresses is led to a container where its port
+//!   is published, at that address or at all of them; the loopback's addresses count only when they are used on the host
+//!   itself, and ::1 not at all: the kernel routes no answer to it that comes from a link, so who asks there is refused at
+//!   once and tries 127.0.0.1 next. A container that has port 53 of all addresses does not have those of networks, where
+//!   their containers ask for names.
 //! - `leaving`, `returning`: what leaves a network has an address that answers find back to.
 
 use super::family::Family;
@@ -26,8 +28,12 @@ pub(super) const NAT: &str = "nat";
 
 /// What is known of networks.
 pub(super) const NETWORKS: &str = "networks";
-/// Ports of the host, of all networks.
+/// Ports of one of the host's addresses, of all networks.
+pub(super) const HOST_PORTS: &str = "hostports";
+/// Ports of all of them.
 pub(super) const PORTS: &str = "ports";
+/// The chains that publications are in: nothing else is.
+pub(super) const OF_PORTS: [&str; 2] = [HOST_PORTS, PORTS];
 const EARLY: &str = "early";
 const ARRIVING: &str = "arriving";
 const CROSSING: &str = "crossing";
@@ -40,7 +46,7 @@ const RETURNING: &str = "returning";
 /// The chains of each table, by their endings.
 pub(super) const CHAINS: [(&str, &[&str]); 2] = [
     (MANGLE, &[NETWORKS, EARLY, ARRIVING, CROSSING, ENTERING]),
-    (NAT, &[INCOMING, OUTGOING, PORTS, LEAVING, RETURNING]),
+    (NAT, &[INCOMING, OUTGOING, HOST_PORTS, PORTS, LEAVING, RETURNING]),
 ];
 
 /// The longest ending, in bytes.
@@ -118,8 +124,8 @@ pub(super) fn tables(names: &Names, family: Family, networks: &[Network]) -> [Ta
     let nat = Table {
         name: NAT,
         chains: vec![
-            chain(INCOMING, incoming(family, &name(PORTS))),
-            chain(OUTGOING, outgoing(family, &name(PORTS))),
+            chain(INCOMING, incoming(family, names, networks)),
+            chain(OUTGOING, outgoing(family, names, networks)),
             chain(LEAVING, leaving(networks, &name(RETURNING))),
             chain(RETURNING, returning(family, networks)),
         ],
@@ -185,21 +191,31 @@ fn entering() -> Vec<Rule> {
 }
 
 /// To the host itself.
-fn to_host(ports: &str) -> Rule {
-    Rule::new("-m addrtype --dst-type LOCAL", "for the host itself", &format!("-j {ports}"))
+fn to_host(names: &Names, networks: &[Network]) -> Vec<Rule> {
+    let lead = |ending: &str, words| {
+        Rule::new("-m addrtype --dst-type LOCAL", words, &format!("-j {}", names.chain(ending)))
+    };
+    let asks = |subnet, protocol| {
+        let parts = format!("-d {subnet} -p {protocol} -m {protocol} --dport 53");
+        Rule::new(&parts, "the names of a network", "-j RETURN")
+    };
+    let subnets = networks.iter().flat_map(|network| &network.subnets);
+    let asked = subnets.flat_map(|subnet| ["udp", "tcp"].map(|protocol| asks(subnet, protocol)));
+    let first = lead(HOST_PORTS, "for one address of the host");
+    [first].into_iter().chain(asked).chain([lead(PORTS, "for the host itself")]).collect()
 }
 
-fn incoming(family: Family, ports: &str) -> Vec<Rule> {
+fn incoming(family: Family, names: &Names, networks: &[Network]) -> Vec<Rule> {
     let neighbour = || {
         let words = "what is published on 127.0.0.1 is for the host alone";
         Rule::new("! -i lo -d 127.0.0.0/8", words, "-j RETURN")
     };
-    (family == Family::V4).then(neighbour).into_iter().chain([to_host(ports)]).collect()
+    (family == Family::V4).then(neighbour).into_iter().chain(to_host(names, networks)).collect()
 }
 
-fn outgoing(family: Family, ports: &str) -> Vec<Rule> {
+fn outgoing(family: Family, names: &Names, networks: &[Network]) -> Vec<Rule> {
     let loopback = || Rule::new("-d ::1/128", "answers to ::1 would find no way back to it", "-j RETURN");
-    (family == Family::V6).then(loopback).into_iter().chain([to_host(ports)]).collect()
+    (family == Family::V6).then(loopback).into_iter().chain(to_host(names, networks)).collect()
 }
 
 fn leaving(networks: &[Network], returning: &str) -> Vec<Rule> {
@@ -266,7 +282,8 @@ mod tests {
             for (table, (listed, endings)) in tables(&names, family, &networks).iter().zip(CHAINS) {
                 assert_eq!(table.name, listed);
                 let absent = if family == Family::V6 { EARLY } else { "" };
-                let expected = endings.iter().filter(|ending| ![PORTS, absent].contains(ending));
+                let expected =
+                    endings.iter().filter(|ending| !OF_PORTS.contains(ending) && **ending != absent);
                 let chains: Vec<_> = table.chains.iter().map(|chain| chain.name.clone()).collect();
                 assert_eq!(chains, expected.map(|ending| names.chain(ending)).collect::<Vec<_>>());
                 for chain in &table.chains {

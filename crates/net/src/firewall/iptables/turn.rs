@@ -4,8 +4,8 @@ use super::port;
 use super::rules::{self, NAT};
 use super::saved::{Line, Table};
 
-/// What turns a table into the one that it shall be; nothing where it is that. `ports` is the chain of ports, which keeps them.
-pub(super) fn into(wanted: &rules::Table, there: &Table, ports: &str) -> Vec<String> {
+/// What turns a table into the one that it shall be; nothing where it is that. `ports` are the chains of ports, which keep them.
+pub(super) fn into(wanted: &rules::Table, there: &Table, ports: &[String]) -> Vec<String> {
     let is_good = |chain: &rules::Chain| {
         let comments = chain.rules.iter().map(|rule| rule.comment.as_str());
         there.has(&chain.name) && there.of(&chain.name).map(Line::comment).eq(comments)
@@ -13,12 +13,12 @@ pub(super) fn into(wanted: &rules::Table, there: &Table, ports: &str) -> Vec<Str
     let broken: Vec<_> = wanted.chains.iter().filter(|chain| !is_good(chain)).collect();
     // A line with a chain's name makes it, or empties it.
     let mut lines: Vec<_> = broken.iter().map(|chain| format!(":{} - [0:0]", chain.name)).collect();
-    if wanted.name == NAT {
-        if !there.has(ports) {
-            lines.push(format!(":{ports} - [0:0]"));
+    for chain in ports.iter().filter(|_| wanted.name == NAT) {
+        if !there.has(chain) {
+            lines.push(format!(":{chain} - [0:0]"));
         }
-        let strange = there.of(ports).filter(|line| port::read(line).is_none());
-        lines.extend(strange.map(|line| format!("-D {ports} {}", line.text)));
+        let strange = there.of(chain).filter(|line| port::read(line).is_none());
+        lines.extend(strange.map(|line| format!("-D {chain} {}", line.text)));
     }
     for chain in broken {
         lines.extend(chain.rules.iter().map(|rule| format!("-A {} {}", chain.name, rule.text)));
@@ -69,13 +69,15 @@ mod tests {
             text.extend(chain.rules.iter().map(|rule| format!("-A {} {}\n", chain.name, rule.text)));
         }
         text.extend(wanted.jumps.iter().map(|jump| format!("-A {} {}\n", jump.from, jump.rule.text)));
-        text + &format!(":{PREFIX}-ports - [0:0]\n-A {PREFIX}-ports {port}\nCOMMIT\n")
+        text + &format!(
+            ":{PREFIX}-hostports - [0:0]\n:{PREFIX}-ports - [0:0]\n-A {PREFIX}-ports {port}\nCOMMIT\n"
+        )
     }
 
     fn turned(wanted: &rules::Table, listing: &str) -> Vec<String> {
         let names = Names::of(PREFIX);
         let there = Saved::parse(listing, &names.mark(), |chain| names.is_own(chain));
-        into(wanted, there.table(wanted.name), &format!("{PREFIX}-ports"))
+        into(wanted, there.table(wanted.name), &rules::OF_PORTS.map(|ending| names.chain(ending)))
     }
 
     const PORT: &str = "-p tcp -m tcp --dport 80 -j DNAT --to-destination 10.99.1.2:80";
@@ -87,7 +89,7 @@ mod tests {
             assert_eq!(turned(&wanted, &whole), [""; 0]);
             let made = turned(&wanted, "");
             let rules: usize = wanted.chains.iter().map(|chain| chain.rules.len()).sum();
-            let ports = usize::from(wanted.name == NAT);
+            let ports = if wanted.name == NAT { rules::OF_PORTS.len() } else { 0 };
             assert_eq!(made.len(), wanted.chains.len() + ports + rules + wanted.jumps.len(), "{made:?}");
             // A line of it less: its chain is made anew, or its jump.
             for line in whole.lines().filter(|line| line.starts_with("-A ") && !line.contains("DNAT --to")) {
@@ -104,7 +106,7 @@ mod tests {
         assert_eq!(turned(&nat, &strange), [format!("-D {PREFIX}-ports -p tcp -j ACCEPT")]);
         let lines = turned(&nat, &listing(&nat, PORT).replace("#", "#0"));
         assert!(
-            lines.iter().all(|line| !line.contains("-ports - ") && !line.contains("-D tinyd-0a1b2c3d-ports"))
+            lines.iter().all(|line| !line.contains("ports - ") && !line.contains("-D tinyd-0a1b2c3d-ports"))
         );
         // Jumps of another version go when those of this one are there.
         assert_eq!(lines.iter().filter(|line| line.starts_with("-D ")).count(), nat.jumps.len(), "{lines:?}");

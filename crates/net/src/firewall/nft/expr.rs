@@ -195,6 +195,16 @@ impl Rule {
         self.source(family).lookup(set, None)
     }
 
+    /// `ip daddr @set`
+    pub(super) fn destination_in(self, family: Family, set: &str) -> Self {
+        self.destination(family).lookup(set, None)
+    }
+
+    /// `th dport 53`
+    pub(super) fn port_of_names(self) -> Self {
+        self.payload(2, 2, 2, FIRST).compare(true, &53u16.to_be_bytes())
+    }
+
     /// `snat ip to ip saddr map @map`
     pub(super) fn source_from(self, family: Family, map: &str) -> Self {
         self.source(family).lookup(map, Some(FIRST)).nat(0, family, None)

@@ -7,7 +7,8 @@
 //!
 //! - `incoming`, `outgoing`: what is for one of the host's addresses is led to a container where its port is published; the
 //!   loopback's addresses count only when they are used on the host itself, and ::1 not at all: the kernel routes no answer
-//!   to it that comes from a link, so who asks there is refused at once and tries 127.0.0.1 next.
+//!   to it that comes from a link, so who asks there is refused at once and tries 127.0.0.1 next. A container that has port 53
+//!   of all addresses does not have those of networks, where their containers ask for names.
 //! - `crossing`: networks are for themselves. Into one gets what answers, and what was led there; everything gets out of one,
 //!   but of an internal one nothing.
 //! - `arriving`: an internal network has nothing of the host but its bridge's own addresses, and not those that the bridge gave
@@ -194,6 +195,8 @@ fn translations(add: &mut impl FnMut(&'static str, &str, Rule)) {
     for (family, index) in [(V4, 0), (V6, 1)] {
         let rule = new().lead_by_address_and_port(family, HOST_PORTS[index]);
         add("published", "ports of one address of the host", rule);
+        let names = new().port_of_names().destination_in(family, SUBNETS[index]).verdict(Verdict::Return);
+        add("published", "the names of a network", names);
         add("published", "ports of all of them", new().lead_by_port(family, PORTS[index]));
     }
     let neighbour = new().iif_not_loopback().daddr_127().verdict(Verdict::Return);
