@@ -234,14 +234,14 @@ fn of_a_variable_that_stands_twice_the_last_one_counts() {
     oci.run(["delete", "--force", "env"]).ok();
 }
 
-/// The keyring has the container's name; a command that was not to have one has its caller's.
+/// Each command has one with the container's name; where none was to have one, they have their caller's.
 #[test]
 fn the_session_keyring_is_its_own_or_the_callers() {
     require!(root);
     require!(program);
     let env = Env::new();
     let oci = Oci::of(&env);
-    for (word, option, count) in [("own", None, 1), ("callers", Some("--no-new-keyring"), 0)] {
+    for (word, option, count) in [("own", None, 2), ("callers", Some("--no-new-keyring"), 0)] {
         let name = format!("{}-{word}", env.tag());
         let bundle = oci.bundle(&name, &["sleep", "1000"], |_| ());
         let bundle = bundle.to_str().unwrap();
@@ -253,7 +253,6 @@ fn the_session_keyring_is_its_own_or_the_callers() {
             let keys = std::fs::read_to_string("/proc/keys").unwrap();
             keys.lines().filter(|line| line.contains(&format!("_ses.{name}"))).count()
         };
-        // Two commands that join one of this name share it.
         assert_eq!(keyrings(), count, "{word}");
         oci.run(["delete", "--force", &name]).ok();
         wait_until("the keyring goes with its commands", || keyrings() == 0);
