@@ -305,7 +305,12 @@ fn what_changes_something_needs_the_token_of_this_start_and_our_own_page() {
     assert_eq!((act("remove", &both), state().as_str()), (409, "running"));
     env.tinyd(["update", "--pids-limit", "100", "web"]).ok();
     assert_eq!((act("restart", &both), state().as_str()), (200, "running"));
-    assert_ne!(container.inspect()["State"]["Pid"].as_i64(), Some(container.pid.into()));
+    let pid = container.inspect()["State"]["Pid"].as_i64().unwrap();
+    assert_ne!(pid, i64::from(container.pid));
+    // The page's threads go before others; what they start does not.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    assert_eq!(fields[16], "0", "{stat}");
     assert_eq!((act("stop", &both), state().as_str()), (200, "exited"));
     assert_eq!(act("stop", &both), 409);
     assert_eq!((act("start", &both), state().as_str()), (200, "running"));

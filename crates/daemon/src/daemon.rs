@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::listeners::Listeners;
 use crate::lock::Lock;
 use crate::stopping::{Stop, Stopping, pair};
-use crate::{beginning, ending, grpc, log, notify, rules, web};
+use crate::{beginning, ending, grpc, log, notify, priority, rules, web};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -66,8 +66,9 @@ impl Daemon {
         let mut passed = Passed::take()?;
         let web = options.web.map(|wanted| web::Bound::new(wanted, passed.named("web"))).transpose()?;
         let failed = |operation| move |source| Error::System { operation, source };
-        let runtime = threads("tinyd-daemon", 2).map_err(failed("start threads"))?;
-        let page = threads("tinyd-page", 1).map_err(failed("start threads"))?;
+        let runtime = threads("tinyd-daemon", 2, || {}).map_err(failed("start threads"))?;
+        // The page has little to do, and somebody looks at it.
+        let page = threads("tinyd-page", 1, priority::go_first).map_err(failed("start threads"))?;
         let signals = {
             let _within = runtime.enter();
             Signals::catch().map_err(failed("catch signals"))?
@@ -120,8 +121,9 @@ impl Daemon {
     }
 }
 
-fn threads(name: &str, count: usize) -> std::io::Result<Runtime> {
-    Builder::new_multi_thread().worker_threads(count).thread_name(name).enable_all().build()
+fn threads(name: &str, count: usize, first: fn()) -> std::io::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(count).thread_name(name).on_thread_start(first).enable_all().build()
 }
 
 fn listeners_of(

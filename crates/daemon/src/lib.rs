@@ -29,6 +29,7 @@ mod listeners;
 mod lock;
 mod log;
 mod notify;
+mod priority;
 mod rules;
 mod sampler;
 mod socket;

@@ -7,6 +7,9 @@ use crate::web::Daemon;
 /// Between two questions, so that they are not a load themselves.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// What makes the thread that asks go before those of the load.
+const AHEAD: i32 = 10;
+
 /// The times of answers, sorted.
 #[derive(Debug)]
 pub struct Answers(Vec<Duration>);
@@ -17,6 +20,8 @@ impl Answers {
     pub(super) fn ask(daemon: &Daemon, id: &str, count: usize) -> Answers {
         let one = format!("/api/containers/{id}");
         let mut times = Vec::with_capacity(count);
+        // As who asks from another machine: the load's own clients do not hold it up. (Of this thread alone, as Linux has it.)
+        let _ = rustix::process::nice(-AHEAD);
         for number in 0..count {
             let path = if number % 2 == 0 { one.as_str() } else { "/api/containers" };
             let before = Instant::now();
@@ -25,6 +30,7 @@ impl Answers {
             assert_eq!(answer.status, 200, "{path}: {answer:?}");
             std::thread::sleep(PAUSE);
         }
+        let _ = rustix::process::nice(AHEAD);
         times.sort_unstable();
         Answers(times)
     }
