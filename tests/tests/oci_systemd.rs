@@ -58,14 +58,16 @@ fn a_container_is_a_scope_of_systemd_until_it_is_deleted() {
     assert_eq!(file("memory.max"), "83886080\n");
 
     // One that is none is refused, and nothing is made.
-    for (name, value) in [("Descriptio", "'x'"), ("Description", "x"), ("De scription", "'x'")] {
-        let wrong = oci.bundle("wrong", &["true"], |config| {
+    for (id, name, value) in
+        [("none", "Descriptio", "'x'"), ("untyped", "Description", "x"), ("unnamed", "De scription", "'x'")]
+    {
+        let wrong = oci.bundle(id, &["true"], |config| {
             config["linux"]["cgroupsPath"] = json!(format!("system.slice:oci:{}-wrong", env.tag()));
             config["annotations"][format!("org.systemd.property.{name}")] = json!(value);
         });
-        let refused = oci.leave(["--systemd-cgroup", "create", "-b", wrong.to_str().unwrap(), "wrong"]);
+        let refused = oci.leave(["--systemd-cgroup", "create", "-b", wrong.to_str().unwrap(), id]);
         assert!(refused.code() != Some(0), "{name} {value}: {refused}");
-        oci.run(["state", "wrong"]).fails(1);
+        oci.run(["state", id]).fails(1);
     }
 
     oci.run(["--systemd-cgroup", "delete", "--force", "box"]).ok();
