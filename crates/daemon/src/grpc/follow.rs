@@ -6,7 +6,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tinyd_api::proto::{self, LogPiece};
 use tinyd_api::status;
 use tinyd_api::wire::Wire;
@@ -21,6 +21,8 @@ const UNDER_WAY: usize = 64;
 const STACK: usize = 256 * 1024;
 /// Answers come before what very many follow: so much nicer than others such a thread is.
 const NICER: i32 = 10;
+/// What comes within so short a time is passed on together: nobody reads faster, and each time costs three programs a turn.
+const TOGETHER: Duration = Duration::from_millis(10);
 
 /// Messages of something that is followed. Their end ends the thread that reads them.
 pub(crate) struct Followed<M> {
@@ -146,14 +148,20 @@ fn pass_on<S: Source>(
     unwanted: &OwnedFd,
     sender: &mpsc::Sender<Result<S::Message, Status>>,
 ) {
+    let mut woken = None::<Instant>;
     loop {
         if let Some(changes) = source.changes() {
-            let mut fds = [
-                PollFd::from_borrowed_fd(changes, PollFlags::IN),
-                PollFd::from_borrowed_fd(unwanted.as_fd(), PollFlags::IN),
-            ];
-            let waited = rustix::io::retry_on_intr(|| poll(&mut fds, until.map(left).as_ref()));
-            if waited.is_err() || !fds[1].revents().is_empty() {
+            let comes = |time| comes(changes, unwanted, time);
+            let mut came = comes(Some(Duration::ZERO));
+            if matches!(came, Comes::Nothing) {
+                let rest = woken.map_or(Duration::ZERO, |woken| TOGETHER.saturating_sub(woken.elapsed()));
+                if !rest.is_zero() && leaves_within(unwanted, rest) {
+                    return;
+                }
+                came = comes(until.map(left));
+                woken = Some(Instant::now());
+            }
+            if matches!(came, Comes::Nobody) {
                 return;
             }
         }
@@ -170,12 +178,39 @@ fn pass_on<S: Source>(
     }
 }
 
+enum Comes {
+    /// Something new, maybe.
+    Something,
+    Nothing,
+    /// The reader has left.
+    Nobody,
+}
+
+/// What comes within a time, or at all.
+fn comes(changes: BorrowedFd<'_>, unwanted: &OwnedFd, time: Option<Duration>) -> Comes {
+    let mut fds = [PollFd::from_borrowed_fd(changes, PollFlags::IN), PollFd::new(unwanted, PollFlags::IN)];
+    match rustix::io::retry_on_intr(|| poll(&mut fds, time.map(timespec).as_ref())) {
+        Ok(0) => Comes::Nothing,
+        Ok(_) if fds[1].revents().is_empty() => Comes::Something,
+        Ok(_) | Err(_) => Comes::Nobody,
+    }
+}
+
+/// Whether the reader leaves within a time, which passes otherwise.
+fn leaves_within(unwanted: &OwnedFd, time: Duration) -> bool {
+    let mut fds = [PollFd::new(unwanted, PollFlags::IN)];
+    rustix::io::retry_on_intr(|| poll(&mut fds, Some(&timespec(time)))) != Ok(0)
+}
+
 /// How long it is until then.
-fn left(until: SystemTime) -> Timespec {
-    let left = until.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
+fn left(until: SystemTime) -> Duration {
+    until.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO)
+}
+
+fn timespec(time: Duration) -> Timespec {
     Timespec {
-        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(left.subsec_nanos()),
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(time.subsec_nanos()),
     }
 }
 
@@ -183,7 +218,6 @@ fn left(until: SystemTime) -> Timespec {
 mod tests {
     use super::*;
     use std::sync::Arc;
-    use std::time::Instant;
     use tinyd_engine::Event;
 
     /// Readable for ever, and nothing of it is wanted; waiting for what is would last as long.
