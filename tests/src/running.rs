@@ -93,9 +93,10 @@ impl Running {
         let mut last = None;
         wait_until("the command waits for something", || {
             let text = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
-            let line = |name| text.lines().find(|line| line.starts_with(name)).map(str::to_owned);
-            let now = (line("State:"), line("voluntary_ctxt_switches:"));
-            let sleeps = now.0.as_ref().is_some_and(|state| state.contains('S'));
+            let field = |name| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+            let now =
+                (field("State:").map(str::to_owned), field("voluntary_ctxt_switches:").map(str::to_owned));
+            let sleeps = now.0.as_ref().is_some_and(|state| state.starts_with('S'));
             let slept_on = sleeps && last.as_ref() == Some(&now);
             last = Some(now);
             std::thread::sleep(Duration::from_millis(100));

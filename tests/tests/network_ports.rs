@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tinyd_tests::ground::{self, Ground, HOST, SERVER, start};
+use tinyd_tests::ground::{self, Ground, HOST, HOST_SIX, SERVER, start};
 use tinyd_tests::tracer::{self, Fault, Role};
 use tinyd_tests::{Env, kill, require, unserved, wait_until};
 
@@ -367,12 +367,34 @@ fn the_port_of_names_leads_to_a_container_and_names_are_found_as_before() {
                 let script = format!("timeout 2 wget -qO- http://{gateway}:53/ 2>&1 | grep -c hello");
                 assert_eq!(ground::inside(env, "web", &format!("{script}; true")), "0", "{gateway}");
             }
-            assert_eq!(ground::inside(env, "web", &format!("wget -qO- http://{HOST}:53/")), "hello");
+            for host in [HOST, &format!("[{HOST_SIX}]")] {
+                assert_eq!(ground::inside(env, "web", &format!("wget -qO- http://{host}:53/")), "hello");
+            }
         };
         check();
         env.tinyd(["restart", "-t", "0", "dns"]).ok();
         check();
         env.tinyd(["rm", "-f", "dns", "neighbour"]).ok();
         env.tinyd(["network", "rm", "other"]).ok();
+    });
+}
+
+/// A firewall knows its own networks: it would lead those of another one away from their name servers.
+#[test]
+fn the_port_of_names_is_refused_where_another_firewalls_network_is_served() {
+    require!(root);
+    require!(program);
+    require!(command "iptables");
+    Ground::stand(|ground, env| {
+        ground::network(env, "web", &["10.77.0.0/24"], &["-o", "firewall=nftables"]);
+        ground::network(env, "other", &["10.78.0.0/24"], &["-o", "firewall=iptables"]);
+        start(env, &["--net", "other", "--name", "neighbour"], SERVER);
+        let words = ["run", "--net", "web", "-p", "53:5353/udp", &ground::image(), "true"];
+        let refused = env.tinyd(words).fails(125);
+        assert!(refused.stderr().contains("53/udp is in use"), "{refused}");
+        assert_eq!(env.containers().len(), 1);
+        env.tinyd(["rm", "-f", "neighbour"]).ok();
+        env.tinyd(["network", "rm", "other"]).ok();
+        ground.holds_nothing(env);
     });
 }

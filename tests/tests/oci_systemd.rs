@@ -62,12 +62,15 @@ fn a_container_is_a_scope_of_systemd_until_it_is_deleted() {
         [("none", "Descriptio", "'x'"), ("untyped", "Description", "x"), ("unnamed", "De scription", "'x'")]
     {
         let wrong = oci.bundle(id, &["true"], |config| {
-            config["linux"]["cgroupsPath"] = json!(format!("system.slice:oci:{}-wrong", env.tag()));
+            config["linux"]["cgroupsPath"] = json!(format!("system.slice:oci:{}-{id}", env.tag()));
             config["annotations"][format!("org.systemd.property.{name}")] = json!(value);
         });
-        let refused = oci.leave(["--systemd-cgroup", "create", "-b", wrong.to_str().unwrap(), id]);
-        assert!(refused.code() != Some(0), "{name} {value}: {refused}");
+        let refused = oci.leave(["--systemd-cgroup", "create", "-b", wrong.to_str().unwrap(), id]).fails(1);
+        assert!(refused.stderr().contains("propert"), "{name} {value}: {refused}");
         oci.run(["state", id]).fails(1);
+        let unit = format!("oci-{}-{id}.scope", env.tag());
+        let shown = env.other(["systemctl", "show", "--value", "-p", "LoadState", &unit]).output().ok();
+        assert_eq!(shown.text(), "not-found", "{id}");
     }
 
     oci.run(["--systemd-cgroup", "delete", "--force", "box"]).ok();

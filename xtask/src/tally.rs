@@ -14,12 +14,15 @@ use crate::shell;
 pub(crate) struct Tally {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
+    /// Of those that passed, how many did so at their second try only.
+    pub(crate) flaky: u64,
 }
 
 impl AddAssign for Tally {
     fn add_assign(&mut self, other: Tally) {
         self.passed += other.passed;
         self.failed += other.failed;
+        self.flaky += other.flaky;
     }
 }
 
@@ -62,9 +65,10 @@ fn count(line: &str) -> Tally {
     if closes {
         let words: Vec<_> = line.split_whitespace().collect();
         for pair in words.windows(2) {
-            let Ok(number) = pair[0].parse::<u64>() else { continue };
-            match pair[1].trim_end_matches([',', ';']) {
+            let Ok(number) = pair[0].trim_start_matches('(').parse::<u64>() else { continue };
+            match pair[1].trim_end_matches([',', ';', ')']) {
                 "passed" => tally.passed += number,
+                "flaky" => tally.flaky += number,
                 "failed" | "timed" => tally.failed += number,
                 _ => {}
             }
@@ -80,9 +84,9 @@ mod tests {
     #[test]
     fn the_closing_lines_of_both_runners() {
         let cargo = "test result: FAILED. 26 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.1s";
-        assert_eq!(count(cargo), Tally { passed: 26, failed: 1 });
+        assert_eq!(count(cargo), Tally { passed: 26, failed: 1, flaky: 0 });
         let nextest = "     Summary [   1.2s] 9 tests run: 5 passed (1 slow, 1 flaky), 3 failed, 1 timed out, 2 skipped";
-        assert_eq!(count(nextest), Tally { passed: 5, failed: 4 });
+        assert_eq!(count(nextest), Tally { passed: 5, failed: 4, flaky: 1 });
         assert_eq!(count("test a ... ok, 3 passed"), Tally::default());
     }
 
@@ -91,6 +95,6 @@ mod tests {
         let script = "echo 'test result: ok. 2 passed; 0 failed'; echo 'Summary [ 1s] 1 test run: 1 passed' >&2; exit 1";
         let (ok, tally) = run(Command::new("sh").args(["-c", script])).unwrap();
         assert!(!ok);
-        assert_eq!(tally, Tally { passed: 3, failed: 0 });
+        assert_eq!(tally, Tally { passed: 3, ..Tally::default() });
     }
 }

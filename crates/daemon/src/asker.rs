@@ -1,5 +1,6 @@
 //! The engine, asked on threads that may block.
 
+use crate::priority;
 use std::sync::Arc;
 use std::time::Duration;
 use tinyd_engine::{Engine, Error, ErrorKind, Result};
@@ -44,7 +45,7 @@ impl Asker {
         T: Send + 'static,
         F: FnOnce(&dyn Engine) -> Result<T> + Send + 'static,
     {
-        self.within(&self.verbs, verb).await
+        self.within(&self.verbs, |engine| priority::in_turn(|| verb(engine))).await
     }
 
     async fn within<T, F>(&self, turns: &Arc<Semaphore>, question: F) -> Result<T>

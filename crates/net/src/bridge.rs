@@ -111,9 +111,9 @@ impl BridgeDriver {
         Forwarding::recorded_in(&self.folder)
     }
 
-    /// The addresses that this driver's bridges have.
-    fn addresses_of_bridges(&self) -> io::Result<Vec<IpAddr>> {
-        let names = self.forwarding().bridges(|_| true)?;
+    /// The addresses that the bridges have whose rules are in a firewall.
+    fn addresses_of_bridges(&self, firewall: &dyn Firewall) -> io::Result<Vec<IpAddr>> {
+        let names = self.bridges_of(firewall)?;
         let mut links = Links::here()?;
         let bridges = links.list()?.into_iter().filter(|link| names.contains(&link.name));
         let bridges: Vec<_> = bridges.map(|link| link.index).collect();

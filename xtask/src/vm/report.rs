@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_last_lines_name_what_did_not_pass() {
-        let tally = Tally { passed: 93, failed: 1 };
+        let tally = Tally { passed: 93, failed: 1, flaky: 0 };
         let bad = [(Outcome::Failed, "limits::a".to_owned()), (Outcome::Skipped, "users::b".to_owned())];
         assert_eq!(summary(tally, &bad), "93 passed, 1 failed\nFAILED  limits::a\nSKIPPED users::b\n");
         assert_eq!(summary(tally, &[]), "93 passed, 1 failed\n");

@@ -66,14 +66,17 @@ fn texts(list: &str) -> Option<Value> {
     }
 }
 
-/// A text in quotes of either kind, with backslashes before what stands for itself; and what is behind it.
+/// A text in quotes of either kind, with backslashes before quotes and backslashes; and what is behind it.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let quote = text.chars().next().filter(|quote| ['\'', '"'].contains(quote))?;
     let mut word = String::new();
     let mut chars = text.char_indices().skip(1);
     while let Some((at, char)) = chars.next() {
         match char {
-            '\\' => word.push(chars.next()?.1),
+            // What stands for something else there (`\\n`) has no place in a property.
+            '\\' => {
+                word.push(chars.next().map(|(_, char)| char).filter(|char| ['\'', '"', '\\'].contains(char))?)
+            }
             '\0' => return None,
             _ if char == quote => return Some((word, &text[at + 1..])),
             _ => word.push(char),
@@ -119,9 +122,21 @@ mod tests {
             let asked = Asked::parse("Some", text).unwrap();
             assert_eq!((asked.name.as_str(), asked.value), ("Some", expected), "{text}");
         }
-        for text in
-            ["", "text", "'a", "'a' 'b'", "['a'", "['a',]", "[]", "uint32 -1", "4294967296", "'\\", "'\0'"]
-        {
+        for text in [
+            "",
+            "text",
+            "'a",
+            "'a' 'b'",
+            "['a'",
+            "['a',]",
+            "[]",
+            "uint32 -1",
+            "4294967296",
+            "'\\",
+            "'\0'",
+            "'\\\0'",
+            "'a\\nb'",
+        ] {
             assert!(Asked::parse("Some", text).is_err(), "{text:?}");
         }
         for name in ["", "A B", "a.b", "é"] {

@@ -74,21 +74,25 @@ pub(super) fn of(limits: &Limits, version: HierarchyVersion) -> Result<Propertie
     devices::policy(&limits.devices, version, &mut properties)?;
     // As with the files, what is said here counts more than what was said above.
     let files = limits.settings.iter().filter(|_| is_v2).filter_map(|setting| setting.v2.as_ref());
-    files.for_each(|(file, value)| properties.extend(of_file(file, value.trim())));
+    let period = limits.cpu.period_us.unwrap_or(PERIOD);
+    files.for_each(|(file, value)| properties.extend(of_file(file, value.trim(), period)));
     Ok(properties)
 }
 
-/// What a file of version 2 is to systemd; nothing where it has no word for it, and so does not write it, or where the value is
-/// none: the kernel says so when it is written.
-fn of_file(file: &str, value: &str) -> Properties {
+/// What a file of version 2 is to systemd, `period` being that of quotas that come without one; nothing where it has no word for
+/// it, and so does not write it, and for values that it does not take: the kernel says what it thinks of them when they are
+/// written.
+fn of_file(file: &str, value: &str, period: u64) -> Properties {
     let amount = |name| match value {
         "max" => vec![(name, Value::U64(UNLIMITED))],
-        // The largest number means no limit to systemd.
-        _ => value.parse().map(|number: u64| (name, Value::U64(number))).into_iter().collect(),
+        _ => {
+            let number = value.parse().ok().filter(|number: &u64| *number > 0);
+            number.map(|number| (name, Value::U64(number))).into_iter().collect()
+        }
     };
     match file {
         "cpu.weight" => amount("CPUWeight"),
-        "cpu.max" => rate(value).unwrap_or_default(),
+        "cpu.max" => rate(value, period).unwrap_or_default(),
         "cpuset.cpus" => mask(value).map(|mask| ("AllowedCPUs", Value::Bytes(mask))).into_iter().collect(),
         "cpuset.mems" => {
             mask(value).map(|mask| ("AllowedMemoryNodes", Value::Bytes(mask))).into_iter().collect()
@@ -108,12 +112,14 @@ fn of_file(file: &str, value: &str) -> Properties {
 }
 
 /// `cpu.max`: a quota, and a period behind it where it is not the one that there is.
-fn rate(value: &str) -> Option<Properties> {
+fn rate(value: &str, period: u64) -> Option<Properties> {
     let mut words = value.split_whitespace();
-    let (quota, period) = (words.next()?, words.next().map(str::parse).transpose().ok()?);
-    let quota = if quota == "max" { -1 } else { quota.parse().ok()? };
+    let quota = words.next()?;
+    let period =
+        words.next().map_or(Ok(period), str::parse).ok().filter(|us| (1_000..=1_000_000).contains(us))?;
+    let quota = if quota == "max" { -1 } else { quota.parse().ok().filter(|us| *us > 0)? };
     let mut properties = Vec::new();
-    let limits = CpuLimits { quota_us: Some(quota), period_us: period, ..Default::default() };
+    let limits = CpuLimits { quota_us: Some(quota), period_us: Some(period), ..Default::default() };
     cpu(&limits, true, &mut properties);
     Some(properties)
 }
@@ -295,7 +301,14 @@ mod tests {
             ("pids.max", "7", vec![("TasksMax", Value::U64(7))]),
             ("io.weight", "default 50", vec![("IOWeight", Value::U64(50))]),
             ("cpuset.cpus", "0-2", vec![("AllowedCPUs", Value::Bytes(vec![7]))]),
-            ("cpu.max", "max", vec![("CPUQuotaPerSecUSec", Value::U64(UNLIMITED))]),
+            (
+                "cpu.max",
+                "max",
+                vec![
+                    ("CPUQuotaPerSecUSec", Value::U64(UNLIMITED)),
+                    ("CPUQuotaPeriodUSec", Value::U64(100_000)),
+                ],
+            ),
             (
                 "cpu.max",
                 "50000 200000",
@@ -306,10 +319,14 @@ mod tests {
             ),
             ("memory.high", "much", vec![]),
             ("cpu.max", "", vec![]),
+            ("cpu.max", "50000 0", vec![]),
+            ("cpu.max", "-1", vec![]),
+            ("pids.max", "0", vec![]),
+            ("memory.max", "0", vec![]),
             ("io.weight", "8:0 50", vec![]),
             ("memory.oom.group", "1", vec![]),
         ] {
-            assert_eq!(of_file(file, value), expected, "{file} {value}");
+            assert_eq!(of_file(file, value, PERIOD), expected, "{file} {value}");
         }
         // What is said last counts.
         let high = ("memory.max".to_owned(), "max".to_owned());

@@ -78,14 +78,17 @@ impl BridgeDriver {
         Ok(others.filter(|firewall| firewall.name() != own && is_used(firewall.name())).collect())
     }
 
+    /// The bridges whose rules are in a firewall.
+    pub(super) fn bridges_of(&self, firewall: &dyn Firewall) -> io::Result<Vec<String>> {
+        let (name, first) = (firewall.name(), self.firewalls.first().map(|first| first.name()));
+        self.forwarding().bridges(|word| word == name || (word.is_empty() && first == Some(name)))
+    }
+
     /// Whether each firewall that a network is in, and that can be asked without a program, stands.
     pub(super) fn tables_stand(&self) -> Result<bool> {
-        let first = self.firewalls.first().map(|firewall| firewall.name());
         for firewall in self.firewalls.iter().filter(|firewall| !firewall.runs_programs()) {
-            let name = firewall.name();
-            let is_of = |word: &str| word == name || (word.is_empty() && first == Some(name));
             let failed = || kernel("of any name", "look for", "the firewall's rules");
-            let bridges = self.forwarding().bridges(is_of).map_err(failed())?;
+            let bridges = self.bridges_of(firewall.as_ref()).map_err(failed())?;
             if !bridges.is_empty() && !firewall.stands(&bridges).map_err(failed())? {
                 return Ok(false);
             }

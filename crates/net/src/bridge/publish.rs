@@ -16,8 +16,8 @@ pub(super) fn check(driver: &BridgeDriver, network: &NetworkSpec, ports: &[Publi
     for wanted in ports.iter().filter(|port| port.host_port != 0) {
         let free = match wanted.host_port {
             names::PORT => {
-                // The firewall leads nobody away from those who serve networks' names.
-                let own = driver.addresses_of_bridges();
+                // Their firewall leads nobody away from those who serve networks' names; another one knows nothing of them.
+                let own = driver.addresses_of_bridges(driver.firewall(network)?);
                 let own = own.map_err(kernel(&network.name, "look for", "the addresses of bridges"))?;
                 port::check_free_but(wanted, &|address| own.contains(&address))
             }

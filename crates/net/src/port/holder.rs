@@ -95,7 +95,8 @@ fn parse_address(hex: &str) -> Option<IpAddr> {
             for (index, chunk) in bytes.chunks_mut(4).enumerate() {
                 chunk.copy_from_slice(&word(index * 8)?);
             }
-            Some(IpAddr::from(bytes))
+            // One that takes packets of IPv4 at an address of theirs is in the way of those who do nothing else.
+            Some(IpAddr::from(bytes).to_canonical())
         }
         _ => None,
     }
