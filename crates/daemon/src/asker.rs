@@ -1,6 +1,5 @@
 //! The engine, asked on threads that may block.
 
-use crate::priority;
 use std::sync::Arc;
 use std::time::Duration;
 use tinyd_engine::{Engine, Error, ErrorKind, Result};
@@ -45,7 +44,7 @@ impl Asker {
         T: Send + 'static,
         F: FnOnce(&dyn Engine) -> Result<T> + Send + 'static,
     {
-        self.within(&self.verbs, |engine| priority::in_turn(|| verb(engine))).await
+        self.within(&self.verbs, verb).await
     }
 
     async fn within<T, F>(&self, turns: &Arc<Semaphore>, question: F) -> Result<T>

@@ -7,13 +7,12 @@ use tinyd_ns::schedule::{self, Attributes};
 const AHEAD: i32 = -10;
 
 /// `SCHED_FLAG_RESET_ON_FORK`: whatever is started from such a thread, a container's monitor say, is like any other.
-/// `SCHED_FLAG_KEEP_POLICY`: one that somebody chose stays.
-const NOT_INHERITED: u64 = 0x01 | 0x08;
+const NOT_INHERITED: u64 = 1;
 
 /// Lets this thread go before those that have more to do: logs that are followed, and programs in containers. Where the daemon
-/// was started with a nice value that somebody chose, and where the right is missing, it stays as it is.
+/// was started with a policy or nice value that somebody chose, and where the right is missing, it stays as it is.
 pub(crate) fn go_first() {
-    if rustix::process::getpriority_process(None) == Ok(0) {
+    if schedule::policy(0) == Ok(0) && rustix::process::getpriority_process(None) == Ok(0) {
         set(AHEAD);
     }
 }

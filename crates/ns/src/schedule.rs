@@ -48,6 +48,17 @@ pub fn set(pid: u32, attributes: &Attributes) -> Result<(), Errno> {
     check(unsafe { libc::syscall(libc::SYS_sched_setattr, pid, &raw const attr, 0u32) })
 }
 
+/// How a process is scheduled: `SCHED_OTHER` is 0, the others as in sched(7), with `SCHED_RESET_ON_FORK` where that is set.
+///
+/// # Errors
+/// `ESRCH` where there is none.
+pub fn policy(pid: u32) -> Result<u32, Errno> {
+    // SAFETY: sched_getscheduler has no memory operands.
+    let policy = unsafe { libc::syscall(libc::SYS_sched_getscheduler, pid) };
+    check(policy)?;
+    Ok(policy as u32)
+}
+
 /// Orders a process's input and output: class 1 is real time, 2 best effort, 3 idle; within it, level 0 goes before 7.
 ///
 /// # Errors

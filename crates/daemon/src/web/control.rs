@@ -7,7 +7,7 @@
 use super::Web;
 use super::answer::Refusal;
 use super::api::json;
-use crate::Error;
+use crate::{Error, priority};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
@@ -109,7 +109,7 @@ pub(super) async fn act(
         "remove" => remove,
         _ => return Err(super::answer::not_found().await),
     };
-    let id = web.asker.ask(move |engine| deed(engine, &id)).await?;
+    let id = web.asker.ask(move |engine| priority::in_turn(|| deed(engine, &id))).await?;
     json(&serde_json::json!({ "id": id }))
 }
 
