@@ -70,11 +70,11 @@ impl Ssh {
     /// Makes its key known as that of another port.
     pub(super) fn know(&self, port: u16) -> PathBuf {
         let key = fs::read_to_string(self.path("host.pub")).unwrap();
-        let file = self.path("known");
-        let mut known = fs::read_to_string(&file).unwrap_or_default();
-        known.push_str(&format!("[127.0.0.1]:{port} {key}"));
-        fs::write(&file, known).unwrap();
-        file
+        let path = self.path("known");
+        // Others may be adding theirs.
+        let mut file = fs::OpenOptions::new().append(true).create(true).open(&path).unwrap();
+        file.write_all(format!("[127.0.0.1]:{port} {key}").as_bytes()).unwrap();
+        path
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
