@@ -84,7 +84,8 @@ pub(crate) fn run(filter: Option<&str>) -> Result<bool> {
     forget(&skips)?;
 
     title("tiers pure and namespace: unit tests, doc tests and examples of every crate");
-    summary.add(cargo_test(filter, &skips)?);
+    summary.add(units(filter, &skips)?);
+    summary.add(documented(filter, &skips)?);
     if filter.is_none_or(|filter| "replay".contains(filter)) {
         title("tier pure: the corpus of the fuzz targets");
         summary.add(fuzz::replay()?);
@@ -139,10 +140,36 @@ fn title(text: &str) {
     println!("\n== {text}");
 }
 
-fn cargo_test(filter: Option<&str>, skips: &Path) -> Result<(bool, Tally)> {
+/// The tests of all crates but the black-box ones.
+fn units(filter: Option<&str>, skips: &Path) -> Result<(bool, Tally)> {
+    let crates = ["--workspace", "--exclude", "tinyd-tests"];
     let mut command = cargo();
-    command.args(["test", "--workspace", "--exclude", "tinyd-tests", "--no-fail-fast"]).args(filter);
+    match has_nextest() {
+        true => nextest(&mut command).args(crates).args(filter),
+        false => command.args(["test", "--no-fail-fast", "--all-targets"]).args(crates).args(filter),
+    };
     tally::run(command.env("TINYD_SKIPS", skips))
+}
+
+/// The examples in the documents of all crates, which only cargo test runs.
+fn documented(filter: Option<&str>, skips: &Path) -> Result<(bool, Tally)> {
+    let mut command = cargo();
+    command.args(["test", "--doc", "--workspace", "--exclude", "tinyd-tests", "--no-fail-fast"]).args(filter);
+    tally::run(command.env("TINYD_SKIPS", skips))
+}
+
+fn has_nextest() -> bool {
+    shell::works(cargo().args(["nextest", "--version"]))
+}
+
+/// nextest, which gives each test a process of its own and ends one that hangs (.config/nextest.toml).
+fn nextest(command: &mut Command) -> &mut Command {
+    command.args(["nextest", "run", "--no-fail-fast", "--no-tests", "pass"]);
+    if shell::is_ci() {
+        // One that needs it is listed as flaky, and is a defect all the same (docs/adr/0045).
+        command.args(["--retries", "1"]);
+    }
+    command
 }
 
 /// All black-box tests.
@@ -164,18 +191,13 @@ fn served(filter: Option<&str>, skips: &Path) -> Result<(bool, Tally)> {
     Ok((ok, tally))
 }
 
-/// Black-box tests, of some files or of all, by nextest, which gives each a process of its own, where it is installed.
+/// Black-box tests, of some files or of all.
 fn built(files: Option<&[&str]>, filter: Option<&str>, skips: &Path) -> Command {
     let threads = threads().to_string();
     let files = files.unwrap_or_default();
     let mut command = cargo();
-    if shell::works(cargo().args(["nextest", "--version"])) {
-        command.args(["nextest", "run", "--package", "tinyd-tests", "--no-fail-fast", "--no-tests", "pass"]);
-        command.args(["--test-threads", &threads]).args(filter);
-        if shell::is_ci() {
-            // One that needs it is listed as flaky, and is a defect all the same (docs/adr/0045).
-            command.args(["--retries", "1"]);
-        }
+    if has_nextest() {
+        nextest(&mut command).args(["--package", "tinyd-tests", "--test-threads", &threads]).args(filter);
         let some: Vec<String> = files.iter().map(|file| format!("binary({file})")).collect();
         if !some.is_empty() {
             command.args(["-E", &some.join(" | ")]);

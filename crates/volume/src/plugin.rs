@@ -22,6 +22,10 @@ const SOCKET: &str = "socket";
 /// What is waited for a plugin that should take back what it did not finish.
 const UNDO: Duration = Duration::from_secs(3);
 
+/// What a plugin is given between an Unmount and the Mount that needed it: rclone 1.60 waits for itself for ever where it is asked
+/// before its own watcher has seen that the mount is gone.
+const BREATH: Duration = Duration::from_millis(200);
+
 /// The volumes of a plugin: another program, which speaks the Docker volume plugin protocol (version 1) at a unix socket.
 /// All options are the plugin's own, but for `socket`.
 ///
@@ -155,6 +159,7 @@ impl PluginDriver {
         let question = Question { name, id: user, ..Question::default() };
         match self.mount_once(session, name, user) {
             Err(fault) if fault.refused && session.call("VolumeDriver.Unmount", &question).is_ok() => {
+                std::thread::sleep(BREATH);
                 Ok(self.mount_once(session, name, user)?)
             }
             result => Ok(result?),
@@ -282,7 +287,9 @@ impl VolumeDriver for PluginDriver {
         if Users::list(&asked)?.iter().any(|other| other == user) {
             // Somebody was killed before the plugin's answer. If it did nothing, it says so, which is no harm.
             let question = Question { name, id: user, ..Question::default() };
-            let _ = session.call("VolumeDriver.Unmount", &question);
+            if session.call("VolumeDriver.Unmount", &question).is_ok() {
+                std::thread::sleep(BREATH);
+            }
         }
         users.add(user)?;
         let mounted = self.mount_for(&session, name, user).and_then(|path| {

@@ -48,11 +48,16 @@ impl Rclone {
         child
     }
 
-    /// Ends it, mounts and all.
+    /// Ends it, mounts and all; one that waits for itself is killed.
     fn stop(&mut self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
         rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::TERM).unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        while self.child.try_wait().unwrap().is_none() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.child.kill();
         self.child.wait().unwrap();
     }
 
@@ -82,7 +87,11 @@ fn root_volumes_of_rclone_keep_the_drivers_contract() {
         return;
     }
     let rclone = Rclone::start();
-    let make = || -> Box<dyn VolumeDriver> { Box::new(rclone.driver()) };
+    let make = || -> Box<dyn VolumeDriver> {
+        // Where a Mount comes before rclone 1.60 has seen its own Unmount, it waits for itself for ever.
+        thread::sleep(Duration::from_millis(200));
+        Box::new(rclone.driver())
+    };
     let but = testing::Exceptions { options_are_judged_elsewhere: true, ..Default::default() };
     testing::conformance_but(&make, &rclone.wanted(), but);
     assert!(!rclone.place.path().join("run/rclone/v1").exists());
