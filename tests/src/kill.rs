@@ -27,11 +27,25 @@ pub fn kill(pid: i32) {
 /// When there is no such record.
 #[track_caller]
 pub fn monitor_of(env: &Env, name: &str) -> i32 {
+    of_state(env, name, "monitor")
+}
+
+/// Its first process, from the same record.
+///
+/// # Panics
+/// When there is no such record.
+#[track_caller]
+pub fn init_of(env: &Env, name: &str) -> i32 {
+    of_state(env, name, "init")
+}
+
+#[track_caller]
+fn of_state(env: &Env, name: &str, process: &str) -> i32 {
     let id = fs::read_link(env.root().join("names").join(name)).expect("the container has a name");
     let path = env.run_root().join("containers").join(id).join("state.json");
     let text = fs::read_to_string(path).expect("the container runs");
     let state: serde_json::Value = serde_json::from_str(&text).expect("a record is JSON");
-    state["monitor"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a monitor has a number")
+    state[process]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a process has a number")
 }
 
 /// Waits until the first process of a container has set a trap for a signal: until then it is lost on it, as on any first

@@ -88,7 +88,8 @@ fn what_this_host_has_not_is_refused_by_name() {
     let unified = |file: &'static str, value: &'static str| {
         move |config: &mut Value| config["linux"]["resources"]["unified"] = json!({ file: value })
     };
-    for file in ["../cgroup.procs", "cgroup.procs", "tomorrow.max", "memory/high"] {
+    refused(&mode, unified("tomorrow.max", "1"), &["tomorrow.max", "no such setting"]);
+    for file in ["../cgroup.procs", "cgroup.procs", "memory/high"] {
         refused(&mode, unified(file, "1"), &["unified"]);
     }
     match is_v1() {

@@ -272,6 +272,41 @@ fn sigterm_and_sigint_end_all_containers_and_then_the_daemon() {
     }
 }
 
+/// Who asks for a start while all are being ended is refused, by each way, and nothing outlives the daemon.
+#[test]
+fn nothing_is_started_once_the_daemon_ends() {
+    require!(root);
+    let env = Env::new();
+    let socket = format!("unix://{}", env.files().join("s").display());
+    let words = ["run", "-d", "--name", "deaf", "--stop-timeout", "4", "host", "sh", "-c"];
+    let deaf = Container::start(&env, words.iter().chain(&["trap '' TERM; echo ready; sleep 300"]).copied());
+    wait_until("it has its trap", || env.tinyd(["logs", &deaf.id]).ok().stdout().contains("ready"));
+    env.tinyd(["create", "--name", "made", "host", "sleep", "300"]).ok();
+    let daemon = Daemon::start(&env, &["--listen", &socket, "--web-control"]);
+    daemon.signal(Signal::TERM);
+    let ask = |words: &[&str]| env.tinyd(["-H", &socket].iter().chain(words).copied());
+    wait_until("it has begun to end", || ask(&["exec", "deaf", "true"]).stderr().contains("is ending"));
+    for words in [
+        &["run", "-d", "host", "sleep", "300"][..],
+        &["run", "--rm", "host", "true"],
+        &["create", "host", "true"],
+        &["start", "made"],
+        &["restart", "deaf"],
+        &["exec", "deaf", "true"],
+        &["system", "restart-policies"],
+    ] {
+        let output = ask(words);
+        assert!(output.code() != Some(0) && output.stderr().contains("is ending"), "{words:?}: {output}");
+    }
+    // What starts nothing is done.
+    assert!(ask(&["ps"]).ok().stdout().contains("deaf"));
+    daemon.wait().ok();
+    assert_eq!(env.tinyd(["ps", "-q"]).ok().stdout(), "");
+    let all = env.tinyd(["ps", "-a", "--format", "{{.Names}}"]).ok().stdout();
+    assert_eq!(all.lines().count(), 2, "{all}");
+    env.assert_checked();
+}
+
 #[test]
 fn a_second_signal_skips_the_waiting() {
     require!(root);
@@ -346,6 +381,52 @@ os.execvp(sys.argv[1], sys.argv[1:])
     assert_eq!(daemon.address().port(), port);
     assert_eq!(daemon.get("/api/system").status, 200);
     daemon.stop().ok();
+}
+
+/// The clients' socket of a service manager; one that anybody could open, or that no file leads to, is refused.
+#[test]
+fn a_socket_of_clients_is_taken_over_when_it_is_one_for_few() {
+    require!(root);
+    let env = Env::new();
+    let path = env.files().join("api");
+    let script = r#"
+import os, socket, sys
+kind, path = sys.argv[1:3]
+if kind == "tcp":
+    one = socket.socket(); one.bind(("127.0.0.1", 0))
+elif kind == "abstract":
+    one = socket.socket(socket.AF_UNIX); one.bind("\0" + path)
+else:
+    one = socket.socket(socket.AF_UNIX); one.bind(path); os.chmod(path, int(kind, 8))
+if kind != "0600": one.listen()
+os.dup2(one.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="grpc")
+os.execvp(sys.argv[3], sys.argv[3:])
+"#;
+    let daemon = |kind: &str| {
+        let _ = fs::remove_file(&path);
+        let words = ["python3", "-c", script, kind, path.to_str().unwrap()];
+        env.cmd(["daemon", "--web", "127.0.0.1:0"]).under(words)
+    };
+    for (kind, problem) in [
+        ("tcp", "no listening Unix stream socket"),
+        ("0600", "no listening Unix stream socket"),
+        ("abstract", "everybody may open"),
+        ("0666", "everybody may open"),
+    ] {
+        let output = daemon(kind).output().fails(1);
+        assert!(output.stderr().contains(problem), "{kind}: {output}");
+    }
+    let daemon = Daemon::of(daemon("0660").spawn());
+    let host = format!("unix://{}", path.display());
+    env.tinyd(["-H", &host, "ps"]).ok();
+    daemon.stop().ok();
+    assert!(path.exists(), "its file is the service manager's");
+    let unit = include_str!("../../packaging/systemd/tinyd-api.socket");
+    for line in ["ListenStream=/run/tinyd/tinyd.sock", "SocketMode=0660", "FileDescriptorName=grpc"] {
+        assert!(unit.lines().any(|own| own == line), "{line}");
+    }
 }
 
 #[test]

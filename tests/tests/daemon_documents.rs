@@ -146,9 +146,24 @@ fn metrics_have_the_usual_names_and_the_kernels_values() {
     assert_eq!((of("container_threads"), of("container_oom_events_total")), (1.0, 0.0));
     assert_eq!(kinds["container_cpu_usage_seconds"], "counter");
     assert_eq!(kinds["container_memory_usage_bytes"], "gauge");
-    let states = ["created", "running", "paused", "stopped"]
+    assert!(
+        of("container_fs_reads_bytes_total") >= 0.0 && of("container_network_receive_bytes_total") >= 0.0
+    );
+    assert_eq!(kinds["container_network_transmit_bytes"], "counter");
+    let states = ["created", "running", "paused", "restarting", "stopped"]
         .map(|state| samples[&format!("tinyd_containers{{state=\"{state}\"}}")]);
-    assert_eq!(states, [1.0, 1.0, 0.0, 0.0]);
+    assert_eq!(states, [1.0, 1.0, 0.0, 0.0, 0.0]);
+    // One that is in a pause before its next start is in a state, too.
+    env.tinyd(["run", "-d", "--name", "crash", "--restart", "always", "host", "false"]).ok();
+    wait_until("it waits for its next start", || scrape().0["tinyd_containers{state=\"restarting\"}"] == 1.0);
+    let shown = daemon.json("/api/containers");
+    let shown = shown["containers"].as_array().unwrap().iter().map(|one| one["state"].as_str().unwrap());
+    assert!(
+        shown.clone().any(|state| ["RESTARTING", "RUNNING"].contains(&state)),
+        "{:?}",
+        shown.collect::<Vec<_>>()
+    );
+    env.tinyd(["rm", "-f", "crash"]).ok();
     // A fifth of a processor: in seconds, and only forward.
     let before = of("container_cpu_usage_seconds_total");
     wait_until("it has used more", || {

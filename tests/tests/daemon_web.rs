@@ -115,7 +115,7 @@ fn long_heads_and_bodies_and_compressed_ones_are_refused() {
     let asked = |headers: &str, body: &str| daemon.ask("POST", "/api/session", headers, body).status;
     assert_eq!(asked(json, &"x".repeat(65_537)), 413);
     assert_eq!(asked(json, &format!("{{\"token\": \"{}\"}}", "x".repeat(4000))), 403);
-    assert_eq!(asked(json, &"x".repeat(5000)), 400);
+    assert_eq!(asked(json, &"x".repeat(5000)), 413);
     assert_eq!(asked(&format!("{json}Content-Encoding: gzip\r\n"), "{}"), 415);
     assert_eq!(asked("Content-Type: application/x-www-form-urlencoded\r\n", "token=1"), 415);
     assert_eq!(asked("Content-Type: text/plain\r\n", "{\"token\": \"1\"}"), 415);

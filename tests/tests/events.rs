@@ -233,6 +233,42 @@ fn f17_whoever_is_killed_the_numbers_go_on() {
     env.assert_clean();
 }
 
+/// What is done to a container that changes nothing of where it stands is told as well, and a kill for want of memory when it
+/// happens, though the first process lives on.
+#[test]
+fn what_is_done_with_a_container_is_told_when_it_is_done() {
+    require!(root);
+    require!(controller "memory");
+    let env = Env::new();
+    env.tinyd(["network", "create", "--subnet", "10.91.7.0/24", "web"]).ok();
+    env.tinyd(["run", "-d", "--name", "c", "-m", "32m", "-t", &image(), "sleep", "1000"]).ok();
+    let begun = events(&env, &["--since", "0"]).len();
+    let file = env.file("file", "content");
+    env.tinyd(["cp", file.to_str().unwrap(), "c:/tmp/file"]).ok();
+    env.tinyd(["cp", "c:/tmp/file", file.to_str().unwrap()]).ok();
+    env.tinyd(["export", "-o", file.to_str().unwrap(), "c"]).ok();
+    env.tinyd(["top", "c"]).ok();
+    env.tinyd(["network", "connect", "web", "c"]).ok();
+    env.tinyd(["network", "disconnect", "web", "c"]).ok();
+    let told = events(&env, &["--since", "0"]);
+    let mut said: Vec<_> = told[begun..].iter().map(|event| event["Action"].as_str().unwrap()).collect();
+    said.retain(|action| !action.starts_with("exec"));
+    assert_eq!(said, ["extract-to-dir", "archive-path", "export", "top", "connect", "disconnect"]);
+    let ooms = || events(&env, &["--since", "0", "--filter", "event=oom"]).len();
+    for round in 1..3 {
+        env.tinyd(["exec", "c", "tail", "-n1", "/dev/zero"]).fails(137);
+        wait_until("it was told", || ooms() == round);
+    }
+    assert_eq!(env.tinyd(["ps", "-q"]).ok().stdout().lines().count(), 1, "the first process lives on");
+    env.tinyd(["rm", "-f", "c"]).ok();
+    // One that ends of it tells once, before its end.
+    env.tinyd(["run", "--rm", "--name", "d", "-m", "16m", &image(), "tail", "-n1", "/dev/zero"]).fails(137);
+    let told = events(&env, &["--since", "0", "--filter", "container=d"]);
+    assert_eq!(actions(&told), ["create", "start", "oom", "die", "destroy"]);
+    env.tinyd(["network", "rm", "web"]).ok();
+    env.assert_clean();
+}
+
 /// F17: without room nothing fails because it cannot be told, and that something is missing is.
 #[test]
 fn f17_what_there_is_no_room_for_is_told_as_lost() {

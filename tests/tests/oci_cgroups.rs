@@ -167,6 +167,10 @@ fn a_group_that_is_there_is_used_as_it_is() {
     oci.launch(&bundle);
     let mut other = Command::new("sleep").arg("1000").spawn().unwrap();
     fs::write(ahead.of("pids").join("cgroup.procs"), other.id().to_string()).unwrap();
+    for signal in ["TERM", "KILL"] {
+        oci.run(["kill", "--all", "two", signal]).ok();
+    }
+    wait_until("it has stopped", || oci.status("two") == "stopped");
     let deleted = oci.run(["delete", "--force", "two"]);
     let (alive, stayed) =
         (other.try_wait().unwrap().is_none(), ahead.places.iter().all(|place| place.exists()));

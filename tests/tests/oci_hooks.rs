@@ -1,12 +1,13 @@
 //! Hooks of all six kinds: when they run, where, what they are told, and what becomes of a container whose hook fails.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
 
+use std::ffi::OsString;
 use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tinyd_tests::oci::Oci;
-use tinyd_tests::{Env, proc, require, roots, wait_until};
+use tinyd_tests::{Env, in_both_modes, proc, require, roots, wait_until};
 
 const MOMENTS: [&str; 6] =
     ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
@@ -288,4 +289,42 @@ fn one_that_takes_too_long_is_killed() {
     let output = oci.create(&bundle).fails(1);
     assert!(output.stderr().contains("longer than 1 seconds"), "{output}");
     assert!(begun.elapsed() < Duration::from_secs(20));
+}
+
+/// A first process that is not in its root yet is in the host's.
+#[test]
+fn nobody_joins_a_container_that_is_being_made() {
+    require!(root);
+    require!(program);
+    in_both_modes(|mode| {
+        let oci = Oci::of(&mode.env).mapped(mode.mapped);
+        let secret = mode.env.file("of-the-host", "of the host\n");
+        let go = mode.env.files().join("go");
+        let script = format!("until test -e {}; do sleep 0.02; done", go.display());
+        let bundle = oci.bundle("h", &["sleep", "1000"], |config| {
+            config["hooks"]["createRuntime"] = json!([{
+                "path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/usr/sbin:/sbin:/usr/bin:/bin"]
+            }]);
+        });
+        let quiet = ["sh", "-c", "exec \"$@\" < /dev/null > /dev/null 2>&1", "sh"];
+        let words = [OsString::from("create"), "-b".into(), bundle.clone().into(), "h".into()];
+        let creating = oci.cmd(words).under(quiet).spawn();
+        let is_half_made = || oci.run(["list", "-q"]).stdout() == "h\n" && oci.state("h")["pid"] == 0;
+        wait_until("it is being made", || is_half_made() && oci.status("h") == "creating");
+        std::thread::sleep(Duration::from_millis(200));
+        for command in [&["cat", secret.to_str().unwrap()][..], &["ls", "/"]] {
+            let output = oci.run(["exec", "h"].iter().chain(command)).fails(255);
+            assert!(
+                output.stderr().contains("not made to its end") && output.stdout().is_empty(),
+                "{output}"
+            );
+        }
+        assert_eq!(oci.status("h"), "creating");
+        fs::write(&go, "").unwrap();
+        creating.wait().ok();
+        assert_eq!(oci.status("h"), "created");
+        oci.run(["exec", "h", "cat", secret.to_str().unwrap()]).fails(1);
+        oci.run(["start", "h"]).ok();
+        oci.run(["delete", "--force", "h"]).ok();
+    });
 }

@@ -198,6 +198,9 @@ fn it_is_paused_limited_watched_and_listed() {
     assert_eq!((&data["memory"]["usage"]["limit"], &data["pids"]["limit"]), (&json!(67_108_864), &json!(77)));
     assert!(data["cpu"]["usage"]["total"].as_u64().unwrap() > 0, "{stats}");
     oci.run(["update", "--memory", "nonsense", "p"]).fails(2);
+    let refused = oci.run(["update", "--mem-bw-schema", "MB:0=20", "p"]).fails(1);
+    assert!(refused.stderr().contains("Intel RDT"), "{refused}");
+    oci.run(["kill", "p", "0"]).ok();
 
     let list = oci.run(["list", "--format", "json"]).ok().json();
     assert_eq!(
@@ -468,4 +471,26 @@ fn the_user_of_a_further_command_opens_its_streams_again() {
         assert_eq!((said.stdout(), said.stderr()), ("out\n".to_owned(), "err\n".to_owned()), "{mapped}");
         oci.run(["delete", "--force", "c"]).ok();
     }
+}
+
+/// A kill for want of memory is told when it happens, not at the next look.
+#[test]
+fn events_tell_of_a_want_of_memory_at_once() {
+    require!(root);
+    require!(program);
+    require!(controller "memory");
+    let env = Env::new();
+    let oci = Oci::of(&env);
+    let bundle = oci.bundle("m", &["sleep", "1000"], |config| {
+        config["linux"]["resources"]["memory"] = json!({ "limit": 16 << 20 });
+    });
+    oci.launch(&bundle);
+    let mut events = oci.cmd(["events", "--interval", "1h", "m"]).spawn();
+    events.expect("stats");
+    oci.run(["exec", "m", "tail", "-n1", "/dev/zero"]).fails(137);
+    events.expect("\"oom\"");
+    // Whoever ends it ends this, too.
+    oci.run(["kill", "m", "KILL"]).ok();
+    events.wait().ok();
+    oci.run(["delete", "m"]).ok();
 }

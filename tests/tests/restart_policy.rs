@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
-use tinyd_tests::kill::{await_trap, kill, monitor_of};
+use tinyd_tests::kill::{await_new_monitor, await_trap, init_of, kill, monitor_of};
 use tinyd_tests::web::Daemon;
 use tinyd_tests::{Env, in_both_modes, proc, require, roots, unserved, wait_until};
 
@@ -476,9 +476,22 @@ fn a_daemon_brings_back_those_whose_monitors_were_killed() {
     wait_until("it goes on", || count(&env, "c") > before + 1);
     env.tinyd(["rm", "-f", "c"]).ok();
 
+    // Both are killed, and nobody asks the engine: it is seen from outside that it runs again.
+    let noted = env.file("noted", "");
+    let place = format!("{}:/noted", noted.display());
+    start(&env, "c", &["--restart", "always", "-v", &place], "echo run >> /noted; exec sleep 1000");
+    let runs = || fs::read_to_string(&noted).unwrap().lines().count();
+    wait_until("it runs", || runs() == 1);
+    let (monitor, init) = (monitor_of(&env, "c"), init_of(&env, "c"));
+    kill(monitor);
+    kill(init);
+    wait_until("it runs again", || runs() == 2);
+    env.tinyd(["rm", "-f", "c"]).ok();
+
     start(&env, "c", &["--restart", "on-failure"], FRAIL);
-    kill(monitor_of(&env, "c"));
-    env.tinyd(["ps"]).ok();
+    let killed = monitor_of(&env, "c");
+    kill(killed);
+    await_new_monitor(&env, "c", killed);
     fail(&env);
     wait_until("it has come back", || count(&env, "c") == 1 && status(&env, "c") == "running");
     // Its monitor brings it back though the daemon is killed meanwhile, and another one finds it.

@@ -51,7 +51,8 @@ export class Card {
       this.memory.say('not running');
     }
     this.tell(now, runs);
-    offer(this.buttons, now, name, control, runs);
+    // One that waits for its next start can be stopped, and cannot be started or removed.
+    offer(this.buttons, now, name, control, runs || now.state === 'RESTARTING');
   }
 
   state(now) {

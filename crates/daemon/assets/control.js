@@ -16,8 +16,8 @@ export async function begin(tell) {
 }
 
 // The verbs that make sense where it stands.
-export function offer(place, one, name, control, runs) {
-  const verbs = !control ? [] : runs ? ['stop', 'restart'] : ['start', 'remove'];
+export function offer(place, one, name, control, goes) {
+  const verbs = !control ? [] : goes ? ['stop', 'restart'] : ['start', 'remove'];
   if (place.dataset.verbs === verbs.join(' ')) return;
   place.dataset.verbs = verbs.join(' ');
   for (const old of place.querySelectorAll('[data-verb]')) old.remove();

@@ -1,5 +1,6 @@
 //! The engine, asked on threads that may block.
 
+use crate::starts::{Start, Starts};
 use std::sync::Arc;
 use std::time::Duration;
 use tinyd_engine::{Engine, Error, ErrorKind, Result};
@@ -20,12 +21,22 @@ pub(crate) struct Asker {
     engine: Arc<dyn Engine>,
     turns: Arc<Semaphore>,
     verbs: Arc<Semaphore>,
+    starts: Starts,
 }
 
 impl Asker {
     pub(crate) fn new(engine: Arc<dyn Engine>) -> Self {
         let places = |count: u32| Arc::new(Semaphore::new(count as usize));
-        Self { engine, turns: places(AT_ONCE), verbs: places(VERBS_AT_ONCE) }
+        Self { engine, turns: places(AT_ONCE), verbs: places(VERBS_AT_ONCE), starts: Starts::new() }
+    }
+
+    /// Something is about to be started, unless nothing may be any more; to be held until it is.
+    pub(crate) fn starting(&self) -> Result<Start> {
+        self.starts.begin()
+    }
+
+    pub(crate) fn starts(&self) -> &Starts {
+        &self.starts
     }
 
     /// Asks. What has begun goes on to its end, also when nobody waits for the answer any more.

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::listeners::Listeners;
 use crate::lock::Lock;
 use crate::stopping::{Stop, Stopping, pair};
-use crate::{beginning, ending, grpc, log, notify, priority, rules, web};
+use crate::{beginning, ending, grpc, log, monitors, notify, priority, rules, web};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -169,6 +169,11 @@ async fn serve(
         rules::keep(watched, stopping).await;
         Ok(())
     });
+    let looked_after = Arc::clone(&engine);
+    listeners.start(|stopping| async move {
+        monitors::keep(looked_after, stopping).await;
+        Ok(())
+    });
     notify::ready();
     let started = tokio::task::spawn_blocking({
         let engine = Arc::clone(&engine);
@@ -179,7 +184,7 @@ async fn serve(
         () = word.wait() => None,
         error = listeners.failed() => Some(error),
     };
-    // What has not been started by now would be started after all have ended.
+    // What is not started by now would be started after all have ended.
     let _ = tokio::time::timeout(QUIET, started).await;
     let ended = match live_restore || broken.is_some() {
         true => {
@@ -188,7 +193,7 @@ async fn serve(
         }
         false => {
             notify::stopping("waiting for containers to end");
-            ending::end_all(engine, signals.next()).await
+            ending::end_all(engine, asker.starts(), signals.next()).await
         }
     };
     listeners.stop().await;

@@ -1,19 +1,38 @@
 //! The end of all containers: asked first, killed later; whoever asks for a second time does not want to wait.
 
 use crate::Error;
+use crate::starts::Starts;
 use rustix::process::Signal as Number;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tinyd_engine::{Engine, ListRequest, Retire};
 
-/// Ends all that run, within their own time or ten seconds; at once when `hurry` returns meanwhile.
-pub(crate) async fn end_all(engine: Arc<dyn Retire>, hurry: impl Future<Output = ()>) -> Result<(), Error> {
+/// How long a start may take that was asked for before the end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Ends all that run, within their own time or ten seconds; at once when `hurry` returns meanwhile. From now on nothing is started.
+pub(crate) async fn end_all(
+    engine: Arc<dyn Retire>,
+    starts: &Starts,
+    hurry: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    starts.close();
+    // What is being started is ended with the others, if it comes to that in time.
+    let all = starts.none_under_way(PATIENCE).await;
+    let mut ended = end(&engine, hurry).await;
+    if !all && starts.none_under_way(PATIENCE).await {
+        ended = ended.and(end(&engine, std::future::pending()).await);
+    }
+    ended
+}
+
+async fn end(engine: &Arc<dyn Retire>, hurry: impl Future<Output = ()>) -> Result<(), Error> {
     let failed = |error: tokio::task::JoinError| Error::System {
         operation: "end the containers",
         source: std::io::Error::other(error),
     };
-    let retiring = Arc::clone(&engine);
+    let (engine, retiring) = (Arc::clone(engine), Arc::clone(engine));
     let mut ending = tokio::task::spawn_blocking(move || retiring.retire(None));
     let ended = tokio::select! {
         ended = &mut ending => ended,

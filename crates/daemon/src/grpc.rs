@@ -66,6 +66,22 @@ impl Service {
     }
 }
 
+impl Service {
+    /// The same with something that starts containers or commands.
+    async fn begin<T: Send + 'static>(
+        &self,
+        verb: impl FnOnce(&dyn Engine) -> Result<T> + Send + 'static,
+    ) -> std::result::Result<T, Status> {
+        let start = self.engine.starting().map_err(|error| status::of_error(&error))?;
+        self.ask(move |engine| {
+            let begun = verb(engine);
+            drop(start);
+            begun
+        })
+        .await
+    }
+}
+
 /// What a verb gave, as it travels.
 fn reply<T: Wire<M>, M>(value: T) -> std::result::Result<Response<M>, Status> {
     Ok(Response::new(value.into_wire()))

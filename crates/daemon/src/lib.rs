@@ -28,11 +28,13 @@ mod grpc;
 mod listeners;
 mod lock;
 mod log;
+mod monitors;
 mod notify;
 mod priority;
 mod rules;
 mod sampler;
 mod socket;
+mod starts;
 mod stopping;
 mod web;
 

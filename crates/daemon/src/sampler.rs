@@ -94,15 +94,17 @@ fn look(engine: &dyn Engine, before: Option<&Look>) -> Result<Look> {
         .flat_map(|look| look.snapshot.containers.iter().filter_map(|one| one.usage.as_ref()))
         .map(|usage| (usage.stats.id.as_str(), &usage.stats))
         .collect();
-    let containers = engine.list(&ListRequest { all: true })?.into_iter().map(|summary| {
-        let has_processes = matches!(summary.status, ContainerStatus::Running | ContainerStatus::Paused);
-        // One that has ended since is shown as it was listed, without figures.
-        let stats = has_processes.then(|| engine.stats(&summary.id).ok()).flatten();
+    let containers = engine.list(&ListRequest { all: true })?.into_iter().filter_map(|summary| {
+        let stats = has_processes(&summary).then(|| engine.stats(&summary.id).ok()).flatten();
+        let summary = match has_processes(&summary) && stats.is_none() {
+            true => as_it_is_now(engine, summary)?,
+            false => summary,
+        };
         let usage = stats.map(|stats| Usage {
             cpu_percent: cpu_percent(earlier.get(stats.id.as_str()).copied(), &stats, summary.started),
             stats,
         });
-        Sample { summary, usage }
+        Some(Sample { summary, usage })
     });
     let containers = containers.collect();
     let cpu_percent = before.map_or(0.0, |before| cpu.percent_since(&before.cpu));
@@ -112,6 +114,16 @@ fn look(engine: &dyn Engine, before: Option<&Look>) -> Result<Look> {
         cpu,
         snapshot: Arc::new(Snapshot { machine, containers, event: OnceLock::new() }),
     })
+}
+
+fn has_processes(one: &ContainerSummary) -> bool {
+    matches!(one.status, ContainerStatus::Running | ContainerStatus::Paused)
+}
+
+/// Of one that has ended since it was listed; `None` where it is gone.
+fn as_it_is_now(engine: &dyn Engine, listed: ContainerSummary) -> Option<ContainerSummary> {
+    let Ok(all) = engine.list(&ListRequest { all: true }) else { return Some(listed) };
+    all.into_iter().find(|one| one.id == listed.id)
 }
 
 /// Of one processor. What was not there at the look before has its whole life as the time between.

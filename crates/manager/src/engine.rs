@@ -316,4 +316,8 @@ impl Retire for LocalEngine {
     fn revive(&self) -> Result<Vec<String>> {
         self.core.revive().map_err(Error::into)
     }
+
+    fn look_after(&self, container: &str) -> Result<Option<OwnedFd>> {
+        self.core.look_after(container).map_err(Error::into)
+    }
 }

@@ -69,6 +69,23 @@ impl Core {
             Life::Gone(_) => Err(self.no_such(word)),
         }
     }
+
+    /// The same, telling of it afterwards.
+    fn telling<T: Send>(
+        &self,
+        word: &str,
+        event: &str,
+        action: &'static str,
+        shown: Shown,
+        work: impl FnOnce(&Root) -> Result<T> + Send,
+    ) -> Result<T> {
+        let done = self.with_root(word, action, shown, work)?;
+        // One that is gone by now has told of that.
+        if let Ok(record) = self.resolve(word).and_then(|id| self.known(&id, word)) {
+            self.announce(&record, event, &[]);
+        }
+        Ok(done)
+    }
 }
 
 /// What is changed of a thread (its ids, its mount namespace) goes with it.

@@ -3,10 +3,12 @@
 
 use crate::core::Core;
 use crate::error::{Error, Result};
+use crate::ids;
 use crate::life::{Life, Live};
 use crate::lock::ContainerLock;
 use crate::process::{self, until};
 use crate::store::Record;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tinyd_engine::StartRequest;
 use tinyd_runtime::Request;
@@ -16,6 +18,36 @@ use tinyd_runtime::state::{RunState, STATE_FILE, load};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Core {
+    /// Puts right what a dead monitor left; gives the process that watches over the container, if there is one.
+    pub(crate) fn look_after(&self, id: &str) -> Result<Option<OwnedFd>> {
+        // Again: where one of a container that has ended was killed, that is started.
+        for _ in 0..3 {
+            let record = match self.store.record(id) {
+                Ok(Some(record)) => record,
+                // Gone, or for `check` to tell of.
+                Ok(None) | Err(Error::Record { .. }) => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            match self.life(&record, None)? {
+                Life::Running(live) if live.monitored => match live.state.monitor.open() {
+                    Some(monitor) => return Ok(Some(monitor)),
+                    // It has ended since.
+                    None => continue,
+                },
+                Life::Running(_) => break,
+                Life::Gone(_) => return Ok(None),
+                Life::Created | Life::Stopped(_) => {}
+            }
+            let Some(due) = self.due(id)? else { return Ok(None) };
+            match due.monitor.open() {
+                // It sleeps until the next start.
+                Some(monitor) if process::is_at_work(due.monitor) => return Ok(Some(monitor)),
+                _ => drop(self.restart_due(id)?),
+            }
+        }
+        Err(Error::Busy { container: ids::short(id).to_owned() })
+    }
+
     /// As [`life`](Self::life), for a command that may end the container. Where another command is giving it a new monitor,
     /// that is waited for: an end before somebody listens has no exit.
     pub(crate) fn life_before_its_end(&self, record: &Record) -> Result<Life> {

@@ -48,6 +48,7 @@ impl Core {
         let still = group.processes().map_err(failed)?;
         found.retain(|process| still.contains(&process.pid));
         found.sort_by_key(|process| (process.inner_pid, process.pid));
+        self.announce(&record, "top", &[]);
         Ok(found)
     }
 }

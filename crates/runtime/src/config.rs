@@ -22,5 +22,7 @@ pub(crate) use process::{
     Capabilities, ConsoleSize, IoClass, IoPriority, Process, Scheduler, SchedulerFlag, SchedulerPolicy, User,
 };
 pub(crate) use read::Read;
-pub(crate) use resources::{BlockIo, DeviceAllowance, InterfacePriority, Network, Resources, ThrottleDevice};
+pub(crate) use resources::{
+    BlockIo, DeviceAllowance, HugepageLimit, InterfacePriority, Network, Resources, ThrottleDevice,
+};
 pub(crate) use spec::Spec;

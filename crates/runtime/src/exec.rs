@@ -47,9 +47,9 @@ pub(crate) fn run(request: &ExecRequest, client: OwnedFd) {
     // It leads a session, and so a group, of its own.
     let group = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let wait = WaitLoop::new(&child.pidfd, streams, Clients::only(client), None).ending_with_session(group);
-    let (clients, _) = wait.run(|exit, _| {
-        tell("exec_die", &[("exitCode", exit.code().to_string())]);
-        ExitRecord { code: exit.code(), oom_killed: false, started_ns, finished_ns: now_ns() }
+    let (clients, _) = wait.run(|end| {
+        tell("exec_die", &[("exitCode", end.exit.code().to_string())]);
+        ExitRecord { code: end.exit.code(), oom_killed: false, started_ns, finished_ns: now_ns() }
     });
     child.keep();
     clients.deliver();

@@ -9,6 +9,7 @@ mod companions;
 mod exit;
 mod health;
 mod log;
+mod oom;
 mod release;
 mod restart;
 mod streams;
@@ -25,6 +26,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 use tinyd_cgroup::{CgroupDriver, Host, JoinHandle};
 
 pub(crate) use client::{Client, Wish};
@@ -83,10 +85,11 @@ pub(crate) fn run(
     let mut again = None;
     let (clients, exit) = WaitLoop::new(&started.running.child.pidfd, started.streams, clients, log)
         .beside(Companions::new(&request.run_dir, &connected.companions))
-        .checking(health::Health::new(request))
-        .run(|exit, wanted| {
-            again = restart::decide(request, started.running.pid, exit.code(), wanted);
-            let record = exit::record(request, &started.running, started.started_ns, exit);
+        .checking(health::Health::new(request, Duration::ZERO))
+        .telling(request, oom::Oom::new(request, &*started.running.cgroup.cgroup))
+        .run(|end| {
+            again = restart::decide(request, started.running.pid, end.exit.code(), end.again);
+            let record = exit::record(request, started.started_ns, &end);
             let connections = release::of_connections(&request.run_dir, &connected.release);
             unclosed = release::release(connections.iter().chain(&request.release), &request.id);
             record
@@ -118,9 +121,7 @@ fn start(request: &StartRequest, driver: &dyn CgroupDriver, client: &Client) -> 
         }
         let started_ns = now_ns();
         record_start(request, &running, started_ns)?;
-        if let Some(events) = &request.events {
-            events.tell(&request.id, "start", &[]);
-        }
+        request.tell("start", &[]);
         running.keep();
         Ok(Started { running, streams, listener, started_ns })
     })();

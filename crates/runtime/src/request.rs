@@ -73,6 +73,15 @@ pub struct StartRequest {
     pub health: Option<HealthPlan>,
 }
 
+impl StartRequest {
+    /// Tells what happens to the container, where that is told.
+    pub(crate) fn tell(&self, action: &str, more: &[(&str, String)]) {
+        if let Some(events) = &self.events {
+            events.tell(&self.id, action, more);
+        }
+    }
+}
+
 /// Secrets inside a container: on a file system in memory, that is not swapped out where the kernel can say so, and that nobody
 /// inside may write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,12 +13,14 @@
 //!
 //! Records are written whole, to a file beside, and renamed.
 
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tinyd_ns::pidfd;
 
 /// A process that cannot be mistaken for a later one with its number.
@@ -51,6 +53,16 @@ impl ProcessId {
         let fd = pidfd::open(self.pid).ok()?;
         // Checked after opening: from here on the descriptor cannot come to mean another process.
         self.is_of(&fd).then_some(fd)
+    }
+
+    /// How long it has been there, by the machine's own time.
+    pub fn age(self) -> Duration {
+        let now = clock_gettime(ClockId::Boottime);
+        let up =
+            Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0));
+        let ticks = rustix::param::clock_ticks_per_second().max(1);
+        let begun = Duration::from_millis(self.start_time.saturating_mul(1000) / ticks);
+        up.saturating_sub(begun)
     }
 
     /// Whether a descriptor that was opened by its number is of it, and not of a later process.

@@ -2,12 +2,12 @@
 
 use super::{Ground, Running, eventually, must};
 use crate::{Error, HierarchyVersion, Limits, MemoryLimits, OomWatch};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, Timespec, poll};
 use std::os::unix::process::ExitStatusExt;
 
 fn readable(watch: &OomWatch, seconds: i64) -> bool {
     let timeout = Timespec { tv_sec: seconds, tv_nsec: 0 };
-    must(poll(&mut [PollFd::new(watch, PollFlags::IN)], Some(&timeout))) == 1
+    must(poll(&mut [PollFd::new(watch, watch.interest())], Some(&timeout))) == 1
 }
 
 pub(super) fn oom_is_told_of(ground: &Ground) {

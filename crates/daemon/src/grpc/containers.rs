@@ -16,21 +16,21 @@ impl Containers for Service {
     async fn create(&self, request: Request<CreateRequest>) -> Result<Response<Created>, Status> {
         let request = request.into_inner();
         let spec = read(request.spec)?;
-        let done = self.ask(move |engine| engine.create(&spec)).await?;
+        let done = self.begin(move |engine| engine.create(&spec)).await?;
         reply(done)
     }
 
     async fn run(&self, request: Request<RunRequest>) -> Result<Response<Created>, Status> {
         let request = request.into_inner();
         let (spec, request) = (read(request.spec)?, detached(request.window)?);
-        let done = self.ask(move |engine| engine.run(&spec, &request)).await?;
+        let done = self.begin(move |engine| engine.run(&spec, &request)).await?;
         started(done)
     }
 
     async fn start(&self, request: Request<StartRequest>) -> Result<Response<Created>, Status> {
         let request = request.into_inner();
         let how = detached(request.window)?;
-        let done = self.ask(move |engine| engine.start(&request.container, &how)).await?;
+        let done = self.begin(move |engine| engine.start(&request.container, &how)).await?;
         started(done)
     }
 
@@ -44,7 +44,7 @@ impl Containers for Service {
         let request = request.into_inner();
         // A session with one is another call.
         let spec = ExecSpec { detach: true, ..read(request.spec)? };
-        self.ask(move |engine| engine.exec(&request.container, &spec).map(drop)).await?;
+        self.begin(move |engine| engine.exec(&request.container, &spec).map(drop)).await?;
         Ok(Response::new(Empty {}))
     }
 
@@ -58,7 +58,7 @@ impl Containers for Service {
     async fn restart(&self, request: Request<StopRequest>) -> Result<Response<ContainerId>, Status> {
         let request = request.into_inner();
         let grace = read(request.grace)?;
-        let done = self.ask(move |engine| engine.restart(&request.container, grace)).await?;
+        let done = self.begin(move |engine| engine.restart(&request.container, grace)).await?;
         Ok(Response::new(ContainerId { id: done }))
     }
 
@@ -107,7 +107,7 @@ impl Containers for Service {
         request: Request<ContainerRequest>,
     ) -> Result<Response<RestartDueReply>, Status> {
         let request = request.into_inner();
-        let done = self.ask(move |engine| engine.restart_due(&request.container)).await?;
+        let done = self.begin(move |engine| engine.restart_due(&request.container)).await?;
         Ok(Response::new(RestartDueReply { restarted: done }))
     }
 

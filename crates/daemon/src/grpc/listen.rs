@@ -5,12 +5,17 @@ use super::serve::serve;
 use crate::asker::Asker;
 use crate::socket::Socket;
 use crate::stopping::Stopping;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, sockopt};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use std::ffi::OsStr;
 use std::net::{SocketAddr, TcpListener as Blocking, ToSocketAddrs as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tinyd_api::Address;
@@ -50,6 +55,7 @@ impl Listener {
 
     /// One that a service manager opened, and whose file is his.
     pub(crate) fn passed_on(socket: OwnedFd) -> Result<Self> {
+        check_passed_on(&socket)?;
         let made = || -> std::io::Result<_> {
             let socket = std::os::unix::net::UnixListener::from(socket);
             socket.set_nonblocking(true)?;
@@ -77,6 +83,35 @@ impl Listener {
             }
             Self::Tcp(listener, tls) => serve(&engine, Door::Tcp(listener, tls), stopping).await,
         }
+    }
+}
+
+/// Whoever reaches it is as good as root: a port would be without certificates, and a file that everybody may open is a way for
+/// everybody.
+fn check_passed_on(socket: &OwnedFd) -> Result<()> {
+    let refuse = |problem: String| {
+        Err(Error::new(ErrorKind::InvalidInput, format!("the socket grpc that was passed on {problem}"))
+            .with_hint("pass on a listening Unix socket of mode 0660, or none and use --listen"))
+    };
+    let failed = |errno: Errno| Error::with_source(ErrorKind::Internal, "look at the socket grpc", &errno);
+    let domain = sockopt::socket_domain(socket).map_err(failed)?;
+    let kind = sockopt::socket_type(socket).map_err(failed)?;
+    let listens = sockopt::socket_acceptconn(socket).map_err(failed)?;
+    if (domain, kind, listens) != (AddressFamily::UNIX, SocketType::STREAM, true) {
+        return refuse("is no listening Unix stream socket".to_owned());
+    }
+    let address = rustix::net::getsockname(socket).map_err(failed)?;
+    let address = SocketAddrUnix::try_from(address).map_err(failed)?;
+    let Some(path) = address.path_bytes() else {
+        return refuse("has no file, so that everybody may open it".to_owned());
+    };
+    let path = Path::new(OsStr::from_bytes(path));
+    match path.symlink_metadata() {
+        Ok(found) if found.mode() & 0o002 != 0 => {
+            refuse(format!("lies at {}, which everybody may open", path.display()))
+        }
+        // One whose file is gone nobody opens.
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

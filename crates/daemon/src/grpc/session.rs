@@ -48,15 +48,15 @@ impl Service {
         match wanted {
             In::Run(run) => {
                 let (spec, request) = (read(run.spec)?, attached(run.window)?);
-                self.ask(move |engine| engine.run(&spec, &request)).await
+                self.begin(move |engine| engine.run(&spec, &request)).await
             }
             In::Start(start) => {
                 let request = attached(start.window)?;
-                self.ask(move |engine| engine.start(&start.container, &request)).await
+                self.begin(move |engine| engine.start(&start.container, &request)).await
             }
             In::Exec(exec) => {
                 let spec = read(exec.spec)?;
-                self.ask(move |engine| {
+                self.begin(move |engine| {
                     let session = engine.exec(&exec.container, &spec)?;
                     Ok(Started { id: exec.container, notes: Vec::new(), session })
                 })

@@ -22,7 +22,7 @@ impl System for Service {
     }
 
     async fn apply_restart_policies(&self, _: Request<Empty>) -> Result<Response<ContainerIds>, Status> {
-        let done = self.ask(|engine| engine.apply_restart_policies()).await?;
+        let done = self.begin(|engine| engine.apply_restart_policies()).await?;
         Ok(Response::new(ContainerIds { ids: done }))
     }
 

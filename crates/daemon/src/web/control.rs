@@ -74,9 +74,17 @@ struct Login {
     token: String,
 }
 
-pub(super) async fn log_in(State(web): State<Web>, body: Body) -> Result<Response, Refusal> {
+pub(super) async fn log_in(
+    State(web): State<Web>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
     let control = wanted(&web)?;
     let refuse = |status, sentence: &str| Refusal::new(status, sentence);
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: usize| length > MOST_BODY) {
+        return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 4096 bytes"));
+    }
     let body = tokio::time::timeout(BODY, to_bytes(body, MOST_BODY)).await;
     let body = body
         .map_err(|_| refuse(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"))?
@@ -102,14 +110,20 @@ pub(super) async fn act(
             "open the page with the address that stands in the daemon's file of its token",
         ));
     }
-    let deed = match verb.as_str() {
-        "start" => start,
-        "stop" => stop,
-        "restart" => restart,
-        "remove" => remove,
+    let (deed, starts): (fn(&dyn Engine, &str) -> Answer<String>, _) = match verb.as_str() {
+        "start" => (start, true),
+        "stop" => (stop, false),
+        "restart" => (restart, true),
+        "remove" => (remove, false),
         _ => return Err(super::answer::not_found().await),
     };
-    let id = web.asker.ask(move |engine| priority::in_turn(|| deed(engine, &id))).await?;
+    let start = starts.then(|| web.asker.starting()).transpose()?;
+    let done = web.asker.ask(move |engine| {
+        let done = priority::in_turn(|| deed(engine, &id));
+        drop(start);
+        done
+    });
+    let id = done.await?;
     json(&serde_json::json!({ "id": id }))
 }
 

@@ -29,7 +29,7 @@ struct Figure {
     value: fn(&Sample) -> Option<f64>,
 }
 
-const FIGURES: [Figure; 13] = [
+const FIGURES: [Figure; 17] = [
     counter("container_cpu_usage_seconds", "Processor time used, in seconds", |one| {
         Some(number(stats(one)?.cpu_ns?) / 1e9)
     }),
@@ -58,6 +58,20 @@ const FIGURES: [Figure; 13] = [
         "Most memory that it may use; without a limit the machine's",
         |one| Some(number(stats(one)?.memory_limit)),
     ),
+    counter(
+        "container_network_receive_bytes",
+        "Bytes that came by its links, but for its own loopback",
+        |one| Some(number(stats(one)?.net_received?)),
+    ),
+    counter("container_network_transmit_bytes", "Bytes that went by them", |one| {
+        Some(number(stats(one)?.net_sent?))
+    }),
+    counter("container_fs_reads_bytes", "Bytes that were read from disks", |one| {
+        Some(number(stats(one)?.block_read?))
+    }),
+    counter("container_fs_writes_bytes", "Bytes that were written to disks", |one| {
+        Some(number(stats(one)?.block_written?))
+    }),
     counter("container_oom_events", "Processes that the kernel killed for want of memory", |one| {
         Some(number(stats(one)?.oom_kills?))
     }),
@@ -134,8 +148,8 @@ impl Scrape {
     fn states(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let mut metric =
             encoder.encode_descriptor("tinyd_containers", "Containers by state", None, MetricType::Gauge)?;
-        use ContainerStatus::{Created, Paused, Running, Stopped};
-        for status in [Created, Running, Paused, Stopped] {
+        use ContainerStatus::{Created, Paused, Restarting, Running, Stopped};
+        for status in [Created, Running, Paused, Restarting, Stopped] {
             let count = self.0.containers.iter().filter(|one| one.summary.status == status).count();
             let word = status.to_string().to_lowercase();
             let count = number(u64::try_from(count).unwrap_or(u64::MAX));

@@ -34,7 +34,7 @@ impl Core {
     pub(crate) fn copy_out(&self, container: &str, request: &CopyOut, to: OwnedFd) -> Result<ArchiveSummary> {
         let wanted = Wanted::parse(&request.path)?;
         let name = request.name.as_deref().map(check_name).transpose()?;
-        self.with_root(container, "copy files of", Shown::Everything, |root| {
+        self.telling(container, "archive-path", "copy files of", Shown::Everything, |root| {
             let (_, stat, path) = root.look(&wanted.path, request.follow || wanted.folder)?;
             let is_folder = kind(&stat) == FileKind::Folder;
             if wanted.folder && !is_folder {
@@ -53,7 +53,7 @@ impl Core {
 
     pub(crate) fn copy_in(&self, container: &str, request: &CopyIn, from: OwnedFd) -> Result<ArchiveSummary> {
         let wanted = Wanted::parse(&request.path)?;
-        self.with_root(container, "copy files into", Shown::Everything, |root| {
+        self.telling(container, "extract-to-dir", "copy files into", Shown::Everything, |root| {
             let (_, stat, path) = root.look(&wanted.path, true)?;
             if kind(&stat) != FileKind::Folder {
                 return Err(root.failed(&wanted.path, Errno::NOTDIR));

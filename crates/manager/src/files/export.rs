@@ -19,7 +19,7 @@ impl Core {
         to: OwnedFd,
     ) -> Result<ArchiveSummary> {
         let compression = compression(request.compression);
-        self.with_root(container, "export", Shown::Layers, |root| {
+        self.telling(container, "export", "export", Shown::Layers, |root| {
             let inside = |owner: Owner| root.owners.inside(owner);
             let trees: Vec<&Path> = root.trees.iter().map(AsRef::as_ref).collect();
             let options =

@@ -77,7 +77,7 @@ objects! {
 
     HugepageLimit {
         page_size: String = "pageSize" or String::new(),
-        limit: i64 = "limit" or 0,
+        limit: Option<u64> = "limit",
     }
 
     Network {

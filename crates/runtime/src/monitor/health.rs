@@ -60,8 +60,9 @@ enum End {
 }
 
 impl<'a> Health<'a> {
-    /// The check of a container that was just started, or whose monitor this is from now on; `None` without one.
-    pub(crate) fn new(request: &'a StartRequest) -> Option<Self> {
+    /// The check of a container that was just started, or that has run for so long already and whose monitor this is from now
+    /// on; `None` without one.
+    pub(crate) fn new(request: &'a StartRequest, age: Duration) -> Option<Self> {
         let plan = request.health.as_ref()?;
         let known: Option<HealthRecord> = state::load(&request.run_dir.join(HEALTH_FILE)).ok().flatten();
         let now = Instant::now();
@@ -69,7 +70,7 @@ impl<'a> Health<'a> {
             request,
             plan,
             record: known.unwrap_or_default(),
-            counts_from: now + Duration::from_millis(plan.start_period_ms),
+            counts_from: now + Duration::from_millis(plan.start_period_ms).saturating_sub(age),
             state: State::Waits(now + Duration::from_millis(plan.interval_ms)),
             ends_by: None,
             leaving: Leaving::default(),
@@ -165,9 +166,7 @@ impl<'a> Health<'a> {
         let changed = self.record.take(result, counts, self.plan.retries);
         self.keep();
         let Some(status) = changed else { return };
-        if let Some(events) = &self.request.events {
-            events.tell(&self.request.id, &format!("health_status: {}", status.word()), &[]);
-        }
+        self.request.tell(&format!("health_status: {}", status.word()), &[]);
         if status == Status::Unhealthy {
             self.act(init);
         }
@@ -183,9 +182,7 @@ impl<'a> Health<'a> {
             let _ = state::store(&restart.stopped, &"user", true);
         }
         self.again = self.plan.then == Then::Restart;
-        if let Some(events) = &self.request.events {
-            events.tell(&self.request.id, "kill", &[("signal", signal.to_string())]);
-        }
+        self.request.tell("kill", &[("signal", signal.to_string())]);
         let _ = pidfd::send_signal(init, signal);
         self.ends_by = Some(Instant::now() + Duration::from_millis(self.plan.grace_ms));
         self.state = State::Over;

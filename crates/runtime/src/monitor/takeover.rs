@@ -6,13 +6,16 @@
 //! command wrote meanwhile waits in the FIFOs.
 
 use super::wait_loop::WaitLoop;
-use super::{Client, Clients, Companions, Streams, cleanup, exit, health, listen_at, log, release, restart};
+use super::{
+    Client, Clients, Companions, Streams, cleanup, exit, health, listen_at, log, oom, release, restart,
+};
 use crate::frame::Kind;
 use crate::launch::{Child, NewCgroup, Running, internal};
 use crate::state::{self, ProcessId, RunState, SOCKET_FILE, STATE_FILE};
 use crate::{Connected, Failure, FailureKind, StartRequest};
 use rustix::fs::{CWD, Mode, OFlags};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 use tinyd_cgroup::{CgroupDriver, CgroupPath, JoinHandle};
 use tinyd_ns::exit_watch::ExitWatch;
 
@@ -39,17 +42,18 @@ pub(crate) fn take_over(
         let _ = own_cgroup.join(false);
     }
     cleanup::reserve(request);
-    let Taken { running, watch, streams, listener, started_ns } = taken;
+    let Taken { running, age, watch, streams, listener, started_ns } = taken;
     let log = request.log.as_ref().map(|spec| log::LogWriter::new(spec, &request.run_dir));
     let mut unclosed = release::Unclosed::default();
     let mut again = None;
     let (clients, exit) = WaitLoop::new(&running.child.pidfd, streams, Clients::new(listener), log)
         .of_other(watch)
         .beside(Companions::new(&request.run_dir, &[]))
-        .checking(health::Health::new(request))
-        .run(|exit, wanted| {
-            again = restart::decide(request, running.pid, exit.code(), wanted);
-            let record = exit::record(request, &running, started_ns, exit);
+        .checking(health::Health::new(request, age))
+        .telling(request, oom::Oom::taken_over(request, &*running.cgroup.cgroup))
+        .run(|end| {
+            again = restart::decide(request, running.pid, end.exit.code(), end.again);
+            let record = exit::record(request, started_ns, &end);
             let connections = release::of_connections(&request.run_dir, &[]);
             unclosed = release::release(connections.iter().chain(&request.release), &request.id);
             record
@@ -63,6 +67,8 @@ pub(crate) fn take_over(
 
 struct Taken {
     running: Running,
+    /// For how long it has run.
+    age: Duration,
     /// Where this kernel does not tell the exit otherwise.
     watch: Option<ExitWatch>,
     streams: Streams,
@@ -106,5 +112,5 @@ fn take(request: &StartRequest, driver: &dyn CgroupDriver) -> Result<Taken, Fail
         filter: None,
         connected: Connected::default(),
     };
-    Ok(Taken { running, watch, streams, listener, started_ns: state.started_ns })
+    Ok(Taken { running, age: state.init.age(), watch, streams, listener, started_ns: state.started_ns })
 }

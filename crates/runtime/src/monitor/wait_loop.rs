@@ -5,7 +5,9 @@ use super::clients::Clients;
 use super::companions::{Companions, FIRST_LOOK};
 use super::health::Health;
 use super::log::LogWriter;
+use super::oom::Oom;
 use super::streams::{Source, Streams};
+use crate::StartRequest;
 use crate::frame::{self, Kind};
 use crate::heap;
 use crate::state::ExitRecord;
@@ -30,6 +32,9 @@ pub(crate) struct WaitLoop<'a> {
     log: Option<LogWriter>,
     companions: Companions,
     health: Option<Health<'a>>,
+    oom: Option<Oom<'a>>,
+    /// A container's, which tells what happens to it.
+    of: Option<&'a StartRequest>,
     /// The command's group of processes, which is killed when nobody is attached any more: a further command ends with its
     /// session.
     ends_with_session: Option<Pid>,
@@ -45,6 +50,15 @@ pub(crate) struct WaitLoop<'a> {
     packet: Vec<u8>,
 }
 
+/// How the command ended.
+pub(crate) struct End {
+    pub(crate) exit: pidfd::Exit,
+    /// It was ended so that it is started again.
+    pub(crate) again: bool,
+    /// The kernel killed something of it for want of memory.
+    pub(crate) oom_killed: bool,
+}
+
 /// What a descriptor that poll(2) has something for is.
 #[derive(Clone, Copy)]
 enum Token {
@@ -56,6 +70,7 @@ enum Token {
     Client(usize),
     Companion(usize),
     Health,
+    Memory,
 }
 
 impl<'a> WaitLoop<'a> {
@@ -73,6 +88,8 @@ impl<'a> WaitLoop<'a> {
             log,
             companions: Companions::default(),
             health: None,
+            oom: None,
+            of: None,
             ends_with_session: None,
             is_other: false,
             watch: None,
@@ -99,6 +116,12 @@ impl<'a> WaitLoop<'a> {
         self
     }
 
+    /// Tells what happens to the container meanwhile, and of what is killed in it for want of memory.
+    pub(crate) fn telling(mut self, of: &'a StartRequest, oom: Oom<'a>) -> Self {
+        (self.of, self.oom) = (Some(of), Some(oom));
+        self
+    }
+
     pub(crate) fn of_other(mut self, watch: Option<ExitWatch>) -> Self {
         self.is_other = true;
         self.watch = watch;
@@ -106,11 +129,8 @@ impl<'a> WaitLoop<'a> {
     }
 
     /// Goes round until the command has ended. `exited` is called at its end, while it is a zombie still, and records the
-    /// exit; it is told whether the command was ended so that it is started again. Gives those who have not taken everything yet, and the record; none where the kernel does not tell the exit.
-    pub(crate) fn run(
-        mut self,
-        exited: impl FnOnce(pidfd::Exit, bool) -> ExitRecord,
-    ) -> (Clients, Option<ExitRecord>) {
+    /// exit. Gives those who have not taken everything yet, and the record; none where the kernel does not tell the exit.
+    pub(crate) fn run(mut self, exited: impl FnOnce(End) -> ExitRecord) -> (Clients, Option<ExitRecord>) {
         loop {
             for (token, flags) in self.wait() {
                 match token {
@@ -127,21 +147,20 @@ impl<'a> WaitLoop<'a> {
                     Token::Client(index) => self.serve(index, flags),
                     Token::Companion(number) => self.companions.ended(number),
                     Token::Health => self.health.iter_mut().for_each(|health| health.serve(self.process)),
+                    Token::Memory => self.oom.iter_mut().for_each(Oom::rung),
                 }
             }
             self.settle();
             self.companions.look();
             self.clients.lose_patience();
             self.health.iter_mut().for_each(|health| health.look(self.process));
+            self.oom.iter_mut().for_each(Oom::look_again);
             self.streams.outputs.retain(|output| !output.ended);
             self.drop_clients();
         }
     }
 
-    fn finish(
-        mut self,
-        exited: impl FnOnce(pidfd::Exit, bool) -> ExitRecord,
-    ) -> (Clients, Option<ExitRecord>) {
+    fn finish(mut self, exited: impl FnOnce(End) -> ExitRecord) -> (Clients, Option<ExitRecord>) {
         let exit = match self.is_other {
             true => {
                 pidfd::exit_of_other(self.process).or_else(|| self.watch.as_mut().and_then(ExitWatch::exit))
@@ -160,7 +179,8 @@ impl<'a> WaitLoop<'a> {
             log.finish();
         }
         let again = self.health.take().is_some_and(|health| health.wants_it_again());
-        let record = exit.map(|exit| exited(exit, again));
+        let oom_killed = self.oom.as_mut().is_some_and(Oom::end);
+        let record = exit.map(|exit| exited(End { exit, again, oom_killed }));
         // It was recorded: the zombie may go. (Another's is its parent's.)
         if !self.is_other {
             let _ = pidfd::wait(self.process);
@@ -175,6 +195,7 @@ impl<'a> WaitLoop<'a> {
     fn settle(&mut self) {
         if self.settles.is_some_and(|at| at <= Instant::now()) {
             self.settles = None;
+            self.oom.iter_mut().for_each(Oom::begin);
             heap::settle();
         }
     }
@@ -186,7 +207,8 @@ impl<'a> WaitLoop<'a> {
         let health = self.health.as_ref().and_then(Health::until_due);
         let settles = self.settles.map(|at| at.saturating_duration_since(Instant::now()));
         let others = self.companions.until_due().into_iter().chain(self.clients.patience_left());
-        let due = others.chain(health).chain(settles).min();
+        let memory = self.oom.as_ref().and_then(Oom::until_due);
+        let due = others.chain(health).chain(settles).chain(memory).min();
         let limit = due.map(|left| Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(left.subsec_nanos()),
@@ -205,6 +227,9 @@ impl<'a> WaitLoop<'a> {
         all.extend(running.map(|(number, fd)| (Token::Companion(number), fd, PollFlags::IN)));
         if let Some(socket) = self.health.as_ref().and_then(Health::socket) {
             all.push((Token::Health, socket, PollFlags::IN));
+        }
+        if let Some((bell, flags)) = self.oom.as_ref().and_then(Oom::bell) {
+            all.push((Token::Memory, bell, flags));
         }
         if let Some(watch) = &self.watch {
             all.push((Token::Watch, watch.as_fd(), PollFlags::IN));
@@ -311,6 +336,8 @@ impl<'a> WaitLoop<'a> {
                 if let Some(terminal) = &self.streams.terminal {
                     // A terminal that is gone needs no size.
                     let _ = pty::resize(terminal.as_fd(), rows, columns);
+                    let told = [("height", rows.to_string()), ("width", columns.to_string())];
+                    self.of.iter().for_each(|of| of.tell("resize", &told));
                 }
             }
             Wish::Signal(signal) => {

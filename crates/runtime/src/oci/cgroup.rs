@@ -1,6 +1,6 @@
 //! A container's control group.
 
-use super::store::Record;
+use super::store::{Container, Record};
 use crate::monitor;
 use crate::plan::{self, Bundle, invalid};
 use crate::{Failure, FailureKind};
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tinyd_cgroup::systemd::{Bus, Driver};
 use tinyd_cgroup::{Cgroup, CgroupDriver, CgroupPath, Host};
-use tinyd_ns::pidfd;
+use tinyd_ns::{Namespaces, pidfd};
 
 /// How long the kernel may take to take the last process out of a group.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -197,7 +197,7 @@ fn leave(record: &Record, found: &Found) -> Result<(), Failure> {
         if !own.is_empty() {
             // Frozen processes do not die.
             let _ = group.thaw();
-            own.iter().for_each(|pid| kill(*pid, group.as_ref()));
+            own.iter().for_each(|pid| signal(*pid, group.as_ref(), libc::SIGKILL));
         }
         let mut left = 0;
         for name in driver.children(&path).map_err(failed)? {
@@ -255,11 +255,30 @@ fn sides(
     Ok(all.into_iter().partition(|pid| !others.contains(pid)))
 }
 
-fn kill(pid: u32, group: &dyn Cgroup) {
+/// The processes in its group that are the container's. In one that was there before others may have theirs; where it has a PID
+/// namespace, what is in that is the container's.
+pub(super) fn own_processes(container: &Container, group: &dyn Cgroup) -> Result<Vec<u32>, Failure> {
+    let failed = |error: tinyd_cgroup::Error| {
+        Failure::new(FailureKind::Internal, "look for the container's processes").caused_by(&error)
+    };
+    let record = &container.record;
+    let Some(found) = &record.found else { return group.processes().map_err(failed) };
+    if !found.ends_as_one {
+        let driver = driver(record.systemd)?;
+        return Ok(sides(driver.as_ref(), group, found).map_err(failed)?.0);
+    }
+    let numbers = |pid| Namespaces::PID.id_of(pid).ok();
+    let own = container.process().and_then(|_| numbers(container.pid()));
+    let all = group.processes().map_err(failed)?;
+    Ok(all.into_iter().filter(|pid| own.is_some() && numbers(*pid) == own).collect())
+}
+
+/// Signals a process that is in a group.
+pub(super) fn signal(pid: u32, group: &dyn Cgroup, number: i32) {
     let Ok(pidfd) = pidfd::open(pid) else { return };
     // Its number may have become another's before it was held.
     if group.processes().is_ok_and(|all| all.contains(&pid)) {
-        let _ = pidfd::send_signal(&pidfd, libc::SIGKILL);
+        let _ = pidfd::send_signal(&pidfd, number);
     }
 }
 

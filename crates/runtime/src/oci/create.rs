@@ -136,6 +136,7 @@ pub(super) fn make(context: &Context, wanted: &Wanted, in_foreground: bool) -> R
         inherits_keyring: wanted.inherits_keyring,
         created_ns: now_ns(),
         init: None,
+        half_made: false,
     };
     let (mut container, lock) = Container::reserve(context, record)?;
     let wishes = Wishes { preserved, nothing_to_run, in_foreground };
@@ -149,6 +150,8 @@ pub(super) fn make(context: &Context, wanted: &Wanted, in_foreground: bool) -> R
         }
     };
     let mut made = Made { container, bundle, running, ways, _lock: lock, kept: false };
+    made.container.record.half_made = false;
+    made.container.save()?;
     if let (Some(path), Some(terminal)) = (&console, &made.running.terminal) {
         console::send(terminal, path)?;
         made.running.terminal = None;
@@ -198,6 +201,7 @@ fn launch(
         let mut container = shared.borrow_mut();
         container.record.init =
             Some(ProcessId::of(pid).map_err(|error| internal("look at the container", error))?);
+        container.record.half_made = true;
         container.save()
     };
     let mut assembled = |pid, pidfd: BorrowedFd<'_>| {

@@ -1,12 +1,18 @@
 //! `events`: what a container uses, again and again or once.
 
 use super::options::{Rest, flag, parse, value};
-use super::store::{Container, Status};
+use super::store::{Container, has_ended};
 use super::{Context, Problem, cgroup, one_id, say};
+use crate::launch::internal;
 use crate::{Failure, FailureKind};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
-use std::time::Duration;
-use tinyd_cgroup::Stats;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+use tinyd_cgroup::{Cgroup, OomWatch, Stats};
+
+/// How long a process takes to be killed, once it is decided.
+const MOMENT: Duration = Duration::from_millis(20);
 
 pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem> {
     let parsed = parse(&[flag("stats", None), value("interval", None)], words, Rest::Mixed)?;
@@ -18,7 +24,12 @@ pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem>
         return Err(Failure::new(FailureKind::NotRunning, problem).into());
     }
     let group = cgroup::open(&container.record)?;
-    let mut seen = group.oom_kills().unwrap_or(0);
+    let mut kills = Kills {
+        id: &id,
+        group: group.as_ref(),
+        watch: group.watch_oom().ok(),
+        seen: group.oom_kills().unwrap_or(0),
+    };
     loop {
         let stats = group.stats().map_err(|error| {
             Failure::new(FailureKind::Internal, format!("look at container {id:?}")).caused_by(&error)
@@ -27,32 +38,92 @@ pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem>
         if parsed.has("stats") {
             return Ok(0);
         }
-        std::thread::sleep(interval);
-        if container.status() == Status::Stopped {
+        let pidfd = container.process();
+        kills.watch_for(interval, pidfd.as_ref())?;
+        if pidfd.is_none_or(|pidfd| has_ended(&pidfd)) {
             return Ok(0);
-        }
-        let kills = group.oom_kills().unwrap_or(seen);
-        if kills > seen {
-            seen = kills;
-            say(&json!({ "type": "oom", "id": id }).to_string());
         }
     }
 }
 
-/// A number with a unit: `500ms`, `5s`, `1m`.
+/// What the kernel killed in a group for want of memory.
+struct Kills<'a> {
+    id: &'a str,
+    group: &'a dyn Cgroup,
+    /// None where the kernel tells nobody: then it is looked each time.
+    watch: Option<OomWatch>,
+    seen: u64,
+}
+
+impl Kills<'_> {
+    /// Tells of each for so long, or until the container ends.
+    fn watch_for(&mut self, time: Duration, container: Option<&OwnedFd>) -> Result<(), Failure> {
+        let until = Instant::now() + time;
+        let mut ended = container.is_none();
+        while !ended {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let bell = self.watch.as_ref().map(|watch| PollFd::new(watch, watch.interest()));
+            let end = container.map(|pidfd| PollFd::new(pidfd, PollFlags::IN));
+            let mut fds: Vec<_> = end.into_iter().chain(bell).collect();
+            let left = Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: i64::from(left.subsec_nanos()),
+            };
+            rustix::io::retry_on_intr(|| poll(&mut fds, Some(&left)))
+                .map_err(|errno| internal("wait for what happens", errno))?;
+            ended = fds.first().is_some_and(|end| !end.revents().is_empty());
+            let rung = fds.get(1).is_some_and(|bell| !bell.revents().is_empty());
+            drop(fds);
+            if rung && self.watch.as_mut().is_some_and(|watch| watch.take().is_err()) {
+                self.watch = None;
+            }
+            if rung {
+                // The bell rings before the kill, where the groups are of version 1.
+                std::thread::sleep(MOMENT);
+                self.look();
+            }
+        }
+        self.look();
+        Ok(())
+    }
+
+    fn look(&mut self) {
+        let kills = self.group.oom_kills().unwrap_or(self.seen);
+        if kills > self.seen {
+            self.seen = kills;
+            say(&json!({ "type": "oom", "id": self.id }).to_string());
+        }
+    }
+}
+
+/// Numbers with units, as `500ms`, `5s`, `1.5m`, `1h30m`.
 fn interval(text: &str) -> Result<Duration, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let scale = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        _ => 0,
+    let whole = || {
+        let (mut rest, mut time) = (text, Duration::ZERO);
+        while !rest.is_empty() {
+            let end = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+            let (number, behind) = rest.split_at(end);
+            let letters = behind.bytes().take_while(u8::is_ascii_alphabetic).count();
+            let (unit, behind) = behind.split_at(letters);
+            let scale = match unit {
+                "ms" => 0.001,
+                "s" => 1.0,
+                "m" => 60.0,
+                "h" => 3600.0,
+                _ => return None,
+            };
+            let part = number.parse::<f64>().ok()? * scale;
+            time = time.checked_add(Duration::try_from_secs_f64(part).ok()?)?;
+            rest = behind;
+        }
+        Some(time)
     };
-    let time = number.parse::<u64>().ok().and_then(|number| number.checked_mul(scale));
-    time.filter(|time| *time > 0)
-        .map(Duration::from_millis)
-        .ok_or_else(|| format!("--interval {text:?}: a time such as 500ms, 5s or 1m is wanted"))
+    whole()
+        .filter(|time| !time.is_zero())
+        .ok_or_else(|| format!("--interval {text:?}: a time such as 500ms, 5s or 1m30s is wanted"))
 }
 
 /// The shape that readers of runc's events know.
@@ -89,8 +160,10 @@ mod tests {
     #[test]
     fn pure_intervals_have_units() {
         assert_eq!(interval("500ms").unwrap().as_millis(), 500);
-        assert_eq!(interval("2m").unwrap().as_secs(), 120);
-        for text in ["", "5", "s", "0s", "-1s", "1h"] {
+        for (text, seconds) in [("2m", 120), ("1h", 3600), ("1h1m30s", 3690), ("1.5m", 90)] {
+            assert_eq!(interval(text).unwrap().as_secs(), seconds, "{text}");
+        }
+        for text in ["", "5", "s", "0s", "-1s", "1d", "1..5s", "1s5", "inf s", "99999999999999999999h"] {
             assert!(interval(text).unwrap_err().contains("--interval"), "{text}");
         }
     }

@@ -59,6 +59,10 @@ fn exec(context: &Context, id: &str, command: &[String], parsed: &Parsed) -> Res
     let container = Container::open(context, id)?;
     let status = container.status();
     match status {
+        _ if container.record.half_made => {
+            let problem = format!("exec: container {id:?} is not made to its end");
+            return Err(Failure::new(FailureKind::NotRunning, problem).into());
+        }
         Status::Created | Status::Running => {}
         Status::Paused if parsed.has("ignore-paused") => {}
         status => {
@@ -180,7 +184,8 @@ fn process(bundle: &Bundle, command: &[String], parsed: &Parsed) -> Result<Proce
             Failure::new(FailureKind::Invalid, format!("read the process from {path}")).caused_by(error)
         };
         let text = std::fs::File::open(path).and_then(plan::read_all).map_err(|error| failed(&error))?;
-        return Ok(plan::read(&text).map_err(|error| failed(&error))?);
+        let process = plan::read(&text).map_err(|error| failed(&error))?;
+        return Ok(with_the_containers(process, bundle));
     }
     let own = bundle.spec.process.as_ref().ok_or_else(|| invalid("process", "is missing"))?;
     if parsed.last("cgroup").is_some_and(|group| !["", "/"].contains(&group)) {
@@ -210,6 +215,17 @@ fn process(bundle: &Bundle, command: &[String], parsed: &Parsed) -> Result<Proce
     set_user(&mut process.user, parsed)?;
     add_capabilities(&mut process, &parsed.all("cap").collect::<Vec<_>>())?;
     Ok(process)
+}
+
+/// Rights and limits of which it says nothing are those of the container's own process.
+fn with_the_containers(mut process: Process, bundle: &Bundle) -> Process {
+    if let Some(own) = &bundle.spec.process {
+        process.capabilities = process.capabilities.or_else(|| own.capabilities.clone());
+        if process.rlimits.as_ref().is_none_or(Vec::is_empty) {
+            process.rlimits.clone_from(&own.rlimits);
+        }
+    }
+    process
 }
 
 fn set_user(user: &mut User, parsed: &Parsed) -> Result<(), Problem> {

@@ -27,11 +27,16 @@ pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem>
         return Ok(0);
     }
     let status = container.status();
-    let process = container.process().filter(|_| status.has_process());
+    // One that is being made, too: what it waits for may not come.
+    let process = container.process().filter(|_| status.has_process() || status == Status::Creating);
     // Engines look for these words.
     let process = process.ok_or_else(|| {
         Failure::new(FailureKind::NotRunning, format!("container not running: {id:?} is {}", status.word()))
     })?;
+    if number == 0 {
+        // kill(2): nothing is sent, and whether somebody is there is known.
+        return Ok(0);
+    }
     tinyd_ns::pidfd::send_signal(&process, number).map_err(|error| internal("send the signal", error))?;
     if number == libc::SIGKILL {
         if status == Status::Paused {
@@ -57,14 +62,13 @@ fn all(container: &Container, number: i32) -> Result<(), Failure> {
         Failure::new(FailureKind::Internal, "kill the container's processes").caused_by(&error)
     };
     if number == libc::SIGKILL {
+        // Frozen processes do not die.
         let _ = group.thaw();
+    }
+    if number == libc::SIGKILL && container.record.found.is_none() {
         return group.kill().map_err(failed);
     }
-    for pid in group.processes().map_err(failed)? {
-        // One that has ended meanwhile needs no signal, and its number may be another's only if it is in the group as well.
-        if let Ok(process) = tinyd_ns::pidfd::open(pid) {
-            let _ = tinyd_ns::pidfd::send_signal(&process, number);
-        }
-    }
+    let all = cgroup::own_processes(container, group.as_ref())?;
+    all.into_iter().for_each(|pid| cgroup::signal(pid, group.as_ref(), number));
     Ok(())
 }

@@ -41,7 +41,7 @@ const REALTIME: (i32, i32) = (34, 64);
 /// The number of a signal, written as a number or a name with or without `SIG`.
 pub(super) fn number(text: &str) -> Option<i32> {
     if let Ok(number) = text.parse::<i32>() {
-        return (1..=REALTIME.1).contains(&number).then_some(number);
+        return (0..=REALTIME.1).contains(&number).then_some(number);
     }
     let name = text.to_ascii_uppercase();
     let name = name.strip_prefix("SIG").unwrap_or(&name);
@@ -71,7 +71,7 @@ mod tests {
             ("RTMIN", Some(34)),
             ("SIGRTMIN+3", Some(37)),
             ("RTMAX-1", Some(63)),
-            ("0", None),
+            ("0", Some(0)),
             ("65", None),
             ("-9", None),
             ("RTMIN+40", None),

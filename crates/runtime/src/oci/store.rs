@@ -57,6 +57,9 @@ pub(super) struct Record {
     pub(super) created_ns: i64,
     /// Its first process; `None` until there is one.
     pub(super) init: Option<ProcessId>,
+    /// That one was not known to be in the container's root: whoever joined it might be in the host's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) half_made: bool,
 }
 
 /// Where a container is in its life.
@@ -188,18 +191,23 @@ impl Container {
     /// Where it is in its life, as the kernel has it.
     pub(super) fn status(&self) -> Status {
         if self.record.init.is_none() {
-            let is_locked = open(&self.folder)
-                .is_ok_and(|folder| flock(&folder, FlockOperation::NonBlockingLockShared).is_err());
-            return if is_locked { Status::Creating } else { Status::Stopped };
+            return if self.is_locked() { Status::Creating } else { Status::Stopped };
         }
         if self.process().is_none() {
             return Status::Stopped;
+        }
+        if self.record.half_made && self.is_locked() {
+            return Status::Creating;
         }
         // A host that cannot freeze has no group that is frozen.
         if cgroup::open(&self.record).is_ok_and(|group| group.is_frozen().unwrap_or(false)) {
             return Status::Paused;
         }
         if self.waits() { Status::Created } else { Status::Running }
+    }
+
+    fn is_locked(&self) -> bool {
+        open(&self.folder).is_ok_and(|folder| flock(&folder, FlockOperation::NonBlockingLockShared).is_err())
     }
 
     /// Whether its first process waits to be started: then it has the FIFO open.

@@ -29,6 +29,8 @@ const FLAGS: &[Flag] = &[
     value("kernel-memory", None),
     value("kernel-memory-tcp", None),
     value("pids-limit", None),
+    value("l3-cache-schema", None),
+    value("mem-bw-schema", None),
 ];
 
 /// Where an option's number stands in the resources.
@@ -56,6 +58,12 @@ const SIZES: [(&str, &str); 5] = [
 pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem> {
     let parsed = parse(FLAGS, words, Rest::Mixed)?;
     let id = one_id("update", &parsed)?;
+    for option in ["l3-cache-schema", "mem-bw-schema"] {
+        if parsed.last(option).is_some_and(|schema| !schema.is_empty()) {
+            let problem = format!("update: --{option} is Intel RDT's, which no container is given here");
+            return Err(Failure::new(FailureKind::Unsupported, problem).into());
+        }
+    }
     let resources = resources(&parsed)?;
     let mut limits = plan::limits_of(&resources)?;
     // Engines send all that they know, and not what a hook has let the container have besides (a GPU): what it may open is said

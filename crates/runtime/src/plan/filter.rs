@@ -27,7 +27,8 @@ pub(super) fn compile(profile: &RawValue) -> Result<(Filter, Option<Listener>), 
     check(&profile)?;
     let compiled = seccomp::compile(&profile, Arch::NATIVE).map_err(|error| wrong(&error))?;
     let filter = (compiled.program, profile.filter_flags());
-    if profile.listener_path.is_none() && profile.listener_metadata.is_some() {
+    if profile.listener_path.is_none() && profile.listener_metadata.as_ref().is_some_and(|it| !it.is_empty())
+    {
         return Err(invalid("linux.seccomp.listenerMetadata", "is nobody's without listenerPath"));
     }
     if !filter.0.needs_listener() {

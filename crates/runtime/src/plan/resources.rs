@@ -3,7 +3,8 @@
 use super::spec::invalid;
 use crate::Failure;
 use crate::config::{
-    BlockIo, DeviceAllowance, DeviceType, InterfacePriority, Network, Resources, ThrottleDevice,
+    BlockIo, DeviceAllowance, DeviceType, HugepageLimit, InterfacePriority, Network, Resources,
+    ThrottleDevice,
 };
 use tinyd_cgroup::{
     DeviceAccess, DeviceKind, DeviceRule, HugetlbLimit, IoDeviceLimit, IoLimits, Limits, NetLimits,
@@ -32,11 +33,15 @@ pub(crate) fn limits(resources: &Resources) -> Result<Limits, Failure> {
     }
     limits.devices = devices(resources)?;
     limits.io = resources.block_io.as_ref().map(io).transpose()?.unwrap_or_default();
-    let pages = resources.hugepage_limits.iter().flatten();
-    limits.hugetlb =
-        pages.map(|one| HugetlbLimit { page_size: one.page_size.clone(), limit_bytes: one.limit }).collect();
+    limits.hugetlb = resources.hugepage_limits.iter().flatten().map(pages).collect::<Result<_, _>>()?;
     limits.net = resources.network.as_ref().map(net).unwrap_or_default();
     Ok(limits)
+}
+
+/// More than the kernel can count is no limit.
+fn pages(wanted: &HugepageLimit) -> Result<HugetlbLimit, Failure> {
+    let limit = wanted.limit.ok_or_else(|| invalid("linux.resources.hugepageLimits.limit", "is missing"))?;
+    Ok(HugetlbLimit { page_size: wanted.page_size.clone(), limit_bytes: i64::try_from(limit).unwrap_or(-1) })
 }
 
 /// What few bundles ask for, by the files that hold it.
