@@ -15,6 +15,10 @@
 //! | [`dbus`] | messages of systemd's bus, and what they say of jobs | no byte is read that is not there, and no text comes from elsewhere |
 //! | [`head`] | the heads of requests to the web page | what is passed on is read the same by the parser behind it, however it arrives |
 //! | [`cni`] | CNI configurations and plugins' answers; the state of networks | plugins are told what was written for them, and no path is run |
+//! | [`wire`] | messages of clients to a daemon | what is read travels, and is read again the same |
+//! | [`log`] | lines of a container's log | what the command wrote, and no byte more |
+//! | [`events`] | a log of events that was torn or filled with anything | it ends; numbers only grow; what is told afterwards is read once |
+//! | [`leases`] | ranges of addresses, and a script of taking and giving back | nobody gets what another has, or what no container may have |
 //! | [`plugin`] | what volume plugins answer over HTTP | however it arrives it is the same answer, and no longer than we take |
 #![forbid(unsafe_code)]
 
@@ -23,7 +27,10 @@ mod bundle;
 mod cgroup_files;
 mod cni;
 mod dbus;
+mod events;
 mod head;
+mod leases;
+mod log;
 mod mountinfo;
 mod names;
 mod netlink;
@@ -31,13 +38,17 @@ mod options;
 mod plugin;
 mod protocol;
 mod seccomp;
+mod wire;
 
 pub use archive::archive;
 pub use bundle::bundle;
 pub use cgroup_files::cgroup_files;
 pub use cni::cni;
 pub use dbus::dbus;
+pub use events::events;
 pub use head::head;
+pub use leases::leases;
+pub use log::log;
 pub use mountinfo::mountinfo;
 pub use names::names;
 pub use netlink::netlink;
@@ -45,18 +56,22 @@ pub use options::options;
 pub use plugin::plugin;
 pub use protocol::protocol;
 pub use seccomp::seccomp;
+pub use wire::wire;
 
 /// A target's body.
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their folders.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("archive", archive),
     ("bundle", bundle),
     ("cgroup_files", cgroup_files),
     ("cni", cni),
     ("dbus", dbus),
+    ("events", events),
     ("head", head),
+    ("leases", leases),
+    ("log", log),
     ("mountinfo", mountinfo),
     ("names", names),
     ("netlink", netlink),
@@ -64,4 +79,5 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("plugin", plugin),
     ("protocol", protocol),
     ("seccomp", seccomp),
+    ("wire", wire),
 ];

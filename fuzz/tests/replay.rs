@@ -20,7 +20,7 @@ fn most_files(target: &str) -> usize {
 fn rounds(target: &str) -> usize {
     match target {
         "archive" => 50,
-        "options" => 200,
+        "options" | "events" | "leases" => 200,
         "cgroup_files" | "bundle" => 400,
         _ => 2_000,
     }

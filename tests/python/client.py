@@ -48,6 +48,20 @@ def logged(containers, container):
     return streams
 
 
+def watched(containers, image):
+    """The figures of a container, one after the other, until it is killed."""
+    none = spec_pb2.NetworkMode(none=common_pb2.Empty())
+    spec = spec_pb2.ContainerSpec(image=image, command=["sh", "-c", "while :; do :; done"], network=none)
+    id = containers.Run(containers_pb2.RunRequest(spec=spec)).id
+    times = []
+    for stats in containers.WatchStats(containers_pb2.WatchStatsRequest(container=id[:8], interval_ms=100)):
+        times.append((stats.uptime_ns, stats.cpu_ns))
+        if len(times) == 3:
+            containers.Kill(containers_pb2.KillRequest(container=id, signal=9))
+    containers.Remove(containers_pb2.RemoveContainerRequest(container=id, request=containers_pb2.RemoveRequest(force=True)))
+    return times
+
+
 def stuffed(containers, image, everything):
     """Whether all else is answered while several commands are sent far more than they read, in messages that are too long."""
     none = spec_pb2.NetworkMode(none=common_pb2.Empty())
@@ -110,6 +124,7 @@ def main():
         seen["listed"] = [one.id for one in containers.List(everything).containers]
         containers.Remove(containers_pb2.RemoveContainerRequest(container=created.id))
         seen["left"] = [one.id for one in containers.List(everything).containers]
+        seen["watched"] = watched(containers, image)
         seen["stuffed"] = stuffed(containers, image, everything)
         seen["refused"] = refusal(containers, created.id)
         print(json.dumps(seen))

@@ -50,6 +50,12 @@ fn a_client_in_python_runs_a_container_with_nothing_but_the_contract() {
     assert_eq!(seen["state"], json!(["exited", 7]));
     assert_eq!(seen["log"], json!({ "LOG_SOURCE_STDOUT": "to you\n", "LOG_SOURCE_STDERR": "oops\n" }));
     assert_eq!((&seen["listed"], &seen["left"]), (&json!([id]), &json!([])));
+    // A stream of figures, each later than the one before, that ends with the container.
+    let watched: Vec<(u64, u64)> = serde_json::from_value(seen["watched"].clone()).unwrap();
+    assert!((3..6).contains(&watched.len()), "{seen}");
+    for pair in watched.windows(2) {
+        assert!(pair[0].0 + 90_000_000 < pair[1].0 && pair[0].1 < pair[1].1, "{seen}");
+    }
     assert_eq!(seen["stuffed"], 3);
     let Value::Object(refused) = &seen["refused"] else { panic!("what is not there was shown: {seen}") };
     assert_eq!(

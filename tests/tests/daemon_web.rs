@@ -126,6 +126,47 @@ fn long_heads_and_bodies_and_compressed_ones_are_refused() {
     daemon.stop().ok();
 }
 
+/// Names that lead elsewhere where somebody decodes them once more, or ends them early, are nobody's.
+#[test]
+fn names_in_addresses_are_names_and_lead_nowhere() {
+    require!(root);
+    let env = Env::new();
+    let one = Container::start(&env, ["run", "-d", "--name", "c", "host", "sleep", "300"]);
+    let daemon = Daemon::start(&env, &["--web-control"]);
+    assert_eq!(daemon.get("/api/containers/c").status, 200);
+    let long = "c".repeat(300);
+    for name in [
+        "%2e%2e",
+        ".",
+        "..",
+        "%2f",
+        "c%2f..%2fc",
+        "%252e%252e",
+        "c%00",
+        "%63%00x",
+        "c%0d%0aX:y",
+        "%ff%fe",
+        "%",
+        "c/../c",
+        &long,
+        "../../etc/passwd",
+        "*",
+        "c%20",
+        "%20c",
+    ] {
+        for path in [format!("/api/containers/{name}"), format!("/api/containers/{name}/logs")] {
+            let status = daemon.get(&path).status;
+            assert!([400, 404].contains(&status), "{path}: {status}");
+        }
+        let status = daemon
+            .ask("POST", &format!("/api/containers/{name}/remove"), "X-Tinyd-Control: 1\r\n", "")
+            .status;
+        assert!([400, 403, 404, 405].contains(&status), "{name}: {status}");
+    }
+    assert_eq!(daemon.container(&one.id)["state"], "RUNNING");
+    daemon.stop().ok();
+}
+
 #[test]
 fn a_head_has_ten_seconds_and_thousands_that_say_nothing_keep_nobody_out() {
     require!(root);

@@ -15,6 +15,7 @@ mod readiness;
 mod secrets;
 mod serve;
 mod session;
+mod stats;
 mod system;
 mod volumes;
 mod wait;

@@ -43,6 +43,8 @@ mod error;
 mod events;
 mod exec;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod ids;
 mod image;

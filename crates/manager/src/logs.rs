@@ -36,6 +36,11 @@ pub(crate) struct LocalLogs {
     unlogged: u64,
 }
 
+/// What a line says, without its line feed.
+pub(crate) fn entry_of(line: &[u8]) -> Option<LogEntry> {
+    Piece::parse(line)?.entry()
+}
+
 impl Core {
     pub(crate) fn logs(&self, word: &str, request: &LogsRequest) -> Result<Box<dyn Logs>> {
         let id = self.resolve(word)?;

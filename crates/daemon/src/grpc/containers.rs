@@ -3,6 +3,7 @@
 use super::archive::Pieces;
 use super::follow::Followed;
 use super::session::Outputs;
+use super::stats::Figures;
 use super::wait::Exits;
 use super::{Service, need, read, reply};
 use tinyd_api::proto::containers_server::Containers;
@@ -138,6 +139,12 @@ impl Containers for Service {
         let request = request.into_inner();
         let done = self.ask(move |engine| engine.stats(&request.container)).await?;
         reply(done)
+    }
+
+    type WatchStatsStream = Figures;
+
+    async fn watch_stats(&self, request: Request<WatchStatsRequest>) -> Result<Response<Figures>, Status> {
+        self.watch_stats_of(request.into_inner()).await.map(Response::new)
     }
 
     async fn remove(
