@@ -120,7 +120,7 @@ const scenarios = {
       assert.equal(asked.length, 3, `asked ${asked.length} times in 21 s`);
       for (const at of [1, 2]) {
         const gap = asked[at] - asked[at - 1];
-        assert.ok(gap > 9000 && gap < 11_500, `${gap} ms between two`);
+        assert.ok(gap > 9000 && gap < 13_000, `${gap} ms between two`);
       }
       assert.equal(await page.locator('#connection').textContent(), blocked ? 'asking every 10 s' : 'live');
       assert.equal(await page.locator('#list > li').count(), 1);
@@ -221,6 +221,7 @@ const scenarios = {
     await card(refused.page, id).getByRole('button', { name: /^Stop/ }).click();
     await refused.page.waitForSelector('#trouble:visible');
     assert.match(await refused.page.locator('#trouble').textContent(), /token/);
+    await judge(refused.page, 'with trouble');
     await refused.context.close();
 
     const visited = await visit({}, `#token=${token}`);
@@ -244,6 +245,30 @@ const scenarios = {
     await page.waitForFunction((id) => !document.querySelector(`[data-id="${id}"]`), id);
     assert.deepEqual(visited.wrong, []);
     await context.close();
+  },
+
+  // words: the token, one that was killed for want of memory, one of which something was, one that ends again and again.
+  async told() {
+    const [token, killed, survivor, crashing] = words;
+    const visited = await visit({}, `#token=${token}`);
+    const { page } = visited;
+    const cells = (id, name) => page.locator(`#${id} tbody tr`, { hasText: name }).locator('td').allTextContents();
+    await page.waitForFunction(() => ['networks', 'volumes'].every((id) => document.querySelectorAll(`#${id} tbody td`).length > 1));
+    assert.deepEqual(await cells('networks', 'seen'), ['seen', 'bridge', '10.91.8.0/24', '1']);
+    assert.deepEqual((await cells('volumes', 'kept')).slice(0, 3), ['kept', 'local', '1']);
+    const noted = (id, text) => page.waitForFunction(
+      ([id, text]) => document.querySelector(`[data-id="${id}"] .notes`)?.textContent.includes(text), [id, text]);
+    await noted(killed, 'out of memory');
+    await noted(survivor, 'out of memory: 1 killed');
+    // It waits for its next start, and can be stopped.
+    const state = (word) => page.waitForFunction(
+      ([id, word]) => document.querySelector(`[data-id="${id}"] .badge`)?.textContent.startsWith(word), [crashing, word]);
+    await state('RESTARTING');
+    assert.equal(await card(page, crashing).getByRole('button', { name: /^(Start|Remove)/ }).count(), 0);
+    await judge(page, 'with buttons');
+    await card(page, crashing).getByRole('button', { name: /^Stop/ }).click();
+    await state('STOPPED');
+    await leave(visited);
   },
 
   // Two pictures, for the README.

@@ -278,7 +278,7 @@ fn nothing_is_started_once_the_daemon_ends() {
     require!(root);
     let env = Env::new();
     let socket = format!("unix://{}", env.files().join("s").display());
-    let words = ["run", "-d", "--name", "deaf", "--stop-timeout", "4", "host", "sh", "-c"];
+    let words = ["run", "-d", "--name", "deaf", "--stop-timeout", "100", "host", "sh", "-c"];
     let deaf = Container::start(&env, words.iter().chain(&["trap '' TERM; echo ready; sleep 300"]).copied());
     wait_until("it has its trap", || env.tinyd(["logs", &deaf.id]).ok().stdout().contains("ready"));
     env.tinyd(["create", "--name", "made", "host", "sleep", "300"]).ok();
@@ -300,6 +300,7 @@ fn nothing_is_started_once_the_daemon_ends() {
     }
     // What starts nothing is done.
     assert!(ask(&["ps"]).ok().stdout().contains("deaf"));
+    daemon.signal(Signal::TERM);
     daemon.wait().ok();
     assert_eq!(env.tinyd(["ps", "-q"]).ok().stdout(), "");
     let all = env.tinyd(["ps", "-a", "--format", "{{.Names}}"]).ok().stdout();

@@ -79,6 +79,11 @@ impl OomWatch {
         }
     }
 
+    /// The group is gone, or has no such controller any more: nothing comes, and poll(2) says for ever that something has.
+    pub fn is_over(&self) -> bool {
+        !matches!(self.count(), Ok(Some(_)))
+    }
+
     /// How often memory was short or a process killed for it, on v2; `None` when the group is gone.
     fn count(&self) -> Result<Option<u64>> {
         let mut buffer = [0; 512];

@@ -169,31 +169,37 @@ async fn serve(
         rules::keep(watched, stopping).await;
         Ok(())
     });
-    let looked_after = Arc::clone(&engine);
+    let starts = asker.starts().clone();
+    let watched = monitors::keep(Arc::clone(&engine), starts.clone());
     listeners.start(|stopping| async move {
-        monitors::keep(looked_after, stopping).await;
+        watched.until(stopping).await;
         Ok(())
     });
     notify::ready();
-    let started = tokio::task::spawn_blocking({
-        let engine = Arc::clone(&engine);
-        move || beginning::start_all(engine.as_ref())
+    tokio::task::spawn_blocking({
+        let (engine, starts) = (Arc::clone(&engine), starts.clone());
+        move || beginning::start_all(engine.as_ref(), &starts)
     });
     let broken = tokio::select! {
         () = signals.next() => None,
         () = word.wait() => None,
         error = listeners.failed() => Some(error),
     };
-    // What is not started by now would be started after all have ended.
-    let _ = tokio::time::timeout(QUIET, started).await;
+    starts.close();
     let ended = match live_restore || broken.is_some() {
         true => {
             notify::stopping("the containers run on");
+            starts.none_under_way(QUIET).await;
             Ok(())
         }
         false => {
             notify::stopping("waiting for containers to end");
-            ending::end_all(engine, asker.starts(), signals.next()).await
+            let (hurry, hurried) = pair();
+            tokio::spawn(async move {
+                signals.next().await;
+                hurry.stop();
+            });
+            ending::end_all(engine, &starts, hurried).await
         }
     };
     listeners.stop().await;

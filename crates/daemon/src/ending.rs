@@ -2,8 +2,8 @@
 
 use crate::Error;
 use crate::starts::Starts;
+use crate::stopping::Stopping;
 use rustix::process::Signal as Number;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tinyd_engine::{Engine, ListRequest, Retire};
@@ -11,23 +11,26 @@ use tinyd_engine::{Engine, ListRequest, Retire};
 /// How long a start may take that was asked for before the end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Ends all that run, within their own time or ten seconds; at once when `hurry` returns meanwhile. From now on nothing is started.
-pub(crate) async fn end_all(
-    engine: Arc<dyn Retire>,
-    starts: &Starts,
-    hurry: impl Future<Output = ()>,
-) -> Result<(), Error> {
-    starts.close();
+/// Ends all that run, within their own time or ten seconds; at once when `hurry` says so. Nothing is started any more.
+pub(crate) async fn end_all(engine: Arc<dyn Retire>, starts: &Starts, hurry: Stopping) -> Result<(), Error> {
     // What is being started is ended with the others, if it comes to that in time.
-    let all = starts.none_under_way(PATIENCE).await;
-    let mut ended = end(&engine, hurry).await;
-    if !all && starts.none_under_way(PATIENCE).await {
-        ended = ended.and(end(&engine, std::future::pending()).await);
+    let all = none_under_way(starts, hurry.clone()).await;
+    let ended = end(&engine, hurry.clone()).await;
+    if all {
+        return ended;
     }
-    ended
+    none_under_way(starts, hurry.clone()).await;
+    end(&engine, hurry).await
 }
 
-async fn end(engine: &Arc<dyn Retire>, hurry: impl Future<Output = ()>) -> Result<(), Error> {
+async fn none_under_way(starts: &Starts, mut hurry: Stopping) -> bool {
+    tokio::select! {
+        none = starts.none_under_way(PATIENCE) => none,
+        () = hurry.wait() => false,
+    }
+}
+
+async fn end(engine: &Arc<dyn Retire>, mut hurry: Stopping) -> Result<(), Error> {
     let failed = |error: tokio::task::JoinError| Error::System {
         operation: "end the containers",
         source: std::io::Error::other(error),
@@ -36,7 +39,7 @@ async fn end(engine: &Arc<dyn Retire>, hurry: impl Future<Output = ()>) -> Resul
     let mut ending = tokio::task::spawn_blocking(move || retiring.retire(None));
     let ended = tokio::select! {
         ended = &mut ending => ended,
-        () = hurry => {
+        () = hurry.wait() => {
             let killing = tokio::task::spawn_blocking(move || kill_all(engine.as_ref()));
             killing.await.map_err(failed)?;
             ending.await

@@ -6,55 +6,82 @@
 
 use crate::grpc::Readiness;
 use crate::log;
+use crate::starts::Starts;
 use crate::stopping::Stopping;
+use rustix::process::{Resource, getrlimit};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::os::fd::AsFd as _;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tinyd_engine::{ContainerStatus, Error, EventFilter, Events, EventsRequest, ListRequest, Result, Retire};
+use tinyd_engine::{
+    ContainerStatus, Error, EventFilter, Events, EventsRequest, ListRequest, LookedAfter, Result, Retire,
+};
+use tokio::sync::Semaphore;
 
 /// The kind of their events.
 const CONTAINER: &str = "container";
 /// When it is tried again what could not be done.
 const AGAIN: Duration = Duration::from_secs(5);
+/// When it is looked at a container whose monitor cannot be watched, for want of descriptors.
+const WITHOUT: Duration = Duration::from_secs(30);
+/// So many are watched by descriptors at most, and so many looked at at a time.
+const MOST: usize = 8192;
+const AT_ONCE: usize = 16;
 /// Starts that come within so short a time are heard of together.
 const TOGETHER: Duration = Duration::from_millis(10);
 
-/// Watches all that there are, and all that come, until the word.
-pub(crate) async fn keep(engine: Arc<dyn Retire>, mut stopping: Stopping) {
-    let watched = Watched { engine, stopping: stopping.clone(), all: Arc::default() };
-    loop {
-        let watching = async {
-            if let Err(error) = watched.watch().await {
-                log::line(&format!("monitors are watched again after a while: {error}"));
-            }
-            tokio::time::sleep(AGAIN).await;
-        };
-        tokio::select! {
-            () = stopping.wait() => return,
-            () = watching => {}
-        }
+/// Who watches.
+pub(crate) fn keep(engine: Arc<dyn Retire>, starts: Starts) -> Watched {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let descriptors = usize::try_from(limit / 2).unwrap_or(MOST).min(MOST);
+    Watched {
+        engine,
+        starts,
+        all: Arc::default(),
+        turns: Arc::new(Semaphore::new(AT_ONCE)),
+        descriptors: Arc::new(Semaphore::new(descriptors)),
     }
 }
 
 /// Those that are watched, each by a task of its own.
 #[derive(Clone)]
-struct Watched {
+pub(crate) struct Watched {
     engine: Arc<dyn Retire>,
-    stopping: Stopping,
+    starts: Starts,
     /// By the container; `true` where it was started again since its task looked.
     all: Arc<Mutex<HashMap<String, bool>>>,
+    /// What hangs (a server of volumes that is away) must not take all threads.
+    turns: Arc<Semaphore>,
+    /// Half of those that this process may have; the other half is for who asks something.
+    descriptors: Arc<Semaphore>,
 }
 
 impl Watched {
+    /// Watches all that there are, and all that come, until the word.
+    pub(crate) async fn until(self, stopping: Stopping) {
+        let watching = async {
+            loop {
+                if let Err(error) = self.watch(&stopping).await {
+                    log::line(&format!("monitors are watched again after a while: {error}"));
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+        };
+        let mut word = stopping.clone();
+        tokio::select! {
+            () = word.wait() => {}
+            () = watching => {}
+        }
+    }
+
     /// Watches for as long as it is told of starts.
-    async fn watch(&self) -> Result<()> {
+    async fn watch(&self, stopping: &Stopping) -> Result<()> {
         // Before the look: whoever starts between the two is told of.
         let mut events = self.ask(|engine| engine.events(&starts())).await?;
         for one in self.ask(|engine| engine.list(&ListRequest { all: true })).await? {
             if !matches!(one.status, ContainerStatus::Created | ContainerStatus::Stopped) {
-                self.add(one.id);
+                self.add(one.id, stopping);
             }
         }
         loop {
@@ -63,7 +90,7 @@ impl Watched {
             ready.readable().await.map_err(|error| failed(&error))?;
             tokio::time::sleep(TOGETHER).await;
             let told = self.ask(move |_| told(events)).await?;
-            told.ids.into_iter().for_each(|id| self.add(id));
+            told.ids.into_iter().for_each(|id| self.add(id, stopping));
             if told.some_lost {
                 return Ok(());
             }
@@ -72,37 +99,52 @@ impl Watched {
     }
 
     /// Watches a container that was started.
-    fn add(&self, id: String) {
+    fn add(&self, id: String, stopping: &Stopping) {
         match self.all.lock().unwrap_or_else(PoisonError::into_inner).entry(id) {
             Entry::Occupied(mut there) => *there.get_mut() = true,
             Entry::Vacant(place) => {
-                let (watched, id) = (self.clone(), place.key().clone());
+                let (watched, id, mut stopping) = (self.clone(), place.key().clone(), stopping.clone());
                 place.insert(false);
-                tokio::spawn(async move { watched.follow(id).await });
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = stopping.wait() => {}
+                        () = watched.follow(id) => {}
+                    }
+                });
             }
         }
     }
 
     /// From one monitor of a container to the next.
-    async fn follow(self, id: String) {
-        let mut stopping = self.stopping.clone();
-        let following = async {
-            loop {
-                let container = id.clone();
-                match self.ask(move |engine| engine.look_after(&container)).await {
-                    Ok(Some(monitor)) => match Readiness::of(monitor.as_fd()) {
-                        Ok(end) => drop((end.readable().await, monitor)),
-                        Err(_) => tokio::time::sleep(AGAIN).await,
-                    },
-                    Ok(None) if self.is_over(&id) => return,
-                    Ok(None) => {}
-                    Err(_) => tokio::time::sleep(AGAIN).await,
-                }
+    async fn follow(&self, id: String) {
+        loop {
+            // It may be started by that. When none may be any more all are about to be ended, or to be left to the next daemon.
+            let Ok(start) = self.starts.begin() else { return };
+            let container = id.clone();
+            let looked = self.ask(move |engine| {
+                let looked = engine.look_after(&container);
+                drop(start);
+                looked
+            });
+            match looked.await {
+                Ok(LookedAfter::Monitor(monitor)) => self.end_of(monitor).await,
+                Ok(LookedAfter::Later(time)) => tokio::time::sleep(time).await,
+                Ok(LookedAfter::Nobody) if self.is_over(&id) => return,
+                Ok(LookedAfter::Nobody) => {}
+                Err(_) => tokio::time::sleep(AGAIN).await,
             }
+        }
+    }
+
+    /// Returns when a process has ended; where there is no room to hold its descriptor, after a while.
+    async fn end_of(&self, process: OwnedFd) {
+        let Ok(_room) = self.descriptors.try_acquire() else {
+            drop(process);
+            return tokio::time::sleep(WITHOUT).await;
         };
-        tokio::select! {
-            () = stopping.wait() => {}
-            () = following => {}
+        match Readiness::owning(process) {
+            Ok(end) => drop(end.readable().await),
+            Err(_) => tokio::time::sleep(AGAIN).await,
         }
     }
 
@@ -121,6 +163,7 @@ impl Watched {
         &self,
         question: impl FnOnce(&dyn Retire) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        let _turn = self.turns.acquire().await.map_err(|error| failed(&error))?;
         let engine = Arc::clone(&self.engine);
         let asked = tokio::task::spawn_blocking(move || question(engine.as_ref()));
         asked.await.map_err(|error| failed(&error))?

@@ -94,10 +94,15 @@ fn look(engine: &dyn Engine, before: Option<&Look>) -> Result<Look> {
         .flat_map(|look| look.snapshot.containers.iter().filter_map(|one| one.usage.as_ref()))
         .map(|usage| (usage.stats.id.as_str(), &usage.stats))
         .collect();
+    // Those that have ended since they were listed are looked at once more, all together.
+    let mut now = None;
     let containers = engine.list(&ListRequest { all: true })?.into_iter().filter_map(|summary| {
         let stats = has_processes(&summary).then(|| engine.stats(&summary.id).ok()).flatten();
         let summary = match has_processes(&summary) && stats.is_none() {
-            true => as_it_is_now(engine, summary)?,
+            true => match now.get_or_insert_with(|| engine.list(&ListRequest { all: true })) {
+                Ok(now) => now.iter().find(|one| one.id == summary.id)?.clone(),
+                Err(_) => summary,
+            },
             false => summary,
         };
         let usage = stats.map(|stats| Usage {
@@ -118,12 +123,6 @@ fn look(engine: &dyn Engine, before: Option<&Look>) -> Result<Look> {
 
 fn has_processes(one: &ContainerSummary) -> bool {
     matches!(one.status, ContainerStatus::Running | ContainerStatus::Paused)
-}
-
-/// Of one that has ended since it was listed; `None` where it is gone.
-fn as_it_is_now(engine: &dyn Engine, listed: ContainerSummary) -> Option<ContainerSummary> {
-    let Ok(all) = engine.list(&ListRequest { all: true }) else { return Some(listed) };
-    all.into_iter().find(|one| one.id == listed.id)
 }
 
 /// Of one processor. What was not there at the look before has its whole life as the time between.

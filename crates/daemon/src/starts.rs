@@ -42,6 +42,11 @@ impl Starts {
         self.0.send_modify(|now| now.closed = true);
     }
 
+    /// None begins any more.
+    pub(crate) fn are_closed(&self) -> bool {
+        self.0.borrow().closed
+    }
+
     /// Waits until none is under way, for a time; tells whether it came to that.
     pub(crate) async fn none_under_way(&self, patience: Duration) -> bool {
         let mut now = self.0.subscribe();
@@ -66,7 +71,9 @@ mod tests {
         let moment = Duration::from_millis(10);
         assert!(starts.none_under_way(moment).await);
         let (one, two) = (starts.begin().unwrap(), starts.begin().unwrap());
+        assert!(!starts.are_closed());
         starts.close();
+        assert!(starts.are_closed());
         assert!(starts.begin().is_err_and(|error| error.to_string().contains("is ending")));
         drop(one);
         assert!(!starts.none_under_way(moment).await);

@@ -65,7 +65,7 @@ pub use network::{
 };
 pub use process::Process;
 pub use restart::RestartPolicy;
-pub use retire::Retire;
+pub use retire::{LookedAfter, Retire};
 pub use secret::{SecretCreate, SecretDriver, SecretInspect, SecretSpec, SecretSummary};
 pub use session::{Collected, Input, Output, Session, WaitCondition, Waiter};
 pub use spec::{

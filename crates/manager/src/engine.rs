@@ -14,11 +14,11 @@ use std::time::Duration;
 use tinyd_engine::{
     After, ArchiveSummary, AttachRequest, CheckReport, ContainerExport, ContainerInspect, ContainerSpec,
     ContainerStats, ContainerSummary, CopyIn, CopyOut, Created, Engine, Events, EventsRequest, ExecSpec,
-    FileChange, FileStat, ListRequest, Logs, LogsRequest, NetworkCreate, NetworkInspect, NetworkJoin,
-    NetworkSummary, PortChange, Process, RemoveRequest, Resources, RestartPolicy, Result, Retire,
-    SecretCreate, SecretInspect, SecretSummary, Session, StartRequest, Started, SystemInfo, VersionInfo,
-    VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage, WaitCondition,
-    Waiter,
+    FileChange, FileStat, ListRequest, Logs, LogsRequest, LookedAfter, NetworkCreate, NetworkInspect,
+    NetworkJoin, NetworkSummary, PortChange, Process, RemoveRequest, Resources, RestartPolicy, Result,
+    Retire, SecretCreate, SecretInspect, SecretSummary, Session, StartRequest, Started, SystemInfo,
+    VersionInfo, VolumeCreate, VolumeExport, VolumeInspect, VolumeSnapshot, VolumeSummary, VolumeUsage,
+    WaitCondition, Waiter,
 };
 
 /// The engine that runs containers from the calling process: no daemon, and no state but that on disk and in the kernel.
@@ -112,7 +112,7 @@ impl Engine for LocalEngine {
     }
 
     fn apply_restart_policies(&self) -> Result<Vec<String>> {
-        self.core().apply_restart_policies().map_err(Error::into)
+        self.core().apply_restart_policies(&|| true).map_err(Error::into)
     }
 
     fn change_ports(&self, container: &str, change: &PortChange) -> Result<String> {
@@ -313,11 +313,11 @@ impl Retire for LocalEngine {
         self.core.retire(grace).map_err(Error::into)
     }
 
-    fn revive(&self) -> Result<Vec<String>> {
-        self.core.revive().map_err(Error::into)
+    fn revive(&self, goes_on: &dyn Fn() -> bool) -> Result<Vec<String>> {
+        self.core.revive(goes_on).map_err(Error::into)
     }
 
-    fn look_after(&self, container: &str) -> Result<Option<OwnedFd>> {
+    fn look_after(&self, container: &str) -> Result<LookedAfter> {
         self.core.look_after(container).map_err(Error::into)
     }
 }

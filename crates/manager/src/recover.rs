@@ -257,7 +257,7 @@ mod tests {
             fs::write(core.store.lock(id), "").unwrap();
         }
         let holder = ContainerLock::try_acquire(&core.store, &held).unwrap().unwrap();
-        core.revive().unwrap();
+        core.revive(&|| true).unwrap();
         let there = [&id, &gone, &held].map(|id| core.store.lock(id).exists());
         assert_eq!(there, [true, false, true]);
         drop(holder);

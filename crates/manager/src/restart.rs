@@ -195,6 +195,14 @@ impl Core {
         Ok(())
     }
 
+    /// How long it is until that.
+    pub(crate) fn until_due(&self, id: &str, due: Due) -> Duration {
+        let written = std::fs::metadata(self.store.due(id)).and_then(|file| file.modified());
+        // A clock that was set back says nothing.
+        let passed = written.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
+        Duration::from_millis(due.pause_ms).saturating_sub(passed)
+    }
+
     /// Ends the wait for a start that was to come; false when there was none. Its monitor is waited for, so that nothing of
     /// it is left.
     pub(crate) fn call_off(&self, id: &str, _lock: &ContainerLock) -> Result<bool> {
@@ -300,13 +308,13 @@ impl Core {
     }
 
     /// Starts what the policies say, once for each start of the machine and after all were laid to rest.
-    pub(crate) fn revive(&self) -> Result<Vec<String>> {
+    pub(crate) fn revive(&self, goes_on: &dyn Fn() -> bool) -> Result<Vec<String>> {
         self.sweep_locks()?;
         let path = self.store.run_root().join(REVIVED_FILE);
         let last = load::<String>(&path).map_err(|source| Error::file("read", &path, source))?;
         match last.as_deref() == Some(self.boot_id()?) {
             true => Ok(Vec::new()),
-            false => self.apply_restart_policies(),
+            false => self.apply_restart_policies(goes_on),
         }
     }
 
@@ -316,8 +324,8 @@ impl Core {
     }
 
     /// What a start of the machine does: starts the containers whose policies want it. Goes on past errors; returns the ids
-    /// of those that were started.
-    pub(crate) fn apply_restart_policies(&self) -> Result<Vec<String>> {
+    /// of those that were started. Who says that it is not to go on has the rest started by the next one.
+    pub(crate) fn apply_restart_policies(&self, goes_on: &dyn Fn() -> bool) -> Result<Vec<String>> {
         let mut started = Vec::new();
         let mut errors = Vec::new();
         let mut ids: Vec<_> = Vec::new();
@@ -332,6 +340,9 @@ impl Core {
         while !left.is_empty() {
             let mut waiting = Vec::new();
             for id in left {
+                if !goes_on() {
+                    return Ok(started);
+                }
                 match self.start_at_boot(&id, &waiting) {
                     Ok(AtBoot::Started) => started.push(id),
                     Ok(AtBoot::Waits) => waiting.push(id),

@@ -3,49 +3,62 @@
 
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::ids;
 use crate::life::{Life, Live};
 use crate::lock::ContainerLock;
 use crate::process::{self, until};
 use crate::store::Record;
-use std::os::fd::OwnedFd;
 use std::time::Duration;
-use tinyd_engine::StartRequest;
+use tinyd_engine::{LookedAfter, StartRequest};
 use tinyd_runtime::Request;
 use tinyd_runtime::state::{RunState, STATE_FILE, load};
 
+/// When it is looked again where somebody works on a container, and where it could not be given a new monitor.
+const SOON: Duration = Duration::from_secs(1);
+const LATER: Duration = Duration::from_secs(5);
 /// How long a command that may end a container waits for another one that is giving it a new monitor.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Core {
-    /// Puts right what a dead monitor left; gives the process that watches over the container, if there is one.
-    pub(crate) fn look_after(&self, id: &str) -> Result<Option<OwnedFd>> {
+    /// Puts right what a dead monitor left; says what is to be waited for.
+    pub(crate) fn look_after(&self, id: &str) -> Result<LookedAfter> {
+        // Whoever was starting it may have been killed as well.
+        let _ = self.recover_one(id);
         // Again: where one of a container that has ended was killed, that is started.
         for _ in 0..3 {
             let record = match self.store.record(id) {
                 Ok(Some(record)) => record,
                 // Gone, or for `check` to tell of.
-                Ok(None) | Err(Error::Record { .. }) => return Ok(None),
+                Ok(None) | Err(Error::Record { .. }) => return Ok(LookedAfter::Nobody),
                 Err(error) => return Err(error),
             };
-            match self.life(&record, None)? {
+            let mut life = self.life(&record, None)?;
+            if matches!(life, Life::Created | Life::Stopped(_)) {
+                // With the lock: else it was seen, and not put right, because of somebody who works on it.
+                let Some(lock) = ContainerLock::try_acquire(&self.store, id)? else { break };
+                life = self.life(&record, Some(&lock))?;
+            }
+            match life {
                 Life::Running(live) if live.monitored => match live.state.monitor.open() {
-                    Some(monitor) => return Ok(Some(monitor)),
-                    // It has ended since.
+                    Some(monitor) => return Ok(LookedAfter::Monitor(monitor)),
+                    // It has ended since, or there is no room for a descriptor.
                     None => continue,
                 },
-                Life::Running(_) => break,
-                Life::Gone(_) => return Ok(None),
+                Life::Running(_) => return Ok(LookedAfter::Later(LATER)),
+                Life::Gone(_) => return Ok(LookedAfter::Nobody),
                 Life::Created | Life::Stopped(_) => {}
             }
-            let Some(due) = self.due(id)? else { return Ok(None) };
-            match due.monitor.open() {
+            let Some(due) = self.due(id)? else { return Ok(LookedAfter::Nobody) };
+            if process::is_at_work(due.monitor) {
                 // It sleeps until the next start.
-                Some(monitor) if process::is_at_work(due.monitor) => return Ok(Some(monitor)),
-                _ => drop(self.restart_due(id)?),
+                return Ok(due.monitor.open().map_or(LookedAfter::Later(SOON), LookedAfter::Monitor));
             }
+            let left = self.until_due(id, due);
+            if !left.is_zero() {
+                return Ok(LookedAfter::Later(left));
+            }
+            self.restart_due(id)?;
         }
-        Err(Error::Busy { container: ids::short(id).to_owned() })
+        Ok(LookedAfter::Later(SOON))
     }
 
     /// As [`life`](Self::life), for a command that may end the container. Where another command is giving it a new monitor,

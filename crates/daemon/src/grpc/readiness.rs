@@ -12,7 +12,11 @@ pub(crate) struct Readiness(AsyncFd<OwnedFd>);
 impl Readiness {
     /// Watches a descriptor of an engine, for as long as this lives.
     pub(crate) fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
-        let watched = fd.try_clone_to_owned()?;
+        Self::owning(fd.try_clone_to_owned()?)
+    }
+
+    /// Watches one that is nobody else's.
+    pub(crate) fn owning(watched: OwnedFd) -> io::Result<Self> {
         // SAFETY: `register` asks that the value's descriptor is open and the same one for as long as it is registered. An
         // `OwnedFd` is one descriptor from its making to its drop, and the `AsyncFd` that takes it here gives it to nobody.
         let registered = unsafe { AsyncFd::register(watched) };

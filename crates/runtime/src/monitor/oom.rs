@@ -1,4 +1,5 @@
-//! Tells of each kill for want of memory when it happens: most leave the container's first process alone.
+//! Tells of kills for want of memory when they happen: most leave the container's first process alone. Several at one moment are told
+//! once.
 
 use crate::StartRequest;
 use rustix::event::PollFlags;
@@ -54,9 +55,10 @@ impl<'a> Oom<'a> {
         let rung = self.watch.as_mut().map(OomWatch::take);
         match rung {
             Some(Ok(true)) => self.again = (!self.look()).then(|| (Instant::now() + SOON, LOOKS)),
-            Some(Ok(false)) | None => {}
             // It would ring for ever.
+            Some(Ok(false)) if self.watch.as_ref().is_some_and(OomWatch::is_over) => self.watch = None,
             Some(Err(_)) => self.watch = None,
+            Some(Ok(false)) | None => {}
         }
     }
 

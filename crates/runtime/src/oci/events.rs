@@ -11,8 +11,9 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 use tinyd_cgroup::{Cgroup, OomWatch, Stats};
 
-/// How long a process takes to be killed, once it is decided.
-const MOMENT: Duration = Duration::from_millis(20);
+/// How soon, and how often, a kill is looked for that was decided.
+const MOMENT: Duration = Duration::from_millis(50);
+const LOOKS: u32 = 20;
 
 pub(super) fn verb(context: &Context, words: Vec<String>) -> Result<u8, Problem> {
     let parsed = parse(&[flag("stats", None), value("interval", None)], words, Rest::Mixed)?;
@@ -60,11 +61,11 @@ impl Kills<'_> {
     fn watch_for(&mut self, time: Duration, container: Option<&OwnedFd>) -> Result<(), Failure> {
         let until = Instant::now() + time;
         let mut ended = container.is_none();
-        while !ended {
+        // The bell rings before the kill, where the groups are of version 1: for a while it is looked again.
+        let mut looks = 0;
+        while !ended && Instant::now() < until {
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
+            let left = if looks > 0 { left.min(MOMENT) } else { left };
             let bell = self.watch.as_ref().map(|watch| PollFd::new(watch, watch.interest()));
             let end = container.map(|pidfd| PollFd::new(pidfd, PollFlags::IN));
             let mut fds: Vec<_> = end.into_iter().chain(bell).collect();
@@ -77,25 +78,37 @@ impl Kills<'_> {
             ended = fds.first().is_some_and(|end| !end.revents().is_empty());
             let rung = fds.get(1).is_some_and(|bell| !bell.revents().is_empty());
             drop(fds);
-            if rung && self.watch.as_mut().is_some_and(|watch| watch.take().is_err()) {
-                self.watch = None;
-            }
-            if rung {
-                // The bell rings before the kill, where the groups are of version 1.
-                std::thread::sleep(MOMENT);
-                self.look();
+            looks = match rung && self.has_rung() {
+                true => LOOKS,
+                false => looks.saturating_sub(1),
+            };
+            if self.look() {
+                looks = 0;
             }
         }
         self.look();
         Ok(())
     }
 
-    fn look(&mut self) {
-        let kills = self.group.oom_kills().unwrap_or(self.seen);
-        if kills > self.seen {
-            self.seen = kills;
-            say(&json!({ "type": "oom", "id": self.id }).to_string());
+    /// Whether the bell was rung for want of memory. One that would ring for ever is put away.
+    fn has_rung(&mut self) -> bool {
+        let Some(watch) = &mut self.watch else { return false };
+        let rung = watch.take().is_ok_and(|rung| rung);
+        if !rung && watch.is_over() {
+            self.watch = None;
         }
+        rung
+    }
+
+    /// Tells of what was killed since the last look; whether there was anything.
+    fn look(&mut self) -> bool {
+        let kills = self.group.oom_kills().unwrap_or(self.seen);
+        if kills <= self.seen {
+            return false;
+        }
+        self.seen = kills;
+        say(&json!({ "type": "oom", "id": self.id }).to_string());
+        true
     }
 }
 

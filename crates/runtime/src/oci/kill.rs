@@ -6,9 +6,13 @@ use super::{Context, Problem, cgroup, signal};
 use crate::launch::internal;
 use crate::{Failure, FailureKind, annotation};
 use rustix::event::Timespec;
+use std::time::{Duration, Instant};
 
 /// How long a killed process may take to end.
 pub(super) const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+
+/// How long it is tried to kill all that are born meanwhile.
+const ROUNDS: Duration = Duration::from_secs(2);
 
 /// How long a signal that nobody survives is waited for.
 const SOON: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
@@ -61,14 +65,23 @@ fn all(container: &Container, number: i32) -> Result<(), Failure> {
     let failed = |error: tinyd_cgroup::Error| {
         Failure::new(FailureKind::Internal, "kill the container's processes").caused_by(&error)
     };
-    if number == libc::SIGKILL {
+    if number == libc::SIGKILL && container.record.found.is_none() {
         // Frozen processes do not die.
         let _ = group.thaw();
-    }
-    if number == libc::SIGKILL && container.record.found.is_none() {
         return group.kill().map_err(failed);
     }
-    let all = cgroup::own_processes(container, group.as_ref())?;
-    all.into_iter().for_each(|pid| cgroup::signal(pid, group.as_ref(), number));
-    Ok(())
+    let ends = Instant::now() + ROUNDS;
+    loop {
+        let own = cgroup::own_processes(container, group.as_ref())?;
+        if number == libc::SIGKILL && !own.is_empty() {
+            let _ = group.thaw();
+        }
+        let is_done = number != libc::SIGKILL || own.is_empty();
+        own.into_iter().for_each(|pid| cgroup::signal(pid, group.as_ref(), number));
+        // Those that were born meanwhile are killed in the next round.
+        if is_done || Instant::now() > ends {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
