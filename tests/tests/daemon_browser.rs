@@ -136,14 +136,15 @@ fn networks_volumes_kills_and_pauses_are_shown() {
     require!(root);
     require!(controller "memory");
     let env = Env::new();
-    env.tinyd(["network", "create", "--subnet", "10.91.8.0/24", "seen"]).ok();
+    env.tinyd(["network", "create", "--ipv6=false", "seen"]).ok();
     env.tinyd(["volume", "create", "kept"]).ok();
     let words = ["run", "-d", "--name", "lives", "-m", "32m", "--net", "seen", "-v", "kept:/kept", "host"];
     let lives = Container::start(&env, words.iter().chain(&["sleep", "300"]).copied());
     env.tinyd(["exec", "lives", "tail", "-n1", "/dev/zero"]).fails(137);
     let words = ["run", "-d", "--name", "dies", "-m", "16m", "host", "tail", "-n1", "/dev/zero"];
     let dies = env.tinyd(words).ok().text();
-    let crash = env.tinyd(["run", "-d", "--name", "crash", "--restart", "always", "host", "false"]).ok().text();
+    let crash =
+        env.tinyd(["run", "-d", "--name", "crash", "--restart", "always", "host", "false"]).ok().text();
     let daemon = Daemon::start(&env, &["--web-control"]);
     let said = fs::read_to_string(env.run_root().join("web-control")).unwrap();
     let token = said.trim().split("#token=").nth(1).unwrap();

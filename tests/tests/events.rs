@@ -240,7 +240,7 @@ fn what_is_done_with_a_container_is_told_when_it_is_done() {
     require!(root);
     require!(controller "memory");
     let env = Env::new();
-    env.tinyd(["network", "create", "--subnet", "10.91.7.0/24", "web"]).ok();
+    env.tinyd(["network", "create", "web"]).ok();
     env.tinyd(["run", "-d", "--name", "c", "-m", "32m", "-t", &image(), "sleep", "1000"]).ok();
     let begun = events(&env, &["--since", "0"]).len();
     let file = env.file("file", "content");
@@ -262,7 +262,8 @@ fn what_is_done_with_a_container_is_told_when_it_is_done() {
     assert_eq!(env.tinyd(["ps", "-q"]).ok().stdout().lines().count(), 1, "the first process lives on");
     env.tinyd(["rm", "-f", "c"]).ok();
     // One that ends of it tells once, before its end.
-    env.tinyd(["run", "--rm", "--name", "greedy", "-m", "16m", &image(), "tail", "-n1", "/dev/zero"]).fails(137);
+    env.tinyd(["run", "--rm", "--name", "greedy", "-m", "16m", &image(), "tail", "-n1", "/dev/zero"])
+        .fails(137);
     let told = events(&env, &["--since", "0", "--filter", "container=greedy"]);
     assert_eq!(actions(&told), ["create", "start", "oom", "die", "destroy"]);
     env.tinyd(["network", "rm", "web"]).ok();

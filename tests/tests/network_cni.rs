@@ -260,6 +260,7 @@ fn what_a_killed_monitor_left_with_plugins_goes_with_the_next_command() {
 #[test]
 fn a_client_that_is_killed_while_plugins_work_leaves_nothing() {
     require!(root);
+    unserved!("a daemon sees at once that a monitor was killed");
     unserved!("who is killed is the client, and the daemon goes on with what it was asked for");
     let more = r#", {"type": "slow"}"#;
     let ground = Ground::new();

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use tinyd_tests::{Container, Env, in_both_modes, require, roots, wait_until};
+use tinyd_tests::{Container, Env, in_both_modes, require, roots, unserved, wait_until};
 
 fn image() -> String {
     roots::busybox().to_str().unwrap().to_owned()
@@ -88,6 +88,7 @@ fn stuck(env: &Env) -> tinyd_tests::Running {
 #[test]
 fn whatever_ends_an_export_its_containers_go_on_but_for_those_that_were_paused() {
     require!(root);
+    unserved!("who is killed is the client, and the daemon goes on with what it was asked for");
     in_both_modes(|mode| {
         let (env, image) = (&mode.env, image());
         bulky(env, "data");
