@@ -233,15 +233,13 @@ fn f17_whoever_is_killed_the_numbers_go_on() {
     env.assert_clean();
 }
 
-/// What is done to a container that changes nothing of where it stands is told as well, and a kill for want of memory when it
-/// happens, though the first process lives on.
+/// What is done with a container that changes nothing of where it stands is told as well.
 #[test]
 fn what_is_done_with_a_container_is_told_when_it_is_done() {
     require!(root);
-    require!(controller "memory");
     let env = Env::new();
     env.tinyd(["network", "create", "web"]).ok();
-    env.tinyd(["run", "-d", "--name", "c", "-m", "32m", "-t", &image(), "sleep", "1000"]).ok();
+    env.tinyd(["run", "-d", "--name", "c", &image(), "sleep", "1000"]).ok();
     let begun = events(&env, &["--since", "0"]).len();
     let file = env.file("file", "content");
     env.tinyd(["cp", file.to_str().unwrap(), "c:/tmp/file"]).ok();
@@ -254,6 +252,18 @@ fn what_is_done_with_a_container_is_told_when_it_is_done() {
     let mut said: Vec<_> = told[begun..].iter().map(|event| event["Action"].as_str().unwrap()).collect();
     said.retain(|action| !action.starts_with("exec"));
     assert_eq!(said, ["extract-to-dir", "archive-path", "export", "top", "connect", "disconnect"]);
+    env.tinyd(["rm", "-f", "c"]).ok();
+    env.tinyd(["network", "rm", "web"]).ok();
+    env.assert_clean();
+}
+
+/// A kill for want of memory is told when it happens, though the first process lives on.
+#[test]
+fn a_kill_for_want_of_memory_is_told_when_it_happens() {
+    require!(root);
+    require!(controller "memory");
+    let env = Env::new();
+    env.tinyd(["run", "-d", "--name", "c", "-m", "32m", "--net", "none", &image(), "sleep", "1000"]).ok();
     let ooms = || events(&env, &["--since", "0", "--filter", "event=oom"]).len();
     for round in 1..3 {
         env.tinyd(["exec", "c", "tail", "-n1", "/dev/zero"]).fails(137);
@@ -262,11 +272,23 @@ fn what_is_done_with_a_container_is_told_when_it_is_done() {
     assert_eq!(env.tinyd(["ps", "-q"]).ok().stdout().lines().count(), 1, "the first process lives on");
     env.tinyd(["rm", "-f", "c"]).ok();
     // One that ends of it tells once, before its end.
-    env.tinyd(["run", "--rm", "--name", "greedy", "-m", "16m", &image(), "tail", "-n1", "/dev/zero"])
-        .fails(137);
+    env.tinyd([
+        "run",
+        "--rm",
+        "--name",
+        "greedy",
+        "-m",
+        "16m",
+        "--net",
+        "none",
+        &image(),
+        "tail",
+        "-n1",
+        "/dev/zero",
+    ])
+    .fails(137);
     let told = events(&env, &["--since", "0", "--filter", "container=greedy"]);
     assert_eq!(actions(&told), ["create", "start", "oom", "die", "destroy"]);
-    env.tinyd(["network", "rm", "web"]).ok();
     env.assert_clean();
 }
 
