@@ -307,7 +307,7 @@ fn nobody_joins_a_container_that_is_being_made() {
             }]);
         });
         let quiet = ["sh", "-c", "exec \"$@\" < /dev/null > /dev/null 2>&1", "sh"];
-        let words = [OsString::from("create"), "-b".into(), bundle.clone().into(), "h".into()];
+        let words = [OsString::from("create"), "-b".into(), bundle.into(), "h".into()];
         let creating = oci.cmd(words).under(quiet).spawn();
         let is_half_made = || oci.run(["list", "-q"]).stdout() == "h\n" && oci.state("h")["pid"] == 0;
         wait_until("it is being made", || is_half_made() && oci.status("h") == "creating");

@@ -110,13 +110,14 @@ pub(super) async fn act(
             "open the page with the address that stands in the daemon's file of its token",
         ));
     }
-    let (deed, starts): (fn(&dyn Engine, &str) -> Answer<String>, _) = match verb.as_str() {
-        "start" => (start, true),
-        "stop" => (stop, false),
-        "restart" => (restart, true),
-        "remove" => (remove, false),
+    let deed = match verb.as_str() {
+        "start" => start,
+        "stop" => stop,
+        "restart" => restart,
+        "remove" => remove,
         _ => return Err(super::answer::not_found().await),
     };
+    let starts = matches!(verb.as_str(), "start" | "restart");
     let start = starts.then(|| web.asker.starting()).transpose()?;
     let done = web.asker.ask(move |engine| {
         let done = priority::in_turn(|| deed(engine, &id));
