@@ -29,7 +29,7 @@ const WITHOUT: Duration = Duration::from_secs(30);
 const MOST: usize = 8192;
 const AT_ONCE: usize = 16;
 /// Starts that come within so short a time are heard of together.
-const TOGETHER: Duration = Duration::from_millis(10);
+const TOGETHER: Duration = Duration::from_millis(100);
 
 /// Who watches.
 pub(crate) fn keep(engine: Arc<dyn Retire>, starts: Starts) -> Watched {
