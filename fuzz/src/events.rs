@@ -33,17 +33,22 @@ pub fn events(data: &[u8]) {
     let mut now = Reader::open(&log, From::Now).expect("it is there");
     let told = Event { time_ns: 1, ..Event::now("container", "start", "x") };
     append(&log, &told);
+    // What its writer could not end is ended by the next one, and may have been whole.
+    let tail = data.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    let unended: Option<Event> = serde_json::from_slice(tail).ok();
     let mut found = 0;
     for _ in 0..4 {
         match now.read().expect("it can be read") {
             Some(Found::Event(_, event)) if event == told => found += 1,
+            Some(Found::Event(_, event)) if Some(&event) == unended.as_ref() => {}
             Some(Found::Event(..)) => panic!("something from before was told as new"),
             Some(Found::Lost(..)) => {}
             None => break,
         }
     }
     // In a hole nobody finds anything; else it is there.
-    assert!(found == 1 || data.contains(&0), "it was told {found} times");
+    let twice = usize::from(unended == Some(told));
+    assert!((1..=1 + twice).contains(&found) || data.contains(&0), "it was told {found} times");
     tinyd_fs::remove_tree(&place).expect("the folder is there");
 }
 

@@ -313,7 +313,8 @@ fn a_second_signal_skips_the_waiting() {
     require!(root);
     let env = Env::new();
     let script = "trap '' TERM; echo ready; while :; do sleep 1; done";
-    let words = ["run", "-d", "--stop-timeout", "200", "host", "sh", "-c", script];
+    let words =
+        ["run", "-d", "--stop-timeout", "200", "--restart", "unless-stopped", "host", "sh", "-c", script];
     let deaf = Container::start(&env, words);
     wait_until("it has its trap", || env.tinyd(["logs", &deaf.id]).ok().stdout().contains("ready"));
     let mut daemon = Daemon::start(&env, &[]);
@@ -326,6 +327,10 @@ fn a_second_signal_skips_the_waiting() {
     daemon.wait().ok();
     assert!(before.elapsed() < Duration::from_secs(10), "after {:?}", before.elapsed());
     assert_eq!(status(&env, &deaf.id), "exited");
+    // Nobody stopped it by name: it comes back with the next daemon.
+    let next = Daemon::start(&env, &["--live-restore"]);
+    wait_until("it runs again", || status(&env, &deaf.id) == "running");
+    next.stop().ok();
 }
 
 #[test]

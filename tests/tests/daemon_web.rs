@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use tinyd_tests::ground::{self, Ground, HOST, image};
 use tinyd_tests::web::{Answer, Daemon};
 use tinyd_tests::{Container, Env, require, wait_until};
@@ -231,6 +231,53 @@ fn requests_whose_body_does_not_come_hold_their_places_for_ten_seconds() {
     assert!(said.starts_with("HTTP/1.1 408 "), "{said}");
     assert!(before.elapsed() >= Duration::from_secs(9), "after {:?}", before.elapsed());
     wait_until("there is a place again", || daemon.get("/api/system").status == 200);
+    daemon.stop().ok();
+}
+
+/// Who holds all the places that a user has holds nobody else's.
+#[test]
+fn a_user_who_takes_all_of_his_places_keeps_no_other_out() {
+    require!(root);
+    require!(command "setpriv");
+    let env = Env::new();
+    let daemon = Daemon::start(&env, &["--web-control"]);
+    let address = daemon.address().to_string();
+    let script = r#"
+import socket, sys, time
+host, port = sys.argv[1].rsplit(":", 1)
+def ask(text):
+    one = socket.create_connection((host, int(port)))
+    one.sendall((text + "\r\nHost: %s\r\n" % sys.argv[1]).encode())
+    return one
+def hold():
+    one = ask("POST /api/session HTTP/1.1")
+    one.sendall(b"Content-Type: application/json\r\nContent-Length: 50\r\n\r\n")
+    return one
+held = [hold() for _ in range(256)]
+while True:
+    held.append(hold())
+    one = ask("GET /api/system HTTP/1.1")
+    one.sendall(b"\r\n")
+    if b" 503" in one.recv(16): break
+print("full", flush=True)
+time.sleep(100)
+"#;
+    let words = [
+        "setpriv",
+        "--reuid",
+        "1234",
+        "--regid",
+        "1234",
+        "--clear-groups",
+        "python3",
+        "-c",
+        script,
+        &address,
+    ];
+    let mut other = env.other(words).spawn();
+    other.expect("full\n");
+    assert_eq!(daemon.get("/api/system").status, 200);
+    other.signal(Signal::KILL);
     daemon.stop().ok();
 }
 

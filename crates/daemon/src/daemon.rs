@@ -186,24 +186,26 @@ async fn serve(
         error = listeners.failed() => Some(error),
     };
     starts.close();
+    let (hurry, mut hurried) = pair();
+    tokio::spawn(async move {
+        signals.next().await;
+        hurry.stop();
+    });
     let ended = match live_restore || broken.is_some() {
         true => {
             notify::stopping("the containers run on");
-            starts.none_under_way(QUIET).await;
             Ok(())
         }
         false => {
             notify::stopping("waiting for containers to end");
-            let (hurry, hurried) = pair();
-            tokio::spawn(async move {
-                signals.next().await;
-                hurry.stop();
-            });
-            ending::end_all(engine, &starts, hurried).await
+            ending::end_all(engine, &starts, hurried.clone()).await
         }
     };
     listeners.stop().await;
-    asker.quiet(QUIET).await;
+    tokio::select! {
+        () = asker.quiet(QUIET) => {}
+        () = hurried.wait() => {}
+    }
     broken.map_or(ended, Err)
 }
 

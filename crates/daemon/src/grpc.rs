@@ -10,7 +10,6 @@ mod greeting;
 mod guarded;
 mod listen;
 mod networks;
-mod places;
 mod readiness;
 mod secrets;
 mod serve;

@@ -30,6 +30,7 @@ mod lock;
 mod log;
 mod monitors;
 mod notify;
+mod places;
 mod priority;
 mod rules;
 mod sampler;

@@ -117,16 +117,8 @@ impl Watched {
 
     /// From one monitor of a container to the next.
     async fn follow(&self, id: String) {
-        loop {
-            // It may be started by that. When none may be any more all are about to be ended, or to be left to the next daemon.
-            let Ok(start) = self.starts.begin() else { return };
-            let container = id.clone();
-            let looked = self.ask(move |engine| {
-                let looked = engine.look_after(&container);
-                drop(start);
-                looked
-            });
-            match looked.await {
+        while let Some(looked) = self.look_after(&id).await {
+            match looked {
                 Ok(LookedAfter::Monitor(monitor)) => self.end_of(monitor).await,
                 Ok(LookedAfter::Later(time)) => tokio::time::sleep(time).await,
                 Ok(LookedAfter::Nobody) if self.is_over(&id) => return,
@@ -134,6 +126,20 @@ impl Watched {
                 Err(_) => tokio::time::sleep(AGAIN).await,
             }
         }
+    }
+
+    /// Looks after a container, which may be started by that. `None` when nothing may be started any more: all are about to be ended,
+    /// or to be left to the next daemon.
+    async fn look_after(&self, id: &str) -> Option<Result<LookedAfter>> {
+        let _turn = self.turns.acquire().await.ok()?;
+        let start = self.starts.begin().ok()?;
+        let (engine, container) = (Arc::clone(&self.engine), id.to_owned());
+        let looked = tokio::task::spawn_blocking(move || {
+            let looked = engine.look_after(&container);
+            drop(start);
+            looked
+        });
+        Some(looked.await.unwrap_or_else(|error| Err(failed(&error))))
     }
 
     /// Returns when a process has ended; where there is no room to hold its descriptor, after a while.

@@ -14,6 +14,7 @@ pub(crate) mod head;
 mod io;
 mod logs;
 mod metrics;
+mod owner;
 mod stream;
 
 use crate::Error;

@@ -52,7 +52,7 @@ impl LocalEngine {
     /// The core, for a verb: what others left undone is behind it, as far as it can be put right.
     fn core(&self) -> &Core {
         if self.lasting {
-            let _ = self.core.recover();
+            let _ = self.core.recover_patiently();
         }
         &self.core
     }

@@ -22,6 +22,15 @@ impl Core {
     /// What cannot be put right keeps its intent: the next command tries again, and `check` reports it. It must not keep
     /// commands from other containers.
     pub(crate) fn recover(&self) -> Result<()> {
+        self.recover_before(false)
+    }
+
+    /// The same for one who asks again and again.
+    pub(crate) fn recover_patiently(&self) -> Result<()> {
+        self.recover_before(true)
+    }
+
+    fn recover_before(&self, is_patient: bool) -> Result<()> {
         let mut silent = Silent::default();
         for id in entries(&self.store.run_root().join("intents"))? {
             silent.unless(self, &id, || self.recover_one(&id).is_empty());
@@ -32,7 +41,7 @@ impl Core {
             silent.unless(self, &id, || self.finish_removal(&id).is_empty());
         }
         self.mend_networks();
-        self.restart_left()
+        self.restart_left(is_patient)
     }
 
     /// Goes on with a removal that a monitor was killed in: a container that removes itself has no intent for that.

@@ -198,8 +198,8 @@ impl Core {
     /// How long it is until that.
     pub(crate) fn until_due(&self, id: &str, due: Due) -> Duration {
         let written = std::fs::metadata(self.store.due(id)).and_then(|file| file.modified());
-        // A clock that was set back says nothing.
-        let passed = written.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
+        // Where the clock was set back nobody knows, and it is time.
+        let passed = written.ok().and_then(|at| at.elapsed().ok()).unwrap_or(Duration::MAX);
         Duration::from_millis(due.pause_ms).saturating_sub(passed)
     }
 
@@ -259,10 +259,13 @@ impl Core {
         errors
     }
 
-    /// Starts the containers whose monitors were to do it and cannot any more. What fails is left to the next command.
-    pub(crate) fn restart_left(&self) -> Result<()> {
+    /// Starts the containers whose monitors were to do it and cannot any more. What fails is left to the next command. Who may come
+    /// again, and soon, is patient: each has its pause.
+    pub(crate) fn restart_left(&self, is_patient: bool) -> Result<()> {
         for id in entries(&self.store.run_root().join("restarting"))? {
-            if matches!(self.due(&id), Ok(Some(due)) if !process::is_at_work(due.monitor)) {
+            let Ok(Some(due)) = self.due(&id) else { continue };
+            let is_time = !is_patient || self.until_due(&id, due).is_zero();
+            if is_time && !process::is_at_work(due.monitor) {
                 let _ = self.restart_due(&id);
             }
         }

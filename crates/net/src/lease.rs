@@ -116,24 +116,30 @@ impl Leases {
     }
 
     fn take_any(&self, range: &Range, owner: &str) -> Result<IpAddr, LeaseError> {
-        let size = range.part.size().min(MOST);
-        let start = self.next().and_then(|address| range.part.position(address));
+        // Of two ranges one holds the other, or they have nothing in common.
+        let part = match range.subnet.overlaps(range.part) {
+            true if range.part.length >= range.subnet.length => range.part,
+            true => range.subnet,
+            false => return Err(LeaseError::Exhausted { range: range.part, count: 0 }),
+        };
+        let size = part.size().min(MOST);
+        let start = self.next().and_then(|address| part.position(address));
         let start = start.filter(|start| *start < size).unwrap_or(0);
         let mut count = 0;
         for step in 0..size {
             let position = (start + step) % size;
-            let Some(address) = range.part.nth(position) else { break };
+            let Some(address) = part.nth(position) else { break };
             if !range.allows(address) {
                 continue;
             }
             count += 1;
             if self.claim(address, owner)? {
                 // Without it the search begins at the start: slower, and an address comes back sooner.
-                let _ = self.remember(range.part.nth((position + 1) % size));
+                let _ = self.remember(part.nth((position + 1) % size));
                 return Ok(address);
             }
         }
-        Err(LeaseError::Exhausted { range: range.part, count })
+        Err(LeaseError::Exhausted { range: part, count })
     }
 
     /// Gives an address back, if this owner has it. `false` when it does not.

@@ -3,8 +3,8 @@
 use super::calls::Patience;
 use super::farewell;
 use super::guarded::{Guarded, Stream};
-use super::places::{Place, Places, Whose};
 use crate::log;
+use crate::places::{Place, Places, Whose};
 use rustix::net::sockopt;
 use std::io;
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
 //! What is said to a connection for which there is no place: why, in the words of HTTP/2 (RFC 9113), and the end.
 
-use super::places::MOST;
+use crate::places::MOST;
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};

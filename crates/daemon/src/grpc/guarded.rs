@@ -1,7 +1,7 @@
 //! A connection in its place, which ends when it is silent for too long.
 
 use super::calls::{Calls, Patience};
-use super::places::Place;
+use crate::places::Place;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;

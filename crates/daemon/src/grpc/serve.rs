@@ -2,10 +2,10 @@
 
 use super::door::Door;
 use super::guarded::Guarded;
-use super::places::Places;
 use super::routes;
 use crate::asker::Asker;
 use crate::awaited::Awaited;
+use crate::places::Places;
 use crate::stopping::Stopping;
 use std::io;
 use std::time::Duration;

@@ -4,23 +4,23 @@
 use super::answer::ALWAYS;
 use super::head::{self, MOST_BYTES, Refused, TOO_LONG};
 use super::io::Connection;
+use super::owner;
 use crate::awaited::Awaited;
+use crate::places::{Places, Whose};
 use axum::serve::Listener;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// How long a head may take.
 const HEAD: Duration = Duration::from_secs(10);
-/// Most connections whose head is awaited, and most whose request is answered.
+/// Most connections whose head is awaited.
 const MOST_AWAITED: usize = 400;
-const MOST_ANSWERED: usize = 256;
 /// How long a refused one may take to read why.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -66,12 +66,12 @@ impl Listener for Gate {
 }
 
 async fn accept(listener: TcpListener, ready: mpsc::Sender<(Connection, SocketAddr)>) {
-    let places = Arc::new(Semaphore::new(MOST_ANSWERED));
+    let places = Places::new();
     let mut awaited = Awaited::at_most(MOST_AWAITED);
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                awaited.push(admit(stream, peer, Arc::clone(&places), ready.clone()));
+                awaited.push(admit(stream, peer, places.clone(), ready.clone()));
             }
             // Out of descriptors or memory: those that there are come to an end.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -82,7 +82,7 @@ async fn accept(listener: TcpListener, ready: mpsc::Sender<(Connection, SocketAd
 async fn admit(
     mut stream: TcpStream,
     peer: SocketAddr,
-    places: Arc<Semaphore>,
+    places: Places,
     ready: mpsc::Sender<(Connection, SocketAddr)>,
 ) {
     let _ = stream.set_nodelay(true);
@@ -92,7 +92,10 @@ async fn admit(
         Ok(Ok(None)) | Ok(Err(_)) => return,
         Ok(Ok(Some(received))) => received,
     };
-    let place = || places.try_acquire_owned().map_err(|_| (503, "too many requests at a time"));
+    // One user takes no other's.
+    let user = stream.local_addr().ok().and_then(|own| owner::of(peer, own));
+    let place = || places.take(user.map_or(Whose::Stranger, Whose::User));
+    let place = || place().ok_or((503, "too many requests at a time"));
     match received.and_then(|head| Ok((head, place()?))) {
         Ok((head, place)) => {
             let _ = ready.send((Connection::new(stream, head, place), peer)).await;

@@ -1,12 +1,12 @@
 //! A connection whose request's head has been read already.
 
+use crate::places::Place;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 
 /// Who takes nothing for so long gets nothing more.
@@ -19,12 +19,12 @@ pub(crate) struct Connection {
     given: usize,
     stalled: Pin<Box<Sleep>>,
     waits: bool,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Connection {
-    /// `place` is among those of all connections.
-    pub(crate) fn new(stream: TcpStream, head: Vec<u8>, place: OwnedSemaphorePermit) -> Self {
+    /// `place` is among those of its user.
+    pub(crate) fn new(stream: TcpStream, head: Vec<u8>, place: Place) -> Self {
         let stalled = Box::pin(sleep(STALLED));
         Self { stream, head, given: 0, stalled, waits: false, _place: place }
     }

@@ -79,8 +79,12 @@ fn all(container: &Container, number: i32) -> Result<(), Failure> {
         let is_done = number != libc::SIGKILL || own.is_empty();
         own.into_iter().for_each(|pid| cgroup::signal(pid, group.as_ref(), number));
         // Those that were born meanwhile are killed in the next round.
-        if is_done || Instant::now() > ends {
+        if is_done {
             return Ok(());
+        }
+        if Instant::now() > ends {
+            let problem = format!("container {:?}: its processes do not end", container.record.id);
+            return Err(Failure::new(FailureKind::Internal, problem));
         }
         std::thread::sleep(Duration::from_millis(1));
     }

@@ -3,35 +3,35 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The most of one user, or of all who come over a network.
-pub(super) const MOST: usize = 256;
+/// The most of one user, or of all others together.
+pub(crate) const MOST: usize = 256;
 
 /// Whose a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Whose {
+pub(crate) enum Whose {
     /// A user of this machine.
     User(u32),
-    /// Anybody who comes over a network, and has shown a certificate.
+    /// Anybody who comes over a network and has shown a certificate, or of whom the kernel does not say who he is.
     Stranger,
 }
 
 /// Who has how many connections.
 #[derive(Clone)]
-pub(super) struct Places(Arc<Mutex<HashMap<Whose, usize>>>);
+pub(crate) struct Places(Arc<Mutex<HashMap<Whose, usize>>>);
 
 /// One of them. It is given back when this is dropped.
-pub(super) struct Place {
+pub(crate) struct Place {
     places: Places,
     whose: Whose,
 }
 
 impl Places {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Arc::default())
     }
 
     /// A place for one more connection; none for who has too many.
-    pub(super) fn take(&self, whose: Whose) -> Option<Place> {
+    pub(crate) fn take(&self, whose: Whose) -> Option<Place> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = taken.entry(whose).or_default();
         (*count < MOST).then(|| {
