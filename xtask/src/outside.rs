@@ -9,10 +9,17 @@ use tinyd_tests::paths;
 
 use crate::workspace::{self, cargo};
 
-/// The build folder that all of them share: most of what they build is the same.
+/// The build folder that all of them share with the workspace: what they build of others is the same, for it is built in the same way.
 pub(crate) fn target() -> PathBuf {
-    paths::target().join("embed")
+    paths::target()
 }
+
+/// The workspace's `profile.dev`, which packages outside do not have.
+const PROFILE: [&str; 3] = [
+    "profile.dev.panic='abort'",
+    "profile.dev.debug='line-tables-only'",
+    "profile.dev.package.'*'.debug=false",
+];
 
 /// Cargo in such a package's folder. Its lock file begins as the workspace's, so that what is built is what was tested.
 pub(crate) fn cargo_in(folder: &Path, words: &[&str]) -> Result<Command> {
@@ -22,6 +29,7 @@ pub(crate) fn cargo_in(folder: &Path, words: &[&str]) -> Result<Command> {
             .with_context(|| format!("cannot copy the lock file to {}", lock.display()))?;
     }
     let mut command = cargo();
+    command.args(PROFILE.iter().flat_map(|line| ["--config", line]));
     command.current_dir(folder).env("CARGO_TARGET_DIR", target()).args(words);
     Ok(command)
 }
