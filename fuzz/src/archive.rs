@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process;
 
+use crate::place;
 use tinyd_fs::archive::{Existing, Limits, Pack, Unpack, pack, unpack};
 use tinyd_fs::copy::Owner;
 
@@ -17,10 +17,7 @@ const BLOCK: usize = 512;
 /// Unpacks the input, as it is and with the checksums of its headers mended, beside a folder that must stay as it is. What
 /// was unpacked is packed, and unpacked again.
 pub fn archive(data: &[u8]) {
-    // A folder for each thread: targets may run side by side in one process.
-    let thread = format!("{:?}", std::thread::current().id());
-    let number: String = thread.chars().filter(char::is_ascii_digit).collect();
-    let place = Path::new("/dev/shm").join(format!("tinyd-fuzz-archive-{}-{number}", process::id()));
+    let place = place::of("archive");
     let mended = mended(data);
     for (data, existing) in [
         (data, Existing::Replace),

@@ -1,13 +1,13 @@
 //! A log of events that somebody has torn, filled with anything, or made holes in.
 
 use std::fs;
-use std::path::PathBuf;
 
+use crate::place;
 use tinyd_runtime::events::{Event, Found, From, LOG_FILE, Reader, append, prepare};
 
 /// Reads it from its beginning and from each number, and what is told after it.
 pub fn events(data: &[u8]) {
-    let place = place();
+    let place = place::of("events");
     let log = place.join(LOG_FILE);
     fs::create_dir_all(&place).expect("a folder on tmpfs");
     prepare(&log).expect("a log on tmpfs");
@@ -50,11 +50,4 @@ pub fn events(data: &[u8]) {
     let twice = usize::from(unended == Some(told));
     assert!((1..=1 + twice).contains(&found) || data.contains(&0), "it was told {found} times");
     tinyd_fs::remove_tree(&place).expect("the folder is there");
-}
-
-/// A folder for each thread: targets may run side by side in one process.
-fn place() -> PathBuf {
-    let thread = format!("{:?}", std::thread::current().id());
-    let number: String = thread.chars().filter(char::is_ascii_digit).collect();
-    PathBuf::from(format!("/dev/shm/tinyd-fuzz-events-{}-{number}", std::process::id()))
 }

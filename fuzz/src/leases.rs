@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
 
+use crate::place;
 use tinyd_net::Prefix;
 use tinyd_net::lease::{LeaseError, Leases, Range};
 
@@ -26,7 +26,7 @@ pub fn leases(data: &[u8]) {
     let (Some(subnet), Some(part)) = (prefix(), prefix()) else { return };
     let excluded = lines.next().unwrap_or_default().split(',').filter_map(|text| text.parse().ok()).collect();
     let range = Range { subnet, part, excluded };
-    let place = place();
+    let place = place::of("leases");
     let held = Leases::in_folder(&place);
     let mut known: BTreeMap<IpAddr, String> = BTreeMap::new();
     for line in lines.take(STEPS) {
@@ -80,11 +80,4 @@ fn take(
         Err(LeaseError::Exhausted { .. }) => assert!(wanted.is_none()),
         Err(error) => panic!("{error}"),
     }
-}
-
-/// A folder for each thread: targets may run side by side in one process.
-fn place() -> PathBuf {
-    let thread = format!("{:?}", std::thread::current().id());
-    let number: String = thread.chars().filter(char::is_ascii_digit).collect();
-    PathBuf::from(format!("/dev/shm/tinyd-fuzz-leases-{}-{number}", std::process::id()))
 }

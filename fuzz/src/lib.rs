@@ -35,6 +35,7 @@ mod mountinfo;
 mod names;
 mod netlink;
 mod options;
+mod place;
 mod plugin;
 mod protocol;
 mod seccomp;

@@ -58,9 +58,10 @@ fn follow(stream: impl Read, show: impl Fn(&str)) -> Tally {
 
 /// Reads a closing line of cargo test or nextest.
 fn count(line: &str) -> Tally {
+    // nextest shows, set in, what a test that failed has said, which has such a line, too.
+    let own = line.starts_with("test result:");
     let line = line.trim_start();
-    let closes =
-        line.starts_with("test result:") || (line.starts_with("Summary [") && line.contains(" run:"));
+    let closes = own || (line.starts_with("Summary [") && line.contains(" run:"));
     let mut tally = Tally::default();
     if closes {
         let words: Vec<_> = line.split_whitespace().collect();
@@ -87,7 +88,9 @@ mod tests {
         assert_eq!(count(cargo), Tally { passed: 26, failed: 1, flaky: 0 });
         let nextest = "     Summary [   1.2s] 9 tests run: 5 passed (1 slow, 1 flaky), 3 failed, 1 timed out, 2 skipped";
         assert_eq!(count(nextest), Tally { passed: 5, failed: 4, flaky: 1 });
-        assert_eq!(count("test a ... ok, 3 passed"), Tally::default());
+        for other in ["test a ... ok, 3 passed", "    test result: FAILED. 0 passed; 1 failed"] {
+            assert_eq!(count(other), Tally::default());
+        }
     }
 
     #[test]
