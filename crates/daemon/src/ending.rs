@@ -9,7 +9,7 @@ use tinyd_engine::Retire;
 
 /// How long a start may take that was asked for before the end.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long what was killed in a hurry may take to be tidied up. What hangs is for the next engine.
+/// How long it may take to kill all in a hurry, and to tidy up after them.
 const HURRIED: Duration = Duration::from_secs(20);
 
 /// Ends all that run, within their own time or ten seconds; at once when `hurry` says so. Nothing is started any more.
@@ -45,11 +45,14 @@ async fn end(engine: &Arc<dyn Retire>, mut hurry: Stopping) -> Result<(), Error>
         ended = &mut ending => ended,
         () = hurry.wait() => {
             // What is under way sees that they have ended. One that ends by itself meanwhile is no failure.
-            let _ = retire(Some(Duration::ZERO)).await.map_err(failed)?;
-            match tokio::time::timeout(HURRIED, ending).await {
-                Ok(ended) => ended,
-                Err(_) => Ok(Ok(Vec::new())),
-            }
+            let killed = async {
+                let _ = retire(Some(Duration::ZERO)).await;
+                ending.await
+            };
+            tokio::time::timeout(HURRIED, killed).await.map_err(|_| Error::System {
+                operation: "end all containers in a hurry: something hangs, and what is left is put right by the next command",
+                source: std::io::ErrorKind::TimedOut.into(),
+            })?
         }
     };
     ended.map_err(failed)?.map(drop).map_err(|source| Error::Ending { source: Box::new(source) })

@@ -22,9 +22,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Clock ticks a second, of which proc(5) counts the start of a process: the same on every Linux that this runs on.
-const TICKS: u64 = 100;
-
 /// A start that is to come.
 pub(super) struct Again<'a> {
     plan: &'a RestartPlan,
@@ -43,9 +40,7 @@ pub(super) fn decide(request: &StartRequest, pid: u32, code: u8, wanted: bool) -
         return None;
     }
     let now = since_boot();
-    let started = ProcessId::of(pid)
-        .map_or(now, |process| Duration::from_millis(process.start_time.saturating_mul(1000 / TICKS)));
-    let pause = state.pause_after(now.saturating_sub(started));
+    let pause = state.pause_after(ProcessId::of(pid).map_or(Duration::ZERO, ProcessId::age));
     let due = Due {
         monitor: ProcessId::of(std::process::id()).ok()?,
         pause_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
