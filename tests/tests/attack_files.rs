@@ -102,8 +102,9 @@ fn b1_links_to_the_hosts_files_are_those_of_the_container() {
         let target = decoy.path().to_str().unwrap();
         let image = image();
         let up = "../".repeat(40);
-        let script =
-            format!("ln -s {target} /abs; ln -s {up}{target} /rel; ln -s {target}/secret /file; sleep 300");
+        let script = format!(
+            "ln -s {target} /abs; ln -s {up}{target} /rel; ln -s {up}etc/by-link /up; ln -s {target}/secret /file; sleep 300"
+        );
         let container = mode.start([&*image, "sh", "-c", &script]);
         container.exec(&[], &["sh", "-c", "until test -L /file; do sleep 0.01; done"]).ok();
         let planted = env.file("planted", "planted");
@@ -112,17 +113,18 @@ fn b1_links_to_the_hosts_files_are_those_of_the_container() {
                 let output = env.tinyd(["cp", "-L", &format!("{}:{path}", container.id), "-"]).fails(1);
                 assert!(output.stderr().contains("there is no"), "{when}, {path}: {output}");
             }
-            for path in ["/abs/", "/rel/new", "/abs/sub/x"] {
+            for path in ["/abs/", "/rel/new", "/abs/sub/x", "/file"] {
                 env.tinyd(["cp", planted.to_str().unwrap(), &format!("{}:{path}", container.id)]).fails(1);
             }
-            // The link itself is replaced, not what it would lead to.
-            env.tinyd(["cp", planted.to_str().unwrap(), &format!("{}:/file", container.id)]).ok();
+            // What it leads to is the container's, however far up it says.
+            env.tinyd(["cp", planted.to_str().unwrap(), &format!("{}:/up", container.id)]).ok();
+            assert!(!Path::new("/etc/by-link").exists());
             decoy.assert_unchanged();
         };
         look("running");
         env.tinyd(["stop", "-t", "0", &container.id]).ok();
         assert_eq!(
-            env.tinyd(["cp", &format!("{}:/file", container.id), "-"])
+            env.tinyd(["cp", &format!("{}:/etc/by-link", container.id), "-"])
                 .ok()
                 .stdout()
                 .matches("planted")

@@ -1,6 +1,7 @@
 //! Files that go into containers and come out of them, what a container has changed, and its root as an archive.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
 
+use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
@@ -149,6 +150,97 @@ fn files_go_where_dockers_cp_has_them_go() {
         fs::write(&file, "changed").unwrap();
         env.tinyd(["cp", file.to_str().unwrap(), &format!("{}:/d/f", other.id)]).ok();
         assert_eq!(other.exec(&[], &["cat", "/d/f", "/d/one"]).ok().stdout(), "changed1");
+    });
+}
+
+/// As with Docker: the link stays, and the file that it leads to is another one, or is there now.
+#[test]
+fn what_is_copied_onto_a_link_goes_where_that_leads() {
+    require!(root);
+    in_both_modes(|mode| {
+        let env = &mode.env;
+        let here = env.files();
+        let round = Cell::new(0);
+        running_and_still(mode, &[], |id, _| {
+            round.set(round.get() + 1);
+            let text = format!("round {}\n", round.get());
+            if round.get() == 1 {
+                let script = "mkdir -p /d/sub && echo old > /d/real.conf && ln -s real.conf /d/app.conf && \
+                              ln -s /d/sub /l && ln -s ../later /d/sub/up && \
+                              ln -s ../../../../tinyd-cp-out /d/out && ln -s /none/file /d/astray";
+                env.tinyd(["exec", id, "sh", "-c", script]).ok();
+            }
+            let new = env.file("new", &text);
+            for (link, real) in
+                [("/d/app.conf", "/d/real.conf"), ("/l/up", "/d/later"), ("/d/out", "/tinyd-cp-out")]
+            {
+                env.tinyd(["cp", new.to_str().unwrap(), &format!("{id}:{link}")]).ok();
+                let output = env.tinyd(["cp", &format!("{id}:{real}"), "-"]).ok();
+                assert!(output.stdout().contains(&text), "{link}: {output}");
+                let back = here.join("back");
+                // As the link that it is, and so also over itself.
+                for _ in 0..2 {
+                    env.tinyd(["cp", &format!("{id}:{link}"), back.to_str().unwrap()]).ok();
+                    assert!(back.is_symlink(), "{link} is no link any more");
+                }
+                assert!(!here.join(back.read_link().unwrap()).exists(), "it was written through the link");
+                fs::remove_file(back).unwrap();
+            }
+            assert!(
+                !Path::new("/tinyd-cp-out").exists(),
+                "a link of a container was followed on this machine"
+            );
+            let refused = env.tinyd(["cp", new.to_str().unwrap(), &format!("{id}:/d/astray")]).fails(1);
+            assert!(refused.stderr().contains("there is no folder \"/none\""), "{refused}");
+            // The same on this machine.
+            fs::write(here.join("real"), "old").unwrap();
+            for (link, real) in [("link", "real"), ("dangling", "later")] {
+                let (link, real) = (here.join(link), here.join(real));
+                symlink(real.file_name().unwrap(), &link).unwrap();
+                env.tinyd(["cp", &format!("{id}:/d/real.conf"), link.to_str().unwrap()]).ok();
+                assert_eq!(fs::read_to_string(&real).unwrap(), text);
+                assert!(link.is_symlink());
+                fs::remove_file(real).unwrap();
+                fs::remove_file(link).unwrap();
+            }
+        });
+    });
+}
+
+/// With -L the file is copied that a link leads to, and has the link's name.
+#[test]
+fn a_link_that_is_followed_gives_its_name() {
+    require!(root);
+    in_both_modes(|mode| {
+        let env = &mode.env;
+        let here = env.files();
+        fs::create_dir(here.join("into")).unwrap();
+        let real = env.file("real", "text\n");
+        symlink(&real, here.join("link")).unwrap();
+        running_and_still(mode, &[], |id, _| {
+            for (link, target) in [("to-passwd", "passwd"), ("as-link", "real")] {
+                let link = here.join(link);
+                symlink(target, &link).unwrap();
+                env.tinyd(["cp", link.to_str().unwrap(), &format!("{id}:/etc/")]).ok();
+                fs::remove_file(link).unwrap();
+            }
+            env.tinyd(["cp", "-L", here.join("link").to_str().unwrap(), &format!("{id}:/srv-link")]).ok();
+            env.tinyd(["cp", "-L", here.join("link").to_str().unwrap(), &format!("{id}:/etc/")]).ok();
+            let into = here.join("into");
+            for (words, from, name, is_link) in [
+                (&["cp"][..], "/srv-link", "srv-link", false),
+                (&["cp"], "/etc/link", "link", false),
+                (&["cp"], "/etc/as-link", "as-link", true),
+                (&["cp", "-L"], "/etc/to-passwd", "to-passwd", false),
+            ] {
+                let from = format!("{id}:{from}");
+                let sides = [from.as_str(), into.to_str().unwrap()];
+                env.tinyd(words.iter().copied().chain(sides)).ok();
+                let there = into.join(name);
+                assert_eq!(there.is_symlink(), is_link, "{name}");
+                fs::remove_file(there).unwrap();
+            }
+        });
     });
 }
 

@@ -313,6 +313,85 @@ fn a_place_of_no_container_is_found_and_given_back() {
 }
 
 #[test]
+fn who_comes_and_goes_while_it_runs_leaves_no_rule_behind() {
+    on_web("", |ground, env| {
+        // The chains that plugins make once, and keep.
+        say(env, &["-p", "8080:80"], "true");
+        let rules = || ground.machines.host.run(&["iptables", "-t", "nat", "-S"]);
+        let before = rules();
+        ground::start(env, &["--net", "none", "--name", "c1"], "sleep 1000");
+        for _ in 0..2 {
+            env.tinyd(["network", "connect", "web", "c1"]).ok();
+            assert!(rules().contains("10.77.0.") && ground.leases().len() == 1, "{}", rules());
+            assert!(ground::inside(env, "c1", "ip route").contains("default via 10.77.0.1"));
+            env.assert_checked();
+            env.tinyd(["network", "disconnect", "web", "c1"]).ok();
+            assert_eq!((rules(), ground.held()), (before.clone(), Vec::new()));
+            assert_eq!(ground::inside(env, "c1", "ip -o link | wc -l"), "1");
+        }
+        // Its plugins say what is missing of a place, and what helps is told.
+        env.tinyd(["network", "connect", "web", "c1"]).ok();
+        ground::machine(env, "c1").ip("link del eth0");
+        let seen = env.tinyd(["system", "check"]).fails(1).stdout();
+        assert!(seen.contains("network web") && seen.contains("the plugin bridge"), "{seen}");
+        let seen = env.tinyd(["system", "check", "--repair"]).fails(1).stdout();
+        assert!(seen.contains("disconnect and connect it"), "{seen}");
+        env.tinyd(["network", "disconnect", "web", "c1"]).ok();
+        env.tinyd(["network", "connect", "web", "c1"]).ok();
+        env.assert_checked();
+        env.tinyd(["rm", "-f", "c1"]).ok();
+        assert_eq!(ground.held(), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn what_a_plugin_did_not_take_away_at_the_end_is_found_and_goes_later() {
+    require!(root);
+    require!(command "/usr/lib/cni/bridge");
+    require!(command "iptables");
+    let ground = Ground::new();
+    // It fails at DEL for as long as the file is there.
+    ground.write_plugin("stuck", "");
+    ground.write_list(r#", {"type": "stuck"}"#);
+    let obstacle = ground.place.path().join("obstacle");
+    let calls = ground.place.path().join("calls");
+    let script = fs::read_to_string(ground.place.path().join("script")).unwrap();
+    let stuck = script.replace("*) echo", &format!("DEL) test ! -e {} ;;\n*) echo", obstacle.display()));
+    fs::write(ground.place.path().join("script"), stuck).unwrap();
+    let plugin = ground.place.path().join("bin/stuck");
+    let mut install = Command::new("install");
+    install.args(["-m", "755"]).arg(ground.place.path().join("script")).arg(&plugin);
+    assert!(install.status().unwrap().success());
+    ground.machines.host.within(|| {
+        let env = Env::new();
+        ground.create(&env);
+        let records = env.root().join("cni/web");
+        let count = || fs::read_dir(&records).map_or(0, Iterator::count);
+        ground::start(&env, &["--net", "web", "--name", "c1"], "sleep 1000");
+        for remedy in [&["system", "check", "--repair"][..], &["start", "c1"], &["rm", "-f", "c1"]] {
+            fs::write(&obstacle, "").unwrap();
+            env.tinyd(["stop", "-t", "1", "c1"]).ok();
+            assert_eq!(count(), 1, "its record says that something is held");
+            let seen = env.tinyd(["system", "check"]).fails(1).stdout();
+            assert!(seen.contains("on network web is held, and the container does not run"), "{seen}");
+            fs::remove_file(&obstacle).unwrap();
+            env.tinyd(remedy);
+            match remedy[0] {
+                "start" => assert_eq!(count(), 1),
+                _ => assert_eq!((count(), ground.held()), (0, Vec::new()), "{remedy:?}"),
+            }
+            env.assert_checked();
+            if remedy[0] == "system" {
+                env.tinyd(["start", "c1"]).ok();
+            }
+        }
+        env.tinyd(["network", "rm", "web"]).ok();
+        env.assert_clean();
+    });
+    assert!(fs::read_to_string(calls).unwrap().starts_with("ADD\n"));
+}
+
+#[test]
 fn a_plugin_that_fails_keeps_the_command_from_running_and_leaves_nothing() {
     let ground_more = r#", {"type": "picky"}"#;
     require!(root);

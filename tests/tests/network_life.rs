@@ -143,6 +143,44 @@ fn a_network_in_use_stays_and_who_uses_it_is_named() {
 }
 
 #[test]
+fn who_shares_anothers_network_loses_it_with_that_one_and_nobody_shares_it_with_the_next() {
+    require!(root);
+    let host = Machine::new();
+    host.within(|| {
+        let env = Env::new();
+        let image = image();
+        env.tinyd(["network", "create", "--ipv6=false", "web"]).ok();
+        let run = |options: &[&str]| {
+            env.tinyd([&["run", "-d"], options, &[&image, "sleep", "1000"]].concat()).ok();
+        };
+        run(&["--net", "web", "--name", "main", "--rm"]);
+        let seen = env.tinyd(["inspect", "main"]).ok().json();
+        let address = seen[0]["NetworkSettings"]["IPAddress"].as_str().unwrap().to_owned();
+        run(&["--net", "container:main", "--name", "beside"]);
+        let links = || ground::inside(&env, "beside", "ip -o addr");
+        assert!(links().contains(&address), "{}", links());
+        one_line(&env.tinyd(["network", "rm", "web"]).fails(1), &["used by beside, main"]);
+        one_line(&env.tinyd(["network", "rm", "-f", "web"]).fails(1), &["used by beside, main ("]);
+        // Whatever is written down of its connections meanwhile.
+        env.tinyd(["network", "create", "--ipv6=false", "db"]).ok();
+        env.tinyd(["network", "connect", "db", "main"]).ok();
+        assert!(links().contains("eth1"), "{}", links());
+
+        env.tinyd(["stop", "-t", "0", "main"]).ok();
+        assert!(!links().contains("eth"), "{}", links());
+        run(&["--net", "web", "--ip", &address, "--name", "next"]);
+        assert!(ground::inside(&env, "next", "ip -o addr").contains(&address));
+        let ports = host.ip("-o link show type veth");
+        assert_eq!(ports.lines().count(), 1, "{ports}");
+        env.tinyd(["rm", "-f", "next"]).ok();
+        // Nothing of it is on the network any more.
+        env.tinyd(["network", "rm", "web", "db"]).ok();
+        env.tinyd(["rm", "-f", "beside"]).ok();
+        env.assert_clean();
+    });
+}
+
+#[test]
 fn the_default_network_is_made_when_it_is_first_needed_under_each_of_its_names() {
     require!(root);
     let host = Machine::new();

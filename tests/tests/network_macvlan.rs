@@ -186,3 +186,38 @@ fn ipvlan_does_the_same_or_says_that_the_kernel_lacks_it() {
         }
     });
 }
+
+#[test]
+fn no_network_becomes_the_way_out_to_which_a_port_cannot_lead() {
+    on_a_host(|_, env| {
+        make(env, &[]);
+        env.tinyd(["network", "create", "--ipv6=false", "web"]).ok();
+        let image = image();
+        let words =
+            ["run", "-d", "--name", "c1", "--net", "web", "--net", "lan:interface=up0", "-p", "8080:80"];
+        env.tinyd([&words[..], &[&image, "sleep", "1000"]].concat()).ok();
+        let parts = ["\"lan\"", "8080:80", "tinyd update --publish-rm"];
+        refused(env.tinyd(["network", "disconnect", "web", "c1"]), 1, &parts);
+        assert!(
+            env.tinyd(["exec", "c1", "ip", "-o", "addr"]).ok().text().contains("eth0"),
+            "nothing was done"
+        );
+        env.tinyd(["stop", "-t", "0", "c1"]).ok();
+        refused(env.tinyd(["network", "disconnect", "web", "c1"]), 1, &parts);
+        // It could not be started with two links of one name.
+        env.tinyd(["network", "create", "--ipv6=false", "db"]).ok();
+        let twice = ["network", "connect", "--interface", "up0", "db", "c1"];
+        refused(env.tinyd(twice), 1, &["link \"up0\" is named twice"]);
+        env.tinyd(["start", "c1"]).ok();
+        env.tinyd(["update", "--publish-rm", "8080", "c1"]).ok();
+        env.tinyd(["network", "disconnect", "web", "c1"]).ok();
+        assert!(
+            env.tinyd(["exec", "c1", "ip", "route"])
+                .ok()
+                .text()
+                .contains(&format!("default via {NEIGHBOUR}"))
+        );
+        env.tinyd(["rm", "-f", "c1"]).ok();
+        env.tinyd(["network", "rm", "web", "lan", "db"]).ok();
+    });
+}

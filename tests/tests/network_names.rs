@@ -21,21 +21,21 @@ fn on_web(work: impl FnOnce(&Ground, &Env) + Send) {
     });
 }
 
-/// A name server on a machine that knows one address for whatever it is asked, until it is sent nothing at all. It gives the name
-/// of the first question.
-fn answer(socket: UdpSocket, known: [u8; 4]) -> std::thread::JoinHandle<String> {
+/// A name server on a machine that knows one address for whatever it is asked, until it is sent nothing at all. It gives the names
+/// that it was asked for.
+fn answer(socket: UdpSocket, known: [u8; 4]) -> std::thread::JoinHandle<Vec<String>> {
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     std::thread::spawn(move || {
         let mut buffer = [0; 512];
-        let mut first = None;
+        let mut asked = Vec::new();
         loop {
             let (length, from) = socket.recv_from(&mut buffer).expect("somebody asks");
             if length == 0 {
-                return first.expect("somebody asked");
+                return asked;
             }
             let question = &buffer[..length];
             let (name, rest) = name(&question[12..]);
-            first.get_or_insert(name);
+            asked.push(name);
             // It has no address of IPv6.
             let is_four = question[12 + rest..12 + rest + 2] == [0, 1];
             let mut reply = question[..12 + rest + 4].to_vec();
@@ -68,15 +68,30 @@ fn servers_and_domains_of_its_own_are_asked_and_stand_in_its_file() {
         let options =
             ["--net", "web", "--dns", OUTSIDE, "--dns-search", "lab.example", "--dns-option", "ndots:2"];
         // Without the domain the name would have too few dots to be asked for as it is.
-        let said = say(env, &options, "cat /etc/resolv.conf; ping -c 1 -w 1 printer.floor; true");
+        start(env, &["--net", "web", "--name", "db"], "exec sleep 1000");
+        let script = "cat /etc/resolv.conf; ping -c 1 -w 1 printer.floor
+            ping -4 -c 1 -w 5 db; ping -4 -c 1 -w 5 host.tinyd.internal; true";
+        let said = say(env, &options, script);
         let lines: Vec<&str> = said.lines().collect();
-        for line in ["nameserver 198.51.100.2", "search lab.example", "options ndots:2"] {
+        for line in ["nameserver 10.77.0.1", "search lab.example", "options ndots:2"] {
             assert!(lines.contains(&line), "no {line}: {said}");
         }
-        assert_eq!(lines.iter().filter(|line| line.starts_with("nameserver")).count(), 1, "{said}");
-        assert!(said.contains("192.0.2.7"), "{said}");
+        // It asks the network's server, which asks that one for it: so it goes on knowing its neighbours and the host.
+        assert!(!lines.contains(&"nameserver 198.51.100.2"), "{said}");
+        for found in ["printer.floor (192.0.2.7)", "db (10.77.0.2)", "host.tinyd.internal (10.77.0.1)"] {
+            assert!(said.contains(&format!("PING {found}")), "no {found}: {said}");
+        }
+        // One that only the container itself reaches is its own to ask.
+        let own = say(env, &[&options[..], &["--dns", "127.0.0.1"]].concat(), "cat /etc/resolv.conf");
+        assert!(own.starts_with("nameserver 198.51.100.2\nnameserver 127.0.0.1\nsearch"), "{own}");
+        env.tinyd(["rm", "-f", "db"]).ok();
         socket.send_to(&[], socket.local_addr().unwrap()).unwrap();
-        assert_eq!(asked.join().unwrap(), "printer.floor.lab.example");
+        let asked = asked.join().unwrap();
+        assert_eq!(asked.first().map(String::as_str), Some("printer.floor.lab.example"));
+        assert!(
+            asked.iter().all(|name| name.starts_with("printer.")),
+            "a name of the network's left: {asked:?}"
+        );
         let image = ground::image();
         let many = ["1.1.1.1", "1.1.1.2", "1.1.1.3", "1.1.1.4"].map(|server| ["--dns", server]);
         let words = [&["run", "--net", "web"], many.as_flattened(), &[&image, "true"]].concat();
@@ -112,6 +127,16 @@ fn names_that_it_was_given_and_the_hosts_lead_where_they_should() {
         assert_eq!(other, "unknown");
         let bad = env.tinyd(["run", "--add-host", "db:nowhere", &ground::image(), "true"]).fails(125);
         assert!(bad.stderr().contains("nowhere"), "{bad}");
+        // On the host's own network the host is where the container is, and on none it is not to be reached.
+        let gateway = ["--add-host", "box:host-gateway"];
+        let own = say(env, &[&["--net", "host"], &gateway[..]].concat(), "cat /etc/hosts");
+        assert!(own.lines().any(|line| line == "127.0.0.1\tbox"), "{own}");
+        let (before, image) = (env.containers(), ground::image());
+        let words = [&["run", "--net", "none"], &gateway[..], &[&image, "true"]].concat();
+        let refused = env.tinyd(words).fails(125);
+        assert_eq!(refused.stderr().lines().count(), 1, "{refused}");
+        assert!(refused.stderr().contains("\"box\"") && refused.stderr().contains("none"), "{refused}");
+        assert_eq!(env.containers(), before, "a refusal left something");
     });
 }
 
@@ -142,6 +167,10 @@ fn another_containers_network_is_shared_as_it_is() {
         };
         refused(&["-p", "8082:80"], "8082:80");
         refused(&["--hostname", "box"], "box");
+        refused(&["--dns", "192.0.2.9"], "192.0.2.9");
+        refused(&["--dns-search", "lab.example"], "lab.example");
+        refused(&["--dns-option", "ndots:2"], "ndots:2");
+        refused(&["--add-host", "db:192.0.2.9"], "\"db\"");
         refused(&["--ip", "10.77.0.9"], "--ip");
         refused(&["--net", "web"], "stands alone");
         let output = env.tinyd(["network", "connect", "web", "side"]).fails(1);

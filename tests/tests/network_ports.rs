@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tinyd_tests::ground::{self, Ground, HOST, HOST_SIX, SERVER, start};
 use tinyd_tests::tracer::{self, Fault, Role};
-use tinyd_tests::{Env, kill, require, unserved, wait_until};
+use tinyd_tests::{Dice, Env, kill, require, unserved, wait_until};
 
 /// What a web server behind a port of the host says to the machine outside.
 fn at(ground: &Ground, port: u16) -> Option<String> {
@@ -103,6 +103,8 @@ fn what_is_taken_or_not_there_is_refused_and_changes_nothing() {
             (&["-p", "8081:80", "-p", "8091:80"], "8091"),
             (&["-p", "8081:80", "-p", "8080:81"], "taken already"),
             (&["--publish-rm", "8080", "-p", "8090:80"], "8090"),
+            (&["-p", "127.0.0.1:8090:80"], "8090/tcp is published already"),
+            (&["-p", "8081:80", "-p", "[::1]:8082:80"], "leads nowhere"),
             (&["--publish-rm", "8082"], "does not lead to container"),
             (&["--publish-rm", "127.0.0.1:8080"], "does not lead to container"),
             (&["-p", "8081:80", "--memory", "64m"], "an update each"),
@@ -129,6 +131,9 @@ fn what_is_taken_or_not_there_is_refused_and_changes_nothing() {
 fn ports_of_one_that_stands_still_are_those_of_its_next_start() {
     with_each_firewall(|ground, env| {
         env.tinyd(["stop", "-t", "1", "web"]).ok();
+        let seen = env.tinyd(["inspect", "web"]).ok().json();
+        assert_eq!(seen[0]["NetworkSettings"]["Ports"], serde_json::json!({}), "nothing leads there");
+        assert_eq!(seen[0]["HostConfig"]["PortBindings"]["80/tcp"][0]["HostPort"], "8080");
         env.tinyd(["update", "--publish-rm", "8080", "-p", "8081:80", "web"]).ok();
         env.tinyd(["start", "web"]).ok();
         wait_until("it is reached", || at(ground, 8081).as_deref() == Some("hello\n"));
@@ -146,6 +151,93 @@ fn ports_of_one_that_stands_still_are_those_of_its_next_start() {
         assert_eq!(chosen().as_ref(), Some(&number));
         env.tinyd(["update", "--publish-rm", &number, "web"]).ok();
         assert_eq!((chosen(), at(ground, 8082).as_deref()), (None, Some("hello\n")));
+        // What was chosen for one run is nobody's after it.
+        env.tinyd(["update", "-p", "80", "web"]).ok();
+        let number = chosen().expect("one was chosen");
+        env.tinyd(["stop", "-t", "1", "web"]).ok();
+        assert_eq!(shown(env), "");
+        let listed = env.tinyd(["ps", "-a", "--format", "{{.Ports}}"]).ok().text();
+        assert!(!listed.contains(&number), "{listed}");
+    });
+}
+
+/// One firewall takes both, and whoever comes by the one address would be led to the second.
+#[test]
+fn a_port_of_one_address_is_refused_where_another_container_has_it_of_all() {
+    with_each_firewall(|ground, env| {
+        let holder = env.tinyd(["inspect", "-f", "{{.NetworkSettings.IPAddress}}", "web"]).ok().text();
+        let run = |port: &str| {
+            let refused = env.tinyd(["run", "--net", "web", "-p", port, &ground::image(), "true"]).fails(125);
+            let said = format!("8080/tcp is published already: it leads to the container at {holder}");
+            assert!(refused.stderr().contains(&said), "{refused}");
+            assert_eq!(env.containers().len(), 1, "a refusal left something");
+        };
+        for port in ["127.0.0.1:8080:80", &format!("{HOST}:8080:80"), "8080:80"] {
+            run(port);
+        }
+        assert_eq!(ground::fetch(&ground.host, "127.0.0.1", 8080).as_deref(), Some("hello\n"));
+    });
+}
+
+/// The ports of `-P` are as open as those of `-p`. (D10)
+#[test]
+fn ports_that_are_exposed_are_opened_as_a_variable_says() {
+    require!(root);
+    require!(program);
+    Ground::stand(|ground, env| {
+        ground::network(env, "web", &["10.77.0.0/24"], &["--ipv6=false"]);
+        let run = |variable: &str| {
+            let image = ground::image();
+            let words = ["run", "-d", "--name", "web", "--net", "web", "-P", "--expose", "80"];
+            let words = words.into_iter().chain([&*image, "sh", "-c", SERVER]);
+            let output = env.cmd(words).env("TINYD_PUBLISH_ADDRESS", variable).output().ok();
+            let told = env.tinyd(["port", "web", "80"]).ok().text();
+            let number = told.rsplit(':').next().and_then(|number| number.parse().ok());
+            let number = number.expect("the port that was chosen");
+            wait_until("the host reaches it", || {
+                ground::fetch(&ground.host, "127.0.0.1", number).as_deref() == Some("hello\n")
+            });
+            let is_open = at(ground, number).is_some();
+            env.tinyd(["rm", "-f", "web"]).ok();
+            (output.stderr().contains("a port of this machine is open to whoever reaches it"), is_open)
+        };
+        assert_eq!(run(""), (true, true));
+        assert_eq!(run("127.0.0.1"), (false, false));
+        assert_eq!(run("0.0.0.0"), (false, true));
+        ground.holds_nothing(env);
+    });
+}
+
+#[test]
+fn ports_by_which_nobody_would_come_are_refused_and_those_of_an_internal_network_are_told() {
+    require!(root);
+    require!(program);
+    Ground::stand(|ground, env| {
+        ground::network(env, "four", &["10.77.0.0/24"], &["--ipv6=false"]);
+        ground::network(env, "both", &["10.78.0.0/24", "fd00:78::/64"], &[]);
+        ground::network(env, "back", &["10.79.0.0/24"], &["--internal", "--ipv6=false"]);
+        let image = ground::image();
+        for (network, port, reason) in [
+            ("four", "[::]:8080:80", "no addresses of IPv6"),
+            ("four", &*format!("[{HOST_SIX}]:8080:80"), "no addresses of IPv6"),
+            ("four", "[::1]:8080:80", "take 127.0.0.1"),
+            ("both", "[::1]:8080:80", "take 127.0.0.1"),
+            ("back", "[::1]::80", "take 127.0.0.1"),
+        ] {
+            for verb in ["run", "create"] {
+                let refused = env.tinyd([verb, "--net", network, "-p", port, &image, "true"]).fails(125);
+                let said = refused.stderr();
+                assert!(said.contains("leads nowhere") && said.contains(reason), "{refused}");
+                assert_eq!(env.containers().len(), 0, "a refusal left something");
+            }
+        }
+        let told = |network: &str| {
+            let made = env.tinyd(["create", "--net", network, "-p", "8080:80", &image, "true"]).ok();
+            env.tinyd(["rm", made.text().trim()]).ok();
+            made.stderr().contains("nobody outside reaches the published ports")
+        };
+        assert_eq!(["four", "both", "back"].map(told), [false, false, true]);
+        ground.holds_nothing(env);
     });
 }
 
@@ -332,6 +424,48 @@ fn whoever_is_killed_at_any_step_leaves_what_the_record_says() {
         assert!(!ground.rules().contains("10.77.0.2"));
         let left = fs::read_dir(env.run_root().join("intents")).map(Iterator::count).unwrap_or_default();
         assert_eq!(left, 0);
+    });
+}
+
+/// As the kernel, or the disk, may refuse: whoever is told of a failure finds all as it was, and those ports reached that were.
+#[test]
+fn whoever_fails_at_any_step_leaves_what_was_there() {
+    require!(root);
+    require!(program);
+    unserved!("the calls that fail are those of the client, and it does nothing itself");
+    Ground::stand(|ground, env| {
+        ground::network(env, "web", &["10.77.0.0/24"], &["--ipv6=false"]);
+        start(env, &["--net", "web", "--name", "web", "-p", "8080:80", "-p", "8081:80"], SERVER);
+        wait_until("it is reached", || at(ground, 8080).as_deref() == Some("hello\n"));
+        let words = ["update", "--publish-rm", "8081", "-p", "8082:80", "web"];
+        let back = || drop(env.tinyd(["update", "--publish-rm", "8082", "-p", "8081:80", "web"]).ok());
+        let mut points = tracer::trace(&env.cmd(words), None, false).points;
+        back();
+        points.retain(|point| {
+            let effects = ["write", "rename", "sendto"];
+            point.role == Role::Client
+                && tracer::name(point.number).is_some_and(|name| effects.contains(&name))
+        });
+        assert!(points.len() > 4, "{points:?}");
+        let mut refused = 0;
+        for point in Dice::new().pick(points, 24) {
+            let fault = Fault::Fail(nix::libc::EIO);
+            let traced = tracer::trace(&env.cmd(words), Some((point, fault)), false);
+            let failed = traced.output.code() != Some(0);
+            // Who cannot print its name has done all the same.
+            let done = !failed || traced.output.stderr().contains("standard output");
+            let reached = [8080, 8081, 8082].map(|port| at(ground, port).is_some());
+            assert_eq!(reached, [true, !done, done], "{point}: {}", traced.output);
+            let ports = shown(env);
+            assert_eq!([":8081", ":8082"].map(|port| ports.contains(port)), [!done, done], "{point}");
+            refused += usize::from(!done);
+            if done {
+                back();
+            }
+        }
+        assert!(refused > 0, "nothing that failed was told");
+        env.tinyd(["rm", "-f", "web"]).ok();
+        ground.holds_nothing(env);
     });
 }
 

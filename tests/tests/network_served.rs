@@ -462,6 +462,55 @@ fn d8_no_question_leaves_an_internal_network() {
     });
 }
 
+#[test]
+fn who_has_a_way_out_beside_an_internal_network_finds_names_on_both_sides() {
+    require!(root);
+    let place = tempfile::tempdir_in(paths::scratch()).unwrap();
+    let there = Surroundings::new(place.path(), &format!("nameserver {OUTSIDE}\n"));
+    on_a_host(Some(&|folder| there.program(folder)), |ground, env| {
+        ground.web(env, &["--internal"]);
+        ground.tinyd(env, &["network", "create", "--subnet", "10.78.0.0/24", "open"]);
+        // Of the host's neighbours: nobody of ours serves names there, and the gateway is not the host.
+        let lan = ["network", "create", "-d", "macvlan", "--subnet", "198.51.100.0/24", "--gateway", OUTSIDE];
+        ground.tinyd(env, &[&lan[..], &["-o", "parent=uplink0", "lan"]].concat());
+        answering(&ground.outside, &[(OUTSIDE, [203, 0, 113, 2])], || {
+            let (web, lan) = ("10.77.0.2", "lan:ip=198.51.100.77");
+            let gateway = ["--add-host", "box:host-gateway"];
+            ground.start(env, "db", &["--net", "web"]);
+            ground.start(env, "both", &["--net", "web", "--net", "open"]);
+            ground.start(env, "near", &[&["--net", lan, "--net", "web"], &gateway[..]].concat());
+            let read =
+                |container: &str, file: &str| ground.tinyd(env, &["exec", container, "cat", file]).stdout();
+            let find = |container: &str, name: &str| ground.find(env, container, name);
+            assert_eq!(read("both", "/etc/resolv.conf"), "nameserver 10.78.0.1\n");
+            assert_eq!(read("near", "/etc/resolv.conf"), format!("nameserver {GATEWAY}\n"));
+            for container in ["both", "near"] {
+                assert_eq!(find(container, "db").as_deref(), Some(web), "{container}");
+                assert_eq!(find(container, "www.example.org").as_deref(), Some("203.0.113.2"), "{container}");
+            }
+            assert_eq!(find("db", "www.example.org"), None, "it has no way out");
+            // On the host's neighbours' network alone nobody knows the host.
+            let hosts = read("near", "/etc/hosts");
+            assert!(hosts.lines().any(|line| line == format!("{GATEWAY}\tbox")), "{hosts}");
+            let image = image();
+            let words = [&["run", "--net", lan], &gateway[..], &[&image, "true"]].concat();
+            let refused = ground.host.within(|| env.tinyd(words)).fails(125);
+            assert_eq!(refused.stderr().lines().count(), 1, "{refused}");
+            assert!(refused.stderr().contains("\"box\"") && refused.stderr().contains("lan"), "{refused}");
+            // The way out goes, and comes again.
+            ground.tinyd(env, &["network", "disconnect", "lan", "near"]);
+            assert_eq!(find("near", "www.example.org"), None, "it has lost its way out");
+            assert_eq!(find("near", "db").as_deref(), Some(web));
+            ground.tinyd(env, &["network", "connect", "--ip", "198.51.100.77", "lan", "near"]);
+            assert_eq!(find("near", "www.example.org").as_deref(), Some("203.0.113.2"));
+            ground.tinyd(env, &["rename", "near", "nigh"]);
+            assert_eq!(find("nigh", "www.example.org").as_deref(), Some("203.0.113.2"));
+            ground.tinyd(env, &["rm", "-f", "db", "both", "nigh"]);
+        });
+        ground.tinyd(env, &["network", "rm", "web", "open", "lan"]);
+    });
+}
+
 /// A name server of the host's that listens on all of its addresses, and answers nobody.
 struct Everywhere {
     datagrams: [UdpSocket; 2],

@@ -216,3 +216,36 @@ fn a_container_without_ports_has_none_to_print() {
     env.tinyd(["rm", "c1"]).ok();
     env.assert_clean();
 }
+
+#[test]
+fn networks_are_listed_and_pruned_by_their_labels() {
+    require!(root);
+    let env = Env::new();
+    for (label, name) in [("stage=test", "a"), ("keep", "b")] {
+        env.tinyd(["network", "create", "--label", label, name]).ok();
+    }
+    let list = |filters: &[&str]| {
+        let words = ["network", "ls", "--format", "{{.Name}}"].into_iter();
+        env.tinyd(words.chain(filters.iter().flat_map(|filter| ["-f", filter]))).ok().stdout()
+    };
+    assert_eq!(list(&["label=stage"]), "a\n");
+    assert_eq!(list(&["label=stage=live"]), "");
+    assert_eq!(list(&["driver=bridge", "name=^b$"]), "b\n");
+    let id = env.tinyd(["network", "ls", "-q", "--filter", "name=a", "-f", "label=stage"]).ok().text();
+    assert_eq!(list(&[&format!("id={id}")]), "a\n");
+    let prune = |filter: &str| env.tinyd(["network", "prune", "-f", "--filter", filter]).ok().stdout();
+    env.tinyd(["create", "--name", "c1", "--net", "a", &image(), "true"]).ok();
+    assert_eq!(prune("label!=keep"), "", "a container uses it");
+    // What is gone is on no network; what is there is not taken for gone.
+    assert!(env.tinyd(["network", "disconnect", "a", "nobody"]).fails(1).stderr().contains("nobody"));
+    env.tinyd(["network", "disconnect", "--force", "a", "nobody"]).ok();
+    assert!(env.tinyd(["network", "disconnect", "-f", "c", "nobody"]).fails(1).stderr().contains("\"c\""));
+    assert!(env.tinyd(["network", "disconnect", "-f", "b", "c1"]).fails(1).stderr().contains("\"b\""));
+    env.tinyd(["network", "disconnect", "-f", "a", "c1"]).ok();
+    assert_eq!(prune("label=stage=test"), "a\n");
+    assert_eq!(prune("label=stage=test"), "");
+    assert_eq!(list(&["name=b", "driver=bridge"]), "b\n");
+    env.tinyd(["rm", "c1"]).ok();
+    env.tinyd(["network", "rm", "b"]).ok();
+    env.assert_clean();
+}

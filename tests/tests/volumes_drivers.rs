@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tinyd_tests::{Env, in_both_modes, require, roots, wait_until};
+use tinyd_tests::{Env, in_both_modes, kill, require, roots, wait_until};
 
 fn image() -> String {
     roots::busybox().to_str().unwrap().to_owned()
@@ -66,8 +66,8 @@ fn what_was_mounted_for_a_start_that_fails_is_unmounted() {
         assert_eq!(mounted(env), Vec::<PathBuf>::new());
         // Nor is one left by a monitor that was killed together with its container.
         let container = mode.start(["--name", "d", "-v", "mem:/m", &image, "sleep", "300"]);
-        tinyd_tests::kill::kill(tinyd_tests::kill::monitor_of(env, "d"));
-        tinyd_tests::kill::kill(container.pid);
+        kill::kill(kill::monitor_of(env, "d"));
+        kill::kill(container.pid);
         env.tinyd(["ps", "-a"]).ok();
         assert_eq!(mounted(env), Vec::<PathBuf>::new());
     });
@@ -162,7 +162,9 @@ fn a_volume_of_a_plugin_holds_what_the_plugin_keeps() {
 struct Plugin {
     socket: PathBuf,
     asked: Arc<Mutex<Vec<String>>>,
+    /// To who would have something unmounted; to who would have something mounted.
     silent: Arc<AtomicBool>,
+    deaf: Arc<AtomicBool>,
     ends: Arc<AtomicBool>,
     server: Option<std::thread::JoinHandle<()>>,
 }
@@ -173,8 +175,9 @@ impl Plugin {
         fs::create_dir(&folder).unwrap();
         let listener = UnixListener::bind(&socket).unwrap();
         let (asked, silent, ends) = (Arc::default(), Arc::default(), Arc::default());
-        let mut plugin = Self { socket, asked, silent, ends, server: None };
+        let mut plugin = Self { socket, asked, silent, deaf: Arc::default(), ends, server: None };
         let (asked, silent) = (Arc::clone(&plugin.asked), Arc::clone(&plugin.silent));
+        let deaf = Arc::clone(&plugin.deaf);
         let ends = Arc::clone(&plugin.ends);
         plugin.server = Some(std::thread::spawn(move || {
             let mut unanswered = Vec::new();
@@ -193,14 +196,19 @@ impl Plugin {
                     .trim_start_matches("/VolumeDriver.")
                     .to_owned();
                 asked.lock().unwrap().push(call.clone());
-                if call == "Unmount" && silent.load(Ordering::Relaxed) {
+                if call == "Unmount" && silent.load(Ordering::Relaxed)
+                    || call == "Mount" && deaf.load(Ordering::Relaxed)
+                {
                     unanswered.push(stream);
                     continue;
                 }
                 let place = folder.display();
                 let answer = match call.as_str() {
                     "/Plugin.Activate" => r#"{"Implements": ["VolumeDriver"]}"#.to_owned(),
-                    "Get" => format!(r#"{{"Volume": {{"Name": "data", "Mountpoint": "{place}"}}}}"#),
+                    "Get" => format!(
+                        r#"{{"Volume": {{"Name": "data", "Mountpoint": "{place}", "Status": {{"size": "5", "of": [1]}}}}}}"#
+                    ),
+                    "Capabilities" => r#"{"Capabilities": {"Scope": "global"}}"#.to_owned(),
                     "List" => format!(r#"{{"Volumes": [{{"Name": "data", "Mountpoint": "{place}"}}]}}"#),
                     _ => format!(r#"{{"Mountpoint": "{place}", "Err": ""}}"#),
                 };
@@ -216,7 +224,11 @@ impl Plugin {
     }
 
     fn unmounts(&self) -> usize {
-        self.asked.lock().unwrap().iter().filter(|call| *call == "Unmount").count()
+        self.calls("Unmount")
+    }
+
+    fn calls(&self, wanted: &str) -> usize {
+        self.asked.lock().unwrap().iter().filter(|call| *call == wanted).count()
     }
 }
 
@@ -239,6 +251,8 @@ fn a_plugin_that_falls_silent_holds_up_one_command_and_is_asked_again() {
     env.tinyd(["volume", "create", "-d", "fake", "-o", &socket, "data"]).ok();
     let run = ["run", "-d", "--name", "c", "-v", "data:/d:nocopy", &image, "sleep", "300"];
     let id = env.tinyd(run).ok().text();
+    let told = ["volume", "inspect", "-f", "{{.Scope}} {{.Status.size}} {{.Status.of}}", "data"];
+    assert_eq!(env.tinyd(told).ok().text(), "global 5 [1]");
     plugin.silent.store(true, Ordering::Relaxed);
     env.tinyd(["stop", "-t", "0", "c"]).ok();
     let took = |words: &[&str]| {
@@ -265,6 +279,52 @@ fn a_plugin_that_falls_silent_holds_up_one_command_and_is_asked_again() {
     env.assert_checked();
 }
 
+/// A start by a policy that waits for a plugin is no command's that was asked something else, and comes when it answers again.
+#[test]
+fn a_start_by_a_policy_that_waits_for_its_volumes_holds_up_no_command() {
+    require!(root);
+    let env = Env::new();
+    let (plugin, image) = (Plugin::start(&env), image());
+    let socket = format!("socket={}", plugin.socket.display());
+    env.tinyd(["volume", "create", "-d", "fake", "-o", &socket, "data"]).ok();
+    let run = ["run", "-d", "--restart", "always", "--name", "c", "-v", "data:/d:nocopy"];
+    env.tinyd(run.into_iter().chain([&*image, "sleep", "300"])).ok();
+    plugin.deaf.store(true, Ordering::Relaxed);
+    let (monitor, init) = (kill::monitor_of(&env, "c"), kill::init_of(&env, "c"));
+    kill::kill(monitor);
+    kill::kill(init);
+    let ask = || {
+        let asked = Instant::now();
+        env.tinyd(["ps", "-a"]).ok();
+        assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    };
+    // The first one was for the run.
+    wait_until("it is to be started again", || {
+        ask();
+        plugin.calls("Mount") > 1
+    });
+    ask();
+    plugin.deaf.store(false, Ordering::Relaxed);
+    wait_until("it runs again", || {
+        env.tinyd(["inspect", "-f", "{{.State.Status}}", "c"]).ok().text() == "running"
+    });
+    env.tinyd(["rm", "-f", "c"]).ok();
+    env.tinyd(["volume", "rm", "data"]).ok();
+    env.assert_checked();
+}
+
+/// The control groups of the programs that serve a volume.
+fn groups_of_servers(env: &Env, volume: &str) -> Vec<String> {
+    let run = env.run_root().canonicalize().unwrap().join("volumes/remote").join(volume);
+    let mark = format!("TINYD_VOLUME={}/data", run.display());
+    let of = |process: PathBuf| {
+        let environment = fs::read(process.join("environ")).ok()?;
+        let is_marked = environment.split(|byte| *byte == 0).any(|word| word == mark.as_bytes());
+        is_marked.then(|| fs::read_to_string(process.join("cgroup")).ok()).flatten()
+    };
+    fs::read_dir("/proc").unwrap().filter_map(|entry| of(entry.ok()?.path())).collect()
+}
+
 /// Row 34 of part 3: a server that takes the call and says nothing.
 #[test]
 fn a_server_that_does_not_answer_is_an_error_within_seconds_and_nobody_else_waits() {
@@ -277,11 +337,22 @@ fn a_server_that_does_not_answer_is_an_error_within_seconds_and_nobody_else_wait
     let device = "device=nobody@127.0.0.1:/data";
     env.tinyd(["volume", "create", "-d", "remote", "-o", "type=sshfs", "-o", device, "-o", &port, "slow"])
         .ok();
-    env.tinyd(["create", "--name", "c", "-v", "slow:/s", &image, "true"]).ok();
+    for name in ["c", "d"] {
+        env.tinyd(["create", "--name", name, "-v", "slow:/s", &image, "true"]).ok();
+    }
     let began = Instant::now();
     let mut starting = env.cmd(["start", "c"]).spawn();
+    // They live with the monitors, whose caller may end.
+    wait_until("its programs are where they belong", || {
+        let groups = groups_of_servers(&env, "slow");
+        let are_there = |all: &String| all.lines().any(|line| line.ends_with("/tinyd/monitor"));
+        !groups.is_empty() && groups.iter().all(are_there)
+    });
+    let second = env.cmd(["start", "d"]).spawn();
     std::thread::sleep(Duration::from_millis(300));
-    for words in [&["ps", "-a"][..], &["volume", "ls"], &["inspect", "c"], &["volume", "inspect", "slow"]] {
+    let others = [&["volume", "create", "near"][..], &["run", "--rm", "-v", "/own", &image, "true"]];
+    let asking = [&["ps", "-a"][..], &["volume", "ls"], &["inspect", "c"], &["volume", "inspect", "slow"]];
+    for words in others.into_iter().chain(asking).chain([&["volume", "rm", "near"][..]]) {
         let asked = Instant::now();
         env.tinyd(words.iter().copied()).ok();
         assert!(asked.elapsed() < Duration::from_secs(2), "{words:?} waited {:?}", asked.elapsed());
@@ -292,10 +363,14 @@ fn a_server_that_does_not_answer_is_an_error_within_seconds_and_nobody_else_wait
     for part in ["\"slow\"", "nobody@127.0.0.1:/data", "timed out"] {
         assert!(output.stderr().contains(part), "{part:?}: {output}");
     }
+    // Who waits for the same server waits at the same time.
+    let output = second.wait().fails(125);
+    assert!(began.elapsed() < Duration::from_secs(16), "{:?}", began.elapsed());
+    assert!(output.stderr().contains("\"slow\""), "{output}");
     assert_eq!(mounted(&env), Vec::<PathBuf>::new());
     let left = |path: &Path| fs::read_dir(path).map_or(0, Iterator::count);
     assert_eq!(left(&env.run_root().join("volumes/remote/slow/users")), 0);
-    env.tinyd(["rm", "c"]).ok();
+    env.tinyd(["rm", "c", "d"]).ok();
     env.tinyd(["volume", "rm", "slow"]).ok();
     env.assert_checked();
 }

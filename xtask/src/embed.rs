@@ -63,6 +63,9 @@ const EXAMPLES: [Example; 6] = [
     Example { name: "embed-run", says: &["it said: I am process 1\n", "it ended with 7\n"] },
 ];
 
+/// An example of a crate of the workspace, run as its README says: a driver of a stranger, held to the contract of drivers.
+const PLUG_IN: Example = Example { name: "plug_in", says: &["127.9.", " can be used: 127.9."] };
+
 /// Builds and runs all of them, past those that fail.
 pub(crate) fn run() -> Result<(bool, Tally)> {
     for folder in folders()? {
@@ -72,8 +75,9 @@ pub(crate) fn run() -> Result<(bool, Tally)> {
         }
     }
     let mut tally = Tally::default();
-    for example in &EXAMPLES {
-        match try_out(example) {
+    for example in EXAMPLES.iter().chain([&PLUG_IN]) {
+        let tried = if example.name == PLUG_IN.name { try_plug_in() } else { try_out(example) };
+        match tried {
             Ok(()) => {
                 println!("{}: ok", example.name);
                 tally.passed += 1;
@@ -99,7 +103,17 @@ fn try_out(example: &Example) -> Result<()> {
     let folder = workspace::root().join("examples").join(example.name);
     shell::run(&mut outside::cargo_in(&folder, &["fmt", "--check"])?)?;
     shell::run(&mut outside::cargo_in(&folder, &["build", "--quiet"])?)?;
-    let output = shell::read(&mut Command::new(outside::target().join("debug").join(example.name)))?;
+    said(example, &mut Command::new(outside::target().join("debug").join(example.name)))
+}
+
+fn try_plug_in() -> Result<()> {
+    let words = ["run", "--quiet", "-p", "tinyd-net", "--features", "testing", "--example", PLUG_IN.name];
+    said(&PLUG_IN, workspace::cargo().args(words))
+}
+
+/// Runs a program, and looks for what it should say.
+fn said(example: &Example, program: &mut Command) -> Result<()> {
+    let output = shell::read(program)?;
     print!("{output}");
     match missing(&output, example.says) {
         None => Ok(()),

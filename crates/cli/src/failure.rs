@@ -24,6 +24,11 @@ impl Failure {
         Self::Failed(format!("{what}: {why}"))
     }
 
+    /// What was written went to nobody: the failure is whoever should have read it.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        self.line().is_some_and(|line| line.contains("Broken pipe"))
+    }
+
     /// The line for standard error; `None` when all was said.
     pub(crate) fn line(&self) -> Option<String> {
         match self {

@@ -113,6 +113,33 @@ pub(crate) fn into<T: Send>(
     })
 }
 
+/// Has one side write what the other reads, both at the same time, and shows how much it is; gives what came of both.
+pub(crate) fn between<W: Send, R: Send>(
+    progress: Progress<'_>,
+    write: impl FnOnce(OwnedFd) -> W + Send,
+    read: impl FnOnce(OwnedFd) -> R + Send,
+) -> Result<Flowed<(W, R)>, Failure> {
+    let interrupt = Interrupt::catch().map_err(|error| Failure::failed("catch signals", error))?;
+    let (from, writer) = pipe()?;
+    let (reader, to) = pipe()?;
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(move || write(writer));
+        let reading = scope.spawn(move || read(reader));
+        let moved = pump(from.as_fd(), to.as_fd(), &interrupt, Some(progress));
+        // Each of them sees that the other has ended.
+        drop((from, to));
+        let (Ok(written), Ok(read)) = (writing.join(), reading.join()) else {
+            return Err(Failure::Failed("one side of it failed".to_owned()));
+        };
+        match moved {
+            Moved::CutOff(code) => Ok(Flowed::CutOff(code)),
+            // Whoever gave up reading says why, or has all that it wants.
+            Moved::Failed(failure) if !failure.is_broken_pipe() => Err(failure),
+            Moved::Failed(_) | Moved::Wholly => Ok(Flowed::Done((written, read))),
+        }
+    })
+}
+
 fn pipe() -> Result<(OwnedFd, OwnedFd), Failure> {
     let (reader, writer) =
         pipe_with(PipeFlags::CLOEXEC).map_err(|errno| Failure::failed("make a pipe", errno))?;
@@ -203,6 +230,41 @@ fn finish<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::terminal;
+    use std::fs::File;
+    use std::io::{Read as _, Write as _};
+
+    #[test]
+    fn what_goes_from_one_side_to_the_other_arrives_and_is_shown() {
+        let (main, terminal) = terminal();
+        let null = File::open("/dev/null").expect("null");
+        let console = Console { stdin: null.as_fd(), stdout: null.as_fd(), stderr: terminal.as_fd() };
+        let watched = |console| {
+            let mut progress = Progress::wanted(console, false, "copied", None).expect("a terminal");
+            progress.began -= 2 * SOON;
+            progress
+        };
+        let bytes = vec![b'x'; 3 << 20];
+        let write = |to: OwnedFd| File::from(to).write_all(&bytes);
+        let read = |from: OwnedFd| {
+            let mut all = Vec::new();
+            File::from(from).read_to_end(&mut all).map(|_| all)
+        };
+        let Ok(Flowed::Done((written, read))) = between(watched(console), write, read) else {
+            panic!("it did not end by itself")
+        };
+        written.expect("written");
+        assert_eq!(read.expect("read"), bytes);
+        let mut shown = [0; 64];
+        let length = rustix::io::read(&main, &mut shown).expect("shown");
+        let shown = String::from_utf8_lossy(&shown[..length]);
+        assert!(shown.starts_with("\rcopied "), "{shown:?}");
+        // Who reads no more ends the other, too.
+        let Ok(Flowed::Done((written, _))) = between(watched(console), write, drop) else {
+            panic!("it did not end by itself")
+        };
+        assert_eq!(written.expect_err("nobody read it").kind(), std::io::ErrorKind::BrokenPipe);
+    }
 
     #[test]
     fn how_far_it_is_stands_beside_the_whole_where_that_is_known() {

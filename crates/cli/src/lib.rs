@@ -23,6 +23,7 @@ mod globals;
 mod interrupt;
 mod opts;
 mod order;
+mod prune;
 mod settings;
 #[cfg(test)]
 mod testing;

@@ -78,7 +78,7 @@ pub(crate) struct ContainerOptions {
     #[arg(short, long, alias = "v", value_name = "[SRC:]DST[:OPTIONS]", value_parser = volume::parse)]
     volume: Vec<volume::Mount>,
     /// The same in many words, where a path of this machine must be there: type=bind|volume|image|tmpfs,source=…,target=…, readonly,
-    /// volume-subpath=…, bind-propagation=…, bind-recursive=…, idmap; may be given again
+    /// volume-subpath=…, volume-label=…, bind-propagation=…, bind-recursive=…, idmap; may be given again
     #[arg(long, value_name = "WORDS", value_parser = mount::parse)]
     mount: Vec<mount::Mount>,
     /// Show the volumes and folders of another container inside, at the same places; may be given again
@@ -348,6 +348,18 @@ mod tests {
                     host_port: Some(53),
                     container_port: 53,
                     protocol: PortProtocol::Udp,
+                },
+                PortMapping {
+                    host_ip: None,
+                    host_port: None,
+                    container_port: 81,
+                    protocol: PortProtocol::Tcp,
+                },
+                PortMapping {
+                    host_ip: None,
+                    host_port: None,
+                    container_port: 82,
+                    protocol: PortProtocol::Tcp,
                 },
             ],
             network: NetworkMode::Networks(vec![tinyd_engine::NetworkJoin {

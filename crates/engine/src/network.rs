@@ -37,6 +37,8 @@ pub struct NetworkCreate {
     pub gateways: Vec<IpAddr>,
     /// The part of a given subnet that containers' addresses are chosen from; at most one for each.
     pub ranges: Vec<Subnet>,
+    /// Addresses in subnets that are given that no container gets: something else on the network has them.
+    pub excluded: Vec<IpAddr>,
     /// Addresses of IPv6 besides.
     pub ipv6: Option<bool>,
     /// No way out of it, and none in.
@@ -126,6 +128,9 @@ pub struct IpamConfig {
     /// The part that addresses are chosen from; empty for all of it.
     #[serde(rename = "IPRange")]
     pub ip_range: String,
+    /// Addresses that no container gets besides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub excluded: Vec<String>,
 }
 
 /// A container of a network.

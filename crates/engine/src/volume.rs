@@ -62,8 +62,11 @@ pub struct VolumeInspect {
     pub name: String,
     /// What only the driver knows. A secret is never in it, only where it lies.
     pub options: BTreeMap<String, String>,
-    /// Always `local`: it is known on one host.
+    /// `global` where a volume plug-in says that all hosts have the same; else `local`: it is this host's.
     pub scope: String,
+    /// What a volume plug-in has to say of it, in its own words; what is no text is JSON.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub status: BTreeMap<String, String>,
     /// It was made for a container, or without a name.
     pub anonymous: bool,
     /// What the driver says of its data: false where it is gone.

@@ -13,6 +13,7 @@
 //! | [`copy`] | a copy of a tree, with all that belongs to its files |
 //! | `archive` | tar archives of trees, out and in (with the feature `archive`) |
 //! | [`loop_file`] | a file that holds a file system, as a limit for what is written |
+//! | [`project`] | folders that are held to a size by the file system they lie in |
 //! | [`mountinfo`] | what is mounted |
 //!
 //! *Invariants:* no function follows a link out of a root, and nothing is mounted by a path below one: mounts are prepared
@@ -53,6 +54,7 @@ pub mod mountinfo;
 mod object;
 pub mod overlay;
 pub mod pivot;
+pub mod project;
 mod remove;
 pub mod resolve;
 mod xattr;

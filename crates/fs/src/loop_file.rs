@@ -8,13 +8,14 @@ mod device;
 mod ioctl;
 mod program;
 
+pub use device::Device;
+
 use crate::mount::{self, DetachedMount};
 use crate::{Error, Result};
-use device::Device;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::mount::{FsOpenFlags, MountAttrFlags, fsopen};
 use std::ffi::CString;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -31,7 +32,7 @@ pub fn check() -> Result<()> {
     fsopen(c"ext4", FsOpenFlags::FSOPEN_CLOEXEC).map(drop).map_err(Error::file_system("open", "ext4"))
 }
 
-/// Makes a file of this size, with an empty file system. Without a journal, what was written last may be lost with the power,
+/// Makes a file of this size, with an empty file system. One that could not be formatted is taken away again. Without a journal, what was written last may be lost with the power,
 /// and with it the whole: for what outlives nobody.
 ///
 /// # Errors
@@ -39,6 +40,13 @@ pub fn check() -> Result<()> {
 pub fn make(path: &Path, bytes: u64, journal: bool) -> Result<()> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).map_err(Error::path("make", path))?;
+    format(file, path, bytes, journal).inspect_err(|_| {
+        // The error that is told is the first.
+        let _ = rustix::fs::unlink(path);
+    })
+}
+
+fn format(file: OwnedFd, path: &Path, bytes: u64, journal: bool) -> Result<()> {
     rustix::fs::ftruncate(&file, bytes).map_err(Error::path("set the size of", path))?;
     // Blocks as large as those of the device (see `configure_loop`). None are kept for root, who is the only one to write; no
     // tables are written that are zeros already.
@@ -48,8 +56,8 @@ pub fn make(path: &Path, bytes: u64, journal: bool) -> Result<()> {
     if !journal {
         words.extend(["-O", "^has_journal"]);
     }
-    let operands: Vec<_> = words.iter().map(AsRef::as_ref).chain([path.as_os_str()]).collect();
-    program::run(program::MKFS, &operands)
+    words.push(program::INPUT);
+    program::run(program::MKFS, &words, file)
 }
 
 /// Mounts the file system in a file, attached nowhere. Twice mounted it is one file system.

@@ -71,7 +71,8 @@ impl EngineBuilder {
     /// The command that starts a container again when its policy says so, in the monitor's name and long after this process
     /// has ended: the id is put behind its arguments, and it calls
     /// [`restart_due`](tinyd_engine::Engine::restart_due) of an engine with the same folders. It ends with 0 when that
-    /// succeeds. Without such a command, that is done when an engine is next opened.
+    /// succeeds. Without such a command, that is done when an engine is next opened; with it that engine, too, has the command do
+    /// it where the start may wait for a server of volumes.
     #[must_use]
     pub fn clean_up(
         mut self,

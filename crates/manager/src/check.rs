@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tinyd_cgroup::CgroupPath;
 use tinyd_engine::{CheckReport, Finding};
+use tinyd_net::NetworkState;
 use tinyd_volume::VolumeDriver;
 
 /// How long what is under way may look as if it were nobody's: a group that was just made is empty until its first process
@@ -82,10 +83,16 @@ impl Core {
                 report.find(&link, "is a lease of no container", || errors(self.free(&link, &owner)));
             }
         }
-        for (network, id) in self.held_places()?.into_iter().filter(|(_, id)| !owned(id)) {
-            if !self.monitored(&id) {
-                let object = format!("the place of {} on network {}", ids::short(&id), network.spec.name);
+        for (network, id) in self.held_places()? {
+            if self.monitored(&id) {
+                continue;
+            }
+            let object = format!("the place of {} on network {}", ids::short(&id), network.spec.name);
+            if !owned(&id) {
                 report.find(object, "is of no container", || errors(self.free_place(&network, &id)));
+            } else if self.stands_still(&id)? && self.holds_place(&network, &id)? {
+                let problem = "is held, and the container does not run: what was to give it back has failed";
+                report.find(object, problem, || errors(self.free_place_locked(&network, &id)));
             }
         }
         let run = self.store.run_root().join("containers");
@@ -353,6 +360,30 @@ impl Core {
         match ContainerLock::try_acquire(&self.store, id)? {
             Some(_lock) => unlink(&self.store.lock(id)),
             None => Ok(()),
+        }
+    }
+
+    /// Nobody is at work at it either.
+    fn stands_still(&self, id: &str) -> Result<bool> {
+        let record = match self.store.record(id) {
+            Err(Error::Record { .. }) => None,
+            record => record?,
+        };
+        let Some(record) = record.filter(|_| !self.store.intent(id).exists()) else { return Ok(false) };
+        Ok(matches!(self.life(&record, None)?, Life::Created | Life::Stopped(_)))
+    }
+
+    /// Asked again: its monitor may just have done the last of its work.
+    fn holds_place(&self, network: &NetworkState, id: &str) -> Result<bool> {
+        let held = self.driver(&network.driver)?.held_for(network);
+        Ok(held.map_err(|source| Error::Network { source })?.iter().any(|holder| holder == id))
+    }
+
+    fn free_place_locked(&self, network: &NetworkState, id: &str) -> Result<()> {
+        let _lock = self.guard(id)?;
+        match self.stands_still(id)? {
+            true => self.free_place(network, id),
+            false => Ok(()),
         }
     }
 

@@ -3,6 +3,7 @@
 //! What was made is recorded in the container's folder of run-time state ([`ENDPOINTS_FILE`]); what is asked for stands in its
 //! record. While it runs it can be given further places and lose some ([`live`]).
 
+mod asked;
 mod files;
 mod live;
 mod named;
@@ -83,6 +84,7 @@ impl Core {
             mac: place.wanted.mac,
             gateway: is_way_out,
             names: names(record, place),
+            lookup: asked::lookup(&record.spec.dns),
             ports: ports.iter().map(published).collect(),
         };
         let state =
@@ -148,9 +150,14 @@ impl Core {
 impl Record {
     /// Where its default route goes and its ports are published: the first network that leads anywhere.
     pub(crate) fn way_out(&self) -> Option<&Place> {
-        let leads_out = |place: &&Place| !place.network.spec.internal;
-        self.places.iter().find(leads_out).or_else(|| self.places.first())
+        way_out(&self.places)
     }
+}
+
+/// The same, of places that are nobody's yet.
+fn way_out(places: &[Place]) -> Option<&Place> {
+    let leads_out = |place: &&Place| !place.network.spec.internal;
+    places.iter().find(leads_out).or_else(|| places.first())
 }
 
 /// Of what no more is known than whose it is.
@@ -215,8 +222,9 @@ fn release(undo: Undo) -> Release {
     match undo {
         Undo::Unlink(path) => Release::Unlink(path),
         Undo::Netlink { protocol, packet } => Release::Netlink { protocol, packet },
-        Undo::Run { program, arguments, environment, stdin } => {
-            Release::Run { program, arguments, environment, stdin }
+        Undo::Unpin(path) => Release::Unpin(path),
+        Undo::Run { program, arguments, environment, stdin, strict } => {
+            Release::Run { program, arguments, environment, stdin, strict }
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::store::{RECORD_FILE, Record, entries, remove_tree, rename, unlink};
-use crate::{ids, names};
+use crate::{ids, names, storage};
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 use std::path::{Path, PathBuf};
@@ -49,6 +49,7 @@ impl Core {
         if let Some(record) = record.as_ref().filter(|_| was_whole) {
             self.announce(record, "destroy", &[]);
         }
+        steps.push(record.as_ref().map_or(Ok(()), |record| storage::forget(record, &trash)));
         // No container uses them any more; the folder in the trash is what the next command goes on for.
         let kept = self.remove_own_volumes(id, record.as_ref());
         // What could not be unmounted or removed only its record tells of: the next command goes on with that.

@@ -208,6 +208,20 @@ pub enum Error {
         /// What the containers are called.
         containers: Vec<String>,
     },
+    /// A volume that somebody makes or removes.
+    #[error("volume {name:?} is being made, or removed, by another command")]
+    VolumeUnfinished {
+        /// The volume.
+        name: String,
+    },
+    /// Of several things that should go, some could not.
+    #[error("removed {}, and not the rest", removed.join(", "))]
+    RemovedSome {
+        /// What went.
+        removed: Vec<String>,
+        /// What kept the first of the others.
+        source: Box<Error>,
+    },
     /// A volume that running containers use.
     #[error("cannot turn back volume {name:?}: it is used by {}, which runs", containers.join(", "))]
     VolumeRuns {
@@ -430,6 +444,14 @@ impl Error {
         line
     }
 
+    /// This, after others went.
+    pub(crate) fn after(self, removed: Vec<String>) -> Self {
+        match removed.is_empty() {
+            true => self,
+            false => Self::RemovedSome { removed, source: Box::new(self) },
+        }
+    }
+
     /// The exit code of a start that failed so: 127, 126 or 125.
     pub(crate) fn exit_code(&self) -> u8 {
         tinyd_engine::Error::new(self.kind(), "").exit_code()
@@ -438,6 +460,7 @@ impl Error {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::NotRoot => ErrorKind::Permission,
+            Self::RemovedSome { source, .. } => source.kind(),
             Self::Schema { .. } => ErrorKind::Unsupported,
             Self::MissingCommand | Self::Invalid { .. } => ErrorKind::InvalidInput,
             Self::NoSuchContainer { .. }
@@ -461,6 +484,7 @@ impl Error {
             | Self::SecretsBusy
             | Self::SecretInUse { .. }
             | Self::VolumeInUse { .. }
+            | Self::VolumeUnfinished { .. }
             | Self::VolumeRuns { .. } => ErrorKind::WrongState,
             Self::NoRuntime { .. } | Self::NoVolumeDriver { .. } | Self::NoNetworkDriver { .. } => {
                 ErrorKind::Unsupported
@@ -536,6 +560,7 @@ impl Error {
                 Some(full(path))
             }
             Self::Remove { others, first, .. } if others.is_empty() => first.hint(),
+            Self::RemovedSome { source, .. } => source.hint(),
             Self::TooMany { .. } => {
                 Some("remove containers that are not needed, or raise --max-containers".to_owned())
             }

@@ -71,7 +71,11 @@ impl Core {
                     (Namespace::Host, _) | (_, 0) => String::new(),
                     _ => format!("/proc/{pid}/ns/net"),
                 },
-                ports: ports::bindings(&record, &self.ports_of(&record)),
+                // Nothing leads to one that does not run; what was asked for stands in the host's part.
+                ports: match &life {
+                    Life::Running(_) => ports::bindings(&record, &self.ports_of(&record, true)),
+                    _ => BTreeMap::new(),
+                },
                 ..self.places_on_networks(&record, pid)
             },
             config: container_config(&record, &bundle),

@@ -9,6 +9,7 @@ use crate::intent::Intent;
 use crate::launcher::Launch;
 use crate::life::Life;
 use crate::logs::options;
+use crate::storage::{self, Layers};
 use crate::store::Record;
 use std::cell::{OnceCell, RefCell};
 use std::fs::File;
@@ -80,7 +81,12 @@ impl Core {
         let Life::Running(live) = self.life(&target, None)? else { return Err(state("does not run")) };
         let file = self.netns_of(&target, live.state.init)?;
         self.copy_network_files(record, other)?;
-        Ok(file)
+        // Looked at afterwards: its monitor may have done its steps before these were among them.
+        let shared = self.share_links(&target);
+        match crate::process::runs(live.state.init) {
+            true => shared.map(|()| file),
+            false => Err(state("does not run")),
+        }
     }
 
     /// What the runtime is asked for; for its first monitor and for one that takes over.
@@ -101,6 +107,9 @@ impl Core {
                 renamed: store.run_dir(id).join(RENAMED_FILE),
             }));
             release.extend(record.slot.map(|slot| Release::Unlink(store.slot_link(slot))));
+            if let Layers::Held(_) = Layers::of(record) {
+                release.push(Release::Limit(folder.join(storage::FOLDER)));
+            }
             release.push(Release::Rename(folder.clone(), store.trash(id)));
             let (volumes, all) = self.release_own_volumes(record);
             release.extend(volumes);

@@ -22,7 +22,7 @@ impl Core {
             let wanted = request.all || restarting || matches!(life, Life::Running(_));
             if wanted && !matches!(life, Life::Gone(_)) {
                 let frozen = matches!(life, Life::Running(_)) && self.is_frozen(&record.id)?;
-                let ports = self.ports_of(&record);
+                let ports = self.ports_of(&record, matches!(life, Life::Running(_)));
                 let health = self.health_status(&record, &life)?;
                 let mut line = ContainerSummary { health, ..summary(record, &life, frozen, &ports) };
                 if restarting {

@@ -213,6 +213,9 @@ fn address_of(network: &NetworkState, address: IpAddr) -> Result<()> {
     if spec.gateways.contains(&address) {
         return refuse(format!("is the gateway of network {}", spec.name));
     }
+    if spec.excluded.contains(&address) {
+        return refuse(format!("is excluded from network {}: something else has it", spec.name));
+    }
     if (address == subnet.first() && subnet.length < 31) || broadcast {
         return refuse(format!("stands for all of {subnet}, and is no container's"));
     }

@@ -7,14 +7,16 @@ use std::net::IpAddr;
 use tinyd_engine::{PortBinding, PortMapping, PortProtocol};
 
 impl Core {
-    /// The ports of the host that lead to a container. One that the host chooses is among them from the moment it is chosen.
-    pub(crate) fn ports_of(&self, record: &Record) -> Vec<PortMapping> {
-        let mut ports = self.all_ports_of(record);
+    /// The ports of the host that lead to a container. One that the host chooses is among them from the moment it is chosen, and as
+    /// long as the container runs: the next run has another one, and this one may be anybody's.
+    pub(crate) fn ports_of(&self, record: &Record, runs: bool) -> Vec<PortMapping> {
+        let mut ports = if runs { self.all_ports_of(record) } else { record.spec.ports.clone() };
         ports.retain(|port| port.host_port.is_some());
         ports
     }
 
-    /// All that were asked for, in that order; one that the host chooses has no number before it is chosen.
+    /// All that were asked for, in that order; one that the host chooses has no number before it is chosen, and that of the last run
+    /// where the container stands still.
     pub(crate) fn all_ports_of(&self, record: &Record) -> Vec<PortMapping> {
         let mut ports = record.spec.ports.clone();
         if ports.iter().any(|port| port.host_port.is_none())
@@ -126,7 +128,7 @@ mod tests {
                 vec!["10.9.0.0/24".parse().unwrap(), "fd00::/64".parse().unwrap()];
         });
         let of = |ip: &str, port: &str| PortBinding { host_ip: ip.to_owned(), host_port: port.to_owned() };
-        let seen = bindings(&record, &core.ports_of(&record));
+        let seen = bindings(&record, &core.ports_of(&record, true));
         assert_eq!(seen["80/tcp"], [of("0.0.0.0", "8080"), of("::", "8080")]);
         assert_eq!(seen["80/udp"], [of("127.0.0.1", "9")]);
         assert_eq!(wanted(&record)["80/tcp"], [of("", "8080"), of("", "")]);
@@ -136,7 +138,9 @@ mod tests {
         std::fs::create_dir(core.store.run_dir(&record.id)).unwrap();
         let path = core.store.run_dir(&record.id).join(ENDPOINTS_FILE);
         tinyd_runtime::state::store(&path, &[Endpoint { network: "none".to_owned(), state }], false).unwrap();
-        let texts: Vec<_> = core.ports_of(&record).iter().map(text).collect();
-        assert_eq!(texts, ["8080:80", "32768:80", "127.0.0.1:9:80/udp"]);
+        let texts = |runs| core.ports_of(&record, runs).iter().map(text).collect::<Vec<_>>();
+        assert_eq!(texts(true), ["8080:80", "32768:80", "127.0.0.1:9:80/udp"]);
+        // What was chosen for the last run is nobody's.
+        assert_eq!(texts(false), ["8080:80", "127.0.0.1:9:80/udp"]);
     }
 }

@@ -6,10 +6,12 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::intent::{Intent, Verb};
 use crate::networks::{Joined, NetworksLock};
+use crate::storage::Layers;
 use crate::store::{Contents, Record, UsedVolume, fill};
 use crate::validate::{self, User};
 use crate::volumes::{VolumesLock, options};
 use crate::{ids, names, places, storage, time, userns};
+use std::path::Path;
 use tinyd_engine::{ContainerSpec, UserNamespace};
 use tinyd_net::Namespace;
 use tinyd_ns::caps::Capability;
@@ -57,6 +59,8 @@ impl Core {
         let Joined { places, netns, netns_of, held, notes: of_networks } = self.places(&spec.network)?;
         notes.extend(of_networks);
         self.check_rates(&spec.resources, netns, &places)?;
+        self.check_hosts(&spec, &places)?;
+        notes.extend(self.check_ports(&spec.ports, &places)?);
         validate::sysctls(&spec, netns == Namespace::Own)?;
         let mut host = bundle::Host::detect(&spec)?;
         notes.extend(self.check_limits(&mut spec.resources, &mut host.device_rules)?);
@@ -64,12 +68,14 @@ impl Core {
             self.runtime()?;
         }
         let image = self.image(&spec.image)?;
-        storage::check(&spec)?;
+        let layers = Layers::choose(&spec, self.store.root());
+        layers.check(&spec)?;
 
         let id = ids::new_id()?;
         let hostname = spec.hostname.clone().unwrap_or_else(|| ids::short(&id).to_owned());
-        let storage = spec.storage_size.map(|_| storage::of(&self.store.container(&id)));
-        let rootfs = self.rootfs(&id, image, storage.as_ref());
+        let folder = self.store.container(&id);
+        let storage = layers.file(&folder);
+        let rootfs = overlays(&layers.folder(folder), image);
         let images = self.shown_images(&spec.images, &self.store.container(&id), rootfs.len() - 1)?;
         let rootfs = Rootfs {
             volatile: spec.remove,
@@ -105,9 +111,10 @@ impl Core {
     pub(crate) fn take_back(&self, prepared: Prepared, error: Error) -> Error {
         let mut left = self.erase(&prepared.record.id, prepared.record.spec.name.as_deref());
         left.extend(prepared.binds.iter().rev().filter_map(|volume| self.unbind(volume).err()));
-        left.extend(prepared.volumes.iter().filter_map(|name| match self.remove_volume(name) {
+        let id = &prepared.record.id;
+        left.extend(prepared.volumes.iter().filter_map(|name| match self.remove_volume_made_with(name, id) {
             // Somebody else uses it by now.
-            Ok(_) | Err(Error::VolumeInUse { .. } | Error::NoSuchVolume { .. }) => None,
+            Ok(()) | Err(Error::VolumeInUse { .. }) => None,
             Err(error) => Some(error),
         }));
         settled(prepared.intent, &left, error)
@@ -144,11 +151,11 @@ impl Core {
             bundle: &json,
             record: &text,
             hostname: &format!("{}\n", record.hostname),
-            hosts: &etc::hosts(&record.hostname, record.netns, &[], &extra_hosts(record, None)),
+            hosts: &etc::hosts(&record.hostname, record.netns, &[], &extra_hosts(record, self.host_address(&record.places))),
             resolv_conf: &etc::resolv_conf(record.netns, &[], &record.spec.dns),
             trees: record.rootfs.overlays.len() - 1
                 + record.images.iter().map(|image| image.trees.len()).sum::<usize>(),
-            storage: record.rootfs.storage.as_ref().map(|_| storage::FOLDER),
+            layers: Layers::of(record),
             restart: restart.as_deref(),
         };
         fill(&self.store, &record.id, &contents)?;
@@ -171,6 +178,7 @@ impl Core {
         });
         if let Some(there) = there.collect::<Result<Option<Vec<_>>>>()? {
             record.volumes = there;
+            self.share_volumes(record, &held)?;
             return Ok(Some(held));
         }
         drop(held);
@@ -185,26 +193,22 @@ impl Core {
                 return Err(self.no_such_volume(&used.state.name));
             }
         }
+        self.share_volumes(record, &held)?;
         Ok(Some(held))
     }
+}
 
-    fn rootfs(
-        &self,
-        id: &str,
-        image: crate::image::Image,
-        storage: Option<&tinyd_runtime::Storage>,
-    ) -> Vec<OverlayMount> {
-        let folder = storage.map_or_else(|| self.store.container(id), |storage| storage.folder.clone());
-        let overlays = image.trees.into_iter().enumerate().map(|(index, tree)| {
-            let own = match index {
-                0 => folder.clone(),
-                below => folder.join(format!("trees/{}", below - 1)),
-            };
-            let (upper, work) = (own.join("upper"), own.join("work"));
-            OverlayMount { target: tree.target, lowers: tree.lowers, upper, work }
-        });
-        overlays.collect()
-    }
+/// The overlays of an image, whose written layers lie in a folder.
+fn overlays(folder: &Path, image: crate::image::Image) -> Vec<OverlayMount> {
+    let overlays = image.trees.into_iter().enumerate().map(|(index, tree)| {
+        let own = match index {
+            0 => folder.to_owned(),
+            below => folder.join(format!("trees/{}", below - 1)),
+        };
+        let (upper, work) = (own.join("upper"), own.join("work"));
+        OverlayMount { target: tree.target, lowers: tree.lowers, upper, work }
+    });
+    overlays.collect()
 }
 
 /// Ends an intent after undoing: when all of it was undone it goes, else it stays for the next command.

@@ -11,9 +11,11 @@ use crate::intent::Verb;
 use crate::life::{Ended, Life};
 use crate::lock::ContainerLock;
 use crate::process::{self, until};
-use crate::store::{Record, STARTED_FILE, entries, unlink};
+use crate::store::{Record, STARTED_FILE, UsedVolume, entries, unlink};
 use rustix::fs::Mode;
 use rustix::io::Errno;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use tinyd_engine::{After, RestartPolicy, StartRequest};
 use tinyd_runtime::restart::{Due, Policy, RestartPlan, RestartState};
@@ -260,15 +262,56 @@ impl Core {
     }
 
     /// Starts the containers whose monitors were to do it and cannot any more. What fails is left to the next command. Who may come
-    /// again, and soon, is patient: each has its pause.
+    /// again, and soon, is patient: each has its pause. So has one whose start has failed, whoever comes.
+    ///
+    /// Nobody waits here for a server of volumes that may not answer: such a start is another process's.
     pub(crate) fn restart_left(&self, is_patient: bool) -> Result<()> {
         for id in entries(&self.store.run_root().join("restarting"))? {
             let Ok(Some(due)) = self.due(&id) else { continue };
-            let is_time = !is_patient || self.until_due(&id, due).is_zero();
+            let has_pause = is_patient || due.monitor == NOBODY;
+            let is_time = !has_pause || self.until_due(&id, due).is_zero();
             if is_time && !process::is_at_work(due.monitor) {
-                let _ = self.restart_due(&id);
+                let _ = match self.may_wait_for_volumes(&id) {
+                    true => self.restart_aside(&id),
+                    false => self.restart_due(&id).map(drop),
+                };
             }
         }
+        Ok(())
+    }
+
+    fn may_wait_for_volumes(&self, id: &str) -> bool {
+        let asks = |used: &UsedVolume| {
+            self.driver_of(&used.state).is_ok_and(|driver| driver.asks_others(&used.state))
+        };
+        matches!(self.store.record(id), Ok(Some(record)) if record.volumes.iter().any(asks))
+    }
+
+    /// Has the command that a monitor would run start a container, and waits for nothing. Until it has ended the note of the
+    /// start is its own. Without such a command the start is this process's after all.
+    fn restart_aside(&self, id: &str) -> Result<()> {
+        let Some(command) = &self.clean_up else { return self.restart_due(id).map(drop) };
+        // Under the lock: the command waits for it, and nobody else starts a second one.
+        let Some(_lock) = ContainerLock::try_acquire(&self.store, id)? else { return Ok(()) };
+        let Some(due) = self.due(id)?.filter(|due| !process::is_at_work(due.monitor)) else { return Ok(()) };
+        let child = Command::new(&command.program)
+            .args(&command.arguments)
+            .arg(id)
+            .env_clear()
+            .envs(command.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir("/")
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let mut child = child.map_err(|source| Error::file("run", &command.program, source))?;
+        if let Ok(monitor) = ProcessId::of(child.id()) {
+            self.note_due(id, Due { monitor, ..due });
+        }
+        // Without a thread it is a zombie until this process ends, and no harm.
+        let wait = move || drop(child.wait());
+        let _ = std::thread::Builder::new().name("restart".to_owned()).spawn(wait);
         Ok(())
     }
 
@@ -303,7 +346,10 @@ impl Core {
                 let pause = state.pause_after(Duration::ZERO).as_millis();
                 if due.wanted || state.wants(due.code) {
                     let pause_ms = u64::try_from(pause).unwrap_or(u64::MAX);
-                    self.note_due(&id, Due { pause_ms, ..due });
+                    // The monitor that sleeps until then sees that it is its own still.
+                    let sleeps = process::is_at_work(due.monitor) && due.monitor.pid != std::process::id();
+                    let monitor = if sleeps { due.monitor } else { NOBODY };
+                    self.note_due(&id, Due { pause_ms, monitor, ..due });
                 }
                 Err(error)
             }
@@ -440,5 +486,41 @@ pub(crate) fn told(policy: Policy) -> RestartPolicy {
         Policy::OnFailure(max_retries) => RestartPolicy::OnFailure { max_retries },
         Policy::Always => RestartPolicy::Always,
         Policy::UnlessStopped => RestartPolicy::UnlessStopped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, FakeLauncher, spec};
+    use std::sync::Arc;
+    use tinyd_runtime::FailureKind;
+    use tinyd_runtime::state::{EXIT_FILE, ExitRecord};
+
+    #[test]
+    fn root_a_start_that_has_failed_has_its_pause_whoever_comes() {
+        if !testing::root() {
+            return;
+        }
+        let launcher = Arc::new(FakeLauncher::failing(FailureKind::Internal));
+        let (place, core) = testing::core_sharing(Arc::clone(&launcher));
+        let wanted =
+            tinyd_engine::ContainerSpec { restart: RestartPolicy::Always, ..spec(place.path(), None) };
+        let id = core.create(&wanted).unwrap().id;
+        let exit = ExitRecord { code: 9, oom_killed: false, started_ns: 1, finished_ns: 2 };
+        state::store(&core.store.container_file(&id, EXIT_FILE), &exit, false).unwrap();
+        let me = ProcessId::of(std::process::id()).unwrap();
+        let dead = ProcessId { start_time: me.start_time + 1, unique: None, ..me };
+        core.note_due(&id, Due { monitor: dead, pause_ms: 40_000, code: 9, wanted: false });
+        // Its monitor was killed in the pause, which nobody sleeps any more.
+        core.recover().unwrap();
+        let tried = || launcher.requests.lock().unwrap().len();
+        let due = core.due(&id).unwrap().unwrap();
+        assert_eq!((tried(), due.monitor, due.pause_ms), (1, NOBODY, 60_000));
+        core.recover().unwrap();
+        assert_eq!(tried(), 1);
+        core.note_due(&id, Due { pause_ms: 0, ..due });
+        core.recover().unwrap();
+        assert_eq!(tried(), 2);
     }
 }

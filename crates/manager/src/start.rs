@@ -53,6 +53,8 @@ impl Core {
             // Its exit was told before its monitor had tidied up.
             self.await_monitor(&record.id)?;
             self.discard_cgroup(&id)?;
+            // Nothing, unless a program of a driver failed at the end.
+            self.leave_networks(&record)?;
         }
         let intent = Intent::begin(&self.store, verb, &id, record.spec.name.as_deref())?;
         // From here on an intent says what was to be done.

@@ -7,7 +7,7 @@ mod ports;
 mod secrets;
 mod user;
 
-pub(crate) use network::join;
+pub(crate) use network::{join, links};
 pub(crate) use options::{profile, sysctls};
 pub(crate) use ports::numbers as ports;
 pub(crate) use secrets::SECRETS;

@@ -17,6 +17,7 @@ pub(crate) mod options;
 mod record;
 mod remove;
 mod snapshots;
+mod staging;
 mod sweep;
 mod transfer;
 mod usage;

@@ -7,7 +7,7 @@ use crate::launcher::{Launcher, RuntimeLauncher};
 use crate::locate;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tinyd_cgroup::{CgroupDriver, Host};
+use tinyd_cgroup::{CgroupDriver, CgroupPath, HierarchyVersion, Host};
 use tinyd_net::firewall::{Iptables, Nftables};
 use tinyd_net::pool::{POOLS, Pool};
 use tinyd_net::{BridgeDriver, CniDriver, FixedDriver, LanDriver, NetworkDriver};
@@ -61,8 +61,20 @@ pub(crate) fn volumes(kept: &Path, run: &Path) -> Vec<Box<dyn VolumeDriver>> {
         Box::new(BindDriver),
         Box::new(TmpfsDriver::new(run.join("tmpfs"))),
         Box::new(BtrfsDriver::new(kept.join("btrfs"), run.join("btrfs"))),
-        Box::new(RemoteDriver::new(run.join("remote"))),
+        Box::new(RemoteDriver::new(run.join("remote")).with_place(place_of_servers)),
     ]
+}
+
+/// Where the programs live that serve volumes for containers: with the monitors, in each hierarchy (ADR 3). A v1 file that moves who
+/// writes to it, and makes him wait for nobody, is `tasks`.
+fn place_of_servers() -> Vec<PathBuf> {
+    let group = || Host::detect()?.driver()?.ensure(&CgroupPath::new(PARENT)?.join(MONITORS)?);
+    let views = group().map(|group| group.views()).unwrap_or_default();
+    let file = |version| match version {
+        HierarchyVersion::V1 => "tasks",
+        HierarchyVersion::V2 => "cgroup.procs",
+    };
+    views.into_iter().map(|view| view.source.join(file(view.version))).collect()
 }
 
 /// How a volume plugin is found: by its name, and the options of the volume.

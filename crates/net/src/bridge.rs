@@ -7,6 +7,7 @@
 //! All names are made of what the network and the container are called, so that a process that was restarted finds whatever
 //! another one left half done.
 
+mod asked;
 mod attach;
 mod choice;
 mod forwarding;
@@ -22,7 +23,7 @@ use crate::conntrack;
 use crate::error::kernel;
 use crate::firewall::{Firewall, NetworkRules};
 use crate::link::{Link, Links};
-use crate::names::{NameService, ServerSpec};
+use crate::names::{Lookup, NameService, ServerSpec};
 use crate::naming::{self, Names};
 use crate::places::Places;
 use crate::pool::{self, Pool};
@@ -255,9 +256,20 @@ impl NetworkDriver for BridgeDriver {
         true
     }
 
-    fn rename(&self, network: &NetworkState, endpoint: &EndpointState, names: &[String]) -> Result<()> {
+    fn rename(
+        &self,
+        network: &NetworkState,
+        endpoint: &EndpointState,
+        names: &[String],
+        lookup: &Lookup,
+    ) -> Result<()> {
         network.owned_by(NAME)?;
-        self::names::rename(self, &network.spec, endpoint, names)
+        self::names::rename(self, &network.spec, endpoint, names, lookup)
+    }
+
+    fn host_address(&self, network: &NetworkState) -> Option<IpAddr> {
+        let gateways = &network.spec.gateways;
+        gateways.iter().find(|gateway| gateway.is_ipv4()).or(gateways.first()).copied()
     }
 
     fn limiter(&self) -> Option<&dyn TrafficLimiter> {
@@ -284,6 +296,22 @@ impl NetworkDriver for BridgeDriver {
         self.walls(&network.spec)
     }
 
+    fn changes(&self, network: &NetworkState) -> Result<Vec<String>> {
+        network.owned_by(NAME)?;
+        let name = &network.spec.name;
+        let mut links = Links::here().map_err(kernel(name, "talk to the kernel about", "links"))?;
+        let settings = self.forwarding().switched_on(&mut links, &network.spec);
+        let settings = settings.map_err(kernel(name, "read what is forwarded for", "the network"))?;
+        Ok(match &settings[..] {
+            [] => Vec::new(),
+            settings => vec![format!(
+                "this machine forwards packets of networks from their first container on until the last network goes, for \
+                 which {} becomes 1",
+                settings.join(" and ")
+            )],
+        })
+    }
+
     fn looks_whole(&self, network: Option<&NetworkState>) -> Result<bool> {
         match network {
             None => self.tables_stand(),
@@ -302,6 +330,11 @@ impl NetworkDriver for BridgeDriver {
     fn restore(&self, network: &NetworkState, endpoints: &[EndpointState]) -> Result<()> {
         network.owned_by(NAME)?;
         restore::restore(self, &network.spec, endpoints)
+    }
+
+    fn check_ports(&self, network: &NetworkState, ports: &[PublishedPort]) -> Result<()> {
+        network.owned_by(NAME)?;
+        asked::check(&network.spec, ports)
     }
 
     fn publish(

@@ -71,7 +71,8 @@ impl CniDriver {
     /// [`Error::Foreign`]; [`Error::Cni`] with the first plugin's complaint.
     pub fn check(&self, network: &NetworkState, container: &str) -> Result<()> {
         network.owned_by(NAME)?;
-        self.check_place(&network.spec, container)
+        let endpoint = EndpointState { container: container.to_owned(), ..Default::default() };
+        self.check_place(&network.spec, &endpoint)
     }
 
     /// Lets the plugins take away what they hold for any container that is on no network of this list and driver (the
@@ -111,6 +112,12 @@ impl CniDriver {
         }
         Ok(NetworkSpec { options, ..spec.clone() })
     }
+}
+
+/// An error with its causes, without the network's name, which stands elsewhere.
+fn whole(error: &Error) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Names the network.
@@ -154,6 +161,41 @@ impl NetworkDriver for CniDriver {
 
     fn namespace(&self, _: &NetworkState) -> Namespace {
         Namespace::Own
+    }
+
+    fn publishes(&self, network: &NetworkState) -> bool {
+        // What cannot be read is told when somebody comes.
+        options::made(&network.spec).map_or(true, |made| {
+            made.list.plugins.iter().any(|plugin| plugin.takes(derive::capability::PORTS))
+        })
+    }
+
+    /// Plugins find their rules by the link, and give a device back that was the host's.
+    fn removes_links(&self) -> bool {
+        true
+    }
+
+    /// The places that their plugins say are not as they were made (the operation CHECK). There is nothing to ask for a look at
+    /// a network alone, and a program to run for each plugin of each container: so `looks_whole` is content.
+    fn missing(&self, network: &NetworkState, endpoints: &[EndpointState]) -> Result<Vec<String>> {
+        network.owned_by(NAME)?;
+        let lacks = |endpoint: &EndpointState| {
+            let error = self.check_place(&network.spec, endpoint).err()?;
+            Some(format!("the place of container {} ({})", endpoint.container, whole(&error)))
+        };
+        Ok(endpoints.iter().filter_map(lacks).collect())
+    }
+
+    /// No operation brings back what a plugin has made: a container has to leave, and come again.
+    fn restore(&self, network: &NetworkState, endpoints: &[EndpointState]) -> Result<()> {
+        network.owned_by(NAME)?;
+        endpoints.iter().try_for_each(|endpoint| {
+            self.check_place(&network.spec, endpoint).map_err(|error| Error::PlaceGone {
+                network: network.spec.name.clone(),
+                container: endpoint.container.clone(),
+                source: Box::new(error),
+            })
+        })
     }
 
     fn held_for(&self, network: &NetworkState) -> Result<Vec<String>> {

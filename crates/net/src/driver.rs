@@ -1,9 +1,11 @@
 //! The trait.
 
+use crate::names::Lookup;
 use crate::{
     EndpointSpec, EndpointState, Error, Namespace, Netns, NetworkSpec, NetworkState, PublishedPort, Result,
     TrafficLimiter,
 };
+use std::net::IpAddr;
 
 /// A kind of network.
 ///
@@ -52,14 +54,39 @@ pub trait NetworkDriver: Send + Sync {
         true
     }
 
-    /// The others on a network are to find a container by these names from now on. A driver of whose containers nobody knows names
-    /// has nothing to do.
+    /// Whether ports of the host can lead to a container on a network, as far as its kind says.
+    fn publishes(&self, network: &NetworkState) -> bool {
+        let _ = network;
+        true
+    }
+
+    /// Whether [`detach`](Self::detach) takes the container's links out of a namespace that lives on, and has to find them there:
+    /// by some a driver knows what it has on the host, and others were the host's before. Those of any other driver are
+    /// removed before it is called.
+    fn removes_links(&self) -> bool {
+        false
+    }
+
+    /// The others on a network are to find a container by these names from now on, and its own questions are answered so. A driver
+    /// of whose containers nobody knows names has nothing to do.
     ///
     /// # Errors
     /// [`crate::Error::Foreign`]; whatever keeps it from telling them.
-    fn rename(&self, network: &NetworkState, endpoint: &EndpointState, names: &[String]) -> Result<()> {
-        let _ = (network, endpoint, names);
+    fn rename(
+        &self,
+        network: &NetworkState,
+        endpoint: &EndpointState,
+        names: &[String],
+        lookup: &Lookup,
+    ) -> Result<()> {
+        let _ = (network, endpoint, names, lookup);
         Ok(())
+    }
+
+    /// The address at which containers on a network reach this host, where the host has one there: no router's of the network.
+    fn host_address(&self, network: &NetworkState) -> Option<IpAddr> {
+        let _ = network;
+        None
     }
 
     /// What holds a container's traffic to rates, where the driver can do that: nobody asks a driver for rates that has none.
@@ -81,6 +108,16 @@ pub trait NetworkDriver: Send + Sync {
     /// # Errors
     /// [`crate::Error::Foreign`]; whatever keeps it from finding out.
     fn notes(&self, network: &NetworkState) -> Result<Vec<String>> {
+        let _ = network;
+        Ok(Vec::new())
+    }
+
+    /// What of this host is changed for a network that was just made, beside what is the network's own: a sentence each, without a
+    /// full stop. What an earlier network changed was told with that one.
+    ///
+    /// # Errors
+    /// [`crate::Error::Foreign`]; whatever keeps it from finding out.
+    fn changes(&self, network: &NetworkState) -> Result<Vec<String>> {
         let _ = network;
         Ok(Vec::new())
     }
@@ -127,6 +164,16 @@ pub trait NetworkDriver: Send + Sync {
         wanted: &EndpointSpec,
         netns: &dyn Netns,
     ) -> Result<EndpointState>;
+
+    /// Refuses ports of the host by which nobody could ever come to a container of this network: of an address that leads
+    /// nowhere, or of a family that the network does not have. Nothing is changed, and whether one is free is not looked at.
+    ///
+    /// # Errors
+    /// [`crate::Error::Foreign`], [`crate::Error::Invalid`].
+    fn check_ports(&self, network: &NetworkState, ports: &[PublishedPort]) -> Result<()> {
+        let _ = (network, ports);
+        Ok(())
+    }
 
     /// Leads these ports of the host to a container that runs, in place of those that lead there now: all of them, in their order,
     /// or none. Connections by a port that goes on leading there stay. What leads there and is not the endpoint's goes, too: it

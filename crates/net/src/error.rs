@@ -113,6 +113,20 @@ pub enum Error {
         /// The container's id.
         container: String,
     },
+    /// What plugins gave a container that runs is not as they made it.
+    #[error(
+        "network {network:?}: the place of container {container} is damaged, and cannot be mended while it runs: restart the \
+         container, or disconnect and connect it"
+    )]
+    PlaceGone {
+        /// The network's name.
+        network: String,
+        /// The container's id.
+        container: String,
+        /// What a plugin says of it.
+        #[source]
+        source: Box<Error>,
+    },
     /// A bridge has 1,023 ports.
     #[error(
         "network {network:?}: bridge {bridge} has 1,023 containers, and room for no more: make another network"

@@ -2,6 +2,7 @@
 
 use crate::types::{EndpointSpec, EndpointState, Namespace, NetworkSpec, NetworkState};
 use crate::{Error, Netns, NetworkDriver, Result};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// A driver of one network that is there already and has the driver's name. Nothing is made for it, and nothing undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,7 @@ impl NetworkDriver for FixedDriver {
             NetworkSpec { subnets, .. } if !subnets.is_empty() => "a subnet".to_owned(),
             NetworkSpec { gateways, .. } if !gateways.is_empty() => "a gateway".to_owned(),
             NetworkSpec { ranges, .. } if !ranges.is_empty() => "a range of addresses".to_owned(),
+            NetworkSpec { excluded, .. } if !excluded.is_empty() => "an excluded address".to_owned(),
             NetworkSpec { mtu: Some(_), .. } => "the MTU".to_owned(),
             NetworkSpec { internal: true, .. } => "'internal'".to_owned(),
             NetworkSpec { options, .. } => match options.keys().next() {
@@ -56,6 +58,11 @@ impl NetworkDriver for FixedDriver {
 
     fn connects(&self, _: &NetworkState) -> bool {
         false
+    }
+
+    fn host_address(&self, _: &NetworkState) -> Option<IpAddr> {
+        // What listens there is reached by whoever shares its network.
+        (self.namespace == Namespace::Host).then_some(Ipv4Addr::LOCALHOST.into())
     }
 
     fn held_for(&self, network: &NetworkState) -> Result<Vec<String>> {

@@ -126,6 +126,11 @@ impl NetworkDriver for LanDriver {
         Namespace::Own
     }
 
+    /// The container has an address of its own on the parent's network.
+    fn publishes(&self, _: &NetworkState) -> bool {
+        false
+    }
+
     fn held_for(&self, network: &NetworkState) -> Result<Vec<String>> {
         network.owned_by(self.kind.word())?;
         self.places(&network.spec).holders(&network.spec)

@@ -12,10 +12,9 @@ mod wire;
 pub use child::{Child, ChildKind, IpvlanMode, MacvlanMode};
 pub use route::Route;
 pub use shape::Bucket;
-pub(crate) use shape::removal;
 
-use crate::Prefix;
 use crate::netlink::{Attributes, Message, Socket, entered};
+use crate::{Prefix, Undo};
 use rustix::io::Errno;
 use std::io;
 use std::net::IpAddr;
@@ -182,7 +181,7 @@ impl Links {
             });
         });
         self.0.run(message)?;
-        let settled = self.0.run(settle_port(veth.name, veth.hairpin));
+        let settled = self.settle_port(veth.name, veth.hairpin);
         if settled.is_err()
             && let Ok(Some(link)) = self.find(veth.name)
         {
@@ -200,7 +199,15 @@ impl Links {
         message.put_text(attribute::NAME, name);
         message.put_u32(attribute::MASTER, bridge.0);
         self.0.run(message)?;
-        Ok(self.0.run(settle_port(name, hairpin))?)
+        Ok(self.settle_port(name, hairpin)?)
+    }
+
+    fn settle_port(&mut self, name: &str, hairpin: bool) -> Result<(), Errno> {
+        match self.0.run(settle_port(name, hairpin, true)) {
+            // There is no IPv6 on it: the kernel has none, or the link's packets are too small for it.
+            Err(Errno::AFNOSUPPORT) => self.0.run(settle_port(name, hairpin, false)),
+            settled => settled,
+        }
     }
 
     /// Tells a bridge which of its ports a hardware address is at, whatever it may have seen, or sees, from others: the namespace of
@@ -217,6 +224,24 @@ impl Links {
         let mut message = Message::put_in_place(kind::NEW_NEIGHBOUR, &header);
         message.put(wire::NEIGHBOUR_MAC, &mac);
         Ok(self.0.run(message)?)
+    }
+
+    /// The link of a bridge that a hardware address is known to be at: it is that link's own, or was [told](Self::pin). The bridge
+    /// has some itself. `None` for one that the bridge has seen at most.
+    ///
+    /// # Errors
+    /// `ENODEV` when the bridge is gone; the kernel's.
+    pub fn who_has(&mut self, bridge: Index, mac: [u8; 6]) -> io::Result<Option<Index>> {
+        let mut header = [0; wire::NEIGHBOUR_HEADER];
+        header[0] = wire::AF_BRIDGE;
+        let mut message = Message::get(kind::GET_NEIGHBOUR, &header);
+        message.put(wire::NEIGHBOUR_MAC, &mac);
+        message.put_u32(wire::NEIGHBOUR_MASTER, bridge.0);
+        match self.0.get(message, wire::parse_place) {
+            Ok(place) => Ok(place),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     /// Switches a link on.
@@ -311,6 +336,16 @@ impl Links {
     /// # Errors
     /// The kernel's.
     pub fn routes(&mut self) -> io::Result<Vec<Route>> {
+        let mut all = self.all_routes()?;
+        all.retain(|route| route.table == Route::MAIN);
+        Ok(all)
+    }
+
+    /// The same of all tables, whatever rule they are for; only what is for this host itself is none of them.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn all_routes(&mut self) -> io::Result<Vec<Route>> {
         Ok(self.0.list(route::list, route::parse)?)
     }
 }
@@ -321,13 +356,16 @@ fn one_queue(end: &mut Message) {
 }
 
 /// What a new port of a bridge can be told only when it is there.
-fn settle_port(name: &str, hairpin: bool) -> Message {
+fn settle_port(name: &str, hairpin: bool, has_six: bool) -> Message {
     let mut message = Message::change(kind::NEW_LINK, &LinkHeader::up().bytes());
     message.put_text(attribute::NAME, name);
     // A port is spoken to by nobody: with an address of its own each would lengthen the host's routes.
-    message.nest(attribute::FAMILIES, |families| {
-        families.nest(wire::AF_INET6.into(), |six| six.put(wire::GENERATED_ADDRESS, &[wire::NONE_GENERATED]));
-    });
+    if has_six {
+        message.nest(attribute::FAMILIES, |families| {
+            families
+                .nest(wire::AF_INET6.into(), |six| six.put(wire::GENERATED_ADDRESS, &[wire::NONE_GENERATED]));
+        });
+    }
     if hairpin {
         message.nest(attribute::INFO, |inner| {
             inner.put_text(info::PORT_KIND, "bridge");
@@ -358,15 +396,39 @@ pub fn remove_from(netns: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     }
 }
 
-/// Gives another network namespace its default routes, through a link of it. One that it has stays.
+/// The step that removes a link of this namespace, and with one end of a pair the other. One that is gone is no error.
+///
+/// # Errors
+/// `InvalidInput` for a name that is too long for a message.
+pub fn removal_step(name: &str) -> io::Result<Undo> {
+    // 0 is `NETLINK_ROUTE`.
+    Ok(Undo::Netlink { protocol: 0, packet: shape::removal(name)? })
+}
+
+/// Gives another network namespace its default routes, through a link of it: to these gateways, and for the family of a subnet
+/// that has none to the link itself. One that it has stays.
 ///
 /// # Errors
 /// The kernel's: `NotFound` without the link.
-pub fn lead_out(netns: BorrowedFd<'_>, name: &str, gateways: &[IpAddr]) -> io::Result<()> {
+pub fn lead_out(
+    netns: BorrowedFd<'_>,
+    name: &str,
+    gateways: &[IpAddr],
+    subnets: &[Prefix],
+) -> io::Result<()> {
     let mut links = Links::of(netns)?;
-    let link = links.find(name)?.ok_or(io::ErrorKind::NotFound)?;
-    gateways.iter().try_for_each(|gateway| match links.add_default_route(link.index, *gateway) {
+    let link = links.find(name)?.ok_or(io::ErrorKind::NotFound)?.index;
+    let unless_there = |made: io::Result<()>| match made {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         made => made,
-    })
+    };
+    for gateway in gateways {
+        unless_there(links.add_default_route(link, *gateway))?;
+    }
+    for six in subnets.iter().map(|subnet| subnet.address.is_ipv6()) {
+        if !gateways.iter().any(|gateway| gateway.is_ipv6() == six) {
+            unless_there(links.add_default_route_by_link(link, six))?;
+        }
+    }
+    Ok(())
 }

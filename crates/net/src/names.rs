@@ -2,8 +2,9 @@
 //!
 //! It is a small program of its own, without threads: one loop that waits for sockets. What it knows lies in a folder of
 //! files that drivers write and remove ([`Zone`]); there is nothing to tell it and nothing to lose when it is killed. A name
-//! of the network it answers itself. Any other it asks the host's servers, from a new port with a new number each time,
-//! except where it may not: names of one word never leave this host, and nothing leaves an internal network.
+//! of the network it answers itself. Any other it asks the host's servers, or those that the asker was given, from a new port
+//! with a new number each time, except where it may not: addresses of names of one word are never asked of others, nor whose
+//! an address of a network is, and nothing that only an internal network asks leaves this host ([`Lookup::open`]).
 //!
 //! *Invariant:* no client keeps another one waiting. No byte of a packet is believed before it was looked at.
 //!
@@ -13,12 +14,14 @@
 mod elsewhere;
 mod forward;
 pub(crate) mod fuzzing;
+mod lookup;
 mod message;
 mod server;
 mod stream;
 mod upstream;
 mod zone;
 
+pub use lookup::Lookup;
 pub use server::{Server, ServerSpec, Sockets};
 pub use zone::{Entry, Prepared, Zone};
 

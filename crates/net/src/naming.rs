@@ -3,6 +3,9 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+/// What the names of ports begin with.
+const PORT: &str = "td";
+
 /// The names of one driver.
 pub(crate) struct Names {
     /// Drivers with other folders have other names.
@@ -26,12 +29,17 @@ impl Names {
 
     /// The host's end of a container's link. Containers' ids are chance: their beginnings differ.
     pub(crate) fn port(&self, network: &str, container: &str) -> String {
-        self.of_container("td", 9, network, container)
+        self.of_container(PORT, 9, network, container)
     }
 
     /// The link that its traffic is led over on the host, where it is limited. Ids are hexadecimal: it is no port's name.
     pub(crate) fn shaper(&self, network: &str, container: &str) -> String {
         self.of_container("tdr", 8, network, container)
+    }
+
+    /// Whether a link may be some container's end on the host.
+    pub(crate) fn is_port(&self, link: &str) -> bool {
+        link.starts_with(PORT)
     }
 
     fn of_container(&self, before: &str, length: usize, network: &str, container: &str) -> String {

@@ -7,8 +7,10 @@ use crate::pool::{self, Taken, User};
 use crate::{Error, NetworkSpec, Prefix, Result};
 use std::net::IpAddr;
 
-/// Smaller packets IPv6 does not carry, and larger ones no link.
-const MTU: std::ops::RangeInclusive<u32> = 1280..=65_535;
+/// Packets of this size a link of each family has to carry (RFC 791 and 8200).
+const LEAST_MTU: [u32; 2] = [68, 1280];
+/// Larger ones no link carries.
+const MOST_MTU: u32 = 65_535;
 
 /// The gateway's address in each subnet, with the subnet's length.
 pub(crate) fn gateways(spec: &NetworkSpec) -> Vec<Prefix> {
@@ -25,14 +27,18 @@ pub(crate) fn gateways(spec: &NetworkSpec) -> Vec<Prefix> {
 /// The addresses of a subnet that containers can have.
 pub(crate) fn range(spec: &NetworkSpec, subnet: Prefix) -> Range {
     let part = spec.ranges.iter().copied().find(|range| subnet.contains(range.first())).unwrap_or(subnet);
-    let excluded = spec.gateways.iter().copied().filter(|gateway| subnet.contains(*gateway)).collect();
+    let nobodys = spec.gateways.iter().chain(&spec.excluded).copied();
+    let excluded = nobodys.filter(|address| subnet.contains(*address)).collect();
     Range { subnet, part, excluded }
 }
 
 /// Refuses what no network can be. What the options say is each driver's own.
 pub(crate) fn check(spec: &NetworkSpec) -> Result<()> {
-    if let Some(mtu) = spec.mtu.filter(|mtu| !MTU.contains(mtu)) {
-        let problem = format!("is none of {} to {} bytes", MTU.start(), MTU.end());
+    let has_six = spec.ipv6 == Some(true) || spec.subnets.iter().any(|subnet| subnet.address.is_ipv6());
+    let least = LEAST_MTU[usize::from(has_six)];
+    if let Some(mtu) = spec.mtu.filter(|mtu| !(least..=MOST_MTU).contains(mtu)) {
+        let family = if has_six { ", as IPv6 needs it" } else { "" };
+        let problem = format!("is none of {least} to {MOST_MTU} bytes{family}");
         return Err(invalid(spec, format!("the MTU {mtu}"), problem));
     }
     for (index, subnet) in spec.subnets.iter().enumerate() {
@@ -71,13 +77,27 @@ pub(crate) fn check(spec: &NetworkSpec) -> Result<()> {
             ));
         }
     }
+    for address in &spec.excluded {
+        if !spec.subnets.iter().any(|subnet| subnet.contains(*address)) {
+            return Err(invalid(spec, format!("the excluded address {address}"), "is in no subnet of it"));
+        }
+    }
     for range in &spec.ranges {
+        if range.network() != *range {
+            let problem = format!("begins at {}: write {}", range.first(), range.network());
+            return Err(invalid(spec, format!("the range {range}"), problem));
+        }
         let inside = |subnet: &Prefix| subnet.contains(range.first()) && subnet.contains(range.last());
         if !spec.subnets.iter().any(inside) {
             return Err(invalid(spec, format!("the range {range}"), "is not inside a subnet of it"));
         }
     }
     Ok(())
+}
+
+/// Whether packets of a network may be as large as those of IPv6 have to be.
+pub(crate) fn carries_six(spec: &NetworkSpec) -> bool {
+    spec.mtu.is_none_or(|mtu| mtu >= LEAST_MTU[1])
 }
 
 fn is_for_hosts(subnet: Prefix) -> bool {
@@ -110,7 +130,11 @@ pub(crate) fn taken(links: &mut Links, routes: &[Route], spec: &NetworkSpec) -> 
     let all = links.list().map_err(kernel(&spec.name, "list", "the host's links"))?;
     let name = |route: &Route| {
         let link = all.iter().find(|link| Some(link.index) == route.link);
-        link.map_or_else(|| "a link that is gone".to_owned(), |link| link.name.clone())
+        let link = link.map_or("a link that is gone", |link| &link.name);
+        match route.table {
+            Route::MAIN => link.to_owned(),
+            table => format!("{link} in table {table}"),
+        }
     };
     let by_route = routes.iter().map(|route| Taken { range: route.to, by: User::Route(name(route)) });
     Ok(spec.avoid.iter().cloned().chain(by_route).collect())
@@ -149,11 +173,29 @@ mod tests {
         assert!(
             refused(|spec| spec.subnets = subnets(&["10.0.0.0/24", "10.1.0.0/24"])).contains("one too many")
         );
-        assert!(refused(|spec| spec.mtu = Some(100)).contains("MTU 100"));
+        assert!(refused(|spec| spec.mtu = Some(67)).contains("MTU 67"));
+        let six = |spec: &mut NetworkSpec| {
+            spec.mtu = Some(1279);
+            spec.ipv6 = Some(true);
+        };
+        assert!(refused(six).contains("1280 to 65535 bytes, as IPv6 needs it"));
+        let four =
+            NetworkSpec { mtu: Some(68), subnets: subnets(&["10.0.0.0/24"]), ..NetworkSpec::named("web") };
+        assert!(check(&four).is_ok());
+        let bits = |spec: &mut NetworkSpec| {
+            spec.subnets = subnets(&["10.0.0.0/24"]);
+            spec.ranges = subnets(&["10.0.0.5/25"]);
+        };
+        assert!(refused(bits).contains("write 10.0.0.0/25"));
         assert!(
             refused(|spec| spec.gateways = vec!["10.0.0.1".parse().unwrap()]).contains("gateway 10.0.0.1")
         );
         assert!(refused(|spec| spec.ranges = subnets(&["10.0.0.0/28"])).contains("range 10.0.0.0/28"));
+        let elsewhere = |spec: &mut NetworkSpec| {
+            spec.subnets = subnets(&["10.0.0.0/24"]);
+            spec.excluded = vec!["10.0.1.9".parse().unwrap()];
+        };
+        assert!(refused(elsewhere).contains("excluded address 10.0.1.9"));
         let last = |spec: &mut NetworkSpec| {
             spec.subnets = subnets(&["10.0.0.0/24"]);
             spec.gateways = vec!["10.0.0.255".parse().unwrap()];
@@ -172,8 +214,10 @@ mod tests {
             NetworkSpec { subnets: subnets(&["10.0.0.0/24", "fd00::/64"]), ..NetworkSpec::named("web") };
         assert_eq!(gateways(&spec), subnets(&["10.0.0.1/24", "fd00::1/64"]));
         spec.gateways = vec!["10.0.0.254".parse().unwrap()];
+        spec.excluded = vec!["10.0.0.9".parse().unwrap()];
         assert_eq!(gateways(&spec), subnets(&["10.0.0.254/24", "fd00::1/64"]));
         let range = range(&spec, spec.subnets[0]);
+        assert!(!range.allows("10.0.0.9".parse().unwrap()));
         assert!(!range.allows("10.0.0.254".parse().unwrap()) && range.allows("10.0.0.1".parse().unwrap()));
     }
 }

@@ -1,5 +1,6 @@
 //! What is wanted of a network, and what was made for it.
 
+use crate::names::Lookup;
 use crate::pool::Taken;
 use crate::{Error, Prefix, Result};
 use serde::{Deserialize, Serialize};
@@ -20,11 +21,14 @@ pub struct NetworkSpec {
     pub gateways: Vec<IpAddr>,
     /// The parts of `subnets` that containers' addresses are chosen from, in their order; all of each where it is shorter.
     pub ranges: Vec<Prefix>,
-    /// Addresses of IPv6 besides; where it is `None`, when the host has a way out with them.
+    /// Addresses in `subnets` that no container gets: something else on the network has them.
+    pub excluded: Vec<IpAddr>,
+    /// Addresses of IPv6 besides. Where it is `None`, when the host has a way out with them and `subnets` is empty: who says which
+    /// ranges a network has says all of them.
     pub ipv6: Option<bool>,
     /// No way out of it, and none in.
     pub internal: bool,
-    /// The largest packet in bytes.
+    /// The largest packet in bytes: 68 at least, and 1,280 where there is IPv6.
     pub mtu: Option<u32>,
     /// Ranges that other networks have, which the caller knows of and the host's routes may not show.
     #[serde(skip)]
@@ -82,6 +86,8 @@ pub struct EndpointSpec {
     pub gateway: bool,
     /// What the others on the network call it, its own name first.
     pub names: Vec<String>,
+    /// How its questions for names of nobody on its networks are answered, where the driver serves names.
+    pub lookup: Lookup,
     /// Ports of the host that lead to it.
     pub ports: Vec<PublishedPort>,
 }
@@ -147,7 +153,11 @@ pub enum Undo {
         /// Whole messages.
         packet: Vec<u8>,
     },
-    /// Run a program to its end, at most ten seconds; how it ends is nobody's concern.
+    /// Lets go of a network namespace that is bound to a file, and removes the file; one that is gone is no error.
+    Unpin(PathBuf),
+    /// Run a program to its end, at most ten seconds. Where it cannot be started, or not be waited for, or fails, the files of
+    /// later steps stay: they say that something is held for the container still, and the driver's
+    /// [`detach`](crate::NetworkDriver::detach) finds it by them.
     Run {
         /// Its file.
         program: PathBuf,
@@ -157,6 +167,10 @@ pub enum Undo {
         environment: Vec<(String, String)>,
         /// What it reads.
         stdin: Vec<u8>,
+        /// Any end but 0 is a failure. Otherwise 1 is none: it may say that what it was to take away is gone, as
+        /// `iptables-restore` does.
+        #[serde(default)]
+        strict: bool,
     },
 }
 

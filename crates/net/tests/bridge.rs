@@ -10,13 +10,14 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd as _;
 use std::path::Path;
+use std::process::Command;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use ground::{Other, address, in_a_namespace, prefix, root_only};
 use tinyd_net::firewall::{Firewall, NetworkRules, Publication};
-use tinyd_net::link::Links;
+use tinyd_net::link::{Links, Route};
 use tinyd_net::{
     BridgeDriver, EndpointSpec, EndpointState, Error, NetworkDriver, NetworkSpec, NetworkState, Prefix, Undo,
 };
@@ -208,6 +209,73 @@ fn root_a_range_that_the_host_routes_elsewhere_is_refused_and_never_chosen() {
         let chosen: Prefix = network.spec.subnets[0];
         assert!(chosen.size() >= 1024 && !prefix("10.208.0.0/16").overlaps(chosen), "{chosen}");
         driver.delete(&network).unwrap();
+        // Where a rule leads to it, as of a VPN.
+        links.switch_on(vpn).unwrap();
+        for table in ["52", "51820"] {
+            let words = ["route", "add", "10.77.0.0/16", "dev", "vpn0", "table", table];
+            assert!(Command::new("ip").args(words).status().unwrap().success());
+            let error = driver.create(&spec("web", &["10.77.9.0/24"])).unwrap_err().to_string();
+            assert!(error.contains(&format!("the route 10.77.0.0/16 by vpn0 in table {table}")), "{error}");
+            assert!(Command::new("ip").args(["route", "flush", "table", table]).status().unwrap().success());
+        }
+        let there: Vec<_> = links.routes().unwrap().iter().map(|route| route.table).collect();
+        assert!(there.iter().all(|table| *table == Route::MAIN), "{there:?}");
+    });
+}
+
+#[test]
+fn root_a_hardware_address_is_one_containers_alone() {
+    root_only!();
+    let folder = tempfile::tempdir().unwrap();
+    in_a_namespace(|| {
+        let driver = driver(folder.path());
+        let network = driver.create(&spec("web", &["10.99.0.0/24"])).unwrap();
+        let [one, other] = [Other::new(), Other::new()];
+        let with = |container: &str, mac: [u8; 6], place: &Other| {
+            let wanted = EndpointSpec { container: container.into(), mac: Some(mac), ..Default::default() };
+            driver.attach(&network, &wanted, &place.netns)
+        };
+        let mac = [2, 0, 0, 0, 0, 7];
+        let endpoint = with("aaaa", mac, &one).unwrap();
+        let error = with("bbbb", mac, &other).unwrap_err().to_string();
+        assert!(
+            error.contains("the hardware address 02:00:00:00:00:07 belongs to container aaaa"),
+            "{error}"
+        );
+        assert_eq!(driver.held_for(&network).unwrap(), ["aaaa"], "nothing is left of it");
+        let error = with("bbbb", [2, 0x42, 10, 99, 0, 1], &other).unwrap_err().to_string();
+        assert!(error.contains("belongs to the bridge itself"), "{error}");
+        let mut links = Links::here().unwrap();
+        let port = endpoint.interfaces[0].host_link.as_deref().unwrap();
+        let own = links.find(port).unwrap().unwrap().mac.unwrap();
+        let error = with("bbbb", own, &other).unwrap_err().to_string();
+        assert!(error.contains("belongs to container aaaa"), "{error}");
+        // Of one that has ended, whose namespace the kernel has not come to yet, it is nobody's; nor is it its own.
+        for step in &endpoint.undo {
+            let Undo::Unlink(path) = step else { panic!("{step:?}") };
+            fs::remove_file(path).unwrap();
+        }
+        with("bbbb", mac, &other).unwrap();
+        driver.delete(&network).unwrap();
+    });
+}
+
+#[test]
+fn root_without_ipv6_packets_may_be_as_small_as_ipv4_lets_them() {
+    root_only!();
+    let folder = tempfile::tempdir().unwrap();
+    in_a_namespace(|| {
+        let driver = driver(folder.path());
+        let small = |mtu| NetworkSpec { mtu: Some(mtu), ..spec("web", &["10.99.0.0/24"]) };
+        assert!(driver.create(&small(67)).unwrap_err().to_string().contains("68 to 65535"));
+        let network = driver.create(&small(600)).unwrap();
+        let [one, other] = [Other::new(), Other::new()];
+        let [_, second] = [on(&network, &driver, "aaaa", &one), on(&network, &driver, "bbbb", &other)];
+        let link = Links::of(one.netns.as_fd()).unwrap().find("eth0").unwrap().unwrap();
+        assert_eq!((link.mtu, network.spec.ipv6), (600, Some(false)));
+        assert!(reach(&one, &other, address_of(&second)).is_ok());
+        assert_eq!(driver.missing(&network, &[]).unwrap(), [""; 0]);
+        driver.delete(&network).unwrap();
     });
 }
 
@@ -231,7 +299,11 @@ fn root_the_settings_of_the_host_come_back_with_the_last_network() {
 
         let driver = driver(folder.path());
         let web = driver.create(&spec("web", &["10.99.0.0/24"])).unwrap();
+        // Said once, by the first of all networks.
+        let said = driver.changes(&web).unwrap().join("\n");
+        assert!(said.ends_with("for which net.ipv4.conf.uplink0.forwarding becomes 1"), "{said}");
         let db = driver.create(&spec("db", &["10.98.0.0/24"])).unwrap();
+        assert_eq!(driver.changes(&db).unwrap(), [""; 0]);
         let other = Other::new();
         on(&web, &driver, "aaaa", &other);
         for bridge in [&web.links[0], &db.links[0]] {
@@ -244,6 +316,35 @@ fn root_the_settings_of_the_host_come_back_with_the_last_network() {
         driver.delete(&db).unwrap();
         assert_eq!((setting(uplink), setting("ip_forward")), ("0".to_owned(), everywhere));
     });
+}
+
+/// Another engine, or an administrator, makes a router of the host while there are networks: he goes on needing it.
+#[test]
+fn root_forwarding_that_somebody_else_switched_on_meanwhile_stays() {
+    root_only!();
+    for (before, meanwhile, expected) in [("0", "1", "1"), ("0", "0", "0"), ("1", "1", "0")] {
+        let folder = tempfile::tempdir().unwrap();
+        in_a_namespace(|| {
+            let mut links = Links::here().unwrap();
+            let conf = |link: &str| format!("/proc/sys/net/ipv4/conf/{link}/forwarding");
+            fs::write(conf("all"), before).unwrap();
+            links.make_bridge("uplink0", [2, 0, 0, 0, 0, 9], 1500).unwrap();
+            let uplink = links.find("uplink0").unwrap().unwrap().index;
+            links.add_address(uplink, prefix("192.0.2.2/24")).unwrap();
+            links.add_default_route(uplink, address("192.0.2.1")).unwrap();
+            fs::write(conf("uplink0"), "0").unwrap();
+            let driver = driver(folder.path());
+            let web = driver.create(&spec("web", &["10.99.0.0/24"])).unwrap();
+            on(&web, &driver, "aaaa", &Other::new());
+            assert_eq!(fs::read_to_string(conf("uplink0")).unwrap().trim(), "1");
+            if before != meanwhile {
+                fs::write(conf("all"), meanwhile).unwrap();
+            }
+            driver.delete(&web).unwrap();
+            let now = fs::read_to_string(conf("uplink0")).unwrap();
+            assert_eq!(now.trim(), expected, "{before} {meanwhile}");
+        });
+    }
 }
 
 #[test]

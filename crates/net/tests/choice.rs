@@ -235,6 +235,72 @@ fn root_a_port_that_one_firewall_leads_somewhere_the_other_refuses() {
     });
 }
 
+/// A firewall takes both, and whoever comes by the one address is led to the second.
+#[test]
+fn root_a_port_of_one_address_and_of_all_has_one_place_in_one_firewall() {
+    root_only!();
+    iptables_only!();
+    let folder = tempfile::tempdir().unwrap();
+    in_a_namespace(|| {
+        assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
+        let driver = driver(folder.path());
+        for word in ["nftables", "iptables"] {
+            let web = driver.create(&spec("web", &["10.98.0.0/24"], Some(word))).unwrap();
+            let back = driver.create(&spec("back", &["10.99.0.0/24"], Some(word))).unwrap();
+            let [one, two] = [Other::new(), Other::new()];
+            for (there, wanted) in [(None, Some("127.0.0.1")), (Some("127.0.0.1"), Some("0.0.0.0"))] {
+                let held = publish(&driver, &web, "aaaa", &one, port(there, 8080)).unwrap();
+                let error = publish(&driver, &back, "bbbb", &two, port(wanted, 8080)).unwrap_err();
+                let to = held.interfaces[0].addresses[0].address;
+                let said = format!("port 8080/tcp is published already: it leads to the container at {to}");
+                assert_eq!(error.to_string(), said, "{word}");
+                assert!(driver.held_for(&back).unwrap().is_empty(), "a refusal left something");
+                // So is one that runs.
+                let beside = publish(&driver, &back, "bbbb", &two, port(Some("127.0.0.2"), 8081)).unwrap();
+                let error = driver.publish(&back, &beside, &[port(wanted, 8080)]).unwrap_err();
+                assert_eq!(error.to_string(), said, "{word}");
+                // It may itself change between them.
+                let changed = driver.publish(&web, &held, &[port(wanted, 8080)]).unwrap();
+                driver.detach(&web, &changed).unwrap();
+                driver.detach(&back, &beside).unwrap();
+            }
+            driver.delete(&web).unwrap();
+            driver.delete(&back).unwrap();
+        }
+    });
+}
+
+#[test]
+fn root_ports_that_cannot_be_changed_stay_as_they_were() {
+    root_only!();
+    iptables_only!();
+    let folder = tempfile::tempdir().unwrap();
+    in_a_namespace(|| {
+        assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
+        let driver = driver(folder.path());
+        for (word, list) in [("nftables", "nft"), ("iptables", "iptables-save")] {
+            let web = driver.create(&spec("web", &["10.98.0.0/24"], Some(word))).unwrap();
+            let one = Other::new();
+            let held = publish(&driver, &web, "aaaa", &one, port(None, 8080)).unwrap();
+            let rules = || {
+                let arguments: &[&str] = if list == "nft" { &["list", "ruleset"] } else { &["-t", "nat"] };
+                let listed = listed(list, arguments);
+                ["8080", "8081"].map(|number| listed.contains(number))
+            };
+            assert_eq!(rules(), [true, false], "{word}");
+            // The step behind the one that takes ports away fails: somebody took the link.
+            let mut broken = held.clone();
+            broken.interfaces[0].host_link = Some("nosuch0".to_owned());
+            driver.publish(&web, &broken, &[port(None, 8081)]).unwrap_err();
+            assert_eq!(rules(), [true, false], "{word}: what went did not come back");
+            let changed = driver.publish(&web, &held, &[port(None, 8081)]).unwrap();
+            assert_eq!(rules(), [false, true], "{word}");
+            driver.detach(&web, &changed).unwrap();
+            driver.delete(&web).unwrap();
+        }
+    });
+}
+
 #[test]
 fn root_a_network_that_was_made_before_there_was_a_choice_has_the_first() {
     root_only!();

@@ -74,6 +74,7 @@ fn root_plugins_are_called_in_order_and_leave_in_the_reverse_one() {
     );
     assert_eq!(endpoint.interfaces[0].addresses[0].address, address("10.9.0.2"));
 
+    assert!(driver.publishes(&network) && driver.removes_links());
     driver.check(&network, "aaaa").unwrap();
     driver.check(&network, "bbbb").unwrap();
     assert_eq!(plugins.order(), "a CHECK, b CHECK");
@@ -156,9 +157,12 @@ fn root_who_cannot_leave_is_remembered_and_leaves_later() {
     assert_eq!(plugins.order(), "b DEL, a DEL", "the others are called all the same");
     assert_eq!(driver.held_for(&network).unwrap(), ["aaaa"]);
     plugins.unteach("b", "DEL");
-    // Whoever comes again with the same id is not refused for what was left: it leaves first.
+    // Whoever comes again with the same id is not refused for what was left: it leaves first, in the namespace that it was in.
     driver.attach(&network, &endpoint("aaaa"), &own()).unwrap();
-    assert_eq!(plugins.order(), "b DEL, a DEL, a ADD, b ADD");
+    let calls = plugins.calls();
+    let order: Vec<_> = calls.iter().map(|call| format!("{} {}", call.plugin, call.operation)).collect();
+    assert_eq!(order, ["b DEL", "a DEL", "a ADD", "b ADD"]);
+    assert!(calls.iter().all(|call| call.netns.ends_with("web/aaaa@eth0")), "{calls:?}");
     driver.detach(&network, &unknown("aaaa")).unwrap();
     plugins.calls();
     // Of a driver that was killed in the middle of ADD there is a record, which may be torn: another one finds it.
@@ -199,7 +203,12 @@ fn root_a_monitor_can_undo_it_without_the_driver() {
     for step in &endpoint.undo {
         match step {
             Undo::Unlink(path) => fs::remove_file(path).unwrap(),
-            Undo::Run { program, arguments, environment, stdin } => {
+            Undo::Unpin(path) => {
+                rustix::mount::unmount(path, rustix::mount::UnmountFlags::DETACH).unwrap();
+                fs::remove_file(path).unwrap();
+            }
+            Undo::Run { program, arguments, environment, stdin, strict } => {
+                assert!(strict, "a plugin that fails holds something still");
                 let input = plugins.path().join("input");
                 fs::write(&input, stdin).unwrap();
                 let mut command = std::process::Command::new(program);

@@ -174,13 +174,20 @@ fn root_a_container_that_lives_on_can_leave_and_its_plugins_notice_what_is_gone(
         driver.detach(&network, &endpoint).unwrap();
         assert_eq!(inside.find("eth0").unwrap(), None, "the link is gone from a namespace that is there");
 
-        driver.attach(&network, &wanted, &one.netns).unwrap();
+        let places = [driver.attach(&network, &wanted, &one.netns).unwrap()];
         driver.check(&network, "aaaa").unwrap();
+        assert_eq!(driver.missing(&network, &places).unwrap(), [""; 0]);
+        driver.restore(&network, &places).unwrap();
         let link = inside.find("eth0").unwrap().unwrap();
         inside.remove(link.index).unwrap();
         let error = driver.check(&network, "aaaa").unwrap_err();
         let said = std::error::Error::source(&error).unwrap().to_string();
         assert!(said.contains("the plugin bridge refused CHECK"), "{said}");
+        let missing = driver.missing(&network, &places).unwrap();
+        assert!(missing.len() == 1 && missing[0].starts_with("the place of container aaaa ("), "{missing:?}");
+        assert!(missing[0].contains(&said), "{missing:?}");
+        let error = driver.restore(&network, &places).unwrap_err().to_string();
+        assert!(error.contains("aaaa") && error.contains("or disconnect and connect it"), "{error}");
         driver.delete(&network).unwrap();
         assert_eq!((leases(&place), links()), (Vec::new(), vec!["lo".to_owned(), "web0".to_owned()]));
     });

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use ground::{Other, address, in_a_namespace, prefix, root_only};
 use rustix::io::Errno;
-use tinyd_net::link::{Index, Link, Links, Veth};
+use tinyd_net::link::{self, Index, Link, Links, Veth};
 
 const MAC: [u8; 6] = [0x02, 0x42, 0x0a, 0x63, 0x00, 0x02];
 
@@ -133,6 +133,32 @@ fn root_what_is_made_is_seen_by_the_kernels_own_files() {
         here.remove(bridge).unwrap();
         let names: Vec<_> = here.list().unwrap().into_iter().map(|link| link.name).collect();
         assert!(names.iter().all(|name| !name.ends_with("-test")), "{names:?}");
+    });
+}
+
+#[test]
+fn root_a_way_out_goes_to_a_gateway_or_to_the_link_where_there_is_none() {
+    root_only!();
+    in_a_namespace(|| {
+        let other = Other::new();
+        let (_here, mut there, _) = connected(&other, ["10.99.0.1/24", "fd00:99::1/64"]);
+        let inside = find(&mut there, "eth0").index;
+        for text in ["10.99.0.2/24", "fd00:99::2/64"] {
+            there.add_address(inside, prefix(text)).unwrap();
+        }
+        there.switch_on(inside).unwrap();
+        let subnets = ["10.99.0.0/24", "fd00:99::/64"].map(prefix);
+        for _ in 0..2 {
+            link::lead_out(other.netns.as_fd(), "eth0", &[address("10.99.0.1")], &subnets).unwrap();
+            let mut ways: Vec<_> =
+                there.routes().unwrap().into_iter().filter(|route| route.to.length == 0).collect();
+            ways.sort_by_key(|route| route.to.address);
+            let ways: Vec<_> =
+                ways.iter().map(|route| (route.to.to_string(), route.gateway, route.link)).collect();
+            let wanted = [("0.0.0.0/0", Some(address("10.99.0.1"))), ("::/0", None)]
+                .map(|(to, gateway)| (to.to_owned(), gateway, Some(inside)));
+            assert_eq!(ways, wanted);
+        }
     });
 }
 

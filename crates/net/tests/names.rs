@@ -19,10 +19,14 @@ use std::time::{Duration, Instant};
 
 use ground::{in_a_namespace, prefix, root_only};
 use tinyd_net::link::Links;
-use tinyd_net::names::{Entry, Server, ServerSpec, Sockets};
+use tinyd_net::names::{Entry, Lookup, Server, ServerSpec, Sockets};
 
 const A: u16 = 1;
+const NS: u16 = 2;
+const SOA: u16 = 6;
+const PTR: u16 = 12;
 const AAAA: u16 = 28;
+const DS: u16 = 43;
 const NO_SUCH_NAME: u8 = 3;
 const SERVER_FAILED: u8 = 2;
 
@@ -30,7 +34,7 @@ const SERVER_FAILED: u8 = 2;
 fn ask(id: u16, name: &str, kind: u16) -> Vec<u8> {
     let mut packet = id.to_be_bytes().to_vec();
     packet.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
-    for label in name.split('.') {
+    for label in name.split('.').filter(|label| !label.is_empty()) {
         packet.push(label.len() as u8);
         packet.extend(label.as_bytes());
     }
@@ -66,7 +70,12 @@ struct Client(UdpSocket);
 
 impl Client {
     fn of(server: SocketAddr) -> Client {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        Client::at("127.0.0.1", server)
+    }
+
+    /// One with an address of its own.
+    fn at(address: &str, server: SocketAddr) -> Client {
+        let socket = UdpSocket::bind((address, 0)).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         socket.connect(server).unwrap();
         Client(socket)
@@ -150,6 +159,7 @@ fn serving(resolv_conf: Option<&str>, subnet: &str, work: impl FnOnce(SocketAddr
             let entry = Entry {
                 addresses: vec![address.parse::<IpAddr>().unwrap()],
                 names: names.map(str::to_owned).to_vec(),
+                ..Entry::default()
             };
             entry.write(&folder, id).unwrap();
         }
@@ -167,7 +177,7 @@ fn serving(resolv_conf: Option<&str>, subnet: &str, work: impl FnOnce(SocketAddr
         thread::scope(|scope| {
             let runs = scope.spawn(move || server.run(|_| true).unwrap());
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(address, &folder)));
-            for id in ["aaaa", "bbbb"] {
+            for id in ["aaaa", "bbbb", "cccc", "dddd"] {
                 let _ = fs::remove_file(folder.join(id));
             }
             runs.join().unwrap();
@@ -199,6 +209,137 @@ fn root_names_of_the_network_are_known_and_others_are_asked_of_the_host() {
 
         fs::remove_file(folder.join("aaaa")).unwrap();
         assert_eq!(client.ask("web", A).code, NO_SUCH_NAME);
+    });
+}
+
+/// Puts a container on a network, with its only name.
+fn enter(folder: &Path, id: &str, (address, name): (&str, &str), ranges: &[&str], lookup: Lookup) {
+    let entry = Entry {
+        addresses: vec![address.parse().unwrap()],
+        names: vec![name.to_owned()],
+        ranges: ranges.iter().map(|range| prefix(range)).collect(),
+        lookup,
+    };
+    entry.write(folder, id).unwrap();
+}
+
+/// Gives the namespace another address.
+fn be_at(address: &str) {
+    let mut links = Links::here().unwrap();
+    let lo = links.find("lo").unwrap().unwrap().index;
+    links.add_address(lo, prefix(&format!("{address}/32"))).unwrap();
+}
+
+fn chosen(servers: &[&str]) -> Lookup {
+    Lookup { servers: servers.iter().map(|server| server.parse().unwrap()).collect(), ..Lookup::default() }
+}
+
+#[test]
+fn root_d9_a_container_has_domains_and_servers_of_its_own() {
+    root_only!();
+    serving(Some("nameserver 127.0.0.53\nsearch corp.example\n"), "127.0.0.0/8", |server, folder| {
+        ["192.0.2.53", "198.51.100.53"].into_iter().for_each(be_at);
+        let (of_host, own) = (host_server("127.0.0.53:53"), host_server("192.0.2.53:53"));
+        let there = host_server("198.51.100.53:53");
+        let heard = || [&of_host, &own, &there].map(|heard| heard.lock().unwrap().len());
+        let me = ("127.0.0.9", "me");
+        let lookup = Lookup { search: Some(vec!["lab.example".to_owned()]), ..chosen(&["192.0.2.53"]) };
+        enter(folder, "cccc", me, &[], lookup);
+        let (client, other) = (Client::at("127.0.0.9", server), Client::of(server));
+        assert_eq!(client.ask("db.lab.example", A).end, [10, 0, 0, 3]);
+        assert_eq!(heard(), [0, 0, 0], "a name of the network's was asked of others");
+        assert_eq!(client.ask("db.corp.example", A).end, [9, 9, 9, 9], "what it does not search is outside");
+        assert_eq!(heard(), [0, 1, 0]);
+        assert_eq!(other.ask("db.lab.example", A).end, [9, 9, 9, 9]);
+        assert_eq!(other.ask("db.corp.example", A).end, [10, 0, 0, 3]);
+        assert_eq!(heard(), [1, 1, 0], "another one's choice");
+        // What this host reaches for itself, it does not ask for a container: itself, and networks that the container is not on.
+        let beside = folder.parent().unwrap().join("beside");
+        enter(&beside, "eeee", ("198.51.100.7", "job"), &["198.51.100.0/24"], Lookup::default());
+        enter(folder, "cccc", me, &[], chosen(&["127.0.0.53", "198.51.100.53"]));
+        assert_eq!(client.ask("example.org", A).code, SERVER_FAILED);
+        assert_eq!(heard(), [1, 1, 0]);
+        enter(&beside, "cccc", ("198.51.100.8", "me"), &["198.51.100.0/24"], Lookup::default());
+        assert_eq!(client.ask("example.org", A).end, [9, 9, 9, 9]);
+        assert_eq!(heard(), [1, 1, 1]);
+    });
+}
+
+#[test]
+fn root_d8_whose_an_address_of_a_network_is_nobody_outside_is_asked() {
+    root_only!();
+    serving(Some("nameserver 127.0.0.53\n"), "127.0.0.0/8", |server, folder| {
+        let heard = host_server("127.0.0.53:53");
+        let beside = folder.parent().unwrap().join("beside");
+        for (id, address, name) in [("cccc", "10.9.0.2", "me"), ("eeee", "10.9.0.7", "job")] {
+            enter(&beside, id, (address, name), &["10.9.0.0/24"], Lookup::default());
+        }
+        enter(folder, "cccc", ("127.0.0.9", "me"), &[], Lookup::default());
+        let (client, other) = (Client::at("127.0.0.9", server), Client::of(server));
+        assert_eq!(
+            client.ask("7.0.9.10.in-addr.arpa", PTR),
+            Said { code: 0, count: 1, end: b"job\0".to_vec() }
+        );
+        for (asker, name, kind) in [
+            (&client, "8.0.9.10.in-addr.arpa", PTR),
+            (&client, "7.0.9.10.in-addr.arpa", SOA),
+            (&client, "0.9.10.in-addr.arpa", NS),
+            (&client, "lb._dns-sd._udp.0.0.9.10.in-addr.arpa", PTR),
+            (&other, "7.0.9.10.in-addr.arpa", PTR),
+            (&other, "2.0.0.10.in-addr.arpa", SOA),
+        ] {
+            assert_eq!(asker.ask(name, kind).code, NO_SUCH_NAME, "{name}");
+        }
+        assert!(heard.lock().unwrap().is_empty());
+        assert_eq!(client.ask("7.0.8.10.in-addr.arpa", PTR).end, [9, 9, 9, 9], "nobody's here");
+    });
+}
+
+#[test]
+fn root_the_root_and_domains_are_asked_of_others_and_names_of_one_word_are_not() {
+    root_only!();
+    serving(Some("nameserver 127.0.0.53\n"), "127.0.0.0/8", |server, _| {
+        let heard = host_server("127.0.0.53:53");
+        let client = Client::of(server);
+        for kind in [A, AAAA, PTR, 16, 255] {
+            assert_eq!(client.ask("com", kind).code, NO_SUCH_NAME, "{kind}");
+        }
+        assert!(heard.lock().unwrap().is_empty());
+        for (name, kind) in [("", NS), ("", A), ("com", DS), ("com", NS), ("com", SOA), ("com", 48)] {
+            assert_eq!(client.ask(name, kind).end, [9, 9, 9, 9], "{name} {kind}");
+        }
+        assert_eq!(client.ask("db", NS), Said { code: 0, count: 0, end: vec![0, 2, 0, 1] }, "one of ours");
+    });
+}
+
+#[test]
+fn root_d8_an_internal_network_asks_others_for_those_alone_who_have_another_way_out() {
+    root_only!();
+    serving(None, "127.0.0.0/8", |server, folder| {
+        ["192.0.2.53", "10.0.0.7"].into_iter().for_each(be_at);
+        let (of_host, outside) = (host_server("127.0.0.53:53"), host_server("192.0.2.53:53"));
+        let inside = host_server("10.0.0.7:53");
+        let heard = || [&of_host, &outside, &inside].map(|heard| heard.lock().unwrap().len());
+        enter(folder, "cccc", ("127.0.0.9", "both"), &[], Lookup { open: true, ..Lookup::default() });
+        enter(folder, "dddd", ("127.0.0.8", "shut"), &[], chosen(&["192.0.2.53"]));
+        let (both, shut) = (Client::at("127.0.0.9", server), Client::at("127.0.0.8", server));
+        assert_eq!(both.ask("example.org", A).end, [9, 9, 9, 9]);
+        assert_eq!(both.ask("db", A).end, [10, 0, 0, 3]);
+        assert_eq!(heard(), [1, 0, 0]);
+        for name in ["example.org", "", "com"] {
+            assert_eq!(shut.ask(name, NS).code, NO_SUCH_NAME, "{name}");
+            assert_eq!(Client::of(server).ask(name, NS).code, NO_SUCH_NAME, "{name}");
+        }
+        assert_eq!(heard(), [1, 0, 0]);
+        // One that is on the network itself it could ask as well.
+        enter(folder, "dddd", ("127.0.0.8", "shut"), &[], chosen(&["192.0.2.53", "10.0.0.7"]));
+        assert_eq!(shut.ask("example.org", A).end, [9, 9, 9, 9]);
+        assert_eq!(heard(), [1, 0, 1]);
+        enter(folder, "cccc", ("127.0.0.9", "both"), &[], Lookup { open: true, ..chosen(&["192.0.2.53"]) });
+        assert_eq!(both.ask("example.org", A).end, [9, 9, 9, 9]);
+        assert_eq!(heard(), [1, 1, 1]);
+        enter(folder, "cccc", ("127.0.0.9", "both"), &[], Lookup::default());
+        assert_eq!(both.ask("example.org", A).code, NO_SUCH_NAME, "it has lost its way out");
     });
 }
 

@@ -21,4 +21,4 @@ mod thread;
 
 pub use capability::{Capability, UnknownCapability};
 pub use set::{CapSet, Iter};
-pub use thread::{CapSets, drop_bounding, keep_caps, set, set_ambient, set_no_setuid_fixup};
+pub use thread::{CapSets, Suspended, drop_bounding, keep_caps, set, set_ambient, set_no_setuid_fixup};

@@ -91,7 +91,7 @@ pub(crate) fn run(
             again = restart::decide(request, started.running.pid, end.exit.code(), end.again);
             let record = exit::record(request, started.started_ns, &end);
             let connections = release::of_connections(&request.run_dir, &connected.release);
-            unclosed = release::release(connections.iter().chain(&request.release), &request.id);
+            unclosed = release::release(&connections, &request.release, &request.id);
             record
         });
     cleanup::finish(request, started.running, exit.as_ref());

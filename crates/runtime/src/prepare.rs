@@ -21,7 +21,7 @@ use tinyd_fs::mount::{Changes, DetachedMount, Propagation};
 use tinyd_fs::mountinfo::{self, MountInfo};
 use tinyd_fs::overlay::{self, IdMap, MountedOverlay, Overlay, Writable};
 use tinyd_fs::resolve;
-use tinyd_ns::caps;
+use tinyd_ns::caps::{self, Capability, Suspended};
 use tinyd_ns::credentials::FileSystemIds;
 
 /// The user namespace that mounts are shown in.
@@ -98,6 +98,9 @@ fn overlays(rootfs: &Rootfs, mapping: Option<Mapping<'_>>) -> Result<Vec<RootMou
 }
 
 fn put_together(overlay: Overlay<'_>, operation: &str) -> Result<MountedOverlay, Failure> {
+    // What is written to an overlay is written with the rights of whoever made it: this one would let every container pass quotas,
+    // and take of the disk what is kept for root.
+    let _suspended = Suspended::begin(Capability::SysResource);
     let mounted = overlay.mount(|root, create| {
         let _as_root = AsMappedRoot::assume(root);
         create();

@@ -136,6 +136,8 @@ pub enum Release {
         /// A file, where it was given another name: that one, as JSON.
         renamed: PathBuf,
     },
+    /// Forget the size that the file system holds a folder to (`tinyd_fs::project`).
+    Limit(PathBuf),
     /// Move a file or folder.
     Rename(PathBuf, PathBuf),
     /// Tell of something in a log of events.
@@ -164,8 +166,15 @@ pub enum Release {
         users: PathBuf,
         /// Which one is gone.
         user: String,
+        /// umount(8), where the kernel may wait for a server for ever on the way out: it is waited for as long as is bearable, and
+        /// then left to it.
+        #[serde(default)]
+        program: Option<PathBuf>,
     },
-    /// Run a program to its end, at most ten seconds; how it ends is nobody's concern.
+    /// Let go of a network namespace that is bound to a file, and remove the file; one that is gone is no error.
+    Unpin(PathBuf),
+    /// Run a program to its end, at most ten seconds. Among the steps of connections, the files of later steps for the same one
+    /// ([`Unlink`](Self::Unlink), [`Unpin`](Self::Unpin)) stay where it fails: by them the next command finds what is held still.
     Run {
         /// Its file.
         program: PathBuf,
@@ -175,6 +184,9 @@ pub enum Release {
         environment: Vec<(String, String)>,
         /// What it reads.
         stdin: Vec<u8>,
+        /// Any end but 0 is a failure. Otherwise 1 is none: what it was to take away is gone.
+        #[serde(default)]
+        strict: bool,
     },
 }
 
@@ -211,7 +223,7 @@ pub struct Rootfs {
     /// Device nodes in it can be opened, within the rules of the container's control group.
     #[serde(default)]
     pub devices: bool,
-    /// A file with a file system, which holds all that is written.
+    /// A file with a file system, in which all that is written lies.
     #[serde(default)]
     pub storage: Option<Storage>,
 }

@@ -22,6 +22,10 @@ impl VolumeDriver for BindDriver {
         NAME
     }
 
+    fn shows_what_is_named(&self) -> bool {
+        true
+    }
+
     fn validate(&self, wanted: &VolumeSpec) -> Result<()> {
         checked(wanted).map(drop)
     }

@@ -2,7 +2,6 @@
 
 mod backup;
 mod clones;
-pub(crate) mod device;
 mod file;
 mod ioctl;
 mod mounts;
@@ -283,7 +282,7 @@ impl VolumeDriver for BtrfsDriver {
     fn unmounting(&self, volume: &VolumeState) -> Option<Unmounting> {
         let name = named(volume).ok()?;
         // On the host's btrfs nothing is mounted there, and the user goes all the same.
-        Some(Unmounting { point: self.mounts(name).data(), users: self.users_folder(name) })
+        Some(Unmounting { point: self.mounts(name).data(), users: self.users_folder(name), program: None })
     }
 
     fn remove(&self, volume: &VolumeState) -> Result<()> {

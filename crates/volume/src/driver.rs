@@ -1,7 +1,8 @@
 //! The trait.
 
 use crate::{
-    Backup, Clones, Quota, Result, Scrub, Snapshots, Unmounting, VolumeInfo, VolumeSpec, VolumeState,
+    Backup, Clones, Quota, Result, Scrub, Snapshots, Unmounting, VolumeDetails, VolumeInfo, VolumeSpec,
+    VolumeState,
 };
 use std::path::PathBuf;
 
@@ -40,6 +41,14 @@ pub trait VolumeDriver: Send + Sync {
     /// # Errors
     /// [`crate::Error::Foreign`] for another driver's volume; the kernel's.
     fn inspect(&self, volume: &VolumeState) -> Result<VolumeInfo>;
+
+    /// What only the driver can say of a volume that is there; nothing with most.
+    ///
+    /// # Errors
+    /// [`crate::Error::Foreign`]; the plug-in's.
+    fn details(&self, volume: &VolumeState) -> Result<VolumeDetails> {
+        volume.expect_driver(self.name()).map(|()| VolumeDetails::default())
+    }
 
     /// The volumes that the driver itself keeps, also those that nobody here has made; none with a driver that keeps no
     /// list.
@@ -82,8 +91,19 @@ pub trait VolumeDriver: Send + Sync {
         None
     }
 
-    /// All of the volume is the folder at its path: who renames that away has removed it.
+    /// All of the volume is the folder at its path: who renames that away has removed it, but for the size that the file system may
+    /// hold it to ([`tinyd_fs::project`]).
     fn is_plain(&self, _: &VolumeState) -> bool {
+        false
+    }
+
+    /// To mount it is to ask another program or host, which may not answer.
+    fn asks_others(&self, _: &VolumeState) -> bool {
+        false
+    }
+
+    /// The options of a volume say where its data lies, which was there before: two volumes with the same are one.
+    fn shows_what_is_named(&self) -> bool {
         false
     }
 

@@ -118,6 +118,20 @@ pub enum Error {
         /// What it had to say.
         said: String,
     },
+    /// Something else of the file system that a volume is.
+    #[error(transparent)]
+    FileSystem(Box<tinyd_fs::Error>),
+}
+
+impl From<tinyd_fs::Error> for Error {
+    fn from(error: tinyd_fs::Error) -> Self {
+        match error {
+            tinyd_fs::Error::Path { operation, path, source } => Self::Path { operation, path, source },
+            tinyd_fs::Error::NoProgram { program, package } => Self::NoProgram { program, package },
+            tinyd_fs::Error::ProgramFailed { program, said } => Self::Program { program, said },
+            other => Self::FileSystem(Box::new(other)),
+        }
+    }
 }
 
 impl Error {

@@ -57,6 +57,7 @@ pub use local::LocalDriver;
 pub use name::check_name;
 pub use plugin::{PluginDriver, Scope};
 pub use remote::RemoteDriver;
+pub use size::bytes as size_bytes;
 pub use tmpfs::TmpfsDriver;
-pub use types::{VolumeInfo, VolumeSpec, VolumeState};
+pub use types::{VolumeDetails, VolumeInfo, VolumeSpec, VolumeState};
 pub use users::{Unmounting, Users};

@@ -1,5 +1,6 @@
 //! A folder of this machine that is the volume's own.
 
+mod disk;
 mod sized;
 
 use crate::slot::Slot;
@@ -10,15 +11,17 @@ use rustix::io::Errno;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use tinyd_fs::project;
 
 /// Folders of this machine: `<place>/<name>`.
 ///
 /// What is removed is renamed first, so that a volume is whole or gone; the rest of one whose removal was cut short goes with
 /// the next removal or making of the same name.
 ///
-/// One with a size ([`VolumeSpec::size_bytes`], or the option `size`) is an ext4 in a file, `<place>/_disks/<name>`, which is
-/// mounted while somebody uses it; that needs root, and `mkfs.ext4`. The file has the size, of which ext4 needs some for itself,
-/// and takes of the disk below what is in it.
+/// One with a size ([`VolumeSpec::size_bytes`], or the option `size`) is such a folder too where the file system holds folders to
+/// one ([`tinyd_fs::project`]). Elsewhere it is an ext4 in a file, `<place>/_disks/<name>`, which is mounted while somebody uses it;
+/// that needs root, and `mkfs.ext4`. The file has the size, of which ext4 needs some for itself, and takes of the disk below what
+/// is in it.
 #[derive(Clone, Debug)]
 pub struct LocalDriver {
     place: PathBuf,
@@ -50,14 +53,28 @@ impl LocalDriver {
         self.place.join(format!(".{name}"))
     }
 
-    fn state(&self, name: &str) -> VolumeState {
-        let options = Default::default();
-        VolumeState {
-            driver: NAME.to_owned(),
-            name: name.to_owned(),
-            path: self.path(name),
-            made: Vec::new(),
-            options,
+    /// That of a folder, which may be held to a size.
+    fn state(&self, name: &str, size: Option<u64>) -> VolumeState {
+        state(name, self.path(name), size)
+    }
+
+    fn make_folder(&self, name: &str, size: Option<u64>) -> Result<VolumeState> {
+        clear(&self.going(name))?;
+        self.only_of_its_name(name)?;
+        let path = self.path(name);
+        let mode = Mode::from_raw_mode(0o755);
+        rustix::fs::mkdir(&path, mode).map_err(|errno| Error::path("make the volume", &path, errno))?;
+        // The caller's umask took rights away.
+        let opened =
+            rustix::fs::chmod(&path, mode).map_err(|errno| Error::path("set the mode of", &path, errno));
+        let held = opened.and_then(|()| Ok(size.map(|size| project::hold(&path, size)).transpose()?));
+        match held {
+            Ok(size) => Ok(self.state(name, size)),
+            Err(error) => {
+                // What cannot be taken back is an empty folder, and the error that is told is the first.
+                let _ = rustix::fs::rmdir(&path);
+                Err(error)
+            }
         }
     }
 }
@@ -92,27 +109,16 @@ impl VolumeDriver for LocalDriver {
     fn create(&self, wanted: &VolumeSpec) -> Result<VolumeState> {
         self.validate(wanted)?;
         fs::create_dir_all(&self.place).map_err(|error| Error::path("make", &self.place, error))?;
-        if sized::size(wanted)?.is_some() {
-            return self.make_sized(wanted);
+        match sized::size(wanted)? {
+            Some(size) if !project::is_held(&self.place) => self.make_disk(&wanted.name, size),
+            size => self.make_folder(&wanted.name, size),
         }
-        clear(&self.going(&wanted.name))?;
-        self.only_of_its_name(&wanted.name)?;
-        let path = self.path(&wanted.name);
-        let mode = Mode::from_raw_mode(0o755);
-        rustix::fs::mkdir(&path, mode).map_err(|errno| Error::path("make the volume", &path, errno))?;
-        // The caller's umask took rights away.
-        if let Err(errno) = rustix::fs::chmod(&path, mode) {
-            // What cannot be taken back is an empty folder, and the error that is told is the first.
-            let _ = rustix::fs::rmdir(&path);
-            return Err(Error::path("set the mode of", path, errno));
-        }
-        Ok(self.state(&wanted.name))
     }
 
     fn inspect(&self, volume: &VolumeState) -> Result<VolumeInfo> {
         volume.expect_driver(NAME)?;
-        if is_sized(volume) {
-            return self.inspect_sized(volume);
+        if self.is_disk(volume) {
+            return self.inspect_disk(volume);
         }
         match volume.path.symlink_metadata() {
             Ok(data) => Ok(VolumeInfo { available: data.is_dir(), is_folder: true }),
@@ -136,15 +142,20 @@ impl VolumeDriver for LocalDriver {
             names.extend(check_name("volume name", &name).is_ok().then_some(name));
         }
         names.sort();
-        let mut volumes: Vec<_> = names.iter().map(|name| self.state(name)).collect();
-        volumes.extend(self.sized()?);
+        let held = project::is_held(&self.place);
+        let folder = |name: &String| {
+            let size = if held { project::limit(&self.path(name))? } else { None };
+            Ok(self.state(name, size))
+        };
+        let mut volumes = names.iter().map(folder).collect::<Result<Vec<_>>>()?;
+        volumes.extend(self.on_disks()?);
         Ok(volumes)
     }
 
     fn mount(&self, volume: &VolumeState, user: &str) -> Result<PathBuf> {
         volume.expect_driver(NAME)?;
-        if is_sized(volume) {
-            return self.mount_sized(volume, user);
+        if self.is_disk(volume) {
+            return self.mount_disk(volume, user);
         }
         match self.inspect(volume)?.available {
             true => Ok(volume.path.clone()),
@@ -154,7 +165,7 @@ impl VolumeDriver for LocalDriver {
 
     fn unmount(&self, volume: &VolumeState, user: &str) -> Result<()> {
         volume.expect_driver(NAME)?;
-        match is_sized(volume) {
+        match self.is_disk(volume) {
             true => Slot::of(volume).unmount(user, mounted::detach),
             false => Ok(()),
         }
@@ -162,25 +173,27 @@ impl VolumeDriver for LocalDriver {
 
     fn users(&self, volume: &VolumeState) -> Result<Vec<String>> {
         volume.expect_driver(NAME)?;
-        if is_sized(volume) { Slot::of(volume).users() } else { Ok(Vec::new()) }
+        if self.is_disk(volume) { Slot::of(volume).users() } else { Ok(Vec::new()) }
     }
 
     fn unmounting(&self, volume: &VolumeState) -> Option<Unmounting> {
-        is_sized(volume).then(|| Slot::of(volume).unmounting())
+        self.is_disk(volume).then(|| Slot::of(volume).unmounting())
     }
 
     fn is_plain(&self, volume: &VolumeState) -> bool {
-        volume.driver == NAME && !is_sized(volume)
+        volume.driver == NAME && !self.is_disk(volume)
     }
 
     fn remove(&self, volume: &VolumeState) -> Result<()> {
         volume.expect_driver(NAME)?;
         check_name("volume name", &volume.name)?;
-        if is_sized(volume) {
-            return self.remove_sized(volume);
+        if self.is_disk(volume) {
+            return self.remove_disk(volume);
         }
         let going = self.going(&volume.name);
         clear(&going)?;
+        // Looked at first: one that cannot go stays where it is.
+        expect_bare(&volume.path)?;
         match rustix::fs::renameat_with(CWD, &volume.path, CWD, &going, RenameFlags::NOREPLACE) {
             Ok(()) => clear(&going),
             Err(Errno::NOENT) => Ok(()),
@@ -189,26 +202,35 @@ impl VolumeDriver for LocalDriver {
     }
 }
 
-fn is_sized(volume: &VolumeState) -> bool {
-    volume.options.contains_key(sized::OPTION)
+fn state(name: &str, path: PathBuf, size: Option<u64>) -> VolumeState {
+    let options = size.map(|size| (sized::OPTION.to_owned(), size.to_string())).into_iter().collect();
+    VolumeState { driver: NAME.to_owned(), name: name.to_owned(), path, made: Vec::new(), options }
+}
+
+/// Refuses a tree in which something is mounted, which is somebody else's data. One that is gone has nothing.
+fn expect_bare(path: &Path) -> Result<()> {
+    let failed = |error: io::Error| Error::path("remove", path, error);
+    match path.canonicalize() {
+        Ok(real) if mounted::is_any_below(&real)? => Err(failed(Errno::BUSY.into())),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Removes a tree in which nothing is mounted; one that is gone is no error.
 #[allow(clippy::disallowed_methods, reason = "it is looked before whether anything is mounted there")]
 fn clear(path: &Path) -> Result<()> {
     let failed = |error: io::Error| Error::path("remove", path, error);
-    match path.symlink_metadata() {
-        Ok(_) => {}
+    let is_folder = match path.symlink_metadata() {
+        Ok(data) => data.is_dir(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),
-    }
-    // Whatever is mounted below is somebody else's data.
-    if mounted::is_any_below(&path.canonicalize().map_err(failed)?)? {
-        return Err(failed(Errno::BUSY.into()));
-    }
+    };
+    expect_bare(path)?;
+    let released = if is_folder { project::release(path) } else { Ok(()) };
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
-        _ => Ok(()),
+        _ => Ok(released?),
     }
 }
 

@@ -10,8 +10,12 @@ mod tests;
 
 use crate::error::is_there;
 use crate::patience::WHOLE;
-use crate::{Error, Result, Users, VolumeDriver, VolumeInfo, VolumeSpec, VolumeState, check_name, mounted};
+use crate::{
+    Error, Result, Users, VolumeDetails, VolumeDriver, VolumeInfo, VolumeSpec, VolumeState, check_name,
+    mounted,
+};
 use protocol::{Fault, Question, Session};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -94,14 +98,18 @@ impl PluginDriver {
     /// # Errors
     /// [`Error::Plugin`].
     pub fn scope(&self) -> Result<Scope> {
-        match self.session().call("VolumeDriver.Capabilities", &Question::default()) {
-            Ok(said) => match said.capabilities.unwrap_or_default().scope.as_str() {
-                "global" => Ok(Scope::Global),
-                _ => Ok(Scope::Local),
-            },
+        match Self::told_scope(&self.session()) {
             Err(Fault { unknown: true, .. }) => Ok(Scope::Local),
-            Err(fault) => Err(fault.into()),
+            told => Ok(told?),
         }
+    }
+
+    fn told_scope(session: &Session<'_>) -> std::result::Result<Scope, Fault> {
+        let said = session.call("VolumeDriver.Capabilities", &Question::default())?;
+        Ok(match said.capabilities.unwrap_or_default().scope.as_str() {
+            "global" => Scope::Global,
+            _ => Scope::Local,
+        })
     }
 
     fn session(&self) -> Session<'_> {
@@ -151,6 +159,12 @@ impl PluginDriver {
         check_name("volume name", &volume.name)?;
         let folder = self.run.join(&self.name).join(&volume.name);
         Ok((folder.join("users"), folder.join("mounted")))
+    }
+
+    /// Takes a list of users, which others have while the plugin does something for them: who waits for them waits for it, and
+    /// no longer than for it.
+    fn lock_within(session: &Session<'_>, list: &Path, volume: &str) -> Result<Users> {
+        Users::lock_until(list, session.until)?.ok_or_else(|| session.silent(volume))
     }
 
     /// Asks for the mount. A plugin that outlived our notes, or was killed and put itself right, may have it for this user
@@ -204,6 +218,10 @@ impl PluginDriver {
 impl VolumeDriver for PluginDriver {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn shows_what_is_named(&self) -> bool {
+        true
     }
 
     /// Whether the plugin would take the options only `create` can tell: it has no call for that.
@@ -263,6 +281,29 @@ impl VolumeDriver for PluginDriver {
         Ok(VolumeInfo { available, is_folder: true })
     }
 
+    fn details(&self, volume: &VolumeState) -> Result<VolumeDetails> {
+        volume.expect_driver(&self.name)?;
+        let session = self.session();
+        let question = Question { name: &volume.name, ..Question::default() };
+        let said = session.call("VolumeDriver.Get", &question)?.volume.unwrap_or_default().status;
+        let words = match said {
+            Some(Value::Object(words)) => words,
+            _ => Map::new(),
+        };
+        let text = |value| match value {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        let status = words.into_iter().map(|(word, value)| (word, text(value))).collect();
+        let is_global = match Self::told_scope(&session) {
+            Ok(scope) => scope == Scope::Global,
+            // One that has no answer to that has its own on each host.
+            Err(fault) if fault.refused => false,
+            Err(fault) => return Err(fault.into()),
+        };
+        Ok(VolumeDetails { is_global, status })
+    }
+
     /// Those whose names are names here too.
     fn list(&self) -> Result<Vec<VolumeState>> {
         let said = self.session().call("VolumeDriver.List", &Question::default())?;
@@ -277,7 +318,8 @@ impl VolumeDriver for PluginDriver {
 
     fn mount(&self, volume: &VolumeState, user: &str) -> Result<PathBuf> {
         let (asked, got) = self.folders(volume)?;
-        let (users, session) = (Users::lock(&asked)?, self.session());
+        let session = self.session();
+        let users = Self::lock_within(&session, &asked, &volume.name)?;
         let has_it = Users::list(&got)?.iter().any(|other| other == user);
         let name = &*volume.name;
         if has_it {
@@ -309,7 +351,8 @@ impl VolumeDriver for PluginDriver {
         if !Users::list(&asked)?.iter().any(|other| other == user) {
             return Ok(());
         }
-        let (users, session) = (Users::lock(&asked)?, self.session());
+        let session = self.session();
+        let users = Self::lock_within(&session, &asked, &volume.name)?;
         let was_got = Users::list(&got)?.iter().any(|other| other == user);
         let question = Question { name: &volume.name, id: user, ..Question::default() };
         match session.call("VolumeDriver.Unmount", &question) {
@@ -353,6 +396,10 @@ impl VolumeDriver for PluginDriver {
 
     fn users(&self, volume: &VolumeState) -> Result<Vec<String>> {
         Users::list(&self.folders(volume)?.0)
+    }
+
+    fn asks_others(&self, _: &VolumeState) -> bool {
+        true
     }
 }
 

@@ -1,4 +1,4 @@
-//! The programs of the host that are needed: what formats, and what reads a stream of btrfs.
+//! The programs of the host that btrfs needs: what formats, and what reads a stream.
 
 use crate::{Error, Result};
 use std::os::fd::OwnedFd;
@@ -12,20 +12,13 @@ const PLACES: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 pub(crate) const MKFS_BTRFS: &str = "mkfs.btrfs";
 /// Receives.
 pub(crate) const BTRFS: &str = "btrfs";
-/// Formats files and block devices.
-pub(crate) const MKFS_EXT4: &str = "mkfs.ext4";
 
 /// The file that a program has as its input: this one and no other, whatever its name has come to lead to when the program
 /// begins, which may outlive who started it.
 pub(crate) const INPUT: &str = "/proc/self/fd/0";
 
-/// The package that has it, by the same name with Debian, Fedora, Arch, Alpine; openSUSE calls the other one btrfsprogs.
-fn package(program: &str) -> &'static str {
-    match program {
-        MKFS_EXT4 => "e2fsprogs",
-        _ => "btrfs-progs",
-    }
-}
+/// The package that has them, by the same name with Debian, Fedora, Arch, Alpine; openSUSE calls it btrfsprogs.
+const PACKAGE: &str = "btrfs-progs";
 
 /// Where a program is.
 ///
@@ -38,7 +31,7 @@ pub(crate) fn find(program: &'static str) -> Result<PathBuf> {
         let file = Path::new(folder).join(program);
         file.is_file().then_some(file)
     });
-    found.ok_or(Error::NoProgram { program, package: package(program) })
+    found.ok_or(Error::NoProgram { program, package: PACKAGE })
 }
 
 /// Runs it to its end.
@@ -74,7 +67,6 @@ mod tests {
     fn pure_a_program_that_is_missing_is_named_with_its_package() {
         let error = find("mkfs.no-such-file-system").unwrap_err().to_string();
         assert!(error.contains("mkfs.no-such-file-system") && error.contains("btrfs-progs"), "{error}");
-        assert_eq!((package(MKFS_EXT4), package(MKFS_BTRFS)), ("e2fsprogs", "btrfs-progs"));
     }
 
     #[test]

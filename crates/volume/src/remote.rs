@@ -7,6 +7,7 @@ mod helper;
 mod kind;
 mod marked;
 mod mount;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod wanted;
@@ -14,12 +15,16 @@ mod wanted;
 use crate::patience::WHOLE;
 use crate::slot::Slot;
 use crate::{Error, Result, Unmounting, VolumeDriver, VolumeInfo, VolumeSpec, VolumeState, check_name};
+use settle::Settle;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wanted::Wanted;
 
 /// The driver's word.
 const NAME: &str = "remote";
+
+/// What unmounts a volume whose server may be gone.
+const UMOUNT: &str = "umount";
 
 /// Volumes on servers, each mounted for its first user by the program that the host has for that, and unmounted with the
 /// last.
@@ -41,19 +46,33 @@ const NAME: &str = "remote";
 pub struct RemoteDriver {
     run: PathBuf,
     patience: Duration,
+    settle: Option<Settle>,
 }
 
 impl RemoteDriver {
     /// Volumes that are mounted below a folder that need not last longer than the mounts.
     #[must_use]
     pub fn new(run: PathBuf) -> Self {
-        Self { run, patience: WHOLE }
+        Self { run, patience: WHOLE, settle: None }
+    }
+
+    /// Has the programs that serve mounts (sshfs, s3fs, rclone) live elsewhere than their caller, who may end before the users of
+    /// the volume do: each writes `0` to every one of these files, as to `cgroup.procs`, before it does anything else. `places`
+    /// is asked at each mount; where it tells none, or one cannot be written to, they stay where they are.
+    #[must_use]
+    pub fn with_place(mut self, places: impl Fn() -> Vec<PathBuf> + Send + Sync + 'static) -> Self {
+        self.settle = Some(Settle::new(places));
+        self
     }
 }
 
 impl VolumeDriver for RemoteDriver {
     fn name(&self) -> &str {
         NAME
+    }
+
+    fn shows_what_is_named(&self) -> bool {
+        true
     }
 
     fn validate(&self, wanted: &VolumeSpec) -> Result<()> {
@@ -91,13 +110,23 @@ impl VolumeDriver for RemoteDriver {
 
     fn mount(&self, volume: &VolumeState, user: &str) -> Result<PathBuf> {
         volume.expect_driver(NAME)?;
-        let remote = Wanted::of(&volume.options)?;
-        let attach = |path: &Path, is_mounted: bool| {
-            let attempt =
-                mount::Attempt { remote: &remote, volume: &volume.name, path, patience: self.patience };
-            attempt.mount(is_mounted)
+        let (remote, slot) = (Wanted::of(&volume.options)?, Slot::of(volume));
+        let place = slot.data();
+        // Also those who wait for each other wait no longer.
+        let until = Instant::now() + self.patience;
+        let attempt = mount::Attempt {
+            remote: &remote,
+            volume: &volume.name,
+            path: &place,
+            settle: self.settle.as_ref(),
+            patience: self.patience,
+            until,
         };
-        Slot::of(volume).mount(user, attach)
+        let attach = |_: &Path, is_mounted: bool| {
+            let is_shared = slot.users()?.iter().any(|other| other != user);
+            attempt.mount(is_mounted, is_shared)
+        };
+        slot.mount_until(until, user, attach)?.ok_or_else(|| attempt.crowded())
     }
 
     fn unmount(&self, volume: &VolumeState, user: &str) -> Result<()> {
@@ -111,7 +140,12 @@ impl VolumeDriver for RemoteDriver {
     }
 
     fn unmounting(&self, volume: &VolumeState) -> Option<Unmounting> {
-        (!may_finish(volume)).then(|| Slot::of(volume).unmounting())
+        let program = helper::find(UMOUNT).filter(|_| !may_finish(volume))?;
+        Some(Unmounting { program: Some(program), ..Slot::of(volume).unmounting() })
+    }
+
+    fn asks_others(&self, _: &VolumeState) -> bool {
+        true
     }
 
     fn users(&self, volume: &VolumeState) -> Result<Vec<String>> {

@@ -1,7 +1,7 @@
 //! Sizes as users write them.
 
-/// Bytes, or with `k`, `m`, `g` for units of 1,024; `None` for what is no size.
-pub(crate) fn bytes(text: &str) -> Option<u64> {
+/// A size: bytes, or with `k`, `m`, `g` for units of 1,024; `None` for what is no size.
+pub fn bytes(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let unit: u64 = match text.get(digits.len()..)?.to_ascii_lowercase().as_str() {
         "" | "b" => 1,

@@ -12,6 +12,7 @@ use crate::{Error, Result, Unmounting, Users, VolumeState, mounted};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// The place of one volume.
 #[derive(Clone, Debug)]
@@ -66,7 +67,7 @@ impl Slot {
 
     /// What [`unmount`](Self::unmount) is, where `detach` is nothing more than umount2(2).
     pub(crate) fn unmounting(&self) -> Unmounting {
-        Unmounting { point: self.data(), users: self.list() }
+        Unmounting { point: self.data(), users: self.list(), program: None }
     }
 
     /// Notes a user and mounts for him: `attach` is told where, and whether something is mounted there already. A user for
@@ -78,7 +79,28 @@ impl Slot {
     ) -> Result<PathBuf> {
         // After a restart of the machine it is gone, and the volume is not.
         self.make_again()?;
-        let users = Users::lock(&self.list())?;
+        self.mount_by(&Users::lock(&self.list())?, user, attach)
+    }
+
+    /// The same for who waits no longer than until then for others who mount or unmount it; `None` when they were at it all the
+    /// time. What `attach` itself takes is its own concern.
+    pub(crate) fn mount_until(
+        &self,
+        until: Instant,
+        user: &str,
+        attach: impl FnOnce(&Path, bool) -> Result<()>,
+    ) -> Result<Option<PathBuf>> {
+        self.make_again()?;
+        let users = Users::lock_until(&self.list(), until)?;
+        users.map(|users| self.mount_by(&users, user, attach)).transpose()
+    }
+
+    fn mount_by(
+        &self,
+        users: &Users,
+        user: &str,
+        attach: impl FnOnce(&Path, bool) -> Result<()>,
+    ) -> Result<PathBuf> {
         users.add(user)?;
         let data = self.data();
         match mounted::at(&data).and_then(|kind| attach(&data, kind.is_some())) {

@@ -74,6 +74,15 @@ impl VolumeState {
     }
 }
 
+/// What only a volume's driver can say of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VolumeDetails {
+    /// All hosts have the same; else it is this one's.
+    pub is_global: bool,
+    /// The driver's own words; what is no text is JSON.
+    pub status: BTreeMap<String, String>,
+}
+
 /// What is there of a volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeInfo {

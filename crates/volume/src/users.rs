@@ -3,21 +3,25 @@
 //! A user is an empty file. It is there before anything is mounted for it and goes after that is unmounted, so that a driver
 //! that is killed in between leaves a user that can be seen, by [`Users::list`], and be taken away.
 
+use crate::patience::until_so;
 use crate::{Error, Result};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// How the end of a user ends what was mounted for it: its file goes, and where it was the last one the mount goes before, by
-/// umount2(2) with `MNT_DETACH`, all under the lock of [`Users`].
+/// umount2(2) with `MNT_DETACH` or by a program that does that, all under the lock of [`Users`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unmounting {
     /// The mount point.
     pub point: PathBuf,
     /// The list of users, as [`Users::lock`] takes it.
     pub users: PathBuf,
+    /// umount(8), where the kernel may wait for a server for ever on the way out: who unmounts by himself could not end then.
+    pub program: Option<PathBuf>,
 }
 
 /// The users of one volume, held by this process alone until it is dropped.
@@ -35,21 +39,42 @@ impl Users {
     /// The kernel's.
     pub fn lock(folder: &Path) -> Result<Self> {
         loop {
-            fs::create_dir_all(folder).map_err(|error| Error::path("make", folder, error))?;
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let lock = match rustix::fs::open(folder, flags, Mode::empty()) {
-                Err(Errno::NOENT) => continue,
-                opened => opened.map_err(|errno| Error::path("open", folder, errno))?,
-            };
+            let lock = open(folder)?;
             rustix::io::retry_on_intr(|| rustix::fs::flock(&lock, FlockOperation::LockExclusive))
                 .map_err(|errno| Error::path("lock", folder, errno))?;
-            // Whoever had it may have removed it with the volume.
-            let (ours, there) = (rustix::fs::fstat(&lock), rustix::fs::stat(folder));
-            let number = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
-            if ours.map(number).ok() == there.map(number).ok() {
-                return Ok(Self { folder: folder.to_owned(), _lock: lock });
+            if let Some(users) = Self::of(folder, lock) {
+                return Ok(users);
             }
         }
+    }
+
+    /// The same for who waits no longer than until then; `None` when others had it all the time.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn lock_until(folder: &Path, until: Instant) -> Result<Option<Self>> {
+        loop {
+            let lock = open(folder)?;
+            let ask = || match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => Ok(true),
+                Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(false),
+                Err(errno) => Err(Error::path("lock", folder, errno)),
+            };
+            if !until_so(until, ask)? {
+                return Ok(None);
+            }
+            if let Some(users) = Self::of(folder, lock) {
+                return Ok(Some(users));
+            }
+        }
+    }
+
+    /// The list, if what was locked is still it: whoever had it may have removed it with the volume.
+    fn of(folder: &Path, lock: OwnedFd) -> Option<Self> {
+        let (ours, there) = (rustix::fs::fstat(&lock), rustix::fs::stat(folder));
+        let number = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
+        (ours.map(number).ok() == there.map(number).ok())
+            .then(|| Self { folder: folder.to_owned(), _lock: lock })
     }
 
     /// The users, sorted; those of a folder that is not there are none.
@@ -109,6 +134,18 @@ impl Users {
     }
 }
 
+/// Opens the folder of a list, which is made where it is missing.
+fn open(folder: &Path) -> Result<OwnedFd> {
+    loop {
+        fs::create_dir_all(folder).map_err(|error| Error::path("make", folder, error))?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::open(folder, flags, Mode::empty()) {
+            Err(Errno::NOENT) => {}
+            opened => return opened.map_err(|errno| Error::path("open", folder, errno)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +180,13 @@ mod tests {
         });
         other.unwrap().unwrap();
         assert_eq!(Users::list(place.path()).unwrap(), ["late"]);
+        let held = Users::lock(place.path()).unwrap();
+        let soon = std::time::Duration::from_millis(30);
+        assert!(Users::lock_until(place.path(), Instant::now() + soon).unwrap().is_none());
+        drop(held);
+        // A child that another test spawns has a copy of each descriptor until it is its program: it may take a moment.
+        let late = Instant::now() + std::time::Duration::from_secs(60);
+        assert!(Users::lock_until(place.path(), late).unwrap().is_some());
     }
 
     #[test]

@@ -17,7 +17,7 @@ messages! {
     IoLimit { device, read_bps, write_bps, read_iops, write_iops }
     HugepageLimit { page_size, bytes }
     BindMount { source, target, read_only, strict, propagation, recursive, idmap, relabel }
-    VolumeMount { name, target, read_only, subpath, idmap, relabel, no_copy, driver, options }
+    VolumeMount { name, target, read_only, subpath, idmap, relabel, no_copy, driver, options, labels }
     VolumesFrom { container, read_only }
     ImageMount { image, target, subpath, writable }
     TmpfsMount { target, options }
@@ -69,7 +69,11 @@ mod tests {
                 relabel: Some(Relabel::Private),
                 ..BindMount::new("/a", "/b").read_only()
             }],
-            volumes: vec![VolumeMount { subpath: Some("x/y".into()), ..VolumeMount::anonymous("/v") }],
+            volumes: vec![VolumeMount {
+                subpath: Some("x/y".into()),
+                labels: BTreeMap::from([("stage".to_owned(), "test".to_owned())]),
+                ..VolumeMount::anonymous("/v")
+            }],
             secrets: vec![SecretMount { mode: Some(0), ..SecretMount::named("key") }],
             network: NetworkMode::Networks(vec![NetworkJoin {
                 addresses: vec!["10.0.0.2".parse().unwrap(), "fd00::2".parse().unwrap()],

@@ -3,23 +3,26 @@
 //! Both sides speak tar: whoever has the files packs them, whoever gets them unpacks them, at the same time. Which file goes
 //! where is decided before ([`plan()`]).
 
+mod links;
 mod local;
 mod pipe;
 mod plan;
 
 use super::{Context, Verb};
 use crate::failure::{Failure, Outcome};
+use crate::flow::{Flowed, Progress};
 use pipe::piped;
-use plan::{Kind, Source, plan};
+use plan::{Kind, Source, There, plan};
 use std::os::fd::OwnedFd;
-use tinyd_engine::{CopyIn, CopyOut, Engine, FileKind};
+use tinyd_engine::{CopyIn, CopyOut, Engine, FileKind, FileStat};
 
 /// Copy files between a container, running or not, and this machine, or between two containers
 #[derive(clap::Parser, Debug)]
 #[command(
     long_about = "Copy files between a container, running or not, and this machine, or between two containers.\n\n\
         A folder is copied with all that is in it: into DEST where that is a folder, else as DEST. SOURCE/. is what is in a \
-        folder, without itself. What is replaced are files, never folders. With - as one side it is a tar archive.\n\n\
+        folder, without itself. What is replaced are files, never folders; where DEST is a link, the file that it leads to, and by \
+        a link the link. With - as one side it is a tar archive.\n\n\
         Paths of a container begin at its root. A local path with a colon in it is written with ./ or / before it.",
     after_help = "\
 Examples:
@@ -36,7 +39,7 @@ pub(crate) struct Copy {
     /// Follow a link at the end of SOURCE
     #[arg(short = 'L', long)]
     follow_link: bool,
-    /// Say nothing of what is not as it was
+    /// Show no progress, and say nothing of what is not as it was
     #[arg(short, long)]
     quiet: bool,
     /// CONTAINER:PATH, a local path, or - for a tar archive from standard input
@@ -89,9 +92,10 @@ impl Verb for Copy {
             ));
         }
         let engine = context.engine()?;
-        let notes = self.copy(engine.as_ref(), context, source, dest)?;
-        if !self.quiet {
-            context.console.notes(&notes);
+        match self.copy(engine.as_ref(), context, source, dest)? {
+            Flowed::Done(notes) if !self.quiet => context.console.notes(&notes),
+            Flowed::Done(_) => {}
+            Flowed::CutOff(code) => return Ok(code),
         }
         Ok(0)
     }
@@ -105,7 +109,7 @@ impl Copy {
         context: &Context<'_>,
         source: Side<'_>,
         dest: Side<'_>,
-    ) -> Result<Vec<String>, Failure> {
+    ) -> Result<Flowed<Vec<String>>, Failure> {
         let dest_path = match dest {
             Side::Inside { path, .. } => path,
             _ => &self.dest,
@@ -115,7 +119,7 @@ impl Copy {
                 let from = context.console.stdin.try_clone_to_owned();
                 let from = from.map_err(|error| Failure::failed("read the standard input", error))?;
                 // Whoever made the archive said whose the files are.
-                unpack(engine, dest, dest_path, true, from)
+                unpack(engine, dest, dest_path, true, from).map(Flowed::Done)
             }
             (source, Side::Stream) => {
                 if context.console.is_terminal() {
@@ -125,12 +129,13 @@ impl Copy {
                 }
                 let to = context.console.stdout.try_clone_to_owned();
                 let to = to.map_err(|error| Failure::failed("write the standard output", error))?;
-                self.pack(engine, source, None, to)
+                self.pack(engine, source, None, to).map(Flowed::Done)
             }
             (source, dest) => {
                 let what = self.look_at_source(engine, source)?;
-                let plan = plan(&what, dest_path, |path| look(engine, dest, path, true))?;
+                let plan = plan(&what, dest_path, |path| there(engine, dest, path))?;
                 piped(
+                    Progress::wanted(context.console, self.quiet, "copied", None),
                     |to| self.pack(engine, source, plan.name, to),
                     |from| unpack(engine, dest, &plan.folder, self.archive, from),
                 )
@@ -186,8 +191,32 @@ fn unpack(
 /// What a path is; nothing where there is nothing.
 fn look(engine: &dyn Engine, side: Side<'_>, path: &str, follow: bool) -> Result<Option<Kind>, Failure> {
     let Side::Inside { container, .. } = side else { return local::look(path, follow) };
-    let stat = engine.stat(container, path, follow)?;
-    Ok(stat.map(|stat| if stat.kind == FileKind::Folder { Kind::Folder } else { Kind::Other }))
+    Ok(engine.stat(container, path, follow)?.map(|stat| kind(&stat)))
+}
+
+/// What there is at a path that something is copied to, and where it leads.
+fn there(engine: &dyn Engine, side: Side<'_>, path: &str) -> Result<There, Failure> {
+    let Side::Inside { container, .. } = side else { return local::there(path) };
+    // A `/` at its end would lead on from a link.
+    let itself = Some(path.trim_end_matches('/')).filter(|itself| !itself.is_empty()).unwrap_or(path);
+    let found = engine.stat(container, itself, false)?;
+    if found.as_ref().is_none_or(|stat| stat.kind != FileKind::Symlink) {
+        return Ok(There { kind: found.as_ref().map(kind), path: path.to_owned() });
+    }
+    let kind = look(engine, side, path, true)?;
+    if kind == Some(Kind::Folder) {
+        return Ok(There { kind, path: path.to_owned() });
+    }
+    let target = |path: &str| Ok(engine.stat(container, path, false)?.and_then(|stat| stat.target));
+    Ok(There { kind, path: links::end_of(path, target)? })
+}
+
+fn kind(stat: &FileStat) -> Kind {
+    match stat.kind {
+        FileKind::Folder => Kind::Folder,
+        FileKind::Symlink => Kind::Link,
+        FileKind::File | FileKind::Other => Kind::Other,
+    }
 }
 
 #[cfg(test)]

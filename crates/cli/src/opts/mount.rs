@@ -1,7 +1,8 @@
 //! `--mount type=…,source=…,target=…`.
 
 use super::limits::memory;
-use super::volume::{inside, on_this_machine};
+use super::security::label;
+use super::volume::{CONSISTENCY, inside, on_this_machine};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tinyd_engine::{BindMount, ImageMount, Propagation, Recursive, TmpfsMount, VolumeMount};
@@ -53,18 +54,28 @@ impl Words {
         }
     }
 
-    /// All values of a word that may be given again, each `NAME=VALUE`.
-    fn pairs(&mut self, name: &str) -> Result<BTreeMap<String, String>, String> {
-        let mut pairs = BTreeMap::new();
+    /// All values of a word that may be given again.
+    fn all(&mut self, name: &str) -> Vec<String> {
         let (given, rest): (Vec<_>, Vec<_>) = self.0.drain(..).partition(|(word, _)| word == name);
         self.0 = rest;
-        for (_, value) in given {
-            let value = value.unwrap_or_default();
-            let (name, value) =
-                value.split_once('=').ok_or_else(|| wrong(&format!("'{name}={value}' is no pair")))?;
-            pairs.insert(name.to_owned(), value.to_owned());
-        }
-        Ok(pairs)
+        given.into_iter().map(|(_, value)| value.unwrap_or_default()).collect()
+    }
+
+    /// The same, each `NAME=VALUE`.
+    fn pairs(&mut self, name: &str) -> Result<BTreeMap<String, String>, String> {
+        let pair = |value: String| match value.split_once('=') {
+            Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+            None => Err(wrong(&format!("'{name}={value}' is no pair"))),
+        };
+        self.all(name).into_iter().map(pair).collect()
+    }
+
+    /// The same, each a label.
+    fn labels(&mut self, name: &str) -> Result<BTreeMap<String, String>, String> {
+        let pair = |value: String| {
+            label(&value).map_err(|_| wrong(&format!("'{name}={value}' is no label, which is NAME=VALUE")))
+        };
+        self.all(name).into_iter().map(pair).collect()
     }
 
     /// Nothing else may be there.
@@ -82,6 +93,13 @@ pub(super) fn parse(text: &str) -> Result<Mount, String> {
     let kind = words.value(&["type"])?.unwrap_or_else(|| "volume".to_owned());
     let target = words.value(&["target", "destination", "dst"])?;
     let target = inside(&target.ok_or_else(|| wrong("it has no target"))?)?;
+    // It has no meaning here, and is right all the same.
+    if let Some(word) = words.value(&["consistency"])?.filter(|word| word != "default")
+        && !CONSISTENCY.contains(&word.as_str())
+    {
+        let known = "default, consistent, cached and delegated";
+        return Err(wrong(&format!("'consistency={word}' is none of {known}")));
+    }
     let mount = match kind.as_str() {
         "bind" => {
             let source = words.value(&["source", "src"])?.ok_or_else(|| wrong("a bind needs a source"))?;
@@ -104,6 +122,7 @@ pub(super) fn parse(text: &str) -> Result<Mount, String> {
             no_copy: words.flag(&["volume-nocopy"])?,
             driver: words.value(&["volume-driver"])?,
             options: words.pairs("volume-opt")?,
+            labels: words.labels("volume-label")?,
             idmap: words.flag(&["idmap"])?,
             relabel: None,
         }),
@@ -169,20 +188,45 @@ fn pair(word: String) -> (String, Option<String>) {
     }
 }
 
-/// As a line of CSV.
+/// As a line of CSV (RFC 4180): a field that begins with a double quote goes to the next one, and two of them in it are one.
 fn split(text: &str) -> Result<Vec<String>, String> {
-    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
-    for letter in text.chars() {
-        match letter {
-            '"' => quoted = !quoted,
-            ',' if !quoted => words.push(std::mem::take(&mut word)),
-            letter => word.push(letter),
+    let mut words = Vec::new();
+    let mut rest = text;
+    loop {
+        let (word, behind) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted_field(quoted)?,
+            None => {
+                let (word, behind) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
+                if word.contains('"') {
+                    return Err(wrong(&format!(
+                        "'{word}' has a double quote in it: those stand around all of a word"
+                    )));
+                }
+                (word.to_owned(), behind)
+            }
+        };
+        words.push(word);
+        match behind.strip_prefix(',') {
+            Some(next) => rest = next,
+            None => return Ok(words),
         }
     }
-    words.push(word);
-    match quoted {
-        true => Err(wrong("a double quote is not closed")),
-        false => Ok(words),
+}
+
+/// What stands before the closing quote, and what is behind it: nothing, or a comma and the next fields.
+fn quoted_field(text: &str) -> Result<(String, &str), String> {
+    let (mut word, mut rest) = (String::new(), text);
+    loop {
+        let (part, behind) = rest.split_once('"').ok_or_else(|| wrong("a double quote is not closed"))?;
+        word.push_str(part);
+        match behind.strip_prefix('"') {
+            Some(next) => {
+                word.push('"');
+                rest = next;
+            }
+            None if behind.is_empty() || behind.starts_with(',') => return Ok((word, behind)),
+            None => return Err(wrong(&format!("behind '{word}' in double quotes there is no comma"))),
+        }
     }
 }
 
@@ -208,10 +252,11 @@ mod tests {
             read_only: true,
             no_copy: true,
             driver: Some("local".into()),
-            options: [("o".to_owned(), "a,b=c".to_owned())].into(),
+            options: [("o".to_owned(), "a,b=\"c\"".to_owned())].into(),
+            labels: [("stage", "test=1"), ("bare", "")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
             ..VolumeMount::named("data", "/b")
         };
-        let text = r#"type=volume,src=data,dst=/b,readonly=true,volume-nocopy,volume-driver=local,"volume-opt=o=a,b=c""#;
+        let text = r#"type=volume,src=data,dst=/b,readonly=true,volume-nocopy,volume-driver=local,consistency=cached,"volume-opt=o=a,b=""c""",volume-label=stage=test=1,volume-label=bare"#;
         assert_eq!(parse(text), Ok(Mount::Volume(full)));
         let bind = |words: &str| match parse(&format!("type=bind,src=/a,dst=/b,{words}")) {
             Ok(Mount::Bind(bind)) => (bind.propagation, bind.recursive, bind.idmap),
@@ -261,6 +306,15 @@ mod tests {
             "dst=/b,ro=maybe",
             "dst=/b,volume-opt=x",
             "dst=/b,\"x",
+            "dst=/b,src=\"a,b\"",
+            "dst=/b,src=a\"",
+            "dst=/b,\"src=a\"b",
+            "\"dst=/b\" ,src=a",
+            "dst=/b,consistency=soon",
+            "dst=/b,consistency",
+            "dst=/b,volume-label==x",
+            "dst=/b,volume-label",
+            "type=bind,src=/a,dst=/b,volume-label=a=b",
             "dst=/b,",
         ] {
             let message = parse(text).expect_err(text);

@@ -41,7 +41,7 @@ pub(crate) struct NetworkOptions {
     /// A port of the container that somebody may want to reach; may be given again
     #[arg(long, value_name = "PORT[/PROTOCOL]", value_parser = publish::exposed)]
     expose: Vec<publish::Exposed>,
-    /// Ask this name server in place of the networks' own; may be given again
+    /// Ask this name server, in place of this machine's, for what is no name of its networks; may be given again
     #[arg(long, value_name = "IP")]
     dns: Vec<IpAddr>,
     /// Look for names without dots in this domain, . for none; may be given again
@@ -50,7 +50,8 @@ pub(crate) struct NetworkOptions {
     /// An option of resolv.conf: ndots:2; may be given again
     #[arg(long, alias = "dns-opt", value_name = "OPTION")]
     dns_option: Vec<String>,
-    /// Put a name into its /etc/hosts, host-gateway for this machine's address; may be given again
+    /// Put a name into its /etc/hosts, host-gateway for this machine's address on its networks (on host, 127.0.0.1); may be
+    /// given again
     #[arg(long, value_name = "NAME:IP", value_parser = host)]
     add_host: Vec<ExtraHost>,
 }
@@ -97,7 +98,11 @@ impl NetworkOptions {
                 }
             }
         }
-        let (ports, note) = publish::settle(self.publish, settings)?;
+        let mut published = self.publish;
+        if self.publish_all {
+            published.push(publish::all_exposed(&published, &self.expose));
+        }
+        let (ports, note) = publish::settle(published, settings)?;
         Ok(Connected {
             network,
             ports,
@@ -186,10 +191,12 @@ fn place(name: &str, options: &str) -> Result<NetworkJoin, String> {
 
 /// `02:42:ac:11:00:02`, with colons or dashes.
 pub(crate) fn mac(text: &str) -> Result<Mac, String> {
-    let octets: Vec<_> = text.split([':', '-']).map(|octet| u8::from_str_radix(octet, 16)).collect();
-    let whole = text.len() == 17 && octets.iter().all(Result::is_ok);
-    let octets: Vec<u8> = octets.into_iter().flatten().collect();
-    let octets = octets.try_into().ok().filter(|_| whole);
+    let octet = |text: &str| match text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        true => u8::from_str_radix(text, 16).ok(),
+        false => None,
+    };
+    let octets: Option<Vec<u8>> = text.split([':', '-']).map(octet).collect();
+    let octets = octets.and_then(|octets| octets.try_into().ok());
     octets.map(Mac).ok_or_else(|| "it is not of the form 02:42:ac:11:00:02".to_owned())
 }
 
@@ -248,7 +255,16 @@ mod tests {
     #[test]
     fn hardware_addresses() {
         assert_eq!(mac("02-42-ac-11-00-02"), Ok(Mac([2, 0x42, 0xac, 0x11, 0, 2])));
-        for bad in ["", "02:42:ac:11:00", "2:42:ac:11:00:02", "02:42:ac:11:00:zz", "02:42:ac:11:00:02:03"] {
+        for bad in [
+            "",
+            "02:42:ac:11:00",
+            "2:42:ac:11:00:02",
+            "02:42:ac:11:00:zz",
+            "02:42:ac:11:00:02:03",
+            "02:42:ac:11:00:+2",
+            "+2:42:ac:11:00:02",
+            "02:42:ac:11:0:002",
+        ] {
             assert!(mac(bad).is_err(), "{bad}");
         }
     }

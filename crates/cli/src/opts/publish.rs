@@ -42,6 +42,24 @@ pub(crate) fn parse(text: &str) -> Result<Published, String> {
     Ok(Published(mappings.collect()))
 }
 
+/// A port of this machine's choice for each that is exposed and that none leads to yet, as the engine would make them, who does not
+/// know what was set here.
+pub(super) fn all_exposed(published: &[Published], exposed: &[Exposed]) -> Published {
+    let mut inside: Vec<_> = published
+        .iter()
+        .flat_map(|published| &published.0)
+        .map(|port| (port.container_port, port.protocol))
+        .collect();
+    let mut all = Vec::new();
+    for (container_port, protocol) in exposed.iter().flat_map(|exposed| exposed.0.iter().copied()) {
+        if !inside.contains(&(container_port, protocol)) {
+            inside.push((container_port, protocol));
+            all.push(PortMapping { host_ip: None, host_port: None, container_port, protocol });
+        }
+    }
+    Published(all)
+}
+
 /// Ports as they are meant, and what is said of them where they can be reached from outside and nobody said that they should.
 pub(crate) fn settle(
     published: Vec<Published>,
@@ -206,6 +224,26 @@ mod tests {
         let (ports, said) = of(&["8080:80"], Some("0.0.0.0")).expect("ports");
         assert_eq!((addresses(&ports), said), (vec![String::new()], None));
         assert!(of(&["8080:80"], Some("here")).is_err());
+    }
+
+    #[test]
+    fn ports_that_are_exposed_are_published_where_and_as_the_others_are() {
+        let exposed = ["80", "90-91/udp", "80", "81"].map(|text| exposed(text).expect("a port"));
+        let settled = |variable: &str| {
+            let mut all = vec![parse("8080:81").expect("a port")];
+            all.push(all_exposed(&all, &exposed));
+            settle(all, &Settings::of(&schema::PUBLISH_ADDRESS, variable)).expect("ports")
+        };
+        let (ports, said) = settled("127.0.0.1");
+        let inside: Vec<_> =
+            ports.iter().map(|port| format!("{}/{}", port.container_port, port.protocol)).collect();
+        assert_eq!(inside, ["81/tcp", "80/tcp", "90/udp", "91/udp"]);
+        assert!(ports.iter().all(|port| port.host_ip.is_some_and(|address| address.is_loopback())));
+        assert_eq!(said, None);
+        assert!(settled("").1.is_some_and(|said| said.contains("port 8080 of this machine is open")));
+        let alone = vec![all_exposed(&[], &exposed)];
+        let (_, said) = settle(alone, &Settings::of(&schema::PUBLISH_ADDRESS, "")).expect("ports");
+        assert!(said.is_some_and(|said| said.contains("-p 127.0.0.1::80 keeps")));
     }
 
     #[test]

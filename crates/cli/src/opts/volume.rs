@@ -58,6 +58,9 @@ pub(super) fn parse(text: &str) -> Result<Mount, String> {
     }
 }
 
+/// Docker's words for how soon each side sees what the other writes. On Linux both see the same files.
+pub(super) const CONSISTENCY: [&str; 3] = ["consistent", "cached", "delegated"];
+
 /// The words behind the last colon.
 #[derive(Default)]
 struct Mode {
@@ -75,6 +78,8 @@ impl Mode {
             "rw" => self.read_only = false,
             "nocopy" => self.no_copy = true,
             "idmap" => self.idmap = true,
+            // How fresh the files have to be that a virtual machine shows: here there is none between.
+            word if CONSISTENCY.contains(&word) => {}
             "z" => self.relabel = Some(Relabel::Shared),
             "Z" => self.relabel = Some(Relabel::Private),
             _ => match Propagation::of_word(word) {
@@ -129,6 +134,8 @@ mod tests {
         assert_eq!(parse("/a:/b:z,rprivate"), with(|bind| bind.relabel = Some(Relabel::Shared)));
         assert_eq!(parse("/a:/b:Z"), with(|bind| bind.relabel = Some(Relabel::Private)));
         assert_eq!(parse("/a:/b:idmap"), with(|bind| bind.idmap = true));
+        assert_eq!(parse("/a:/b:cached"), bind("/a", "/b"));
+        assert_eq!(parse("/a:/b:delegated,ro"), Ok(Mount::Bind(BindMount::new("/a", "/b").read_only())));
         for word in ["private", "rprivate", "slave", "rslave", "shared", "rshared"] {
             let Ok(Mount::Bind(bind)) = parse(&format!("/a:/b:ro,{word}")) else { panic!("{word}") };
             assert_eq!((bind.propagation.word(), bind.read_only), (word, true));
@@ -150,7 +157,7 @@ mod tests {
         assert_eq!(parse("data:/b"), volume(VolumeMount::named("data", "/b")));
         assert_eq!(parse("/b"), volume(VolumeMount::anonymous("/b")));
         let mount = VolumeMount { read_only: true, no_copy: true, ..VolumeMount::named("data", "/b") };
-        assert_eq!(parse("data:/b:ro,nocopy"), volume(mount));
+        assert_eq!(parse("data:/b:ro,nocopy,consistent"), volume(mount));
     }
 
     #[test]

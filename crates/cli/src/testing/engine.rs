@@ -279,10 +279,15 @@ impl Engine for Shared {
     fn stat(&self, container: &str, path: &str, follow: bool) -> Result<Option<FileStat>> {
         self.note(format!("stat {container} {path} {follow}"));
         self.id(container)?;
-        let kind = if path.contains("file") { FileKind::File } else { FileKind::Folder };
-        let (target, modified) = (None, UNIX_EPOCH);
+        let kind = match path.contains("file") {
+            _ if path.contains("link") && !follow => FileKind::Symlink,
+            true => FileKind::File,
+            false => FileKind::Folder,
+        };
+        let target = (kind == FileKind::Symlink).then(|| "/srv/real-file".to_owned());
+        let modified = UNIX_EPOCH;
         let found = FileStat { path: path.to_owned(), kind, mode: 0o644, size: 0, modified, target };
-        Ok((!path.contains("missing")).then_some(found))
+        Ok((found.kind == FileKind::Symlink || !path.contains("missing")).then_some(found))
     }
 
     fn copy_out(&self, container: &str, request: &CopyOut, to: OwnedFd) -> Result<ArchiveSummary> {

@@ -142,6 +142,8 @@ pub struct VolumeMount {
     pub driver: Option<String>,
     /// What only the driver knows, where it has to be made.
     pub options: BTreeMap<String, String>,
+    /// What its maker wants to remember of it, where it has to be made.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl VolumeMount {

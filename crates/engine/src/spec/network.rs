@@ -52,7 +52,10 @@ impl NetworkJoin {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Dns {
-    /// Whom it asks: at most three are ever asked (resolv.conf(5)). Those know nothing of the other containers.
+    /// Who is asked for what is no name of its networks': at most three are ever asked (resolv.conf(5)). The networks' own servers
+    /// ask them for it, as this machine reaches them; it asks them itself, and the others' names are not known to it then, where
+    /// none of its networks has a server, or where one of these is its own loopback device or on a network that leads to this
+    /// machine's neighbours.
     pub servers: Vec<IpAddr>,
     /// The domains that a name without dots is looked for in; a single `.` for none.
     pub search: Vec<String>,
@@ -67,7 +70,7 @@ pub struct Dns {
 pub struct ExtraHost {
     /// The name.
     pub name: String,
-    /// Its address; `None` for the host's on the container's network.
+    /// Its address; `None` for the host's on the container's networks, 127.0.0.1 on the host's own.
     pub address: Option<IpAddr>,
 }
 

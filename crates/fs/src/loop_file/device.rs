@@ -8,7 +8,7 @@ use crate::{Error, Result};
 use rustix::fs::{Mode, OFlags, fstat};
 use rustix::io::Errno;
 use std::fs;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -17,10 +17,14 @@ const CONTROL: &str = "/dev/loop-control";
 /// How often another process may be faster with a device that was free.
 const TRIES: usize = 64;
 
-/// A loop device, held until it is dropped; a mount holds it too.
+/// A loop device, held until it is dropped; a mount holds it too. The kernel frees it when the last one closes it, so that there is
+/// none to be left over.
 #[derive(Debug)]
-pub(super) struct Device {
-    pub(super) path: PathBuf,
+pub struct Device {
+    /// `/dev/loop0`.
+    pub path: PathBuf,
+    /// Nobody had it before.
+    pub is_new: bool,
     _device: OwnedFd,
 }
 
@@ -34,15 +38,20 @@ fn control() -> Result<OwnedFd> {
 }
 
 impl Device {
-    /// The device of a file: the one that it has, or a new one.
-    pub(super) fn of(file: &OwnedFd, path: &Path) -> Result<Self> {
+    /// The device of a file, open for reading and writing, which is called so: the one that it has, or a new one. Whoever asks holds
+    /// a lock meanwhile.
+    ///
+    /// # Errors
+    /// `EBUSY` where somebody who knows nothing of us has made it one; the kernel's.
+    pub fn of(file: impl AsFd, path: &Path) -> Result<Self> {
+        let file = file.as_fd();
         match Self::find(file, path)? {
             Some(device) => Ok(device),
             None => Self::attach(file, path),
         }
     }
 
-    fn find(file: &OwnedFd, path: &Path) -> Result<Option<Self>> {
+    fn find(file: BorrowedFd<'_>, path: &Path) -> Result<Option<Self>> {
         let wanted = fstat(file).map_err(Error::path("look at", path))?;
         let failed = |error| Error::path("look into", "/sys/block")(error);
         let devices = match fs::read_dir("/sys/block") {
@@ -65,7 +74,7 @@ impl Device {
                     if (info.device, info.inode, info.offset) == (wanted.st_dev, wanted.st_ino, 0)
                         && info.flags & ioctl::LOOP_AUTOCLEAR != 0 =>
                 {
-                    return Ok(Some(Self { path, _device: device }));
+                    return Ok(Some(Self { path, is_new: false, _device: device }));
                 }
                 // Somebody else has made it one, who knows nothing of us.
                 Ok((info, _)) if (info.device, info.inode) == (wanted.st_dev, wanted.st_ino) => {
@@ -83,7 +92,7 @@ impl Device {
         Ok(None)
     }
 
-    fn attach(file: &OwnedFd, path: &Path) -> Result<Self> {
+    fn attach(file: BorrowedFd<'_>, path: &Path) -> Result<Self> {
         let control = control()?;
         let failed = |errno| Error::path("attach a loop device to", path)(errno);
         for _ in 0..TRIES {
@@ -91,15 +100,13 @@ impl Device {
             let path = PathBuf::from(format!("/dev/loop{number}"));
             let device = open(&path).map_err(Error::path("open the loop device", &path))?;
             let flags = ioctl::LOOP_AUTOCLEAR | ioctl::LOOP_DIRECT_IO;
-            let configured = match ioctl::configure_loop(device.as_fd(), file.as_fd(), flags) {
+            let configured = match ioctl::configure_loop(device.as_fd(), file, flags) {
                 // The file system below cannot be written directly.
-                Err(Errno::INVAL) => {
-                    ioctl::configure_loop(device.as_fd(), file.as_fd(), ioctl::LOOP_AUTOCLEAR)
-                }
+                Err(Errno::INVAL) => ioctl::configure_loop(device.as_fd(), file, ioctl::LOOP_AUTOCLEAR),
                 other => other,
             };
             match configured {
-                Ok(()) => return Ok(Self { path, _device: device }),
+                Ok(()) => return Ok(Self { path, is_new: true, _device: device }),
                 Err(Errno::BUSY) => {}
                 Err(errno) => return Err(failed(errno)),
             }

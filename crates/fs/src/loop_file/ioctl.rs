@@ -5,6 +5,7 @@
 use rustix::io::Errno;
 use rustix::ioctl::{Getter, Ioctl, IoctlOutput, Opcode, Setter, ioctl};
 use std::ffi::c_void;
+use std::mem::offset_of;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 type Answer<T> = std::result::Result<T, Errno>;
@@ -101,3 +102,5 @@ pub(super) fn loop_info(device: BorrowedFd<'_>) -> Answer<LoopInfo> {
 
 // As the header has them on every architecture.
 const _: () = assert!(size_of::<LoopInfo>() == 232 && size_of::<LoopConfig>() == 304);
+const _: () = assert!(offset_of!(LoopInfo, inode) == 8 && offset_of!(LoopInfo, offset) == 24);
+const _: () = assert!(offset_of!(LoopInfo, flags) == 52 && offset_of!(LoopConfig, info) == 8);

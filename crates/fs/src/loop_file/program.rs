@@ -1,7 +1,7 @@
 //! The program of e2fsprogs that formats.
 
 use crate::{Error, Result};
-use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -23,12 +23,16 @@ pub(super) fn find(program: &'static str) -> Result<PathBuf> {
     found.ok_or(Error::NoProgram { program, package: PACKAGE })
 }
 
+/// The file that a program has as its input: this one and no other, whatever its name has come to lead to when the program
+/// begins, which may outlive who started it.
+pub(super) const INPUT: &str = "/proc/self/fd/0";
+
 /// Runs it to its end.
-pub(super) fn run(program: &'static str, operands: &[&OsStr]) -> Result<()> {
+pub(super) fn run(program: &'static str, operands: &[&str], input: OwnedFd) -> Result<()> {
     let file = find(program)?;
     let mut command = Command::new(&file);
     // A message in another language is one that nobody finds an answer to.
-    command.args(operands).env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null());
+    command.args(operands).env("LC_ALL", "C").stdin(input).stdout(Stdio::null());
     let output = command.stderr(Stdio::piped()).output().map_err(Error::path("run", &file))?;
     match output.status.success() {
         true => Ok(()),

@@ -41,13 +41,24 @@ pub(crate) fn hosts(
     text
 }
 
-/// `resolv.conf` for a container, whose networks have name servers of their own or have none, and which may want its own way.
+/// Of the name servers that somebody chose for a container, those that the networks' own ask for it. What is on the container's
+/// loopback device it reaches itself alone: with such a one all are its own to ask, in their order.
+pub(crate) fn forwarders(dns: &Dns) -> &[IpAddr] {
+    match dns.servers.iter().any(|server| server.to_canonical().is_loopback()) {
+        true => &[],
+        false => &dns.servers,
+    }
+}
+
+/// `resolv.conf` for a container, which may want its own way. `servers` are those of its networks, which ask the chosen ones for
+/// it; where there are none it asks those itself.
 pub(crate) fn resolv_conf(netns: Namespace, servers: &[IpAddr], dns: &Dns) -> String {
     let text = of_networks(netns, servers);
-    if dns.servers.is_empty() && dns.search.is_empty() && dns.options.is_empty() {
+    let own = if servers.is_empty() { &dns.servers[..] } else { &[] };
+    if own.is_empty() && dns.search.is_empty() && dns.options.is_empty() {
         return text;
     }
-    let mut lines: Vec<String> = dns.servers.iter().map(|server| format!("nameserver {server}")).collect();
+    let mut lines: Vec<String> = own.iter().map(|server| format!("nameserver {server}")).collect();
     // A single dot is how one says that there are none.
     if !dns.search.is_empty() && dns.search != ["."] {
         lines.push(format!("search {}", dns.search.join(" ")));
@@ -56,7 +67,7 @@ pub(crate) fn resolv_conf(netns: Namespace, servers: &[IpAddr], dns: &Dns) -> St
         lines.push(format!("options {}", dns.options.join(" ")));
     }
     let chosen = |word: &str| match word {
-        "nameserver" => !dns.servers.is_empty(),
+        "nameserver" => !own.is_empty(),
         "search" | "domain" => !dns.search.is_empty(),
         "options" => !dns.options.is_empty(),
         _ => false,
@@ -138,11 +149,15 @@ mod tests {
     }
 
     #[test]
-    fn pure_what_is_asked_for_stands_for_the_networks_own() {
+    fn pure_what_is_asked_for_stands_for_the_hosts_and_servers_for_those_that_the_networks_have_none() {
         let servers = ["10.0.0.1".parse().unwrap()];
         let with = |dns: Dns| resolv_conf(Namespace::Own, &servers, &dns);
-        let own = with(Dns { servers: vec!["9.9.9.9".parse().unwrap()], ..Default::default() });
-        assert!(own.starts_with("nameserver 9.9.9.9\n") && !own.contains("10.0.0.1"), "{own}");
+        let chosen = Dns { servers: vec!["9.9.9.9".parse().unwrap()], ..Default::default() };
+        let own = resolv_conf(Namespace::Own, &[], &chosen);
+        assert_eq!(own.matches("nameserver").count(), 1, "{own}");
+        assert!(own.starts_with("nameserver 9.9.9.9\n"), "{own}");
+        let by_ours = with(chosen);
+        assert!(by_ours.starts_with("nameserver 10.0.0.1\n") && !by_ours.contains("9.9.9.9"), "{by_ours}");
         let search = with(Dns { search: vec!["a.example".into(), "b.example".into()], ..Default::default() });
         assert!(search.contains("search a.example b.example\n"), "{search}");
         assert_eq!(search.matches("search").count(), 1, "{search}");

@@ -7,7 +7,6 @@ use crate::error::{Error, Result};
 use crate::store::Record;
 use std::fs;
 use std::net::IpAddr;
-use tinyd_net::NetworkSpec;
 
 /// The files of `/etc` that tell of networks.
 const FILES: [&str; 2] = ["hosts", "resolv.conf"];
@@ -17,16 +16,11 @@ impl Core {
     pub(super) fn write_network_files(&self, record: &Record, endpoints: &[Endpoint]) -> Result<()> {
         let links = endpoints.iter().flat_map(|endpoint| &endpoint.state.interfaces);
         let addresses: Vec<_> = links.flat_map(|link| &link.addresses).map(|prefix| prefix.address).collect();
-        let way_out = record.way_out();
-        let host = way_out.and_then(|place| host_on(&place.network.spec));
-        let others: Vec<_> = extra_hosts(record, host);
+        let others: Vec<_> = extra_hosts(record, self.host_address(&record.places));
         self.write_etc(record, "hosts", &etc::hosts(&record.hostname, record.netns, &addresses, &others))?;
-        // Those of the way out first: the others may know nothing of the world outside.
-        let is_first = |endpoint: &&Endpoint| way_out.is_some_and(|place| place.name() == endpoint.network);
-        let (first, rest): (Vec<_>, Vec<_>) = endpoints.iter().partition(is_first);
-        let servers: Vec<IpAddr> =
-            first.iter().chain(&rest).flat_map(|endpoint| endpoint.state.name_servers.clone()).collect();
-        let text = etc::resolv_conf(record.netns, &servers, &record.spec.dns);
+        let asked = self.asked(record, endpoints)?;
+        self.tell_servers(record, endpoints, &asked.lookup)?;
+        let text = etc::resolv_conf(record.netns, &asked.servers, &record.spec.dns);
         self.write_etc(record, "resolv.conf", &text)
     }
 
@@ -51,10 +45,4 @@ impl Core {
 pub(crate) fn extra_hosts(record: &Record, host: Option<IpAddr>) -> Vec<(&str, IpAddr)> {
     let known = record.spec.dns.hosts.iter();
     known.filter_map(|other| Some((other.name.as_str(), other.address.or(host)?))).collect()
-}
-
-/// The host's address on a network.
-fn host_on(network: &NetworkSpec) -> Option<IpAddr> {
-    let four = network.gateways.iter().find(|gateway| gateway.is_ipv4());
-    four.or(network.gateways.first()).copied()
 }

@@ -17,7 +17,8 @@ use crate::validate;
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use tinyd_engine::NetworkJoin;
-use tinyd_net::{EndpointState, Namespace, NetworkState};
+use tinyd_net::{EndpointState, Namespace, NetworkDriver, NetworkState};
+use tinyd_runtime::Release;
 use tinyd_runtime::state::{COMPANIONS_FILE, ProcessId, RELEASE_FILE, store};
 
 impl Core {
@@ -40,6 +41,8 @@ impl Core {
         // Who was on none has a network now.
         record.places.retain(|place| place.name() != name::NONE);
         record.places.push(place.clone());
+        validate::links(record.places.iter().map(|place| &place.wanted))?;
+        self.can_lead_ports(&before, &record)?;
         let intent = Intent::begin(&self.store, Verb::Place, &id, Some(place.name()))?;
         let connected = self.keep_record(&record).and_then(|()| match self.life(&record, Some(&lock))? {
             Life::Running(live) => self.join_live(&record, &place, live.state.init),
@@ -69,11 +72,34 @@ impl Core {
             let problem = format!("does not have container {} on it", record.short());
             return Err(Error::invalid("network", network, problem));
         };
+        let mut after = record.clone();
+        after.places.remove(index);
+        self.can_lead_ports(&record, &after)?;
         // On a failure it stays: the next command goes on.
         let intent = Intent::begin(&self.store, Verb::Place, &id, Some(&called))?;
         self.leave(&mut record, index, Some(&lock))?;
         self.announce_of("network", "disconnect", &called, &[("container", id)]);
         intent.finish()
+    }
+
+    /// Refuses that its way out becomes a network to which no port of the host can lead while some are to lead to it: it could not
+    /// be started again. Where no network is left they wait for the next one.
+    fn can_lead_ports(&self, before: &Record, record: &Record) -> Result<()> {
+        let former = before.way_out().map(Place::name);
+        let changed = record.way_out().filter(|place| former != Some(place.name()));
+        let Some(place) = changed.filter(|_| !record.spec.ports.is_empty()) else { return Ok(()) };
+        let driver = self.driver(&place.network.driver)?;
+        if !driver.connects(&place.network) || driver.publishes(&place.network) {
+            return Ok(());
+        }
+        let ports: Vec<_> = self.all_ports_of(record).iter().map(crate::ports::text).collect();
+        let problem = format!(
+            "would be the way out of container {}, and its published ports ({}) cannot lead there: take them away first, \
+             with tinyd update --publish-rm",
+            record.short(),
+            ports.join(", ")
+        );
+        Err(Error::invalid("network", place.name(), problem))
     }
 
     /// Takes a container from one of its networks; `lock` is the caller's right to do so, where the intent is not.
@@ -220,16 +246,28 @@ impl Core {
         // First of all: what was another's by the time the container ends must not be taken away.
         self.keep_steps(record, &endpoints)?;
         let netns = self.netns_of(record, init)?;
-        for link in &state.interfaces {
-            tinyd_net::link::remove_from(netns.as_fd(), &link.name).map_err(|source| Error::Link {
-                operation: "remove",
-                link: link.name.clone(),
-                container: record.short().to_owned(),
-                source,
-            })?;
+        let remove = || {
+            state.interfaces.iter().try_for_each(|link| {
+                tinyd_net::link::remove_from(netns.as_fd(), &link.name).map_err(|source| Error::Link {
+                    operation: "remove",
+                    link: link.name.clone(),
+                    container: record.short().to_owned(),
+                    source,
+                })
+            })
+        };
+        if !driver.removes_links() {
+            remove()?;
         }
         driver.detach(&place.network, &state).map_err(|source| Error::Network { source })?;
-        self.tell(record, &endpoints)
+        // Of one that does so, what is still there.
+        remove()?;
+        self.tell(record, &endpoints)?;
+        // Its monitor may have taken its names from the networks that it has left before they were written anew.
+        match process::runs(init) {
+            true => Ok(()),
+            false => self.await_monitor(&record.id).and_then(|()| self.leave_networks(record)),
+        }
     }
 
     /// Gives a container whose way out was taken the next one.
@@ -251,21 +289,44 @@ impl Core {
             return Ok(());
         };
         let netns = self.netns_of(record, init)?;
-        let gateways = &place.network.spec.gateways;
-        tinyd_net::link::lead_out(netns.as_fd(), &link.name, gateways).map_err(|source| Error::Link {
+        // Plugins say for each container where it goes.
+        let spec = &place.network.spec;
+        let gateways = if link.gateways.is_empty() { &spec.gateways } else { &link.gateways };
+        let led = tinyd_net::link::lead_out(netns.as_fd(), &link.name, gateways, &spec.subnets);
+        led.map_err(|source| Error::Link {
             operation: "lead the default route through",
             link: link.name.clone(),
             container: record.short().to_owned(),
             source,
         })?;
-        link.gateways.clone_from(gateways);
+        link.gateways = gateways.clone();
         self.tell(record, &endpoints)
+    }
+
+    /// Somebody else comes to live in the network namespace of a container that runs, and lives on in it when that one has ended. Its
+    /// links are taken away then before its addresses are given back: nobody shares them with whoever has them next.
+    pub(crate) fn share_links(&self, owner: &Record) -> Result<()> {
+        let endpoints = self.endpoints(&owner.id)?;
+        match endpoints.is_empty() {
+            true => Ok(()),
+            false => self.write_steps(owner, &endpoints, true),
+        }
     }
 
     /// Writes down what its monitor does at the end and keeps running until then, in place of what it was told.
     pub(crate) fn keep_steps(&self, record: &Record, endpoints: &[Endpoint]) -> Result<()> {
+        let is_beside = |other: &Record| other.netns_of.as_deref() == Some(&record.id);
+        let is_shared = self.container_records()?.iter().any(is_beside);
+        self.write_steps(record, endpoints, is_shared)
+    }
+
+    /// Of a namespace that nobody shares the links go with it, which is faster.
+    fn write_steps(&self, record: &Record, endpoints: &[Endpoint], is_shared: bool) -> Result<()> {
         let run_dir = self.store.run_dir(&record.id);
-        let connected = self.connected(record, endpoints.to_vec());
+        let mut connected = self.connected(record, endpoints.to_vec());
+        if is_shared {
+            connected.release.splice(0..0, self.removals(record, endpoints)?);
+        }
         let failed = |path| move |source| Error::file("write", path, source);
         let path = run_dir.join(RELEASE_FILE);
         store(&path, &connected.release, false).map_err(failed(path))?;
@@ -274,6 +335,28 @@ impl Core {
         // It looks whenever somebody comes. Where there is none, the next one looks first of all.
         let _ = self.launcher.connect(&run_dir);
         Ok(())
+    }
+
+    /// What removes the host's ends of its links, and so the others. Plugins do that themselves, and look at them before.
+    fn removals(&self, record: &Record, endpoints: &[Endpoint]) -> Result<Vec<Release>> {
+        let mut steps = Vec::new();
+        for endpoint in endpoints {
+            let place = record.places.iter().find(|place| place.name() == endpoint.network);
+            let driver = place.map(|place| self.driver(&place.network.driver)).transpose()?;
+            if driver.is_some_and(NetworkDriver::removes_links) {
+                continue;
+            }
+            for link in endpoint.state.interfaces.iter().filter_map(|link| link.host_link.as_deref()) {
+                let step = tinyd_net::link::removal_step(link).map_err(|source| Error::Link {
+                    operation: "remove",
+                    link: link.to_owned(),
+                    container: record.short().to_owned(),
+                    source,
+                })?;
+                steps.push(super::release(step));
+            }
+        }
+        Ok(steps)
     }
 
     /// The network namespace of a container that runs.

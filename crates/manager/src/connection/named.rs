@@ -9,12 +9,13 @@ impl Core {
     /// Lets the others on a container's networks find it by the name that its record has.
     pub(crate) fn rename_on_networks(&self, record: &Record) -> Result<()> {
         let endpoints = self.endpoints(&record.id)?;
+        let lookup = self.asked(record, &endpoints)?.lookup;
         for place in &record.places {
             let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.network == place.name()) else {
                 continue;
             };
             self.driver(&place.network.driver)?
-                .rename(&place.network, &endpoint.state, &names(record, place))
+                .rename(&place.network, &endpoint.state, &names(record, place), &lookup)
                 .map_err(|source| Error::Network { source })?;
         }
         Ok(())

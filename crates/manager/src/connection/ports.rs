@@ -3,7 +3,7 @@
 //! The record says what holds. Of whoever is killed on his way, the next command makes that the host does what the record says;
 //! where the container ended meanwhile, its addresses are still its own, so that nobody else has them while a port leads there.
 
-use super::{Endpoint, published};
+use super::{Endpoint, published, way_out};
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::intent::{Intent, Verb};
@@ -28,6 +28,7 @@ impl Core {
         changed.spec.ports = self.with(&record, change)?;
         validate::ports(&changed.spec.ports)?;
         reachable(&record)?;
+        self.check_ports(&change.add, &record.places)?;
         let init = match self.life(&record, Some(&lock))? {
             Life::Running(live) => Some(live.state.init),
             Life::Created | Life::Stopped(_) => None,
@@ -48,6 +49,20 @@ impl Core {
                 Err(settled(intent, &left, error))
             }
         }
+    }
+
+    /// Refuses ports by which nobody could ever come to a container with these places. Gives what is to be said of the others.
+    pub(crate) fn check_ports(&self, ports: &[PortMapping], places: &[Place]) -> Result<Option<String>> {
+        let Some(place) = way_out(places).filter(|_| !ports.is_empty()) else { return Ok(None) };
+        let wanted: Vec<_> = ports.iter().map(published).collect();
+        let checked = self.driver(&place.network.driver)?.check_ports(&place.network, &wanted);
+        checked.map_err(|source| Error::Network { source })?;
+        // It may be given another one while it runs, by which they lead then.
+        Ok(place.network.spec.internal.then(|| {
+            "nobody outside reaches the published ports while the container has internal networks alone; tinyd network \
+             connect gives it another one"
+                .to_owned()
+        }))
     }
 
     /// The ports that it has then, in the order in which they came.
@@ -117,18 +132,19 @@ impl Core {
         let old = &before[index].state;
         let wanted: Vec<_> = record.spec.ports.iter().map(published).collect();
         self.keep_steps(record, &lasting(before))?;
+        let mut after = before.to_vec();
         let led = driver.publish(&place.network, old, &wanted);
-        let led = led.map_err(|source| Error::Network { source });
-        let kept = led.and_then(|state| {
-            let mut after = before.to_vec();
+        let kept = led.map_err(|source| Error::Network { source }).and_then(|state| {
             after[index].state = state;
-            self.tell(record, &after).and_then(|()| self.keep_steps(record, &after)).map(|()| after)
+            self.tell(record, &after).and_then(|()| self.keep_steps(record, &after))
         });
-        if kept.is_err() {
-            let _ = driver.publish(&place.network, old, &old.ports);
+        if let Err(error) = kept {
+            // From what leads there by now, which is what did before where its driver refused: that does all or nothing.
+            let _ = driver.publish(&place.network, &after[index].state, &old.ports);
             let _ = self.tell(record, before).and_then(|()| self.keep_steps(record, before));
+            return Err(error);
         }
-        kept
+        Ok(after)
     }
 
     /// Puts right that whoever changed a container's ports was killed.
@@ -197,7 +213,11 @@ fn reachable(record: &Record) -> Result<()> {
 mod tests {
     use super::*;
     use crate::testing::{self, FakeLauncher, record_with};
-    use tinyd_engine::PortProtocol;
+    use std::sync::{Arc, Mutex};
+    use tinyd_engine::{NetworkJoin, PortProtocol};
+    use tinyd_net::{
+        EndpointSpec, EndpointState, Netns, NetworkDriver, NetworkSpec, NetworkState, PublishedPort,
+    };
 
     fn port(host_ip: Option<&str>, host_port: Option<u16>, container_port: u16) -> PortMapping {
         let host_ip = host_ip.map(|text| text.parse().unwrap());
@@ -207,6 +227,85 @@ mod tests {
     fn named(address: Option<&str>, number: u16) -> HostPort {
         let address = address.map(|text| text.parse().unwrap());
         HostPort { address, number, protocol: PortProtocol::Tcp }
+    }
+
+    /// Knows what leads to the one container that there is, and what it was told of that alone.
+    #[derive(Default)]
+    struct Led(Arc<Mutex<Vec<PublishedPort>>>);
+
+    impl NetworkDriver for Led {
+        fn name(&self) -> &str {
+            "led"
+        }
+
+        fn validate(&self, _: &NetworkSpec) -> tinyd_net::Result<()> {
+            Ok(())
+        }
+
+        fn create(&self, wanted: &NetworkSpec) -> tinyd_net::Result<NetworkState> {
+            Ok(NetworkState { driver: "led".to_owned(), spec: wanted.clone(), links: Vec::new() })
+        }
+
+        fn delete(&self, _: &NetworkState) -> tinyd_net::Result<()> {
+            Ok(())
+        }
+
+        fn namespace(&self, _: &NetworkState) -> Namespace {
+            Namespace::Own
+        }
+
+        fn attach(
+            &self,
+            _: &NetworkState,
+            _: &EndpointSpec,
+            _: &dyn Netns,
+        ) -> tinyd_net::Result<EndpointState> {
+            Ok(EndpointState::default())
+        }
+
+        fn publish(
+            &self,
+            _: &NetworkState,
+            endpoint: &EndpointState,
+            ports: &[PublishedPort],
+        ) -> tinyd_net::Result<EndpointState> {
+            let mut led = self.0.lock().unwrap();
+            led.retain(|port| ports.contains(port) && endpoint.ports.contains(port));
+            led.extend(ports.iter().filter(|port| !endpoint.ports.contains(port)));
+            Ok(EndpointState { ports: ports.to_vec(), ..endpoint.clone() })
+        }
+
+        fn detach(&self, _: &NetworkState, _: &EndpointState) -> tinyd_net::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn pure_ports_that_went_come_back_where_nobody_can_be_told_of_the_new_ones() {
+        let (_place, mut core) = testing::core(FakeLauncher::succeeding());
+        let led = Led::default();
+        let there = Arc::clone(&led.0);
+        let network = led.create(&NetworkSpec::named("web")).unwrap();
+        core.networks.push(Box::new(led));
+        let kept = port(None, Some(9), 90);
+        let mut record = record_with(&core.store, |record| {
+            record.places = vec![Place { network, wanted: NetworkJoin::on("web") }];
+            record.spec.ports = vec![port(None, Some(8080), 80), kept];
+        });
+        let ports: Vec<_> = record.spec.ports.iter().map(published).collect();
+        (*there.lock().unwrap()).clone_from(&ports);
+        let state = EndpointState { ports: ports.clone(), ..EndpointState::default() };
+        let before = [Endpoint { network: "web".to_owned(), state }];
+        std::fs::create_dir(core.store.run_dir(&record.id)).unwrap();
+        record.spec.ports = vec![kept, port(None, Some(8081), 80)];
+        // Its own folder, with the files of its networks, is not there.
+        core.set_ports(&record, &record.places[0], &before, 0).unwrap_err();
+        let mut left = there.lock().unwrap().clone();
+        left.sort_by_key(|port| std::cmp::Reverse(port.host_port));
+        assert_eq!(left, ports);
+        std::fs::create_dir_all(core.store.container(&record.id)).unwrap();
+        let after = core.set_ports(&record, &record.places[0], &before, 0).unwrap();
+        assert_eq!(after[0].state.ports, record.spec.ports.iter().map(published).collect::<Vec<_>>());
     }
 
     #[test]

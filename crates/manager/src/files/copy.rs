@@ -58,6 +58,15 @@ impl Core {
             if kind(&stat) != FileKind::Folder {
                 return Err(root.failed(&wanted.path, Errno::NOTDIR));
             }
+            let above = root.places.iter().filter(|(place, _)| path.starts_with(place));
+            if let Some((place, true)) = above.max_by_key(|(place, _)| place.components().count()) {
+                let problem = format!(
+                    "lies in memory (/{}), and what is put there would be gone at the start: start container {} first",
+                    place.display(),
+                    root.container
+                );
+                return Err(Error::invalid("path", wanted.path.display().to_string(), problem));
+            }
             let owner = |owner: Owner| {
                 root.owners.seen(if request.keep_owners { owner } else { Owner { uid: 0, gid: 0 } })
             };

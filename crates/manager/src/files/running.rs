@@ -41,7 +41,7 @@ impl Core {
         }
         let owners = Owners::of_processes(record);
         let trees = record.rootfs.overlays.iter().map(|tree| tree.target.clone()).collect();
-        let root = Root { fd, owners, trees, container: container.clone() };
+        let root = Root { fd, owners, trees, places: Vec::new(), container: container.clone() };
         let _ids = owners.root().map(as_root_of).transpose()?;
         work(&root)
     }

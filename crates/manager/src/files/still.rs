@@ -46,23 +46,41 @@ impl Core {
         }
         // The monitor of a run that has just ended may hold the layers still.
         self.await_monitor(&record.id)?;
+        let mounted = self.mounted_at(record)?;
         let assembled = |places: &Places| {
             in_thread(|| {
                 let fd = self.assemble(record, shown, places)?;
                 let trees = record.rootfs.overlays.iter().map(|tree| tree.target.clone()).collect();
                 let container = record.short().to_owned();
-                work(&Root { fd, owners: Owners::SAME, trees, container })
+                work(&Root { fd, owners: Owners::SAME, trees, places: mounted.clone(), container })
             })
         };
         match shown {
             Shown::Layers => assembled(&Places::new()),
-            Shown::Everything => self.with_volumes(&record.volumes, Places::new(), assembled),
+            Shown::Everything => self.with_volumes(record, &record.volumes, Places::new(), assembled),
         }
+    }
+
+    /// Where a container has something mounted, and whether that is memory which comes with its start, or that nobody has now.
+    fn mounted_at(&self, record: &Record) -> Result<Vec<(PathBuf, bool)>> {
+        let spec = &record.spec;
+        let memory = spec.tmpfs.iter().map(|mount| (&*mount.target, true));
+        let lasting =
+            spec.binds.iter().map(|bind| &*bind.target).chain(spec.images.iter().map(|image| &*image.target));
+        let mut all: Vec<(&Path, bool)> = memory.chain(lasting.map(|target| (target, false))).collect();
+        for used in &record.volumes {
+            let driver = self.driver_of(&used.state)?;
+            let users = || driver.users(&used.state).map_err(|source| Error::Volume { source });
+            all.push((&used.mount.target, driver.forgets() && users()?.is_empty()));
+        }
+        let relative = |target: &Path| target.strip_prefix("/").unwrap_or(target).to_owned();
+        Ok(all.into_iter().map(|(target, fleeting)| (relative(target), fleeting)).collect())
     }
 
     /// Has volumes mounted, one after the other, while something is done.
     fn with_volumes<T>(
         &self,
+        record: &Record,
         volumes: &[UsedVolume],
         mut places: Places,
         work: impl FnOnce(&Places) -> Result<T>,
@@ -71,8 +89,10 @@ impl Core {
         // One call for each volume of a container: there are few.
         let work: Work<'_, T> = Box::new(work);
         self.while_mounted(&first.state, |path| {
+            // As the start would, for which it may not be empty any more.
+            self.fill_volume_at(record, first, path)?;
             places.insert(first.mount.target.clone(), path.to_owned());
-            self.with_volumes(others, places, work)
+            self.with_volumes(record, others, places, work)
         })
     }
 

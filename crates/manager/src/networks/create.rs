@@ -29,7 +29,7 @@ impl Core {
         let labels = request.labels.clone();
         let record = NetworkRecord { id, created_ns: time::now_ns(), labels, whole: false, state };
         let record = self.make_network(record, &lock)?;
-        Ok(Created { notes: self.notes_of(&record.state), id: record.id })
+        Ok(Created { notes: self.notes_of_new(&record.state), id: record.id })
     }
 
     /// Makes the default network, unless somebody was faster. Gives what the user should be told of it.
@@ -50,7 +50,15 @@ impl Core {
                 links: Vec::new(),
             },
         };
-        Ok(self.notes_of(&self.make_network(record, &lock)?.state))
+        Ok(self.notes_of_new(&self.make_network(record, &lock)?.state))
+    }
+
+    /// The same, and what of this host is changed for a network that was just made, which is said this once.
+    fn notes_of_new(&self, network: &NetworkState) -> Vec<String> {
+        let driver = self.driver(&network.driver).ok();
+        let mut notes = driver.and_then(|driver| driver.changes(network).ok()).unwrap_or_default();
+        notes.extend(self.notes_of(network));
+        notes
     }
 
     /// What keeps a network from working. That it cannot be found out keeps nobody from anything.

@@ -26,7 +26,7 @@ impl Core {
         // What cannot be brought back is for `check` to say.
         drop(self.mend_network(&record.state));
         let containers = self.container_records()?;
-        let seen = self.seen(record.state.clone(), users::of(&record, &containers))?;
+        let seen = self.seen(record.state.clone(), users::on(&record, &containers))?;
         Ok(NetworkInspect {
             notes: self.notes_of(&record.state),
             id: record.id,
@@ -45,7 +45,9 @@ impl Core {
         let config = spec.subnets.iter().map(|subnet| {
             let gateway = spec.gateways.iter().find(|gateway| subnet.contains(**gateway));
             let range = spec.ranges.iter().find(|range| subnet.contains(range.first()));
+            let excluded = spec.excluded.iter().filter(|address| subnet.contains(**address));
             IpamConfig {
+                excluded: excluded.map(ToString::to_string).collect(),
                 subnet: subnet.to_string(),
                 gateway: gateway.map(ToString::to_string).unwrap_or_default(),
                 ip_range: range.map(ToString::to_string).unwrap_or_default(),

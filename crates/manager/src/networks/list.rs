@@ -48,7 +48,7 @@ fn fixed(name: &str, containers: &[Record]) -> NetworkSummary {
 }
 
 fn summary(record: NetworkRecord, containers: &[Record]) -> NetworkSummary {
-    let count = users::of(&record, containers).count();
+    let count = users::on(&record, containers).count();
     let spec = record.state.spec;
     NetworkSummary {
         id: record.id,

@@ -35,18 +35,25 @@ impl Core {
         self.remove_unused(record, &lock)
     }
 
-    /// Removes every network but the default one that no container uses.
+    /// Removes every network but the default one that no container uses. Goes on past errors, and returns the first, which tells what
+    /// was removed.
     pub(crate) fn prune_networks(&self) -> Result<Vec<String>> {
         let lock = self.change_networks()?;
         let containers = self.container_records()?;
-        let mut removed = Vec::new();
+        let (mut removed, mut failed) = (Vec::new(), None);
         for record in self.network_records().all()? {
             if !name::is_default(record.name()) && users::of(&record, &containers).next().is_none() {
-                removed.push(self.remove_unused(record, &lock)?);
+                match self.remove_unused(record, &lock) {
+                    Ok(name) => removed.push(name),
+                    Err(error) => failed = failed.or(Some(error)),
+                }
             }
         }
         self.announce_of("network", "prune", "", &[]);
-        Ok(removed)
+        match failed {
+            Some(error) => Err(error.after(removed)),
+            None => Ok(removed),
+        }
     }
 
     fn remove_unused(&self, mut record: NetworkRecord, lock: &NetworksLock) -> Result<String> {

@@ -18,6 +18,7 @@ pub(super) fn spec(wanted: &NetworkCreate, name: &str) -> Result<NetworkSpec> {
         subnets: wanted.subnets.iter().map(prefix).collect(),
         gateways: wanted.gateways.clone(),
         ranges: wanted.ranges.iter().map(prefix).collect(),
+        excluded: wanted.excluded.clone(),
         ipv6: wanted.ipv6,
         internal: wanted.internal,
         mtu: wanted.mtu,
@@ -117,13 +118,14 @@ mod tests {
     fn pure_what_is_asked_for_arrives_at_the_driver() {
         let mut wanted = request(&["10.9.0.0/24", "fd00::/64"], &["10.9.0.1", "fd00::1"], &["10.9.0.128/25"]);
         wanted.internal = true;
+        wanted.excluded = vec!["10.9.0.130".parse().unwrap()];
         wanted.ipv6 = Some(true);
         wanted.options = [("mtu", "1400"), ("x", "y")].map(|(k, v)| (k.into(), v.into())).into();
         let spec = spec(&wanted, "web").unwrap();
         assert_eq!((spec.name.as_str(), spec.mtu, spec.internal), ("web", Some(1400), true));
         assert_eq!((spec.subnets.len(), spec.gateways.len(), spec.ranges.len()), (2, 2, 1));
         assert_eq!(spec.options, BTreeMap::from([("x".to_owned(), "y".to_owned())]));
-        assert_eq!(spec.ipv6, Some(true));
+        assert_eq!((spec.ipv6, spec.excluded), (Some(true), wanted.excluded));
     }
 
     #[test]

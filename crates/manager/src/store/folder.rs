@@ -3,6 +3,7 @@
 use super::{BUNDLE_FILE, RECORD_FILE, Store};
 use crate::error::{Error, Result};
 use crate::restart::RESTART_FILE;
+use crate::storage::{self, Layers};
 use rustix::fs::{Gid, Mode, OFlags};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -21,8 +22,8 @@ pub(crate) struct Contents<'a> {
     pub resolv_conf: &'a str,
     /// How many overlays lie below the root's own.
     pub trees: usize,
-    /// All that is written lies in a file, whose folder this is: the layers are made in it when it is first mounted.
-    pub storage: Option<&'a str>,
+    /// Where the layers lie that are written. Those in a file are made when it is first mounted.
+    pub layers: Layers,
     /// `restart.json`, where it has a policy.
     pub restart: Option<&'a [u8]>,
 }
@@ -37,27 +38,18 @@ pub(crate) fn make_empty(store: &Store, id: &str) -> Result<()> {
 pub(crate) fn fill(store: &Store, id: &str, contents: &Contents<'_>) -> Result<()> {
     let root = Folder::open(store.container(id))?;
     // What the command sees as its root folder is the upper layer's: open to every user inside.
-    let trees = match contents.storage {
-        Some(folder) => {
-            root.make(folder, 0o700)?;
-            0
+    match contents.layers {
+        Layers::Plain => root.make_layers(contents.trees)?,
+        Layers::Held(size) => {
+            root.make(storage::FOLDER, 0o700)?;
+            let folder = root.path.join(storage::FOLDER);
+            storage::hold(&folder, size)?;
+            Folder::open(folder)?.make_layers(contents.trees)?;
         }
-        None => {
-            root.make("upper", 0o755)?;
-            root.make("work", 0o700)?;
-            contents.trees
-        }
-    };
+        Layers::InFile => root.make(storage::FOLDER, 0o700)?,
+    }
     root.make("merged", 0o755)?;
     root.make("logs", 0o700)?;
-    if trees > 0 {
-        root.make("trees", 0o700)?;
-        for tree in 0..trees {
-            root.make(&format!("trees/{tree}"), 0o700)?;
-            root.make(&format!("trees/{tree}/upper"), 0o755)?;
-            root.make(&format!("trees/{tree}/work"), 0o700)?;
-        }
-    }
     root.write("hostname", 0o644, contents.hostname.as_bytes())?;
     root.write("hosts", 0o644, contents.hosts.as_bytes())?;
     root.write("resolv.conf", 0o644, contents.resolv_conf.as_bytes())?;
@@ -105,6 +97,21 @@ impl Folder {
         made.map_err(|errno| Error::file("make", self.path.join(name), errno))
     }
 
+    /// The layers of the root's own overlay, and of those below it.
+    fn make_layers(&self, trees: usize) -> Result<()> {
+        self.make("upper", 0o755)?;
+        self.make("work", 0o700)?;
+        if trees > 0 {
+            self.make("trees", 0o700)?;
+        }
+        for tree in 0..trees {
+            self.make(&format!("trees/{tree}"), 0o700)?;
+            self.make(&format!("trees/{tree}/upper"), 0o755)?;
+            self.make(&format!("trees/{tree}/work"), 0o700)?;
+        }
+        Ok(())
+    }
+
     fn write(&self, name: &str, mode: u32, bytes: &[u8]) -> Result<()> {
         write_new(self.fd.as_fd(), Path::new(name), mode, bytes)
             .map_err(|errno| Error::file("write", self.path.join(name), errno))
@@ -146,7 +153,7 @@ mod tests {
             hostname: "h\n",
             hosts: "hosts\n",
             resolv_conf: "",
-            storage: None,
+            layers: Layers::Plain,
             restart: None,
             trees: 2,
         };

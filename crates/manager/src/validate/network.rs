@@ -16,27 +16,43 @@ pub(super) fn check(spec: &ContainerSpec) -> Result<()> {
         NetworkMode::Container(word) if word.is_empty() => {
             Err(Error::invalid("network", "container:", "does not say of which container"))
         }
-        NetworkMode::Container(_) => match &spec.hostname {
-            // It would stand in a file that is the other's.
-            Some(name) => {
-                let problem =
-                    "cannot be had with another container's network: the names in /etc/hosts are its own";
-                Err(Error::invalid("host name", name, problem))
-            }
-            None => Ok(()),
-        },
+        NetworkMode::Container(_) => beside(spec),
         NetworkMode::Networks(places) => {
             if places.is_empty() {
                 return Err(Error::invalid("network", "", "is missing"));
             }
             places.iter().try_for_each(join)?;
-            let mut links: Vec<_> = places.iter().filter_map(|place| place.interface.as_deref()).collect();
-            links.sort_unstable();
-            match links.windows(2).find(|pair| pair[0] == pair[1]) {
-                Some(pair) => Err(Error::invalid("link", pair[0], "is named twice")),
-                None => Ok(()),
-            }
+            links(places)
         }
+    }
+}
+
+/// With another container's network nothing can be had that would stand in a file of that one's.
+fn beside(spec: &ContainerSpec) -> Result<()> {
+    const HOSTS: &str = "cannot be had with another container's network: the names in /etc/hosts are its own";
+    const SERVERS: &str =
+        "cannot be had with another container's network: what is in /etc/resolv.conf is its own";
+    let Dns { servers, search, options, hosts } = &spec.dns;
+    let asked = [
+        ("host name", spec.hostname.clone(), HOSTS),
+        ("name server", servers.first().map(ToString::to_string), SERVERS),
+        ("search domain", search.first().cloned(), SERVERS),
+        ("name server option", options.first().cloned(), SERVERS),
+        ("host", hosts.first().map(|host| host.name.clone()), HOSTS),
+    ];
+    match asked.into_iter().find_map(|(field, value, problem)| Some((field, value?, problem))) {
+        Some((field, value, problem)) => Err(Error::invalid(field, value, problem)),
+        None => Ok(()),
+    }
+}
+
+/// Of the links that are named in a container's places no two are of one name.
+pub(crate) fn links<'a>(places: impl IntoIterator<Item = &'a NetworkJoin>) -> Result<()> {
+    let mut links: Vec<_> = places.into_iter().filter_map(|place| place.interface.as_deref()).collect();
+    links.sort_unstable();
+    match links.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(Error::invalid("link", pair[0], "is named twice")),
+        None => Ok(()),
     }
 }
 
@@ -157,6 +173,21 @@ mod tests {
         spec.hostname = Some("box".to_owned());
         assert!(check(&spec).unwrap_err().to_string().contains("another container's network"));
         spec.hostname = None;
+        let host = ExtraHost { name: "db".to_owned(), address: None };
+        for (dns, parts) in [
+            (
+                Dns { servers: vec!["9.9.9.9".parse().unwrap()], ..Dns::default() },
+                ["9.9.9.9", "/etc/resolv.conf"],
+            ),
+            (Dns { search: vec![".".to_owned()], ..Dns::default() }, ["\".\"", "/etc/resolv.conf"]),
+            (Dns { options: vec!["ndots:2".to_owned()], ..Dns::default() }, ["ndots:2", "/etc/resolv.conf"]),
+            (Dns { hosts: vec![host], ..Dns::default() }, ["db", "/etc/hosts"]),
+        ] {
+            spec.dns = dns;
+            let said = check(&spec).unwrap_err().to_string();
+            assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+        }
+        spec.dns = Dns::default();
         spec.network = NetworkMode::Container(String::new());
         assert!(check(&spec).is_err());
     }

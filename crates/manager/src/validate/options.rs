@@ -8,13 +8,13 @@ use tinyd_engine::{ContainerSpec, Device, SeccompProfile, TmpfsMount, Ulimit};
 use tinyd_ns::rlimit::Resource;
 use tinyd_ns::seccomp::{self, Arch, Profile};
 
-/// Options of a file system in memory that say how it is mounted, and those that say what it is (tmpfs(5)).
+/// Options of a file system in memory that say how it is mounted.
 const FLAGS: [&str; 10] =
     ["ro", "rw", "suid", "nosuid", "dev", "nodev", "exec", "noexec", "noatime", "relatime"];
-const VALUES: [&str; 6] = ["size", "nr_blocks", "nr_inodes", "mode", "uid", "gid"];
 
 pub(super) fn check(spec: &ContainerSpec) -> Result<()> {
-    for (key, value) in &spec.labels {
+    let of_volumes = spec.volumes.iter().flat_map(|mount| &mount.labels);
+    for (key, value) in spec.labels.iter().chain(of_volumes) {
         if key.is_empty() || key.contains(['\0', '\n']) {
             return Err(Error::invalid("label", format!("{key}={value}"), "has no name"));
         }
@@ -96,18 +96,45 @@ fn device(device: &Device) -> Result<()> {
 }
 
 fn tmpfs(mount: &TmpfsMount) -> Result<()> {
-    let known = |option: &&String| match option.split_once('=') {
-        Some((name, value)) => VALUES.contains(&name) && !value.is_empty() && !value.contains('\0'),
-        None => FLAGS.contains(&option.as_str()),
-    };
-    match mount.options.iter().find(|option| !known(option)) {
-        Some(option) => {
-            let problem =
-                "is not known; there are size=, mode=, uid=, gid=, nr_inodes=, ro, exec and their like";
-            Err(Error::invalid("tmpfs option", option, problem))
+    mount.options.iter().try_for_each(|option| {
+        tmpfs_option(option).map_err(|problem| Error::invalid("tmpfs option", option, problem))
+    })
+}
+
+/// What the kernel would not take is refused here: only at a start would it be mounted.
+fn tmpfs_option(option: &str) -> std::result::Result<(), &'static str> {
+    let is_right = |right: bool, problem| if right { Ok(()) } else { Err(problem) };
+    match option.split_once('=') {
+        Some(("size", value)) => {
+            let percent = value.strip_suffix('%').is_some_and(|number| digits(number, 10));
+            is_right(percent || scaled(value), "is no size; write it like size=64m, size=1g or size=50%")
         }
-        None => Ok(()),
+        Some(("nr_blocks" | "nr_inodes", value)) => {
+            is_right(scaled(value), "is no number; write it like nr_inodes=10000 or nr_inodes=10k")
+        }
+        Some(("mode", value)) => {
+            let right = digits(value, 8) && u32::from_str_radix(value, 8).is_ok_and(|mode| mode <= 0o7777);
+            is_right(right, "is no octal mode; write it like mode=1777 or mode=755")
+        }
+        Some(("uid" | "gid", value)) => {
+            // The highest number is no user's (chown(2)).
+            let right = digits(value, 10) && value.parse::<u32>().is_ok_and(|id| id != u32::MAX);
+            is_right(right, "is no number of a user or group; write it like uid=1000")
+        }
+        None if FLAGS.contains(&option) => Ok(()),
+        _ => Err("is not known; there are size=, mode=, uid=, gid=, nr_inodes=, ro, exec and their like"),
     }
+}
+
+/// A number as tmpfs(5) has it: digits, and how many times 1024 by a letter.
+fn scaled(text: &str) -> bool {
+    let number = text.strip_suffix(|letter: char| "kmgtpe".contains(letter.to_ascii_lowercase()));
+    digits(number.unwrap_or(text), 10)
+}
+
+/// Digits alone, of a number that the kernel can hold.
+fn digits(text: &str, base: u32) -> bool {
+    text.chars().all(|letter| letter.is_digit(base)) && u64::from_str_radix(text, base).is_ok()
 }
 
 fn shortened(text: &str) -> String {
@@ -141,8 +168,29 @@ mod tests {
             with(|spec| spec.tmpfs = vec![TmpfsMount { target: "/x".into(), options }])
         };
         tmpfs(&["size=64m", "mode=1777", "exec", "ro"]).unwrap();
-        for bad in ["huge=always", "size", "size=", "shared", ""] {
-            assert!(tmpfs(&[bad]).is_err(), "{bad}");
+        tmpfs(&["size=50%", "mode=0755", "nr_inodes=10K", "nr_blocks=1", "uid=0", "gid=4294967294"]).unwrap();
+        tmpfs(&["size=1048576"]).unwrap();
+        for bad in ["huge=always", "size", "size=", "shared", "", "mode", "ro=1"] {
+            assert!(tmpfs(&[bad]).unwrap_err().to_string().contains("tmpfs option"), "{bad}");
+        }
+        for (bad, said) in [
+            ("size=banana", "is no size"),
+            ("size=1.5m", "is no size"),
+            ("size=-1", "is no size"),
+            ("size=+1m", "is no size"),
+            ("size=5k%", "is no size"),
+            ("size=%", "is no size"),
+            ("size=99999999999999999999", "is no size"),
+            ("mode=abc", "is no octal mode"),
+            ("mode=789", "is no octal mode"),
+            ("mode=17777", "is no octal mode"),
+            ("nr_inodes=few", "is no number"),
+            ("nr_blocks=10%", "is no number"),
+            ("uid=root", "is no number of a user"),
+            ("gid=4294967295", "is no number of a user"),
+        ] {
+            let error = tmpfs(&[bad]).unwrap_err().to_string();
+            assert!(error.contains(&format!("{bad:?}")) && error.contains(said), "{bad}: {error}");
         }
         assert!(with(|spec| spec.stop_signal = Some(32)).is_err());
         assert!(with(|spec| spec.labels = [(String::new(), "x".to_owned())].into()).is_err());

@@ -5,11 +5,10 @@ use crate::error::{Error, Result};
 use crate::intent::{Intent, Verb};
 use crate::prepare::settled;
 use crate::process::until;
-use crate::volumes::fill::open_folder;
-use crate::volumes::{DEFAULT_DRIVER, VolumeRecord, docker};
+use crate::volumes::{DEFAULT_DRIVER, VolumeRecord, docker, staging};
 use crate::{ids, time};
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 use tinyd_engine::{VolumeCreate, VolumeMount};
 use tinyd_volume::{VolumeSpec, VolumeState};
@@ -35,6 +34,7 @@ pub(crate) struct Wanted {
     /// The name of one that has no other.
     id: Option<String>,
     container: Option<String>,
+    maker: Option<String>,
 }
 
 impl Wanted {
@@ -48,7 +48,7 @@ impl Wanted {
         };
         let name = name.or(id.as_deref()).unwrap_or_default().to_owned();
         let spec = VolumeSpec { name, source, options, ..VolumeSpec::default() };
-        Ok(Self { spec, driver: driver.to_owned(), labels: BTreeMap::new(), container: None, id })
+        Ok(Self { spec, driver: driver.to_owned(), labels: BTreeMap::new(), container: None, maker: None, id })
     }
 
     fn of_request(request: &VolumeCreate) -> Result<Self> {
@@ -61,7 +61,9 @@ impl Wanted {
     /// What a mount needs where there is no such volume.
     pub(crate) fn of_mount(mount: &VolumeMount, container: &str) -> Result<Self> {
         let wanted = Self::new(mount.name.as_deref(), mount.driver.as_deref(), &mount.options)?;
-        Ok(Self { container: wanted.id.is_some().then(|| container.to_owned()), ..wanted })
+        let maker = Some(container.to_owned());
+        let labels = mount.labels.clone();
+        Ok(Self { container: maker.clone().filter(|_| wanted.id.is_some()), maker, labels, ..wanted })
     }
 }
 
@@ -142,13 +144,48 @@ impl Core {
 
     /// The volume that has the name already; an error where it is of another kind than is asked for.
     fn volume_there(&self, wanted: &Wanted, driver_matters: bool) -> Result<Option<VolumeRecord>> {
-        let there = self.find_volume(&wanted.spec.name)?.filter(|record| record.whole);
-        match there {
-            Some(record) if driver_matters && wanted.driver != record.state.driver => {
-                Err(Error::VolumeTaken { name: record.state.name })
-            }
-            there => Ok(there),
+        let Some(record) = self.find_volume(&wanted.spec.name)?.filter(|record| record.whole) else { return Ok(None) };
+        let driver_matters = driver_matters || !wanted.spec.options.is_empty() || wanted.spec.source.is_some();
+        if driver_matters && wanted.driver != record.state.driver {
+            return Err(Error::VolumeTaken { name: record.state.name });
         }
+        match self.difference(wanted, &record) {
+            None => Ok(Some(record)),
+            Some(what) => {
+                let problem =
+                    format!("is there already, with {what}: leave that away, or remove or rename the volume first");
+                Err(Error::invalid("volume", record.name(), problem))
+            }
+        }
+    }
+
+    /// In what a volume that is there differs from what was said of the one that is wanted.
+    fn difference(&self, wanted: &Wanted, there: &VolumeRecord) -> Option<String> {
+        let size = |text: &str| tinyd_volume::size_bytes(text);
+        let same = |one: &str, other: &str| one == other || (size(one).is_some() && size(one) == size(other));
+        if let Some(size) = wanted.spec.size_bytes
+            && self.limit_of(there) != Some(size)
+        {
+            return Some("another size, or none".to_owned());
+        }
+        let differs = |option: &(&String, &String)| {
+            // Not every driver keeps all that it was told.
+            there.state.options.get(option.0).is_some_and(|known| !same(known, option.1))
+                || (option.0 == "size" && !there.state.options.contains_key("size"))
+        };
+        if let Some((key, _)) = wanted.spec.options.iter().find(differs) {
+            return Some(match there.state.options.get(key) {
+                Some(known) => format!("the option {key}={known}"),
+                None => format!("no option {key}"),
+            });
+        }
+        // A mount names those that a new one gets: a container that is started again finds its volume, whatever it has.
+        let asked = if wanted.maker.is_none() { Some(&wanted.labels) } else { None };
+        let label = asked.into_iter().flatten().find(|(key, value)| there.labels.get(*key) != Some(value));
+        label.map(|(key, _)| match there.labels.get(key) {
+            Some(known) => format!("the label {key}={known}"),
+            None => format!("no label {key}"),
+        })
     }
 
     /// Makes a volume that is not there, as it is described. All of it, or nothing.
@@ -179,7 +216,7 @@ impl Core {
     }
 
     fn make_volume(&self, wanted: Wanted, beginning: &Beginning<'_>) -> Result<VolumeRecord> {
-        let Wanted { spec, driver, labels, id, container } = wanted;
+        let Wanted { spec, driver, labels, id, container, maker } = wanted;
         let anonymous = id.is_some();
         let made_by = self.volume_driver(&driver, &spec.options)?;
         let mut record = VolumeRecord {
@@ -187,6 +224,7 @@ impl Core {
             labels,
             anonymous,
             container,
+            maker,
             whole: false,
             made: false,
             found: false,
@@ -258,6 +296,13 @@ impl Core {
         let records = self.volume_records();
         // Where it lies, for whoever has to take it away.
         records.change(record, &records.shared()?)?;
-        self.while_mounted(&record.state, |path| fill(open_folder(path)?.as_fd()))
+        self.while_mounted(&record.state, |path| match staging::is_empty(path)? {
+            true => staging::bring(path, fill),
+            // A folder, or a server's, that was there before.
+            false => {
+                let problem = format!("has files at {} already, which stay as they are: empty it first", path.display());
+                Err(Error::invalid("volume", record.name(), problem))
+            }
+        })
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// What is meant by them.
@@ -80,9 +81,12 @@ fn folder(device: &str, words: &[&str]) -> Result<Meant> {
 }
 
 fn remote(kind: &str, device: &str, words: &[&str]) -> Result<Meant> {
-    let address = words.iter().find_map(|word| word.strip_prefix("addr="));
-    let device = match (device.strip_prefix(':'), address) {
+    let value = |key: &str| words.iter().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+    let credentials = value("credentials").filter(|_| kind == "cifs");
+    let mut taken: Vec<&str> = credentials.iter().map(|_| "credentials").collect();
+    let device = match (device.strip_prefix(':'), value("addr")) {
         (Some(path), Some(address)) if kind != "cifs" => {
+            taken.push("addr");
             let address = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
             format!("{address}:{path}")
         }
@@ -92,19 +96,28 @@ fn remote(kind: &str, device: &str, words: &[&str]) -> Result<Meant> {
                 "says no host, and o no addr=; write it like -o type=nfs -o o=addr=10.0.0.5,rw -o device=:/export",
             ));
         }
+        // mount.cifs takes nothing but an address there, and Docker's users write a name, mostly the same once more.
+        (None, Some(name)) if kind == "cifs" && name.parse::<IpAddr>().is_err() => {
+            taken.push("addr");
+            let share = device.strip_prefix("//").and_then(|rest| rest.split_once('/'));
+            share.map_or_else(|| device.to_owned(), |(_, share)| format!("//{name}/{share}"))
+        }
+        // An address beside a host's name is for the driver, which asks that one.
         _ => device.to_owned(),
     };
     if words.iter().any(|word| word.starts_with("password=") || word.starts_with("pass=")) {
         return Err(refuse(
             "o",
             "holds a password, which inspect would show: put username=… and password=… into a file of root's with mode 0600, \
-             and use -d remote -o type=cifs -o device=//HOST/SHARE -o credentials=/root/FILE",
+             and name it with -o o=credentials=/root/FILE",
         ));
     }
+    let is_taken = |word: &str| word.split_once('=').is_some_and(|(key, _)| taken.contains(&key));
     let rest: Vec<&str> =
-        words.iter().copied().filter(|word| !word.starts_with("addr=") && *word != "defaults").collect();
+        words.iter().copied().filter(|word| !is_taken(word) && *word != "defaults").collect();
     let mut options = BTreeMap::from([("type".to_owned(), kind.to_owned()), ("device".to_owned(), device)]);
     options.extend((!rest.is_empty()).then(|| ("o".to_owned(), rest.join(","))));
+    options.extend(credentials.map(|file| ("credentials".to_owned(), file.to_owned())));
     Ok(Meant { driver: "remote", source: None, options })
 }
 
@@ -142,6 +155,27 @@ mod tests {
             assert_eq!((server.driver, server.options), ("remote", wanted));
         }
         assert_eq!(of(&[("size", "5m")]).unwrap(), None);
+    }
+
+    #[test]
+    fn pure_a_servers_address_and_credentials_are_told_to_the_driver() {
+        for (kind, device, o, wanted) in [
+            ("nfs", "nas:/x", "addr=10.0.0.5,ro", &[("o", "addr=10.0.0.5,ro")][..]),
+            ("cifs", "//nas/share", "addr=10.0.0.5,guest", &[("o", "addr=10.0.0.5,guest")]),
+            ("cifs", "//nas/share", "addr=nas,guest", &[("o", "guest")]),
+            (
+                "cifs",
+                "//nas/share",
+                "credentials=/root/file,vers=3.0",
+                &[("credentials", "/root/file"), ("o", "vers=3.0")],
+            ),
+            // For the driver to refuse, which has none for this type.
+            ("nfs", "nas:/x", "credentials=/root/file", &[("o", "credentials=/root/file")]),
+        ] {
+            let server = of(&[("type", kind), ("device", device), ("o", o)]).unwrap().unwrap();
+            let wanted = [&[("type", kind), ("device", device)], wanted].concat();
+            assert_eq!(server.options, options(&wanted), "{o}");
+        }
     }
 
     #[test]

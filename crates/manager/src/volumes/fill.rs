@@ -4,8 +4,9 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::points::is_absent;
 use crate::process::until;
-use crate::store::{Record, UsedVolume, entries, make_folder, remove_tree};
+use crate::store::{Record, UsedVolume, make_folder, remove_tree};
 use crate::volumes::bind::is_of_host;
+use crate::volumes::staging;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
@@ -31,22 +32,32 @@ impl Core {
         Ok(())
     }
 
-    /// Fills a volume that is empty. Whoever was killed at that left one that is not: it is emptied first, also where nothing is
-    /// filled in, for what is written from then on is somebody's.
+    /// Fills a volume that is empty, which is mounted for the container while it runs.
     pub(super) fn fill_volume(&self, record: &Record, used: &UsedVolume) -> Result<()> {
         if is_of_host(&used.state) {
             return Ok(());
         }
+        let driver = self.driver_of(&used.state)?;
+        let path = driver.mount(&used.state, &record.id).map_err(|source| Error::Volume { source })?;
+        self.fill_volume_at(record, used, &path)
+    }
+
+    /// Fills a volume that is empty, and lies there. What was left by whoever was killed at that is put right first, also where
+    /// nothing is filled in.
+    pub(crate) fn fill_volume_at(&self, record: &Record, used: &UsedVolume, path: &Path) -> Result<()> {
+        if is_of_host(&used.state) {
+            return Ok(());
+        }
         if !used.mount.no_copy && used.mount.subpath.is_none() {
-            self.fill_with_image(record, used)?;
+            self.fill_with_image(record, used, path)?;
         }
         if self.find_volume(&used.state.name)?.is_some_and(|volume| volume.filling) {
-            self.fill(record, used, |_| Ok(()))?;
+            self.fill(used, path, None)?;
         }
         Ok(())
     }
 
-    fn fill_with_image(&self, record: &Record, used: &UsedVolume) -> Result<()> {
+    fn fill_with_image(&self, record: &Record, used: &UsedVolume, place: &Path) -> Result<()> {
         let Some((tree, rest)) = tree(&record.rootfs.overlays, &used.mount.target) else { return Ok(()) };
         // Most images have nothing where a volume is mounted: that is seen without looking further.
         if let Some(Component::Normal(first)) = rest.components().next()
@@ -55,67 +66,63 @@ impl Core {
             return Ok(());
         }
         match &tree.lowers[..] {
-            [layer] => self.fill_from(open_folder(layer)?.as_fd(), rest, record, used),
+            [layer] => self.fill_from(open_folder(layer)?.as_fd(), rest, used, place),
             _ => {
                 let scratch = self.store.container_file(&record.id, "scratch");
                 let filled = joined(tree, &scratch)
-                    .and_then(|root| self.fill_from(root.mount.as_fd(), rest, record, used));
+                    .and_then(|root| self.fill_from(root.mount.as_fd(), rest, used, place));
                 filled.and(remove_tree(&scratch))
             }
         }
     }
 
-    fn fill_from(&self, root: BorrowedFd<'_>, path: &Path, record: &Record, used: &UsedVolume) -> Result<()> {
-        let Some(source) = folder_of(root, path)? else { return Ok(()) };
-        self.fill(record, used, |folder| tinyd_fs::copy::tree(source.as_fd(), folder))
+    fn fill_from(&self, root: BorrowedFd<'_>, path: &Path, used: &UsedVolume, place: &Path) -> Result<()> {
+        match folder_of(root, path)? {
+            Some(source) => self.fill(used, place, Some(source)),
+            None => Ok(()),
+        }
     }
 
-    /// Fills a volume that is empty, or half filled.
-    fn fill(
-        &self,
-        record: &Record,
-        used: &UsedVolume,
-        fill: impl FnOnce(BorrowedFd<'_>) -> tinyd_fs::Result<()>,
-    ) -> Result<()> {
-        let driver = self.driver_of(&used.state)?;
-        let path = driver.mount(&used.state, &record.id).map_err(|source| Error::Volume { source })?;
-        let folder = open_folder(&path)?;
+    /// Fills a volume that is empty, or puts right what was left of that.
+    fn fill(&self, used: &UsedVolume, path: &Path, source: Option<OwnedFd>) -> Result<()> {
+        let folder = open_folder(path)?;
         // One at a time: the second finds it filled.
         let got =
             until(PATIENCE, || match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => Ok(Some(())),
                 Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
-                Err(errno) => Err(Error::file("lock", &path, errno)),
+                Err(errno) => Err(Error::file("lock", path, errno)),
             })?;
         got.ok_or(Error::VolumesBusy)?;
         let mut volume = self.known_volume(&used.state.name)?;
-        if volume.filling {
-            empty(&path)?;
-        } else if !entries(&path)?.is_empty() {
-            return Ok(());
-        }
         let records = self.volume_records();
-        volume.filling = true;
-        records.change(&volume, &records.shared()?)?;
-        let filled = fill(folder.as_fd()).map_err(|source| Error::Tree {
-            operation: "fill the volume",
-            path: path.clone(),
-            source: Box::new(source),
-        });
-        // Half of it is nothing. What cannot be emptied now is by the next one who gets it.
-        filled.or_else(|error| empty(&path).and(Err(error)))?;
-        volume.filling = false;
-        records.change(&volume, &records.shared()?)
+        if volume.filling {
+            staging::settle(path)?;
+        }
+        let source = if staging::is_empty(path)? { source } else { None };
+        let filled = match source {
+            None if !volume.filling => return Ok(()),
+            None => Ok(()),
+            Some(source) => {
+                // Whoever finds it so looks for what was left.
+                volume.filling = true;
+                records.change(&volume, &records.shared()?)?;
+                staging::bring(path, |folder| {
+                    tinyd_fs::copy::tree(source.as_fd(), folder).map_err(|source| Error::Tree {
+                        operation: "fill the volume",
+                        path: path.to_owned(),
+                        source: Box::new(source),
+                    })
+                })
+            }
+        };
+        if filled.is_ok() || staging::is_settled(path) {
+            volume.filling = false;
+            let noted = records.shared().and_then(|lock| records.change(&volume, &lock));
+            return filled.and(noted);
+        }
+        filled
     }
-}
-
-/// Removes all that is in a folder.
-fn empty(path: &Path) -> Result<()> {
-    let failed = |error| Error::file("list", path, error);
-    for entry in std::fs::read_dir(path).map_err(failed)? {
-        remove_tree(&entry.map_err(failed)?.path())?;
-    }
-    Ok(())
 }
 
 /// The tree of a root that a path inside lies in, and the rest of the path.

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::time;
 use crate::volumes::users;
 use tinyd_engine::{VolumeInspect, VolumeSummary};
+use tinyd_volume::VolumeDetails;
 
 impl Core {
     pub(crate) fn volumes(&self) -> Result<Vec<VolumeSummary>> {
@@ -27,7 +28,12 @@ impl Core {
     pub(crate) fn inspect_volume(&self, name: &str) -> Result<VolumeInspect> {
         let record = self.known_volume(name)?;
         let containers = self.container_records()?;
-        let seen = self.driver_of(&record.state)?.inspect(&record.state);
+        let driver = self.driver_of(&record.state)?;
+        let seen = driver.inspect(&record.state).map_err(|source| Error::Volume { source })?;
+        let details = match seen.available {
+            true => driver.details(&record.state).map_err(|source| Error::Volume { source })?,
+            false => VolumeDetails::default(),
+        };
         let users = users::of(&record, &containers).map(|user| (user.id.clone(), called(user))).collect();
         Ok(VolumeInspect {
             created_at: time::rfc3339(record.created_ns),
@@ -36,9 +42,10 @@ impl Core {
             driver: record.state.driver,
             options: record.state.options,
             labels: record.labels,
-            scope: "local".to_owned(),
+            scope: if details.is_global { "global" } else { "local" }.to_owned(),
+            status: details.status,
             anonymous: record.anonymous,
-            available: seen.map_err(|source| Error::Volume { source })?.available,
+            available: seen.available,
             containers: users,
         })
     }

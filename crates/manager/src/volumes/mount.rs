@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 use tinyd_runtime::Release;
 use tinyd_runtime::state;
-use tinyd_volume::{VolumeDriver, VolumeState};
+use tinyd_volume::{Unmounting, VolumeDriver, VolumeState};
 
 /// How long after a driver could not unmount a volume the next command tries again.
 const RETRY: Duration = Duration::from_secs(60);
@@ -55,23 +55,20 @@ impl Core {
             mark.parent().map_or(Ok(()), |folder| make_folder(folder, 0o700))?;
             make_folder(&mark, 0o700)?;
         }
-        // Nobody turns one back to an earlier state meanwhile. A plain folder has none.
-        let plain =
-            |used: &UsedVolume| self.driver_of(&used.state).is_ok_and(|driver| driver.is_plain(&used.state));
-        let held = match record.volumes.iter().all(plain) {
-            true => None,
-            false => Some(self.volume_records().shared()?),
-        };
         let mut elsewhere = Vec::new();
         for used in &record.volumes {
             let driver = self.driver_of(&used.state)?;
+            // Nobody turns one that has earlier states back to one of them meanwhile; who comes later sees that this container is
+            // being started. Nor does anybody remove one, of any kind: the container's record says that it is used. So it is
+            // not held while a server is waited for, which would keep everybody from all other volumes.
+            let held = driver.snapshots().map(|_| self.volume_records().shared()).transpose()?;
             let path = driver.mount(&used.state, &record.id).map_err(|source| Error::Volume { source })?;
             self.announce_of("volume", "mount", &used.state.name, &[("container", record.id.clone())]);
             if path != used.state.path {
                 elsewhere.push((used.mount.target.clone(), source_of(used, &path)));
             }
+            drop(held);
         }
-        drop(held);
         for used in &record.volumes {
             if !self.driver_of(&used.state)?.is_plain(&used.state) {
                 self.fill_volume(record, used)?;
@@ -161,7 +158,8 @@ impl Core {
         let step = |state: &VolumeState| {
             let unmounting = self.driver_of(state).ok()?.unmounting(state)?;
             let user = record.id.clone();
-            Some(Release::Unmount { point: unmounting.point, users: unmounting.users, user })
+            let Unmounting { point, users, program } = unmounting;
+            Some(Release::Unmount { point, users, user, program })
         };
         let container = [("container", record.id.clone())];
         let told = |used: &UsedVolume| self.announcing("volume", "unmount", &used.state.name, &container);

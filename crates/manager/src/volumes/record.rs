@@ -19,6 +19,9 @@ pub(crate) struct VolumeRecord {
     pub anonymous: bool,
     /// The container that it was made for and goes with.
     pub container: Option<String>,
+    /// The container with which it was made, as long as no other one has had it.
+    #[serde(default)]
+    pub maker: Option<String>,
     /// All of it is there. While it is not, somebody makes or removes it, or was killed at that.
     pub whole: bool,
     /// Its driver has said what it made.

@@ -11,7 +11,38 @@ use tinyd_runtime::Release;
 impl Core {
     pub(crate) fn remove_volume(&self, name: &str) -> Result<String> {
         let lock = self.change_volumes()?;
-        let Some(record) = self.find_volume(name)? else { return Err(self.no_such_volume(name)) };
+        match self.find_volume(name)? {
+            // Whoever was killed at it has been cleared up after by now.
+            Some(record) if !record.whole => Err(Error::VolumeUnfinished { name: record.state.name }),
+            Some(record) => self.remove_unused_volume(record, lock),
+            None => Err(self.no_such_volume(name)),
+        }
+    }
+
+    /// Takes back a volume that was made with a container which did not come to be. What another one has had by then is that one's
+    /// data, too, and stays.
+    pub(crate) fn remove_volume_made_with(&self, name: &str, container: &str) -> Result<()> {
+        let lock = self.change_volumes()?;
+        match self.find_volume(name)?.filter(|record| record.whole && record.maker.as_deref() == Some(container)) {
+            Some(record) => self.remove_unused_volume(record, lock).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes of the volumes of a new container that they are not its maker's alone any more.
+    pub(crate) fn share_volumes(&self, container: &Record, lock: &VolumesLock) -> Result<()> {
+        for used in &container.volumes {
+            if let Some(mut record) = self.find_volume(&used.state.name)?
+                && record.maker.as_deref().is_some_and(|maker| maker != container.id)
+            {
+                record.maker = None;
+                self.volume_records().change(&record, lock)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_unused_volume(&self, record: VolumeRecord, lock: VolumesLock) -> Result<String> {
         let containers = self.container_records()?;
         let mut users: Vec<String> = users::of(&record, &containers).map(called).collect();
         if !users.is_empty() {
@@ -25,13 +56,19 @@ impl Core {
     }
 
     /// Removes the volumes that no container uses: those without a name of their own, or all. Goes on past errors, and
-    /// returns the first where nothing was removed.
+    /// returns the first, which tells what was removed.
     pub(crate) fn prune_volumes(&self, all: bool) -> Result<Vec<String>> {
         let unused = {
             let containers = self.container_records()?;
             let mut records = self.volume_records().all()?;
             records.retain(|record| {
-                (all || record.anonymous) && users::of(record, &containers).next().is_none()
+                // One that is being made, or whose container is, has no user yet.
+                let coming = [&record.maker, &record.container];
+                let coming = coming.into_iter().flatten().any(|id| self.store.intent(id).exists());
+                record.whole
+                    && !coming
+                    && (all || record.anonymous)
+                    && users::of(record, &containers).next().is_none()
             });
             records
         };
@@ -40,16 +77,16 @@ impl Core {
             match self.remove_volume(record.name()) {
                 Ok(name) => removed.push(name),
                 // Somebody was faster, or uses it now.
-                Err(Error::NoSuchVolume { .. } | Error::VolumeInUse { .. }) => {}
+                Err(Error::NoSuchVolume { .. } | Error::VolumeInUse { .. } | Error::VolumeUnfinished { .. }) => {}
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
+        if !removed.is_empty() || failed.is_none() {
+            self.announce_of("volume", "prune", "", &[]);
+        }
         match failed {
-            Some(error) if removed.is_empty() => Err(error),
-            _ => {
-                self.announce_of("volume", "prune", "", &[]);
-                Ok(removed)
-            }
+            Some(error) => Err(error.after(removed)),
+            None => Ok(removed),
         }
     }
 
@@ -98,6 +135,8 @@ impl Core {
                 continue;
             }
             let name = &used.state.name;
+            // The file system may hold it to a size, and would remember that.
+            steps.extend(used.state.options.contains_key("size").then(|| Release::Limit(used.state.path.clone())));
             steps.push(Release::Rename(used.state.path.clone(), trash.join(format!("volume-{name}"))));
             steps.push(Release::Unlink(self.volume_records().file(name)));
         }
@@ -132,11 +171,29 @@ impl Core {
         record.whole = false;
         self.volume_records().change(&record, &lock)?;
         drop(lock);
-        // A failure leaves the intent: the next command tries again.
-        self.take_volume(&record)?;
+        if let Err(error) = self.take_volume(&record) {
+            // Else a failure leaves the intent: the next command tries again.
+            if self.keep_refused(record)? {
+                intent.finish()?;
+            }
+            return Err(error);
+        }
         intent.finish()?;
         self.announce_of("volume", "destroy", &name, &[("driver", record.state.driver)]);
         Ok(name)
+    }
+}
+
+impl Core {
+    /// A volume whose driver has refused to remove it is there as before. Whether it is: one that is not whole any more can only go.
+    fn keep_refused(&self, mut record: VolumeRecord) -> Result<bool> {
+        if self.driver_of(&record.state)?.inspect(&record.state).is_ok_and(|seen| !seen.available) {
+            return Ok(false);
+        }
+        record.whole = true;
+        let records = self.volume_records();
+        records.change(&record, &records.shared()?)?;
+        Ok(true)
     }
 }
 

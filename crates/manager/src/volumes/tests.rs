@@ -1,4 +1,5 @@
 use super::VolumeRecord;
+use crate::error::Error;
 use crate::core::Core;
 use crate::intent::{Intent, Verb};
 use crate::store::UsedVolume;
@@ -25,6 +26,7 @@ fn begun(core: &Core, name: &str, found: bool) -> VolumeRecord {
         labels: Default::default(),
         anonymous: false,
         container: None,
+        maker: None,
         whole: false,
         made: false,
         found,
@@ -77,23 +79,50 @@ fn root_an_image_of_many_layers_fills_a_volume_as_it_is_seen() {
     assert_eq!(seen, ["both", "new", "old"]);
     assert_eq!(fs::read_to_string(data(&core, "data").join("both")).unwrap(), "top");
     assert!(!own.join("scratch").exists());
-    // One that was filled by half, by who was killed then, is emptied and filled again.
-    fs::remove_file(data(&core, "data").join("old")).unwrap();
-    fs::write(data(&core, "data").join("torn"), "").unwrap();
+    // One that was filled by half, by who was killed then, is filled again: what was to come is nobody's.
+    let coming = data(&core, "data").join(".tinyd-coming");
+    let torn = || {
+        fs::create_dir(&coming).unwrap();
+        fs::write(coming.join("torn"), "").unwrap();
+    };
+    ["both", "new", "old"].iter().for_each(|name| fs::remove_file(data(&core, "data").join(name)).unwrap());
+    torn();
     let mut volume = core.known_volume("data").unwrap();
     volume.filling = true;
     let records = core.volume_records();
     records.change(&volume, &records.shared().unwrap()).unwrap();
     core.fill_volumes(&record).unwrap();
-    assert!(data(&core, "data").join("old").exists() && !data(&core, "data").join("torn").exists());
+    assert!(data(&core, "data").join("old").exists() && !coming.exists());
     assert!(!core.known_volume("data").unwrap().filling);
-    // Also by who fills in nothing: what is written from then on is somebody's.
+    // Also by who fills in nothing, and what somebody has written since stays.
     volume.filling = true;
     records.change(&volume, &records.shared().unwrap()).unwrap();
+    torn();
+    fs::write(data(&core, "data").join("since"), "").unwrap();
     record.volumes[0].mount.no_copy = true;
     core.fill_volumes(&record).unwrap();
-    assert_eq!(fs::read_dir(data(&core, "data")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(data(&core, "data")).unwrap().count(), 4);
     assert!(!core.known_volume("data").unwrap().filling);
+}
+
+#[test]
+fn root_what_another_container_has_had_is_not_taken_back_with_a_run_that_failed() {
+    if !testing::root() {
+        return;
+    }
+    let (place, core) = testing::core(FakeLauncher::succeeding());
+    let mut wanted = spec(place.path(), None);
+    wanted.volumes = vec![VolumeMount::named("data", "/srv"), VolumeMount::named("own", "/own")];
+    let first = core.prepare(&wanted, Verb::Run).unwrap();
+    // Nor does a prune take them while it starts.
+    assert_eq!(core.prune_volumes(true).unwrap(), Vec::<String>::new());
+    wanted.volumes.truncate(1);
+    let other = core.create(&wanted).unwrap().id;
+    fs::write(data(&core, "data").join("kept"), "").unwrap();
+    core.remove(&other, &RemoveRequest::default()).unwrap();
+    core.take_back(first, Error::MissingCommand);
+    assert_eq!(names(&core), ["data"]);
+    assert!(data(&core, "data").join("kept").exists());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::core::Core;
 use crate::error::{Error, Result};
+use crate::volumes::DEFAULT_DRIVER;
 use crate::volumes::create::Beginning;
 use crate::volumes::fill::open_folder;
 use std::cell::RefCell;
@@ -13,6 +14,8 @@ use tinyd_engine::{ArchiveSummary, VolumeCreate, VolumeExport};
 use tinyd_fs::archive::{self, Compression, Devices, Pack, Summary, Unpack};
 use tinyd_volume::VolumeState;
 
+/// The option by which drivers note the size of a volume.
+const SIZE: &str = "size";
 /// Bytes that are read or written at once.
 pub(crate) const CHUNK: usize = 1 << 20;
 
@@ -65,10 +68,25 @@ impl Core {
         let mut wanted = wanted.clone();
         let driver = wanted.driver.get_or_insert_with(|| volume.driver.clone());
         let same_kind = *driver == volume.driver;
-        if same_kind && wanted.options.is_empty() {
+        let copied = same_kind && wanted.options.is_empty();
+        let kind = self.driver_of(volume)?;
+        if copied && kind.shows_what_is_named() {
+            let problem = format!(
+                "cannot be cloned with the options it has: they say where its data lies, and two volumes with them are one; clone it into \
+                 another kind, as by -d {DEFAULT_DRIVER}, or say other options"
+            );
+            return Err(Error::invalid("volume", volume.label(), problem));
+        }
+        if copied {
             wanted.options.clone_from(&volume.options);
         }
-        if same_kind && self.driver_of(volume)?.clones().is_some() {
+        if same_kind && wanted.size.is_none() && !wanted.options.contains_key(SIZE) {
+            wanted.size = self.limit_of(&record);
+        } else if copied && wanted.size.is_some() {
+            // The one that is said, and not the origin's.
+            wanted.options.remove(SIZE);
+        }
+        if same_kind && kind.clones().is_some() {
             return Ok(self.make_new(&wanted, &Beginning::CloneOf(volume))?.state.name);
         }
         self.while_visited(&record, |path| {

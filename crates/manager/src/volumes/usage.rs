@@ -60,7 +60,7 @@ impl Core {
         self.while_mounted(&record.state, |path| Ok(taken(path.to_owned(), PATIENCE)))
     }
 
-    fn limit_of(&self, record: &VolumeRecord) -> Option<u64> {
+    pub(super) fn limit_of(&self, record: &VolumeRecord) -> Option<u64> {
         let driver = self.driver_of(&record.state).ok()?;
         match driver.quota() {
             Some(quota) => quota.usage(&record.state).ok()?.limit,

@@ -1,6 +1,6 @@
 //! A container's place on a bridge.
 
-use super::{BridgeDriver, MTU, is_whole, limit, names, publish};
+use super::{BridgeDriver, MTU, asked, is_whole, limit, names, publish};
 use crate::error::kernel;
 use crate::inside::{self, End, WayOut};
 use crate::link::{Link, Links, Veth};
@@ -17,7 +17,8 @@ pub(super) fn attach(
     wanted: &EndpointSpec,
     netns: &dyn Netns,
 ) -> Result<EndpointState> {
-    publish::check(driver, network, &wanted.ports)?;
+    asked::check(network, &wanted.ports)?;
+    publish::check(driver, network, &wanted.ports, &[])?;
     let result = (|| {
         let places = driver.places(network);
         let addresses = places.take(network, wanted, &[])?;
@@ -27,6 +28,7 @@ pub(super) fn attach(
         // All that needs no namespace, which may be in the making. The bridge has the address at which its names are served.
         let mut links = Links::here().map_err(kernel(&network.name, "talk to the kernel about", "links"))?;
         let bridge = bridge(driver, network, &mut links)?;
+        check_mac(driver, network, wanted, &mut links, (&bridge, mac))?;
         let named = names::name(driver, network, wanted, &addresses)?;
         let netns = netns::open(&network.name, netns)?;
         let place = OnBridge { bridge: &bridge, netns, mac, addresses: &addresses };
@@ -41,9 +43,11 @@ pub(super) fn attach(
             &host_link,
         ))?;
         let interface = inside::set_up(network, wanted, end, addresses, &ways, Some(host_link))?;
-        let (ports, mut undo) = publish::publish(driver, network, &wanted.ports, &interface.addresses)?;
+        let (ports, published) = publish::publish(driver, network, &wanted.ports, &interface.addresses)?;
         let told = names::tell(network, named.entry)?;
-        undo.extend(told.map(Undo::Unlink));
+        // The name first: it goes too where a port cannot be taken away, and the address stays.
+        let mut undo: Vec<_> = told.map(Undo::Unlink).into_iter().collect();
+        undo.extend(published);
         undo.extend(places.undo(&interface.addresses));
         Ok(EndpointState {
             container: wanted.container.clone(),
@@ -87,8 +91,8 @@ pub(super) fn detach(driver: &BridgeDriver, network: &NetworkSpec, endpoint: &En
             let withdrawn = firewall.withdraw(address);
             withdrawn.map_err(failed("withdraw the ports of", &address.to_string()))
         });
-        go_on(withdrawn);
-        go_on(places.give_back(network, address, container));
+        // Whoever is given it next must not be reached by ports that still lead there.
+        go_on(withdrawn.and_then(|()| places.give_back(network, address, container)));
     }
     first
 }
@@ -99,6 +103,45 @@ struct OnBridge<'a> {
     netns: BorrowedFd<'a>,
     mac: [u8; 6],
     addresses: &'a [Prefix],
+}
+
+/// Refuses a hardware address that somebody else on the bridge has: what is for the one would go to the other.
+fn check_mac(
+    driver: &BridgeDriver,
+    network: &NetworkSpec,
+    wanted: &EndpointSpec,
+    links: &mut Links,
+    (bridge, mac): (&Link, [u8; 6]),
+) -> Result<()> {
+    let failed = |operation, object: &str| kernel(&network.name, operation, object);
+    let text = mac.map(|byte| format!("{byte:02x}")).join(":");
+    let refuse = |whose: String| {
+        let problem = format!("belongs to {whose}: choose another one");
+        Err(plan::invalid(network, format!("the hardware address {text}"), problem))
+    };
+    let at = match links.who_has(bridge.index, mac) {
+        Ok(Some(at)) => at,
+        Ok(None) => return Ok(()),
+        // Kernels before 5.0 cannot be asked.
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::OPNOTSUPP) => return Ok(()),
+        Err(error) => return Err(failed("look for the hardware address", &text)(error)),
+    };
+    if at == bridge.index {
+        return refuse("the bridge itself".to_owned());
+    }
+    let all = links.list().map_err(failed("list", "the host's links"))?;
+    let Some(port) = all.iter().find(|link| link.index == at) else { return Ok(()) };
+    let is_ours = |container: &str| port.name == driver.names.port(&network.name, container);
+    if is_ours(&wanted.container) {
+        return Ok(());
+    }
+    let holder = driver.places(network).holders(network)?.into_iter().find(|holder| is_ours(holder));
+    match holder {
+        Some(holder) => refuse(format!("container {holder}")),
+        // Of one that has ended the kernel takes the link away when it comes to it.
+        None if driver.names.is_port(&port.name) => Ok(()),
+        None => refuse(format!("the link {} of the bridge", port.name)),
+    }
 }
 
 /// Makes the pair of links; gives the name of the host's end.

@@ -16,7 +16,7 @@ pub(super) struct Forwarding {
     /// One file for each bridge, named as it is; its content, the firewall that has its rules.
     bridges: PathBuf,
     /// One file for each setting that was changed: its name is the setting's path below `/proc/sys/net` with colons for
-    /// slashes, its content what it was.
+    /// slashes, its content what it was; of what one link forwards also what all links did, in a second line.
     settings: PathBuf,
 }
 
@@ -91,10 +91,14 @@ impl Forwarding {
         let Ok(entries) = fs::read_dir(&self.settings) else { return Ok(()) };
         for entry in entries {
             let path = entry?.path();
-            let before = fs::read_to_string(&path)?;
+            let record = fs::read_to_string(&path)?;
             let name = path.file_name().unwrap_or_default().to_string_lossy().replace(':', "/");
-            // A link that is gone has taken its settings along.
-            gone(fs::write(Path::new("/proc/sys/net").join(name), before))?;
+            let mut lines = record.lines();
+            let (before, all_before) = (lines.next().unwrap_or_default(), lines.next());
+            if before == "1" || all_before == Some("1") || !is_forwarded_by_others(&name)? {
+                // A link that is gone has taken its settings along.
+                gone(set(&name, before))?;
+            }
             gone(fs::remove_file(&path))?;
         }
         gone(fs::remove_dir(&self.settings))
@@ -155,6 +159,41 @@ impl Forwarding {
         Ok(())
     }
 
+    /// The settings that are other than they were, or will be with the first container, where this network is the only one: as
+    /// sysctl(8) names them.
+    pub(super) fn switched_on(&self, links: &mut Links, network: &NetworkSpec) -> io::Result<Vec<String>> {
+        if self.bridges(|_| true)?.len() != 1 {
+            return Ok(Vec::new());
+        }
+        let mut settings = Vec::new();
+        // For the bridge already, where the kernel knows no other way.
+        let all_six = "ipv6/conf/all/forwarding";
+        if self.settings.join(all_six.replace('/', ":")).exists() {
+            settings.push(all_six.to_owned());
+        }
+        for (is_v6, link) in ways_out(links, network)? {
+            let (setting, forwards) = match is_v6 {
+                true => (format!("ipv6/conf/{link}/force_forwarding"), forwards_six(&link)?),
+                false => {
+                    let setting = format!("ipv4/conf/{link}/forwarding");
+                    let forwards = get(&setting)?.trim() == "1";
+                    (setting, forwards)
+                }
+            };
+            if !forwards && !settings.contains(&setting) {
+                settings.push(setting);
+            }
+        }
+        // A link's name may hold dots, which stand as slashes there.
+        let swapped = |letter| match letter {
+            '/' => '.',
+            '.' => '/',
+            other => other,
+        };
+        let named = |setting: String| format!("net.{}", setting.chars().map(swapped).collect::<String>());
+        Ok(settings.into_iter().map(named).collect())
+    }
+
     /// IPv6 is forwarded by one link where the kernel has a setting for that (6.17), else by all of them; then links that
     /// learn their addresses and routes from routers have to be told to go on doing so.
     fn forward_six(&self, link: &str) -> io::Result<()> {
@@ -195,13 +234,29 @@ impl Forwarding {
         }
         fs::create_dir_all(&self.settings)?;
         let record = self.settings.join(setting.replace('/', ":"));
+        let all_before = all_links(setting).map(|all| get(&all)).transpose()?.unwrap_or_default();
         match fs::OpenOptions::new().write(true).create_new(true).open(&record) {
-            Ok(mut file) => io::Write::write_all(&mut file, before.as_bytes())?,
+            Ok(mut file) => io::Write::write_all(&mut file, (before + &all_before).as_bytes())?,
             // Somebody else turned it back meanwhile: what it was at first is what comes back.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
         set(setting, value)
+    }
+}
+
+/// Of `ipv4/conf/LINK/forwarding` the setting that switches all links on and off.
+fn all_links(setting: &str) -> Option<String> {
+    let (folder, link) = setting.strip_suffix("/forwarding")?.rsplit_once('/')?;
+    (link != "all").then(|| format!("{folder}/all/forwarding"))
+}
+
+/// Whether a setting is one link's, and somebody had all links forward since: other engines, or whoever made a router of this
+/// host, need that one as well. (Where all of them did so before, one that did not was somebody's choice.)
+fn is_forwarded_by_others(setting: &str) -> io::Result<bool> {
+    match all_links(setting) {
+        None => Ok(false),
+        Some(all) => Ok(get(&all)?.trim() == "1"),
     }
 }
 

@@ -7,14 +7,11 @@
 
 use super::{BridgeDriver, NAME};
 use crate::error::kernel;
-use crate::link::{Bucket, Link, Links, removal};
+use crate::link::{Bucket, Link, Links, removal_step};
 use crate::rate::{self, Rates, TrafficLimiter};
-use crate::{EndpointState, Error, NetworkSpec, NetworkState, Result, Undo};
+use crate::{EndpointState, Error, NetworkSpec, NetworkState, Result};
 use rustix::io::Errno;
 use std::io;
-
-/// `NETLINK_ROUTE`.
-const ROUTE: i32 = 0;
 
 /// What the kernel's answer is about, and the modules that it may lack then.
 const BUCKETS: &str = "sch_tbf";
@@ -45,8 +42,7 @@ impl TrafficLimiter for BridgeDriver {
             None => links.unshape(port.index),
         }
         .map_err(lacking(spec, "limit what is sent over", &name, BUCKETS))?;
-        let steps = removal(&shaper).map_err(kernel(&spec.name, "remove link", &shaper))?;
-        let step = Undo::Netlink { protocol: ROUTE, packet: steps };
+        let step = removal_step(&shaper).map_err(kernel(&spec.name, "remove link", &shaper))?;
         let mut endpoint = endpoint.clone();
         endpoint.undo.retain(|other| *other != step);
         match rates.egress {

@@ -7,7 +7,7 @@
 use super::BridgeDriver;
 use crate::error::kernel;
 use crate::firewall::Publication;
-use crate::names::{Entry, Prepared};
+use crate::names::{Entry, Lookup, Prepared};
 use crate::{Companion, EndpointSpec, EndpointState, NetworkSpec, Prefix, Protocol, PublishedPort, Result};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -38,6 +38,8 @@ pub(super) fn name(
     let entry = Entry {
         addresses: addresses.iter().map(|address| address.address).collect(),
         names: wanted.names.clone(),
+        ranges: network.subnets.clone(),
+        lookup: wanted.lookup.clone(),
     };
     // Before anybody is asked to serve it: one who serves nobody ends.
     let entry = entry.prepare(&server.folder, &wanted.container).map_err(failed("write"))?;
@@ -56,20 +58,25 @@ pub(super) fn tell(network: &NetworkSpec, entry: Option<Prepared>) -> Result<Opt
     told.map_err(kernel(&network.name, "write", "the names of its containers"))
 }
 
-/// Makes a container known by other names.
+/// Makes a container known by other names, or has its questions answered otherwise.
 pub(super) fn rename(
     driver: &BridgeDriver,
     network: &NetworkSpec,
     endpoint: &EndpointState,
     names: &[String],
+    lookup: &Lookup,
 ) -> Result<()> {
     if driver.name_service.is_none() {
         return Ok(());
     }
     let addresses = endpoint.interfaces.iter().flat_map(|link| &link.addresses);
-    let entry =
-        Entry { addresses: addresses.map(|address| address.address).collect(), names: names.to_vec() };
-    entry.write(&driver.name_server(network).folder, &endpoint.container).map(drop).map_err(kernel(
+    let entry = Entry {
+        addresses: addresses.map(|address| address.address).collect(),
+        names: names.to_vec(),
+        ranges: network.subnets.clone(),
+        lookup: lookup.clone(),
+    };
+    entry.rewrite(&driver.name_server(network).folder, &endpoint.container).map_err(kernel(
         &network.name,
         "write",
         "the names of its containers",

@@ -3,7 +3,7 @@
 use super::choice::OPTION;
 use super::{source, walls};
 use crate::error::kernel;
-use crate::link::Links;
+use crate::link::{Links, Route};
 use crate::pool::{self, Pool};
 use crate::{NetworkSpec, Result, plan};
 
@@ -18,7 +18,7 @@ pub(super) fn fill(links: &mut Links, wanted: &NetworkSpec, pools: &[Pool]) -> R
     }
     walls::check(&spec)?;
     plan::check(&spec)?;
-    let routes = links.routes().map_err(kernel(&spec.name, "read", "the host's routes"))?;
+    let routes = links.all_routes().map_err(kernel(&spec.name, "read", "the host's routes"))?;
     let taken = plan::taken(links, &routes, &spec)?;
     plan::check_free(&spec, &taken)?;
     if !spec.subnets.iter().any(|subnet| subnet.address.is_ipv4()) && spec.subnets.is_empty() {
@@ -29,8 +29,11 @@ pub(super) fn fill(links: &mut Links, wanted: &NetworkSpec, pools: &[Pool]) -> R
         spec.subnets.push(subnet);
     }
     let has_six = spec.subnets.iter().any(|subnet| subnet.address.is_ipv6());
-    let way_out = routes.iter().any(|route| route.to.length == 0 && route.to.address.is_ipv6());
-    if !has_six && spec.ipv6.unwrap_or(way_out && wanted.subnets.is_empty()) {
+    let is_way_out =
+        |route: &Route| route.table == Route::MAIN && route.to.length == 0 && route.to.address.is_ipv6();
+    let by_default =
+        || wanted.subnets.is_empty() && plan::carries_six(&spec) && routes.iter().any(is_way_out);
+    if !has_six && spec.ipv6.unwrap_or_else(by_default) {
         spec.subnets.push(pool::local_v6(chance(&spec)?, 0));
     }
     spec.ipv6 = Some(spec.subnets.iter().any(|subnet| subnet.address.is_ipv6()));

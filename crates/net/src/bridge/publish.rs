@@ -1,6 +1,6 @@
 //! Ports of the host that lead to a container.
 
-use super::{BridgeDriver, names};
+use super::{BridgeDriver, asked, names};
 use crate::error::kernel;
 use crate::firewall::{Firewall, Publication};
 use crate::link::Links;
@@ -11,8 +11,14 @@ use std::net::IpAddr;
 /// How often another free port is looked for when somebody else was faster.
 const PATIENCE: usize = 16;
 
-/// Refuses what a process of the host uses, before anything is made.
-pub(super) fn check(driver: &BridgeDriver, network: &NetworkSpec, ports: &[PublishedPort]) -> Result<()> {
+/// Refuses what a process of the host uses, or what leads to another container than the one that has the addresses `own`, before
+/// anything is made.
+pub(super) fn check(
+    driver: &BridgeDriver,
+    network: &NetworkSpec,
+    ports: &[PublishedPort],
+    own: &[Prefix],
+) -> Result<()> {
     for wanted in ports.iter().filter(|port| port.host_port != 0) {
         let free = match wanted.host_port {
             names::PORT => {
@@ -25,7 +31,7 @@ pub(super) fn check(driver: &BridgeDriver, network: &NetworkSpec, ports: &[Publi
         };
         free.map_err(|source| Error::Port { network: network.name.clone(), source: Box::new(source) })?;
     }
-    Ok(())
+    asked::check_others(driver, network, ports, own)
 }
 
 /// Leads the ports to these addresses; gives them with those filled in that were chosen, and what undoes it.
@@ -76,17 +82,17 @@ pub(super) fn change(
         ports.iter().flat_map(|port| leads(*port, &addresses)).collect()
     };
     let Split { places, missing, gone } = split(&endpoint.ports, wanted);
-    check(driver, network, &missing)?;
+    check(driver, network, &missing, &addresses)?;
     let kept: Vec<_> = places.iter().flatten().copied().collect();
-    // Those that go are in nobody's way any more: one of them may lead elsewhere in the container from now on.
-    withdraw_but(driver, network, &addresses, &of(&kept))?;
-    let forgotten = conntrack::purge_withdrawn(&of(&gone)).map_err(kernel(
-        &network.name,
-        "forget connections by",
-        "the ports that were withdrawn",
-    ));
-    reflect(driver, network, endpoint, !wanted.is_empty())?;
-    match forgotten.and_then(|_| publish(driver, network, &missing, &addresses)) {
+    let led = (|| {
+        // Those that go are in nobody's way any more: one of them may lead elsewhere in the container from now on.
+        withdraw_but(driver, network, &addresses, &of(&kept))?;
+        reflect(driver, network, endpoint, !wanted.is_empty())?;
+        let failed = kernel(&network.name, "forget connections by", "the ports that were withdrawn");
+        conntrack::purge_withdrawn(&of(&gone)).map_err(failed)?;
+        publish(driver, network, &missing, &addresses)
+    })();
+    match led {
         Ok((made, undo)) => {
             let mut made = made.into_iter();
             let ports = places.into_iter().filter_map(|place| place.or_else(|| made.next())).collect();
@@ -97,8 +103,10 @@ pub(super) fn change(
             Ok(state)
         }
         Err(error) => {
-            // Nobody had them meanwhile, unless somebody was very fast.
+            // However far it came. Nobody had those meanwhile that went, unless somebody was very fast.
+            let _ = withdraw_but(driver, network, &addresses, &of(&kept));
             let _ = publish(driver, network, &gone, &addresses);
+            let _ = reflect(driver, network, endpoint, !endpoint.ports.is_empty());
             Err(error)
         }
     }
@@ -236,26 +244,11 @@ fn taken(driver: &BridgeDriver, network: &NetworkSpec, wanted: &[PublishedPort])
     }))
 }
 
-/// Refuses a port that another firewall than the network's leads elsewhere. Which of the two a packet would meet first nobody
-/// has said, so that a port of one address and the same one of all addresses meet as well.
+/// Refuses a port that another firewall than the network's leads elsewhere: which of the two a packet would meet first nobody
+/// has said.
 pub(super) fn elsewhere(driver: &BridgeDriver, network: &NetworkSpec, wanted: &[Publication]) -> Result<()> {
-    let meets = |one: &Publication, other: &Publication| {
-        let key = |at: &Publication| (at.port.host_port, at.port.protocol, at.to.is_ipv4());
-        let (host, others) = (one.port.host, other.port.host);
-        key(one) == key(other) && (host.is_none() || others.is_none() || host == others)
-    };
-    for firewall in driver.others_in_use(network)? {
-        let published = list(network, firewall)?;
-        let found = wanted.iter().find_map(|one| {
-            let other = published.iter().find(|other| meets(one, other))?;
-            Some((one.port, other.to))
-        });
-        if let Some((port, to)) = found {
-            let port = format!("{}/{}", port.host_port, port.protocol);
-            return Err(Error::Published { network: network.name.clone(), port, to });
-        }
-    }
-    Ok(())
+    let mut others = driver.others_in_use(network)?.into_iter();
+    others.try_for_each(|firewall| asked::refuse_held(network, wanted, &list(network, firewall)?))
 }
 
 /// What is published, by whichever firewall.

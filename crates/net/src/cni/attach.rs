@@ -25,10 +25,6 @@ pub(super) fn attach(
 ) -> Result<EndpointState> {
     let made = options::made(network)?;
     check(network, &made.list, wanted)?;
-    let umount = pin::umount().ok_or_else(|| Error::Unavailable {
-        network: network.name.clone(),
-        missing: "the program umount, which a container's monitor needs: util-linux has it".to_owned(),
-    })?;
     let interface = if wanted.interface.is_empty() { INTERFACE } else { &wanted.interface };
     let key = Key { container: wanted.container.clone(), interface: interface.to_owned() };
     let failed = error_of(network);
@@ -54,9 +50,10 @@ pub(super) fn attach(
             arguments: Vec::new(),
             environment: call.environment,
             stdin: call.config,
+            strict: true,
         });
     }
-    undo.extend(pin::undo(&umount, &pin));
+    undo.push(Undo::Unpin(pin.clone()));
     undo.push(Undo::Unlink(driver.records.path(&network.name, &key)));
     Ok(EndpointState {
         container: key.container,
@@ -181,12 +178,7 @@ fn name_macs(links: &mut [Interface], netns: BorrowedFd<'_>) {
 /// Takes away what containers have of a network, past errors; gives the first.
 pub(super) fn detach(driver: &CniDriver, network: &NetworkSpec, endpoint: &EndpointState) -> Result<()> {
     let keys = driver.records.of(&network.name).map_err(error_of(network))?;
-    let mut keys: Vec<_> = keys.into_iter().filter(|key| key.container == endpoint.container).collect();
-    // Of several places of one container on a network, the one that is meant.
-    let is_meant = |key: &Key| endpoint.interfaces.iter().any(|link| link.name == key.interface);
-    if keys.iter().any(is_meant) {
-        keys.retain(is_meant);
-    }
+    let keys = meant(keys, endpoint);
     if keys.is_empty() {
         return Ok(());
     }
@@ -194,13 +186,24 @@ pub(super) fn detach(driver: &CniDriver, network: &NetworkSpec, endpoint: &Endpo
     keys.iter().map(|key| leave(driver, network, &made, key)).fold(Ok(()), Result::and)
 }
 
-/// DEL, and then the record. It stays where DEL failed: something is held for the container still.
+/// Of the attachments of a network, those of one container; of several of its own the one that is meant.
+fn meant(mut keys: Vec<Key>, endpoint: &EndpointState) -> Vec<Key> {
+    keys.retain(|key| key.container == endpoint.container);
+    let is_meant = |key: &Key| endpoint.interfaces.iter().any(|link| link.name == key.interface);
+    if keys.iter().any(is_meant) {
+        keys.retain(is_meant);
+    }
+    keys
+}
+
+/// DEL, and then the namespace and the record. They stay where DEL failed: something is held for the container still, and many
+/// a plugin finds it by the namespace alone.
 pub(super) fn leave(driver: &CniDriver, network: &NetworkSpec, made: &Made, key: &Key) -> Result<()> {
     let record = driver.records.read(&network.name, key).unwrap_or_default();
     let pin = driver.pin(network, key);
     let gone = driver.chain(made).del(Place { key, netns: &netns(&pin), record: &record });
-    let free = pin::unpin(&pin);
-    gone.and(free).and_then(|()| driver.records.remove(&network.name, key)).map_err(error_of(network))
+    let gone = gone.and_then(|()| pin::unpin(&pin));
+    gone.and_then(|()| driver.records.remove(&network.name, key)).map_err(error_of(network))
 }
 
 /// The path of a namespace that is there.
@@ -229,11 +232,11 @@ impl CniDriver {
     }
 
     /// Asks the plugins whether a container has what they gave it (CHECK).
-    pub(super) fn check_place(&self, network: &NetworkSpec, container: &str) -> Result<()> {
+    pub(super) fn check_place(&self, network: &NetworkSpec, endpoint: &EndpointState) -> Result<()> {
         let failed = error_of(network);
         let made = options::made(network)?;
         let keys = self.records.of(&network.name).map_err(&failed)?;
-        for key in keys.iter().filter(|key| key.container == container) {
+        for key in &meant(keys, endpoint) {
             let record = self.records.read(&network.name, key).map_err(&failed)?;
             // Without a result ADD is under way, or failed.
             if record.result.is_some() {

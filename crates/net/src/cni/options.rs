@@ -54,6 +54,7 @@ pub(super) fn wanted(spec: &NetworkSpec) -> Result<Wanted> {
         ("a subnet", !spec.subnets.is_empty()),
         ("a gateway", !spec.gateways.is_empty()),
         ("a range of addresses", !spec.ranges.is_empty()),
+        ("an excluded address", !spec.excluded.is_empty()),
         ("IPv6", spec.ipv6.is_some()),
         ("the MTU", spec.mtu.is_some()),
         ("'internal'", spec.internal),

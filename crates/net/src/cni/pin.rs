@@ -7,20 +7,16 @@
 
 use super::error::CniError;
 use super::find::failed;
-use crate::Undo;
 use rustix::fs::statfs;
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// `NSFS_MAGIC` of `linux/magic.h`.
 const NAMESPACES: u64 = 0x6e73_6673;
-
-/// Where the program is that a monitor unmounts with.
-const UMOUNT: [&str; 4] = ["/usr/bin/umount", "/bin/umount", "/usr/sbin/umount", "/sbin/umount"];
 
 /// Binds a namespace to a file that is made for it, in the mount namespace of this process.
 pub(super) fn pin(netns: BorrowedFd<'_>, path: &Path) -> Result<(), CniError> {
@@ -40,7 +36,7 @@ pub(super) fn is_pinned(path: &Path) -> bool {
     statfs(path).is_ok_and(|stat| u64::try_from(stat.f_type) == Ok(NAMESPACES))
 }
 
-/// Lets a namespace go. One that is gone is no error.
+/// Lets a namespace go, as [`Undo::Unpin`](crate::Undo) has a monitor do it. One that is gone is no error.
 pub(super) fn unpin(path: &Path) -> Result<(), CniError> {
     let failed = |source| failed("let go of the network namespace at", path, source);
     loop {
@@ -55,20 +51,4 @@ pub(super) fn unpin(path: &Path) -> Result<(), CniError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
         _ => Ok(()),
     }
-}
-
-/// The same, for a monitor.
-pub(super) fn undo(umount: &Path, path: &Path) -> [Undo; 2] {
-    let unmount = Undo::Run {
-        program: umount.to_owned(),
-        arguments: vec!["-l".to_owned(), path.to_string_lossy().into_owned()],
-        environment: Vec::new(),
-        stdin: Vec::new(),
-    };
-    [unmount, Undo::Unlink(path.to_owned())]
-}
-
-/// umount(8); `None` where the host does not have it.
-pub(super) fn umount() -> Option<PathBuf> {
-    UMOUNT.iter().map(PathBuf::from).find(|path| path.is_file())
 }

@@ -242,6 +242,7 @@ impl Iptables {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .to_vec(),
             stdin: script(NAT, &[self.line('D', publication)]),
+            strict: false,
         }
     }
 

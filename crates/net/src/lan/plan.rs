@@ -33,7 +33,7 @@ pub(super) fn fill(links: &mut Links, kind: ChildKind, wanted: &NetworkSpec) -> 
         let problem = "cannot be: in the modes l3 and l3s the host's routes are the way, and there is none";
         return Err(invalid(&spec, format!("the gateway {gateway}"), problem));
     }
-    let mut routes = links.routes().map_err(kernel(&spec.name, "read", "the host's routes"))?;
+    let mut routes = links.all_routes().map_err(kernel(&spec.name, "read", "the host's routes"))?;
     routes.retain(|route| is_in_the_way(route, &parent, &spec.subnets));
     let taken = plan::taken(links, &routes, &spec)?;
     plan::check_free(&spec, &taken)?;
@@ -104,7 +104,7 @@ mod tests {
     }
 
     fn route(to: &str, link: u32) -> Route {
-        Route { to: to.parse().unwrap(), gateway: None, link: Some(Index(link)) }
+        Route { to: to.parse().unwrap(), gateway: None, link: Some(Index(link)), table: Route::MAIN }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! over it as if it came where it came from first; what is sent over that one can be held back.
 
 use super::wire::{LinkHeader, attribute, info, kind};
-use super::{Index, Links, settle_port};
+use super::{Index, Links};
 use crate::netlink::Message;
 use rustix::io::Errno;
 use std::io;
@@ -140,7 +140,7 @@ impl Links {
         message.put_u32(attribute::MTU, mtu);
         message.nest(attribute::INFO, |inner| inner.put_text(info::KIND, "ifb"));
         self.0.run(message)?;
-        let settled = self.0.run(settle_port(name, false));
+        let settled = self.settle_port(name, false);
         if settled.is_err()
             && let Ok(Some(link)) = self.find(name)
         {
@@ -192,7 +192,7 @@ impl Links {
 }
 
 /// A message that removes a link of this namespace, for a process that knows nothing of links.
-pub(crate) fn removal(name: &str) -> io::Result<Vec<u8>> {
+pub(super) fn removal(name: &str) -> io::Result<Vec<u8>> {
     let mut message = Message::change(kind::DEL_LINK, &LinkHeader::default().bytes());
     message.put_text(attribute::NAME, name);
     Ok(message.finish(0)?)

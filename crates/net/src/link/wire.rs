@@ -16,6 +16,7 @@ pub(super) mod kind {
     pub(crate) const GET_ROUTE: u16 = 26;
     pub(crate) const NEW_NEIGHBOUR: u16 = 28;
     pub(crate) const DEL_NEIGHBOUR: u16 = 29;
+    pub(crate) const GET_NEIGHBOUR: u16 = 30;
 }
 
 /// Attributes of a link (`IFLA_…`).
@@ -66,12 +67,14 @@ pub(super) const NO_DUPLICATE_CHECK: u32 = 0x02;
 const ETHERNET: u16 = 1;
 const LOOPBACK: u16 = 772;
 
-/// `NDA_DST` and `NDA_LLADDR`, behind a `struct ndmsg` of so many bytes.
+/// `NDA_DST`, `NDA_LLADDR` and `NDA_MASTER`, behind a `struct ndmsg` of so many bytes.
 pub(super) const NEIGHBOUR: u16 = 1;
 pub(super) const NEIGHBOUR_MAC: u16 = 2;
+pub(super) const NEIGHBOUR_MASTER: u16 = 9;
 pub(super) const NEIGHBOUR_HEADER: usize = 12;
-/// In it: `NUD_NOARP`, `NTF_MASTER`, `NTF_STICKY`.
+/// In it: `NUD_NOARP`, `NUD_PERMANENT`, `NTF_MASTER`, `NTF_STICKY`.
 pub(super) const NOT_LEARNED: u16 = 0x40;
+const OWN: u16 = 0x80;
 pub(super) const OF_MASTER: u8 = 0x04;
 pub(super) const STAYS: u8 = 0x40;
 
@@ -171,6 +174,13 @@ pub(super) fn parse_link(payload: &[u8]) -> Option<Link> {
         }
     }
     (!link.name.is_empty()).then_some(link)
+}
+
+/// Where a bridge has a hardware address; `Some(None)` where it only saw it.
+pub(super) fn parse_place(payload: &[u8]) -> Option<Option<Index>> {
+    let link = Index(u32_at(payload, 4)?);
+    let state = u16::from_ne_bytes([*payload.get(8)?, *payload.get(9)?]);
+    Some((state & (NOT_LEARNED | OWN) != 0).then_some(link))
 }
 
 pub(super) fn parse_address(payload: &[u8]) -> Option<(Index, Prefix)> {

@@ -4,8 +4,8 @@
 //! not on a network learns nothing of it.
 
 use super::zone::Zone;
+use crate::Prefix;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(super) struct Elsewhere {
     own: PathBuf,
-    zones: BTreeMap<OsString, Zone>,
+    zones: BTreeMap<PathBuf, Zone>,
 }
 
 impl Elsewhere {
@@ -25,21 +25,52 @@ impl Elsewhere {
 
     /// The addresses of whoever has a name on another network of a container.
     pub(super) fn addresses(&mut self, container: &str, name: &str) -> Option<Vec<IpAddr>> {
-        let all = fs::read_dir(self.own.parent()?).ok()?;
-        let others: Vec<OsString> = all
-            .flatten()
-            .filter(|folder| folder.path() != self.own && folder.path().join(container).exists())
-            .map(|folder| folder.file_name())
-            .collect();
+        self.of(container).find_map(|zone| zone.addresses(name).map(<[IpAddr]>::to_vec))
+    }
+
+    /// The first name of whoever has an address on another network of a container.
+    pub(super) fn name(&mut self, container: &str, address: IpAddr) -> Option<String> {
+        self.of(container).find_map(|zone| zone.name(address).map(str::to_owned))
+    }
+
+    /// Whether a range lies in another network's, whoever is on that.
+    pub(super) fn has(&mut self, range: Prefix) -> bool {
+        self.all().any(|(_, zone)| is_within(range, zone.ranges()))
+    }
+
+    /// Whether an address is one of another network that a container is on.
+    pub(super) fn reaches(&mut self, container: &str, address: IpAddr) -> bool {
+        self.of(container).any(|zone| zone.ranges().iter().any(|range| range.contains(address)))
+    }
+
+    /// Whether an address is one of a network that a container is not on.
+    pub(super) fn is_strange(&mut self, container: &str, address: IpAddr) -> bool {
+        let mut strange = self.all().filter(|(folder, _)| !folder.join(container).exists());
+        strange.any(|(_, zone)| zone.ranges().iter().any(|range| range.contains(address)))
+    }
+
+    /// The other networks of a container.
+    fn of(&mut self, container: &str) -> impl Iterator<Item = &mut Zone> {
+        self.all().filter(move |(folder, _)| folder.join(container).exists()).map(|(_, zone)| zone)
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = (&PathBuf, &mut Zone)> {
+        let parent = self.own.parent().and_then(|parent| fs::read_dir(parent).ok());
+        let folders = parent.into_iter().flatten().flatten();
+        let folders = folders.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let others: Vec<_> = folders.map(|folder| folder.path()).filter(|path| *path != self.own).collect();
         // What was a network's once is not kept for ever.
         self.zones.retain(|folder, _| others.contains(folder));
-        let parent = self.own.parent()?.to_owned();
-        others.into_iter().find_map(|folder| {
-            let path = parent.join(&folder);
-            let zone = self.zones.entry(folder).or_insert_with(|| Zone::in_folder(&path));
-            zone.addresses(name).map(<[IpAddr]>::to_vec)
-        })
+        for folder in others {
+            self.zones.entry(folder).or_insert_with_key(|folder| Zone::in_folder(folder));
+        }
+        self.zones.iter_mut()
     }
+}
+
+/// Whether all of a range lies in one of these.
+pub(super) fn is_within(range: Prefix, ranges: &[Prefix]) -> bool {
+    ranges.iter().any(|other| other.contains(range.first()) && range.length >= other.length)
 }
 
 #[cfg(test)]
@@ -52,7 +83,13 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let address: IpAddr = "10.2.0.9".parse().unwrap();
         let write = |network: &str, id: &str, name: &str, address: &str| {
-            let entry = Entry { addresses: vec![address.parse().unwrap()], names: vec![name.to_owned()] };
+            let range = if network == "one" { "10.1.0.0/24" } else { "10.2.0.0/24" };
+            let entry = Entry {
+                addresses: vec![address.parse().unwrap()],
+                names: vec![name.to_owned()],
+                ranges: vec![range.parse().unwrap()],
+                ..Entry::default()
+            };
             entry.write(&place.path().join(network), id).unwrap();
         };
         write("one", "aaaa", "web", "10.1.0.2");
@@ -63,6 +100,16 @@ mod tests {
         assert_eq!(elsewhere.addresses("aaaa", "db"), Some(vec![address]));
         assert_eq!(elsewhere.addresses("bbbb", "db"), None, "it is not on that network");
         assert_eq!(elsewhere.addresses("aaaa", "job"), None, "the own zone is another's to ask");
+        assert_eq!(elsewhere.name("aaaa", address).as_deref(), Some("db"));
+        assert_eq!(elsewhere.name("bbbb", address), None, "nor is an address that it can reach");
+        for (range, is_there) in
+            [("10.2.0.9/32", true), ("10.2.0.0/24", true), ("10.2.0.0/16", false), ("10.1.0.2/32", false)]
+        {
+            assert_eq!(elsewhere.has(range.parse().unwrap()), is_there, "{range}");
+        }
+        assert!(elsewhere.reaches("aaaa", address) && !elsewhere.reaches("bbbb", address));
+        assert!(elsewhere.is_strange("bbbb", address) && !elsewhere.is_strange("aaaa", address));
+        assert!(!elsewhere.is_strange("bbbb", "10.1.0.9".parse().unwrap()));
         fs::remove_file(place.path().join("two/aaaa")).unwrap();
         assert_eq!(elsewhere.addresses("aaaa", "db"), None, "it has left");
     }

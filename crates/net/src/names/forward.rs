@@ -35,6 +35,8 @@ pub(super) struct Forward {
     wire: Wire,
     /// The number that it has on its way: the asker's own would be known to others.
     id: [u8; 2],
+    /// Who is asked, in turn.
+    servers: Vec<SocketAddr>,
     tries: usize,
     pub(super) deadline: Instant,
 }
@@ -60,14 +62,14 @@ impl Forward {
         from: IpAddr,
         question: Question,
         packet: Vec<u8>,
-        servers: &[SocketAddr],
+        servers: Vec<SocketAddr>,
     ) -> Option<Self> {
         Self::ask(asker, from, question, packet, servers, 0)
     }
 
     /// Asks the next server.
-    pub(super) fn next(self, servers: &[SocketAddr]) -> Result<Self, (Asker, Question, Vec<u8>)> {
-        let Self { asker, from, question, packet, tries, .. } = self;
+    pub(super) fn next(self) -> Result<Self, (Asker, Question, Vec<u8>)> {
+        let Self { asker, from, question, packet, servers, tries, .. } = self;
         let again = (asker, question.clone(), packet.clone());
         Self::ask(asker, from, question, packet, servers, tries).ok_or(again)
     }
@@ -77,7 +79,7 @@ impl Forward {
         from: IpAddr,
         question: Question,
         packet: Vec<u8>,
-        servers: &[SocketAddr],
+        servers: Vec<SocketAddr>,
         mut tries: usize,
     ) -> Option<Self> {
         while tries < servers.len() * ROUNDS {
@@ -93,7 +95,7 @@ impl Forward {
             };
             if let (Ok(wire), Ok(_)) = (wire, chance) {
                 let deadline = Instant::now() + PATIENCE;
-                return Some(Self { asker, from, question, packet, wire, id, tries, deadline });
+                return Some(Self { asker, from, question, packet, wire, id, servers, tries, deadline });
             }
         }
         None

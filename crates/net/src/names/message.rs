@@ -1,5 +1,6 @@
 //! Questions as they come, and answers of our own.
 
+use crate::Prefix;
 use std::net::IpAddr;
 
 /// A header.
@@ -13,9 +14,13 @@ const KEEP: u32 = 5;
 
 /// Types of records.
 pub(super) const A: u16 = 1;
+const NS: u16 = 2;
+const SOA: u16 = 6;
 const PTR: u16 = 12;
 pub(super) const AAAA: u16 = 28;
 const OPT: u16 = 41;
+const DS: u16 = 43;
+const DNSKEY: u16 = 48;
 const ANY: u16 = 255;
 const INTERNET: u16 = 1;
 
@@ -111,6 +116,32 @@ impl Question {
         }
         let octets: Vec<u8> = nibbles.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect();
         <[u8; 16]>::try_from(octets).ok().map(IpAddr::from)
+    }
+
+    /// The addresses that a name stands for which is one of addresses, whatever is asked of it: a single one, or all that begin as
+    /// it says.
+    pub(super) fn range(&self) -> Option<Prefix> {
+        if let Some(labels) = self.name.strip_suffix(".in-addr.arpa") {
+            let octets: Vec<u8> = labels.rsplit('.').take(4).map_while(|label| label.parse().ok()).collect();
+            let mut address = [0; 4];
+            address[..octets.len()].copy_from_slice(&octets);
+            return Prefix::new(address.into(), u8::try_from(8 * octets.len()).ok()?);
+        }
+        let labels = self.name.strip_suffix(".ip6.arpa")?;
+        let nibble = |label: &str| u8::from_str_radix(label, 16).ok().filter(|_| label.len() == 1);
+        let nibbles: Vec<u8> = labels.rsplit('.').take(32).map_while(nibble).collect();
+        let mut address = [0; 16];
+        for (index, nibble) in nibbles.iter().enumerate() {
+            address[index / 2] |= nibble << (4 * (1 - index % 2));
+        }
+        Prefix::new(address.into(), u8::try_from(4 * nibbles.len()).ok()?)
+    }
+
+    /// Whether somebody elsewhere may be asked. A name of one word is this host's or nobody's, but for what the names of the world
+    /// are held together by: the root, and what a whole domain is asked for.
+    pub(super) fn may_leave(&self) -> bool {
+        let of_a_domain = [NS, SOA, DS, DNSKEY].contains(&self.kind);
+        self.name.is_empty() || self.name.contains('.') || of_a_domain
     }
 
     /// Whether a record is one that was asked for.
@@ -316,6 +347,35 @@ mod tests {
             assert_eq!(read(name, PTR).reverse(), None, "{name}");
         }
         assert_eq!(read("2.0.208.10.in-addr.arpa", A).reverse(), None);
+    }
+
+    #[test]
+    fn pure_ranges_are_found_in_names_whatever_is_asked_of_them() {
+        for (name, range) in [
+            ("2.0.208.10.in-addr.arpa", "10.208.0.2/32"),
+            ("0.208.10.in-addr.arpa", "10.208.0.0/24"),
+            ("lb._dns-sd._udp.0.0.208.10.in-addr.arpa", "10.208.0.0/32"),
+            ("x.256.10.in-addr.arpa", "10.0.0.0/8"),
+            ("0.0.d.f.ip6.arpa", "fd00::/16"),
+            ("2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa", "fd00::2/128"),
+            ("b.a.1.0.0.d.f.ip6.arpa", "fd00:1ab0::/28"),
+        ] {
+            for kind in [PTR, SOA, ANY] {
+                assert_eq!(read(name, kind).range(), Some(range.parse().unwrap()), "{name}");
+            }
+        }
+        assert_eq!(read("10.example", PTR).range(), None);
+    }
+
+    #[test]
+    fn pure_one_word_stays_at_home_unless_a_domain_is_asked_for_what_domains_have() {
+        for kind in [A, AAAA, PTR, ANY, 16, 65] {
+            assert!(!read("com", kind).may_leave(), "{kind}");
+            assert!(read("example.com", kind).may_leave() && read("", kind).may_leave(), "{kind}");
+        }
+        for kind in [NS, SOA, DS, DNSKEY] {
+            assert!(read("com", kind).may_leave() && read("", kind).may_leave(), "{kind}");
+        }
     }
 
     #[test]

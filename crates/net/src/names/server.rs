@@ -1,10 +1,11 @@
 //! The loop.
 
-use super::elsewhere::Elsewhere;
+use super::elsewhere::{Elsewhere, is_within};
 use super::forward::{Asker, Forward, Outcome};
+use super::lookup::Lookup;
 use super::message::{self, Code, Data, Question};
 use super::stream::Stream;
-use super::upstream::Upstream;
+use super::upstream::{self, PORT, Upstream};
 use super::zone::Zone;
 use crate::Prefix;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -43,7 +44,7 @@ pub struct ServerSpec {
     pub subnets: Vec<Prefix>,
     /// The host's file of servers and of the domains that it searches, which clients put behind names.
     pub resolv_conf: PathBuf,
-    /// Nobody else is asked.
+    /// Nobody else is asked, but for those of whom their entry says that they have another way out.
     pub internal: bool,
 }
 
@@ -292,13 +293,14 @@ impl Server {
     /// What is known of a name of the network; nothing may be known of the kind that was asked for.
     fn known(&mut self, question: &Question, from: IpAddr) -> Option<Vec<Data>> {
         let records = match question.reverse() {
-            Some(address) => vec![Data::Name(self.zone.name(address)?.to_owned())],
+            Some(address) => vec![Data::Name(self.name_of(address, from)?)],
             None => {
                 let name = question.name.as_str();
                 let addresses = self.look_up(name, from).or_else(|| {
-                    // A client that has no dot in its name tries the host's domains first.
-                    let bare = self.upstream.without_search(name)?.to_owned();
-                    self.look_up(&bare, from)
+                    // A client that has no dot in its name tries the domains that it searches first.
+                    let own = self.zone.lookup(from).and_then(|lookup| lookup.search.as_deref());
+                    let bare = upstream::without(own.unwrap_or_else(|| self.upstream.search()), name);
+                    bare.iter().find_map(|bare| self.look_up(bare, from))
                 });
                 addresses?.into_iter().map(Data::Address).collect()
             }
@@ -318,10 +320,23 @@ impl Server {
         self.elsewhere.addresses(&container, name)
     }
 
-    /// Asks the host's servers; or says why not.
+    /// The name of whoever has an address on a network of whoever asks.
+    fn name_of(&mut self, address: IpAddr, from: IpAddr) -> Option<String> {
+        if let Some(name) = self.zone.name(address) {
+            return Some(name.to_owned());
+        }
+        let container = self.zone.owner(from)?.to_owned();
+        self.elsewhere.name(&container, address)
+    }
+
+    /// Asks the host's servers, or the asker's own; or says why not.
     fn forward(&mut self, asker: Asker, from: IpAddr, question: &Question, packet: &[u8]) -> Option<Code> {
-        let ours = question.reverse().is_some_and(|address| self.may_ask(address));
-        if ours || self.internal || !question.name.contains('.') {
+        let is_ours = |range| is_within(range, &self.subnets) || self.elsewhere.has(range);
+        if !question.may_leave() || question.range().is_some_and(is_ours) {
+            return Some(Code::NoSuchName);
+        }
+        let servers = self.servers_for(from);
+        if servers.is_empty() && self.internal {
             return Some(Code::NoSuchName);
         }
         // Nobody takes the others' share, where there is not enough for all.
@@ -330,7 +345,7 @@ impl Server {
         if self.forwards.len() >= MOST_FORWARDS || (scarce && own >= MOST_FORWARDS / SHARES) {
             return Some(Code::ServerFailed);
         }
-        match Forward::start(asker, from, question.clone(), packet.to_vec(), self.upstream.servers()) {
+        match Forward::start(asker, from, question.clone(), packet.to_vec(), servers) {
             Some(forward) => {
                 self.forwards.push(forward);
                 None
@@ -339,13 +354,30 @@ impl Server {
         }
     }
 
+    /// Who is asked for a container. Not whom it could not reach by itself: another network's server would tell this host what that
+    /// container is not to know, what listens on this host's loopback device is for this host, and whoever is on internal networks
+    /// alone reaches nobody but those who are there.
+    fn servers_for(&mut self, from: IpAddr) -> Vec<SocketAddr> {
+        let Lookup { servers, open, .. } = self.zone.lookup(from).cloned().unwrap_or_default();
+        let is_sealed = self.internal && !open;
+        if servers.is_empty() && !is_sealed {
+            return self.upstream.servers().to_vec();
+        }
+        let container = self.zone.owner(from).unwrap_or_default().to_owned();
+        let reachable = servers.into_iter().filter(|server| match is_sealed {
+            true => self.may_ask(*server) || self.elsewhere.reaches(&container, *server),
+            false => !server.to_canonical().is_loopback() && !self.elsewhere.is_strange(&container, *server),
+        });
+        reachable.map(|server| SocketAddr::new(server, PORT)).collect()
+    }
+
     fn proceed(&mut self) {
         let now = Instant::now();
         for mut forward in std::mem::take(&mut self.forwards) {
             match forward.proceed() {
                 Outcome::Answered(answer) => self.tell(forward.asker, &forward.question, answer),
                 Outcome::Waiting if forward.deadline > now => self.forwards.push(forward),
-                Outcome::Waiting | Outcome::Failed => match forward.next(self.upstream.servers()) {
+                Outcome::Waiting | Outcome::Failed => match forward.next() {
                     Ok(forward) => self.forwards.push(forward),
                     Err((asker, question, packet)) => {
                         let answer = message::answer(&packet, Some(&question), Code::ServerFailed, &[]);

@@ -31,10 +31,10 @@ impl Upstream {
         &self.servers
     }
 
-    /// A name without the domain that a client put behind it, where it is one of those that the host searches.
-    pub(super) fn without_search<'n>(&mut self, name: &'n str) -> Option<&'n str> {
+    /// The domains that the host searches.
+    pub(super) fn search(&mut self) -> &[String] {
         self.refresh();
-        self.search.iter().find_map(|domain| name.strip_suffix(domain.as_str())?.strip_suffix('.'))
+        &self.search
     }
 
     fn refresh(&mut self) {
@@ -50,6 +50,18 @@ impl Upstream {
     }
 }
 
+/// What a name is without the domain that a client put behind it, for each of these that it may be.
+pub(super) fn without(search: &[String], name: &str) -> Vec<String> {
+    let bare = search.iter().filter_map(|domain| name.strip_suffix(domain.as_str())?.strip_suffix('.'));
+    bare.map(str::to_owned).collect()
+}
+
+/// Domains, as they stand behind the names of questions.
+pub(super) fn domains<'w>(words: impl Iterator<Item = &'w str>) -> Vec<String> {
+    let domains = words.map(|word| word.trim_end_matches('.').to_ascii_lowercase());
+    domains.filter(|domain| !domain.is_empty()).collect()
+}
+
 pub(super) fn parse(text: &str) -> (Vec<SocketAddr>, Vec<String>) {
     let (mut servers, mut search) = (Vec::new(), Vec::new());
     for line in text.lines() {
@@ -60,10 +72,7 @@ pub(super) fn parse(text: &str) -> (Vec<SocketAddr>, Vec<String>) {
                 servers.extend(address.map(|address| SocketAddr::new(address, PORT)));
             }
             // The last one counts.
-            Some("search" | "domain") => {
-                search = words.map(|word| word.trim_end_matches('.').to_ascii_lowercase()).collect();
-                search.retain(|domain| !domain.is_empty());
-            }
+            Some("search" | "domain") => search = domains(words),
             _ => {}
         }
     }
@@ -87,9 +96,12 @@ mod tests {
         .unwrap();
         let servers: Vec<_> = upstream.servers().iter().map(ToString::to_string).collect();
         assert_eq!(servers, ["127.0.0.53:53", "[fd00::1]:53"]);
-        assert_eq!(upstream.without_search("db.example.org"), Some("db"));
-        assert_eq!(upstream.without_search("db.lan"), Some("db"));
-        assert_eq!(upstream.without_search("dblan"), None);
-        assert_eq!(upstream.without_search("db.example.com"), None);
+        let mut without = |name: &str| without(upstream.search(), name).join(" ");
+        assert_eq!(without("db.example.org"), "db");
+        assert_eq!(without("db.lan"), "db");
+        assert_eq!(without("dblan"), "");
+        assert_eq!(without("db.example.com"), "");
+        let nested = ["lan", "a.lan"].map(str::to_owned);
+        assert_eq!(super::without(&nested, "db.a.lan"), ["db.a", "db"], "whichever somebody has");
     }
 }

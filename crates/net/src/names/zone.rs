@@ -1,7 +1,10 @@
 //! What is known of a network's containers: one file for each, named by its id. The first line has its addresses, the second its
-//! names; each with spaces between them.
+//! names; each with spaces between them. Of what follows, each line begins with the word that says what it is (`text`); one that
+//! has nothing to say is not there.
 
-use super::upstream::SETTLED;
+use super::lookup::Lookup;
+use super::upstream::{self, SETTLED};
+use crate::Prefix;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -10,12 +13,16 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// What is known of one container.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
     /// Its addresses on the network.
     pub addresses: Vec<IpAddr>,
     /// Its names, the one that its addresses have first.
     pub names: Vec<String>,
+    /// The ranges of the network: whoever serves another one asks nobody else whose an address in them is.
+    pub ranges: Vec<Prefix>,
+    /// How its own questions are answered.
+    pub lookup: Lookup,
 }
 
 impl Entry {
@@ -37,6 +44,21 @@ impl Entry {
         self.put(soon, path)
     }
 
+    /// Writes the file of a container anew, where it says something else. One that is not there any more is that of a container
+    /// that has ended.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn rewrite(&self, folder: &Path, container: &str) -> io::Result<()> {
+        let [path, _, _] = places(folder, container);
+        match fs::read_to_string(path) {
+            Ok(there) if there == self.text() => Ok(()),
+            Ok(_) => self.write(folder, container).map(drop),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     fn put(&self, new: PathBuf, path: PathBuf) -> io::Result<Prepared> {
         fs::create_dir_all(path.parent().unwrap_or(&path))?;
         fs::write(&new, self.text())?;
@@ -55,8 +77,21 @@ impl Entry {
     }
 
     pub(super) fn text(&self) -> String {
-        let addresses: Vec<_> = self.addresses.iter().map(ToString::to_string).collect();
-        format!("{}\n{}\n", addresses.join(" "), self.names.join(" "))
+        let Lookup { search, servers, open } = &self.lookup;
+        let mut text = format!("{}\n{}\n", words(&self.addresses), self.names.join(" "));
+        if !self.ranges.is_empty() {
+            text += &format!("ranges {}\n", words(&self.ranges));
+        }
+        if let Some(search) = search {
+            text += &format!("search {}\n", search.join(" "));
+        }
+        if !servers.is_empty() {
+            text += &format!("servers {}\n", words(servers));
+        }
+        if *open {
+            text += "open\n";
+        }
+        text
     }
 
     pub(super) fn parse(text: &str) -> Option<Self> {
@@ -65,8 +100,26 @@ impl Entry {
             line.unwrap_or_default().split_ascii_whitespace().map(str::to_ascii_lowercase).collect()
         };
         let addresses = words(lines.next()).iter().map(|word| word.parse()).collect::<Result<_, _>>().ok()?;
-        Some(Self { addresses, names: words(lines.next()) })
+        let mut entry = Self { addresses, names: words(lines.next()), ..Self::default() };
+        for line in lines {
+            let mut words = line.split_ascii_whitespace();
+            match words.next() {
+                Some("ranges") => entry.ranges = words.filter_map(|word| word.parse().ok()).collect(),
+                Some("search") => entry.lookup.search = Some(upstream::domains(words)),
+                Some("servers") => {
+                    entry.lookup.servers = words.filter_map(|word| word.parse().ok()).collect();
+                }
+                Some("open") => entry.lookup.open = true,
+                // A later version's.
+                _ => {}
+            }
+        }
+        Some(entry)
     }
+}
+
+fn words(all: &[impl ToString]) -> String {
+    all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// The file of a container that can be reached soon.
@@ -104,8 +157,16 @@ pub struct Zone {
     seen: Option<SystemTime>,
     by_name: BTreeMap<String, Vec<IpAddr>>,
     by_address: BTreeMap<IpAddr, String>,
-    by_owner: BTreeMap<IpAddr, String>,
+    by_owner: BTreeMap<IpAddr, Owner>,
+    ranges: Vec<Prefix>,
     empty: bool,
+}
+
+/// Who has an address.
+#[derive(Debug)]
+struct Owner {
+    id: String,
+    lookup: Lookup,
 }
 
 impl Zone {
@@ -118,6 +179,7 @@ impl Zone {
             by_name: BTreeMap::new(),
             by_address: BTreeMap::new(),
             by_owner: BTreeMap::new(),
+            ranges: Vec::new(),
             empty: true,
         }
     }
@@ -137,7 +199,19 @@ impl Zone {
     /// The id of whoever has an address.
     pub fn owner(&mut self, address: IpAddr) -> Option<&str> {
         self.refresh();
-        self.by_owner.get(&address).map(String::as_str)
+        self.by_owner.get(&address).map(|owner| owner.id.as_str())
+    }
+
+    /// How the questions are answered of whoever has an address.
+    pub fn lookup(&mut self, address: IpAddr) -> Option<&Lookup> {
+        self.refresh();
+        self.by_owner.get(&address).map(|owner| &owner.lookup)
+    }
+
+    /// The ranges of the network, where somebody is on it.
+    pub fn ranges(&mut self) -> &[Prefix] {
+        self.refresh();
+        &self.ranges
     }
 
     /// There is nobody, nor anybody to come.
@@ -164,6 +238,7 @@ impl Zone {
         self.by_name.clear();
         self.by_address.clear();
         self.by_owner.clear();
+        self.ranges.clear();
         self.empty = true;
         for file in files.into_iter().flatten().flatten() {
             let name = file.file_name();
@@ -176,9 +251,15 @@ impl Zone {
                 continue;
             };
             for address in &entry.addresses {
-                self.by_owner.insert(*address, file.file_name().to_string_lossy().into_owned());
+                let id = file.file_name().to_string_lossy().into_owned();
+                self.by_owner.insert(*address, Owner { id, lookup: entry.lookup.clone() });
                 if let Some(name) = entry.names.first() {
                     self.by_address.insert(*address, name.clone());
+                }
+            }
+            for range in entry.ranges {
+                if !self.ranges.contains(&range) {
+                    self.ranges.push(range);
                 }
             }
             for name in entry.names {
@@ -196,7 +277,42 @@ mod tests {
         Entry {
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
             names: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Entry::default()
         }
+    }
+
+    #[test]
+    fn pure_a_file_says_how_its_containers_questions_are_answered_and_is_written_anew_for_that_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let mut one = entry(&["10.0.0.2"], &["web"]);
+        one.rewrite(place.path(), "aaaa").unwrap();
+        assert!(!place.path().join("aaaa").exists(), "it has ended");
+        one.write(place.path(), "aaaa").unwrap();
+        let mut zone = Zone::in_folder(place.path());
+        let address = one.addresses[0];
+        assert_eq!(zone.lookup(address), Some(&Lookup::default()));
+        one.ranges = vec!["10.0.0.0/24".parse().unwrap()];
+        one.lookup = Lookup {
+            search: Some(vec!["Corp.Example.".to_owned(), ".".to_owned()]),
+            servers: vec!["192.0.2.7".parse().unwrap(), "fd00::7".parse().unwrap()],
+            open: true,
+        };
+        one.rewrite(place.path(), "aaaa").unwrap();
+        let search = Some(vec!["corp.example".to_owned()]);
+        assert_eq!(zone.lookup(address), Some(&Lookup { search, ..one.lookup.clone() }));
+        assert_eq!(zone.ranges(), one.ranges);
+        // The same once more is no change, which others would have to read.
+        let number =
+            || std::os::unix::fs::MetadataExt::ino(&fs::metadata(place.path().join("aaaa")).unwrap());
+        let before = number();
+        one.rewrite(place.path(), "aaaa").unwrap();
+        assert_eq!(number(), before);
+        // That there is nothing to search is something else than nothing said of it.
+        let text = "10.0.0.2\nweb\nsearch .\nfrom a later version\n";
+        assert_eq!(
+            Entry::parse(text).unwrap().lookup,
+            Lookup { search: Some(Vec::new()), ..Lookup::default() }
+        );
     }
 
     #[test]

@@ -216,7 +216,8 @@ fn perform(step: &Undo) {
             net::send(socket.expect("a socket to the kernel"), packet, SendFlags::empty())
                 .expect("to send a step");
         }
-        Undo::Run { program, arguments, environment, stdin } => {
+        Undo::Unpin(_) => panic!("a firewall pins no namespace"),
+        Undo::Run { program, arguments, environment, stdin, .. } => {
             use std::io::Write as _;
             use std::process::{Command, Stdio};
             let mut command = Command::new(program);

@@ -337,7 +337,7 @@ pub(crate) fn undo(steps: &[Undo]) {
                 let socket = net::socket_with(family, sort, net::SocketFlags::CLOEXEC, protocol).unwrap();
                 net::send(socket, packet, net::SendFlags::empty()).unwrap();
             }
-            Undo::Run { program, arguments, environment, stdin } => {
+            Undo::Run { program, arguments, environment, stdin, .. } => {
                 let mut command = Command::new(program);
                 command.args(arguments).env_clear().envs(environment.iter().cloned());
                 let mut child = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();

@@ -8,7 +8,7 @@ use rustix::thread::{
     set_capabilities_secure_bits, set_keep_capabilities,
 };
 
-use super::CapSet;
+use super::{CapSet, Capability};
 
 /// The highest number a capability can have in the kernel's 64-bit sets.
 const LAST_BIT: u32 = 63;
@@ -95,6 +95,31 @@ pub fn set(permitted: CapSet, effective: CapSet, inheritable: CapSet) -> Result<
         inheritable: inheritable.to_kernel(),
     };
     set_capabilities(None, sets)
+}
+
+/// A capability that does not count for the calling thread while this lives. Child-side.
+#[derive(Debug)]
+pub struct Suspended {
+    before: Option<CapabilitySets>,
+}
+
+impl Suspended {
+    /// Takes it out of the effective set, if it is there. Where it cannot be taken out nothing is changed.
+    pub fn begin(cap: Capability) -> Suspended {
+        let cap = CapSet::EMPTY.with(cap).to_kernel();
+        let held = capabilities(None).ok().filter(|held| held.effective.contains(cap));
+        let less = |held: &CapabilitySets| CapabilitySets { effective: held.effective - cap, ..*held };
+        Suspended { before: held.filter(|held| set_capabilities(None, less(held)).is_ok()) }
+    }
+}
+
+impl Drop for Suspended {
+    fn drop(&mut self) {
+        if let Some(before) = self.before.take() {
+            // It is permitted still, so that this cannot fail.
+            let _ = set_capabilities(None, before);
+        }
+    }
 }
 
 /// Makes `ambient` the ambient set. Child-side.
@@ -197,6 +222,23 @@ mod tests {
             let now = CapSets::current().unwrap();
             assert_eq!((now.permitted, now.effective, now.inheritable), (two, kill, two));
             assert_eq!(set(two.with(Capability::NetRaw), kill, two), Err(Errno::PERM));
+        });
+    }
+
+    #[test]
+    fn one_that_is_suspended_comes_back_and_one_that_is_missing_does_not() {
+        as_root_thread(|| {
+            let before = CapSets::current().unwrap();
+            drop({
+                let suspended = Suspended::begin(Capability::Kill);
+                assert_eq!(effective(), before.effective.without(Capability::Kill));
+                suspended
+            });
+            assert_eq!(CapSets::current().unwrap(), before);
+            let less = before.effective.without(Capability::Kill);
+            set(before.permitted, less, CapSet::EMPTY).unwrap();
+            drop(Suspended::begin(Capability::Kill));
+            assert_eq!(effective(), less);
         });
     }
 

@@ -138,7 +138,7 @@ mod tests {
     use tinyd_net::names::Entry;
 
     fn enter(folder: &Path) {
-        let entry = Entry { addresses: Vec::new(), names: vec!["web".to_owned()] };
+        let entry = Entry { names: vec!["web".to_owned()], ..Entry::default() };
         entry.write(folder, "aaaa").unwrap();
     }
 

@@ -21,6 +21,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+use tinyd_fs::{mountinfo, project};
 
 /// How long a program has for its step. The exit is told only afterwards.
 const PROGRAM_SECONDS: i64 = 10;
@@ -34,15 +35,24 @@ const LOCK: Duration = Duration::from_secs(12);
 #[derive(Debug, Default)]
 pub(super) struct Unclosed(#[expect(dead_code, reason = "closed in its time")] BTreeMap<i32, OwnedFd>);
 
-/// Does these steps for the container of that id. Nothing stops at an error: what is missing was released by someone else, and
-/// what cannot be released now is found by the engine's check.
-pub(super) fn release<'a>(steps: impl IntoIterator<Item = &'a Release>, id: &str) -> Unclosed {
+/// How long one that unmounts what a server has is waited for, which may have much to bring there still.
+const ORDERLY: Timespec = Timespec { tv_sec: 3, tv_nsec: 0 };
+
+/// Does these steps for the container of that id: those of its connections, and then the others. Nothing stops at an error: what
+/// is missing was released by someone else, and what cannot be released now is found by the engine's check. So the files of a
+/// connection stay that say what is held for it, where a program failed that was to take that away.
+pub(super) fn release(connections: &[Release], others: &[Release], id: &str) -> Unclosed {
     // One of each protocol: a container may have more ports than a process may have files.
     let mut sockets = BTreeMap::new();
-    for step in steps {
-        let _ = match step {
+    let mut is_held = false;
+    for (index, step) in connections.iter().chain(others).enumerate() {
+        is_held &= index < connections.len();
+        let done = match step {
+            Release::Unlink(_) | Release::Unpin(_) if is_held => Ok(()),
             Release::Unlink(path) => unlink(path, id),
+            Release::Unpin(path) => unpin(path),
             Release::Name { names, name, id, renamed } => free_names(names, name, id, renamed),
+            Release::Limit(folder) => project::release(folder).map_err(io::Error::other),
             Release::Rename(from, to) => fs::rename(from, to),
             Release::Tell { log, event, renamed } => {
                 let mut event = Event { time_ns: now_ns(), ..(**event).clone() };
@@ -53,11 +63,19 @@ pub(super) fn release<'a>(steps: impl IntoIterator<Item = &'a Release>, id: &str
             Release::Netlink { protocol, packet } => {
                 send_netlink(&mut sockets, *protocol, packet).map_err(Into::into)
             }
-            Release::Unmount { point, users, user } => unmount(point, users, user),
-            Release::Run { program, arguments, environment, stdin } => {
-                run(program, arguments, environment, stdin)
+            Release::Unmount { point, users, user, program } => {
+                unmount(point, users, user, program.as_deref())
+            }
+            Release::Run { program, arguments, environment, stdin, strict } => {
+                run(program, arguments, environment, stdin, *strict)
             }
         };
+        match step {
+            Release::Run { .. } => is_held |= done.is_err(),
+            // What is told last of a connection.
+            Release::Tell { .. } => is_held = false,
+            _ => {}
+        }
     }
     Unclosed(sockets)
 }
@@ -111,7 +129,7 @@ fn free_names(names: &Path, name: &str, id: &str, renamed: &Path) -> io::Result<
 }
 
 /// Forgets a user, after the mount where it was the last one.
-fn unmount(point: &Path, users: &Path, user: &str) -> io::Result<()> {
+fn unmount(point: &Path, users: &Path, user: &str, program: Option<&Path>) -> io::Result<()> {
     let folder = File::open(users)?;
     let deadline = Instant::now() + LOCK;
     // Whoever has it may wait for a server.
@@ -123,13 +141,50 @@ fn unmount(point: &Path, users: &Path, user: &str) -> io::Result<()> {
     }
     let is_other = |entry: io::Result<fs::DirEntry>| entry.map_or(true, |entry| entry.file_name() != user);
     if !fs::read_dir(users)?.any(is_other) {
-        match rustix::mount::unmount(point, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
-            // Nothing is mounted there any more.
-            Ok(()) | Err(Errno::INVAL | Errno::NOENT) => {}
-            Err(errno) => return Err(errno.into()),
+        match program {
+            Some(program) => unmount_by(program, point)?,
+            None => match rustix::mount::unmount(point, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+                // Nothing is mounted there any more.
+                Ok(()) | Err(Errno::INVAL | Errno::NOENT) => {}
+                Err(errno) => return Err(errno.into()),
+            },
         }
     }
     fs::remove_file(users.join(user))
+}
+
+/// The same by a program. Whoever unmounts as the last waits in the kernel until the server has what was written, where no
+/// signal reaches him: so it is neither ended nor waited for to the end. The mount is out of sight before the wait begins.
+fn unmount_by(program: &Path, point: &Path) -> io::Result<()> {
+    // No helper of the file system's, and no look at what is mounted, which would ask the server.
+    let mut child = Command::new(program)
+        .args(["-i", "-c", "-l"])
+        .arg(point)
+        .env_clear()
+        .current_dir("/")
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    if poll(&mut [PollFd::new(&tinyd_ns::pidfd::open(child.id())?, PollFlags::IN)], Some(&ORDERLY))? > 0 {
+        child.wait()?;
+    }
+    // Not what it says counts: nothing may have been mounted there any more.
+    let mounts = mountinfo::read().map_err(io::Error::other)?;
+    match mounts.iter().any(|mount| mount.mount_point == point) {
+        true => Err(Errno::BUSY.into()),
+        false => Ok(()),
+    }
+}
+
+/// Lets go of what is bound to a file.
+fn unpin(path: &Path) -> io::Result<()> {
+    match rustix::mount::unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+        // Nothing is bound to it any more.
+        Ok(()) | Err(Errno::INVAL) => fs::remove_file(path),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 /// Runs a program to its end. One that takes too long is ended, with whatever it started in its process group.
@@ -138,6 +193,7 @@ fn run(
     arguments: &[String],
     environment: &[(String, String)],
     stdin: &[u8],
+    strict: bool,
 ) -> io::Result<()> {
     // A file and not a pipe: a program that does not read it holds up nobody.
     let mut input = File::from(memfd_create("stdin", MemfdFlags::CLOEXEC)?);
@@ -160,12 +216,18 @@ fn run(
         // It is not reaped yet: the number of its group is its own.
         kill_process_group(Pid::from_child(&child), Signal::KILL)?;
     }
-    child.wait().map(drop)
+    let status = child.wait()?;
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(1) if !strict => Ok(()),
+        _ => Err(io::Error::other(format!("{} ended with {status}", program.display()))),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     #[test]
     fn root_the_last_user_unmounts_and_no_other() {
@@ -173,16 +235,11 @@ mod tests {
             return;
         }
         let place = tempfile::tempdir().unwrap();
-        let [point, users] = ["data", "users"].map(|name| place.path().join(name));
-        [&point, &users].into_iter().for_each(|folder| fs::create_dir(folder).unwrap());
-        for user in ["one", "two"] {
-            fs::write(users.join(user), "").unwrap();
-        }
-        rustix::mount::mount("none", &point, "tmpfs", rustix::mount::MountFlags::empty(), None).unwrap();
-        fs::write(point.join("file"), "").unwrap();
+        let [point, users] = mounted_for(place.path(), &["one", "two"]);
         let gone = |user: &str| {
             let user = user.to_owned();
-            let _ = release(&[Release::Unmount { point: point.clone(), users: users.clone(), user }], "1234");
+            let step = Release::Unmount { point: point.clone(), users: users.clone(), user, program: None };
+            let _ = release(&[], &[step], "1234");
             (point.join("file").exists(), fs::read_dir(&users).unwrap().count())
         };
         assert_eq!(gone("two"), (true, 1));
@@ -190,6 +247,48 @@ mod tests {
         assert_eq!(gone("two"), (true, 1));
         assert_eq!(gone("one"), (false, 0));
         assert_eq!(gone("one"), (false, 0));
+    }
+
+    /// Something mounted, and the list of its users.
+    fn mounted_for(place: &Path, all: &[&str]) -> [PathBuf; 2] {
+        let [point, users] = ["data", "users"].map(|name| place.join(name));
+        [&point, &users].into_iter().for_each(|folder| fs::create_dir(folder).unwrap());
+        for user in all {
+            fs::write(users.join(user), "").unwrap();
+        }
+        rustix::mount::mount("none", &point, "tmpfs", rustix::mount::MountFlags::empty(), None).unwrap();
+        fs::write(point.join("file"), "").unwrap();
+        [point, users]
+    }
+
+    #[test]
+    fn root_who_unmounts_what_does_not_answer_is_waited_for_no_longer_than_is_bearable() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        // One that takes it out of sight and does not come back, as one in the kernel; and one that does nothing.
+        for (script, is_done) in
+            [("umount -l \"$4\"; exec sleep 600", true), ("umount -l \"$4\"", true), ("exit 32", false)]
+        {
+            let place = tempfile::tempdir().unwrap();
+            let [point, users] = mounted_for(place.path(), &["one"]);
+            let program = place.path().join("umount");
+            fs::write(&program, format!("#!/bin/sh\necho $$ > {}/pid\n{script}\n", place.path().display()))
+                .unwrap();
+            fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+            let (data, list, begun) = (point.clone(), users.clone(), Instant::now());
+            let step = Release::Unmount { point, users, user: "one".to_owned(), program: Some(program) };
+            let _ = release(&[], &[step], "1234");
+            assert!(begun.elapsed() < Duration::from_secs(60));
+            let left = (data.join("file").exists(), fs::read_dir(&list).unwrap().count());
+            assert_eq!(left, if is_done { (false, 0) } else { (true, 1) }, "{script}");
+            let pid = fs::read_to_string(place.path().join("pid")).unwrap();
+            if let Some(pid) = Pid::from_raw(pid.trim().parse().unwrap()).filter(|_| script.contains("sleep"))
+            {
+                kill_process_group(pid, Signal::KILL).unwrap();
+            }
+            let _ = rustix::mount::unmount(&data, UnmountFlags::DETACH);
+        }
     }
 
     #[test]
@@ -206,7 +305,7 @@ mod tests {
                 id: "id".to_owned(),
                 renamed: renamed.clone(),
             };
-            let _ = release(&[step], "1234");
+            let _ = release(&[], &[step], "1234");
             let there = |name: &&str| place.path().join(name).is_symlink();
             ["old", "new", "taken", "kept"].into_iter().filter(there).collect::<Vec<_>>()
         };
@@ -221,6 +320,7 @@ mod tests {
             arguments: vec!["-c".to_owned(), script.to_owned()],
             environment: environment.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
             stdin: stdin.as_bytes().to_owned(),
+            strict: false,
         }
     }
 
@@ -229,7 +329,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let told = folder.path().join("told");
         let told = told.to_str().unwrap();
-        let _ = release(&[shell("{ cat; pwd; env; } > $TOLD", &[("TOLD", told)], "what it reads\n")], "1234");
+        let step = shell("{ cat; pwd; env; } > $TOLD", &[("TOLD", told)], "what it reads\n");
+        let _ = release(&[], &[step], "1234");
         let text = fs::read_to_string(told).unwrap();
         let mut lines: Vec<_> = text.lines().filter(|line| !line.starts_with("_=")).collect();
         lines.retain(|line| *line != "PWD=/" && !line.starts_with("SHLVL="));
@@ -242,7 +343,7 @@ mod tests {
         let [own, others] = ["own", "others"].map(|name| folder.path().join(name));
         std::os::unix::fs::symlink("1234", &own).unwrap();
         std::os::unix::fs::symlink("5678", &others).unwrap();
-        let _ = release(&[&own, &others].map(|path| Release::Unlink(path.clone())), "1234");
+        let _ = release(&[&own, &others].map(|path| Release::Unlink(path.clone())), &[], "1234");
         assert!(own.symlink_metadata().is_err() && others.symlink_metadata().is_ok());
     }
 
@@ -254,10 +355,66 @@ mod tests {
             arguments: Vec::new(),
             environment: Vec::new(),
             stdin: Vec::new(),
+            strict: false,
         };
-        let _ =
-            release(&[missing, shell("exit 3", &[], ""), Release::Unlink(file.path().to_owned())], "1234");
+        let unlink = Release::Unlink(file.path().to_owned());
+        let _ = release(&[], &[missing, shell("exit 3", &[], ""), unlink], "1234");
         assert!(!file.path().exists());
+    }
+
+    #[test]
+    fn what_says_that_something_is_held_stays_where_a_program_could_not_take_it_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = Release::Run {
+            program: "/no/such/program".into(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            stdin: Vec::new(),
+            strict: false,
+        };
+        let strict = |step: &Release| match step.clone() {
+            Release::Run { program, arguments, environment, stdin, .. } => {
+                Release::Run { program, arguments, environment, stdin, strict: true }
+            }
+            other => other,
+        };
+        let one = shell("exit 1", &[], "");
+        for (program, stays) in [
+            (shell("exit 0", &[], ""), false),
+            // What it was to take away was gone.
+            (one.clone(), false),
+            (strict(&one), true),
+            (shell("exit 4", &[], ""), true),
+            (shell("kill -9 $$", &[], ""), true),
+            (missing, true),
+        ] {
+            let [told, before, pin, record, next, other] =
+                ["told", "before", "pin", "record", "next", "other"].map(|name| folder.path().join(name));
+            for file in [&before, &pin, &record, &next, &other] {
+                fs::write(file, "").unwrap();
+            }
+            let tell = Release::Tell {
+                log: told.clone(),
+                event: Box::new(Event::now("network", "disconnect", "web")),
+                renamed: None,
+            };
+            let [before_step, record_step, next_step, other_step] =
+                [&before, &record, &next, &other].map(|path| Release::Unlink(path.clone()));
+            let later = shell(&format!("> {}/ran", folder.path().display()), &[], "");
+            let steps = [
+                before_step,
+                program.clone(),
+                later,
+                Release::Unpin(pin.clone()),
+                record_step,
+                tell,
+                next_step,
+            ];
+            let _ = release(&steps, &[other_step], "1234");
+            let there = [&before, &pin, &record, &next, &other].map(|path| path.exists());
+            assert_eq!(there, [false, stays, stays, false, false], "{program:?}");
+            assert!(fs::remove_file(folder.path().join("ran")).is_ok(), "a later program runs all the same");
+        }
     }
 
     #[test]
@@ -266,7 +423,7 @@ mod tests {
         let pid = folder.path().join("pid");
         let script = format!("sleep 1000 & echo $! > {}; wait", pid.display());
         let begun = std::time::Instant::now();
-        let _ = release(&[shell(&script, &[], "")], "1234");
+        let _ = release(&[shell(&script, &[], "")], &[], "1234");
         assert!(begun.elapsed().as_secs() >= PROGRAM_SECONDS as u64);
         let pid: u32 = fs::read_to_string(pid).unwrap().trim().parse().unwrap();
         // It dies, and its parent reaps it, at their leisure.

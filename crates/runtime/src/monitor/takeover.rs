@@ -55,7 +55,7 @@ pub(crate) fn take_over(
             again = restart::decide(request, running.pid, end.exit.code(), end.again);
             let record = exit::record(request, started_ns, &end);
             let connections = release::of_connections(&request.run_dir, &[]);
-            unclosed = release::release(connections.iter().chain(&request.release), &request.id);
+            unclosed = release::release(&connections, &request.release, &request.id);
             record
         });
     if let Some(exit) = exit {

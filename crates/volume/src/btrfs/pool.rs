@@ -3,7 +3,6 @@
 //! A call opens the pool and works below its descriptor. That of a file is a mount that is attached nowhere: it goes with the
 //! call, whatever happens to it.
 
-use super::device::Device;
 use super::{Options, file, ioctl};
 use crate::error::is_there;
 use crate::{Error, Result};
@@ -18,6 +17,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use tinyd_fs::loop_file::Device;
 
 /// BTRFS_SUPER_MAGIC.
 const BTRFS: u64 = 0x9123_683E;

@@ -48,7 +48,7 @@ impl Ground {
         program::run(program::MKFS_BTRFS, &["-q".as_ref(), image.as_os_str()], None).unwrap();
         fs::create_dir(&host).unwrap();
         let file = fs::OpenOptions::new().read(true).write(true).open(&image).unwrap();
-        let device = device::Device::of(&file, &image).unwrap();
+        let device = tinyd_fs::loop_file::Device::of(&file, &image).unwrap();
         let flags = rustix::mount::MountFlags::empty();
         rustix::mount::mount(&device.path, &host, "btrfs", flags, None).unwrap();
         assert!(!ground.driver.places.is_file().unwrap());

@@ -14,6 +14,9 @@ use std::time::Instant;
 /// What is shown of what a plugin said, in characters.
 const SHOWN: usize = 300;
 
+/// What is done about one that does not answer.
+const RESTART: &str = "restart the plugin, and see its own log";
+
 /// A plugin, and how long it is waited for.
 pub(super) struct Session<'a> {
     pub plugin: &'a str,
@@ -51,6 +54,8 @@ pub(super) struct Said {
 pub(super) struct Listed {
     pub name: String,
     pub mountpoint: Option<String>,
+    /// Whatever it is: what is not as it should be is no reason to refuse the rest.
+    pub status: Option<serde_json::Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -115,20 +120,24 @@ impl Session<'_> {
     }
 
     fn fault(&self, call: &'static str, volume: &str, trouble: Trouble) -> Fault {
-        let restart = "restart the plugin, and see its own log";
         let (problem, remedy) = match trouble {
             Trouble::Io(what, error) => {
                 (format!("cannot be asked for {call}: {what} its socket: {error}"), "start the plugin")
             }
-            Trouble::Slow => (format!("did not answer {call} in time"), restart),
+            Trouble::Slow => (format!("did not answer {call} in time"), RESTART),
             Trouble::Early => {
-                (format!("ended the connection before its answer to {call} was whole"), restart)
+                (format!("ended the connection before its answer to {call} was whole"), RESTART)
             }
             Trouble::Wrong(problem) => {
                 return self.lied(volume, format!("gave an answer to {call} that {problem}"));
             }
         };
         Fault { refused: false, unknown: false, error: self.error(volume, problem, remedy) }
+    }
+
+    /// Others were waiting for it for the whole time.
+    pub(super) fn silent(&self, volume: &str) -> Error {
+        self.error(volume, "did not answer others in time, who were before this one".to_owned(), RESTART)
     }
 
     /// What it said cannot be.

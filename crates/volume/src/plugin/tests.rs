@@ -106,6 +106,7 @@ fn root_what_is_written_is_where_rclone_puts_it_and_its_list_is_ours() {
     let driver = rclone.driver();
     assert_eq!(driver.scope().unwrap(), Scope::Local);
     let volume = driver.create(&rclone.wanted()).unwrap();
+    assert!(!driver.details(&volume).unwrap().is_global);
     // Another one who wants it has the same.
     assert_eq!(driver.create(&rclone.wanted()).unwrap(), volume);
     let path = driver.mount(&volume, "one").unwrap();
@@ -358,4 +359,23 @@ fn pure_names_that_are_none_here_are_not_listed() {
     let list = r#"{"Volumes": [{"Name": "../x", "Mountpoint": "/a"}, {"Name": "ok", "Mountpoint": "/b"}, {"Name": "\u001b[2J"}]}"#;
     let listed = Fake::but("List", Does::Says(200, list.into())).driver().list().unwrap();
     assert_eq!(listed.iter().map(|volume| &*volume.name).collect::<Vec<_>>(), ["ok"]);
+}
+
+#[test]
+fn pure_who_waits_for_others_that_wait_for_a_plugin_waits_no_longer_than_they() {
+    let place = tempfile::tempdir().unwrap();
+    let (socket, run) = (place.path().join("socket"), place.path().join("run"));
+    let driver = PluginDriver::at("fake", socket, run.clone()).unwrap();
+    let driver = PluginDriver { patience: Duration::from_millis(300), ..driver };
+    let volume = driver.state("v1", None, BTreeMap::new());
+    let users = Users::lock(&run.join("fake/v1/users")).unwrap();
+    users.add("one").unwrap();
+    for error in [driver.mount(&volume, "two").unwrap_err(), driver.unmount(&volume, "one").unwrap_err()] {
+        let error = error.to_string();
+        assert!(
+            error.contains("fake") && error.contains("v1") && error.contains("did not answer"),
+            "{error}"
+        );
+    }
+    assert_eq!(driver.users(&volume).unwrap(), ["one"]);
 }

@@ -74,7 +74,7 @@ fn answers(path: &Path) -> bool {
 
 /// Whether it succeeded; `None` when it did not end in time, though it may have taken the mount out of sight.
 fn run(options: &[&str], path: &Path, limit: Duration) -> Result<Option<bool>> {
-    let umount = helper::find("umount").ok_or_else(|| {
+    let umount = helper::find(super::UMOUNT).ok_or_else(|| {
         let problem =
             "is not on this host, which cannot unmount volumes without it: install the package mount".into();
         Error::Invalid { what: "program", value: "umount".to_owned(), problem }

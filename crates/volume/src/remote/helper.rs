@@ -20,6 +20,11 @@ const MOST: u64 = 16 << 10;
 /// What is shown of it, in characters.
 const SHOWN: usize = 400;
 
+/// Enters what stands before the hyphens by writing to it, and becomes what stands behind them. It is a shell that does so: what
+/// it starts is where it is itself, whereas somebody who is put elsewhere later may have started others by then.
+const ENTER: &str =
+    r#"while [ "$1" != -- ]; do { echo 0 >"$1"; } 2>/dev/null; shift; done; shift; exec "$@""#;
+
 /// A program that was started.
 #[derive(Debug)]
 pub(super) struct Helper {
@@ -40,10 +45,29 @@ impl Helper {
     /// What it says goes into a piece of memory that cannot grow: it may run as long as the mount, after we are gone, and must
     /// neither fill the disk nor end because nobody listens.
     pub(super) fn start(program: &Path, args: &[String], input: Stdio, mark: &Path) -> io::Result<Self> {
+        Self::start_in(&[], program, args, input, mark)
+    }
+
+    /// The same, as one that lives in these places, as [`Settle`](super::settle::Settle) has them.
+    pub(super) fn start_in(
+        places: &[PathBuf],
+        program: &Path,
+        args: &[String],
+        input: Stdio,
+        mark: &Path,
+    ) -> io::Result<Self> {
         let said = File::from(memfd_create("said", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
         said.set_len(MOST)?;
         fcntl_add_seals(&said, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
-        let child = Command::new(program)
+        let mut command = match find("sh").filter(|_| !places.is_empty()) {
+            Some(shell) => {
+                let mut command = Command::new(shell);
+                command.args(["-c", ENTER, "sh"]).args(places).arg("--").arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        let child = command
             .args(args)
             .env_clear()
             .env("PATH", FOLDERS.join(":"))
@@ -148,6 +172,26 @@ mod tests {
         parts.retain(|part| !["_=", "SHLVL=", "PWD="].iter().any(|own| part.starts_with(own)));
         let path = format!("PATH={}", FOLDERS.join(":"));
         assert_eq!(parts, ["LC_ALL=C", &path, "TINYD_VOLUME=/no/volume", "/", "0"]);
+    }
+
+    #[test]
+    fn pure_a_program_that_stays_enters_its_places_first() {
+        let place = tempfile::tempdir().unwrap();
+        let (list, missing) = (place.path().join("a b"), place.path().join("no/such"));
+        let args = ["-c", "cat \"$1\"; echo $2; cat", "sh", list.to_str().unwrap(), "-- $HOME"];
+        let mut input = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut input, b"its own input").unwrap();
+        std::io::Seek::rewind(&mut input).unwrap();
+        let mut helper = Helper::start_in(
+            &[missing, list.clone()],
+            Path::new("/bin/sh"),
+            &args.map(str::to_owned),
+            input.into(),
+            Path::new("/no/volume"),
+        )
+        .unwrap();
+        assert!(wait(&mut helper).success());
+        assert_eq!(helper.words(), "0; -- $HOME; its own input");
     }
 
     #[test]

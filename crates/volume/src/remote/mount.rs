@@ -5,6 +5,7 @@ use super::gone;
 use super::helper::{self, Helper};
 use super::kind::Kind;
 use super::marked;
+use super::settle::Settle;
 use super::wanted::Wanted;
 use crate::patience::{until_so, within};
 use crate::{Error, Result, mounted};
@@ -31,7 +32,11 @@ pub(super) struct Attempt<'a> {
     pub remote: &'a Wanted,
     pub volume: &'a str,
     pub path: &'a Path,
+    /// Where a program belongs that runs as long as the mount.
+    pub settle: Option<&'a Settle>,
+    /// What it may take, and when that is over: others may have been waited for already.
     pub patience: Duration,
+    pub until: Instant,
 }
 
 /// How far it came.
@@ -42,15 +47,19 @@ enum Outcome {
 }
 
 impl Attempt<'_> {
-    /// Mounts, unless it is mounted and answers.
-    pub(super) fn mount(&self, is_mounted: bool) -> Result<()> {
-        let until = Instant::now() + self.patience;
+    /// Mounts, unless it is mounted and answers. One that is shared has other users.
+    pub(super) fn mount(&self, is_mounted: bool, is_shared: bool) -> Result<()> {
+        let until = self.until;
         if is_mounted {
             match self.looked(until) {
                 Some(Ok(())) => return Ok(()),
                 // Others may have it, and it may answer again.
                 None => return Err(self.error("does not answer any more", "", self.remedy())),
-                // The program that served it is dead, or the server forgot us.
+                Some(Err(error)) if is_shared && !is_dead(&error) => {
+                    let problem = format!("has an error for who looks into it ({error}), and others use it");
+                    let remedy = "see what happened on the server; once its other users are stopped it is mounted anew";
+                    return Err(self.error(&problem, "", remedy));
+                }
                 Some(Err(_)) => gone::take_away(self.path, false)?,
             }
         }
@@ -61,7 +70,11 @@ impl Attempt<'_> {
         self.remote.check_files()?;
         let line = Line::of(self.remote, self.path)?;
         let program = program(self.remote, self.volume)?;
-        let mut helper = Helper::start(&program, &line.args, line.input, self.path)
+        let places = match self.remote.kind.is_served() {
+            true => self.settle.map(Settle::places).unwrap_or_default(),
+            false => Vec::new(),
+        };
+        let mut helper = Helper::start_in(&places, &program, &line.args, line.input, self.path)
             .map_err(|error| Error::path("start", &program, error))?;
         let outcome = self.follow(&mut helper, until).and_then(|outcome| match outcome {
             Outcome::Done => self.settle(&mut helper, until),
@@ -73,10 +86,7 @@ impl Attempt<'_> {
                 return Ok(());
             }
             Ok(Outcome::Failed(problem)) => self.error(&problem, &helper.words(), self.remedy()),
-            Ok(Outcome::Slow) => {
-                let problem = format!("did not answer within {} s", self.patience.as_secs_f64());
-                self.error(&problem, &helper.words(), self.remedy())
-            }
+            Ok(Outcome::Slow) => self.error(&self.slow(), &helper.words(), self.remedy()),
             Err(error) => error,
         };
         helper.end();
@@ -155,6 +165,15 @@ impl Attempt<'_> {
         }
     }
 
+    /// Others were at it for the whole time.
+    pub(super) fn crowded(&self) -> Error {
+        self.error(&self.slow(), "others who mount or unmount it wait for it as well", self.remedy())
+    }
+
+    fn slow(&self) -> String {
+        format!("did not answer within {} s", self.patience.as_secs_f64())
+    }
+
     fn remedy(&self) -> &'static str {
         let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
         let is_known = known.split_whitespace().any(|word| word == self.remote.kind.file_system());
@@ -177,4 +196,10 @@ impl Attempt<'_> {
         };
         Error::Remote { volume: self.volume.to_owned(), server: self.remote.server(), problem, remedy }
     }
+}
+
+/// The program that served it is dead, or the server has forgotten us: whoever has it mounted has nothing of it any more.
+fn is_dead(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::NOTCONN | Errno::CONNABORTED | Errno::STALE))
 }

@@ -1,6 +1,7 @@
 //! Real servers, and servers that are gone.
 
 mod servers;
+mod shared;
 mod swift;
 
 use super::*;

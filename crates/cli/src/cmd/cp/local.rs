@@ -1,6 +1,7 @@
 //! This machine's side of a copy.
 
-use super::plan::{Kind, Source};
+use super::links::MAX_LINKS;
+use super::plan::{Kind, Source, There};
 use crate::failure::Failure;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write as _};
@@ -16,10 +17,34 @@ const CHUNK: usize = 1 << 20;
 pub(super) fn look(path: &str, follow: bool) -> Result<Option<Kind>, Failure> {
     match if follow { fs::metadata(path) } else { fs::symlink_metadata(path) } {
         Ok(found) if found.is_dir() => Ok(Some(Kind::Folder)),
+        Ok(found) if found.is_symlink() => Ok(Some(Kind::Link)),
         Ok(_) => Ok(Some(Kind::Other)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Failure::failed(format!("look at {path}"), error)),
     }
+}
+
+/// What there is at a path that something is copied to, and where it leads.
+pub(super) fn there(path: &str) -> Result<There, Failure> {
+    let kind = look(path, true)?;
+    if kind == Some(Kind::Folder) {
+        return Ok(There { kind, path: path.to_owned() });
+    }
+    let failed = |why: &dyn std::fmt::Display| Failure::failed(format!("look at {path}"), why);
+    // Without a `/` at its end, which would lead on.
+    let mut at: PathBuf = Path::new(path).components().collect();
+    for _ in 0..=MAX_LINKS {
+        match fs::read_link(&at) {
+            Ok(says) => at = at.parent().unwrap_or(Path::new("")).join(says),
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::NotFound) => {
+                let path = at.into_os_string().into_string();
+                let path = path.map_err(|_| failed(&"it leads to a name that is no UTF-8"))?;
+                return Ok(There { kind, path });
+            }
+            Err(error) => return Err(failed(&error)),
+        }
+    }
+    Err(failed(&"it leads from link to link without an end"))
 }
 
 /// Packs a path: as `name`, or what is in it where it says so.

@@ -7,6 +7,8 @@ use std::path::Path;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Folder,
+    /// A symbolic link that was not followed.
+    Link,
     Other,
 }
 
@@ -31,6 +33,16 @@ impl Source {
     }
 }
 
+/// What is there where it is copied to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct There {
+    /// Nothing where there is nothing.
+    pub(super) kind: Option<Kind>,
+    /// The path that was asked for; of a link that leads to no folder, where it leads. What is copied takes the place of the
+    /// file that is meant, and the link stays.
+    pub(super) path: String,
+}
+
 /// Where it goes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Plan {
@@ -44,14 +56,14 @@ pub(super) struct Plan {
 pub(super) fn plan(
     source: &Source,
     dest: &str,
-    look: impl Fn(&str) -> Result<Option<Kind>, Failure>,
+    look: impl Fn(&str) -> Result<There, Failure>,
 ) -> Result<Plan, Failure> {
     let there = look(dest)?;
-    if there == Some(Kind::Folder) {
+    if there.kind == Some(Kind::Folder) {
         let name = if source.contents { None } else { source.name.clone() };
         return Ok(Plan { folder: dest.to_owned(), name });
     }
-    if there == Some(Kind::Other) && source.kind == Kind::Folder {
+    if there.kind == Some(Kind::Other) && source.kind == Kind::Folder {
         return Err(Failure::Failed(format!("cannot copy a folder over {dest:?}, which is none")));
     }
     if dest.ends_with('/') && source.kind != Kind::Folder {
@@ -59,13 +71,14 @@ pub(super) fn plan(
             "there is no folder {dest:?}: make it first, or leave the / away"
         )));
     }
-    let path = Path::new(dest);
+    // A link takes the place of a link, as with cp -P: copied once more it is not to lead to what it says here.
+    let path = Path::new(if source.kind == Kind::Link { dest } else { &there.path });
     let Some(name) = path.file_name() else {
         return Err(Failure::Failed(format!("there is no folder {dest:?}")));
     };
     let above = path.parent().map(|above| above.to_string_lossy().into_owned());
     let above = above.filter(|above| !above.is_empty()).unwrap_or_else(|| ".".to_owned());
-    if look(&above)? != Some(Kind::Folder) {
+    if look(&above)?.kind != Some(Kind::Folder) {
         return Err(Failure::Failed(format!(
             "there is no folder {above:?} that {dest:?} could be in: make it first"
         )));
@@ -80,11 +93,15 @@ mod tests {
     fn decide(source: &str, kind: Kind, dest: &str) -> Result<(String, Option<String>), String> {
         let source = Source { kind, ..Source::parse(source) };
         let look = |path: &str| {
-            Ok(match path {
-                "/" | "." | "/d" | "/d/" | "d" => Some(Kind::Folder),
-                "/d/file" => Some(Kind::Other),
-                _ => None,
-            })
+            let (kind, path) = match path {
+                "/" | "." | "/d" | "/d/" | "d" | "/d/to-folder" => (Some(Kind::Folder), path),
+                "/d/file" => (Some(Kind::Other), path),
+                "/d/link" => (Some(Kind::Other), "/real"),
+                "/d/dangling" => (None, "/d/later"),
+                "/d/astray" => (None, "/none/later"),
+                _ => (None, path),
+            };
+            Ok(There { kind, path: path.to_owned() })
         };
         plan(&source, dest, look)
             .map(|plan| (plan.folder, plan.name))
@@ -110,11 +127,20 @@ mod tests {
             ("/", Kind::Folder, "/d", Ok(("/d".to_owned(), None))),
             ("/", Kind::Folder, "/d/new", goes("/d", "new")),
             (".", Kind::Folder, "/d", Ok(("/d".to_owned(), None))),
+            ("/a/f", Kind::Other, "/d/to-folder", goes("/d/to-folder", "f")),
+            ("/a/f", Kind::Other, "/d/link", goes("/", "real")),
+            ("/a/f", Kind::Other, "/d/dangling", goes("/d", "later")),
+            ("/a/x", Kind::Folder, "/d/dangling", goes("/d", "later")),
+            ("/a/l", Kind::Link, "/d/to-folder", goes("/d/to-folder", "l")),
+            ("/a/l", Kind::Link, "/d/link", goes("/d", "link")),
+            ("/a/l", Kind::Link, "/d/astray", goes("/d", "astray")),
         ] {
             assert_eq!(decide(source, kind, dest), expected, "{source} to {dest}");
         }
         for (source, kind, dest, said) in [
             ("/a/x", Kind::Folder, "/d/file", "cannot copy a folder over"),
+            ("/a/x", Kind::Folder, "/d/link", "cannot copy a folder over"),
+            ("/a/f", Kind::Other, "/d/astray", "there is no folder \"/none\""),
             ("/a/f", Kind::Other, "/d/new/", "there is no folder \"/d/new/\""),
             ("/a/f", Kind::Other, "/none/new", "there is no folder \"/none\""),
         ] {

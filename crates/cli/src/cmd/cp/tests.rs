@@ -1,5 +1,9 @@
+use super::local;
+use super::pipe::piped;
+use super::plan::{Kind, There};
 use crate::testing::Bench;
 use std::fs;
+use std::os::unix::fs::symlink;
 
 #[test]
 fn sides_are_told_by_their_form() {
@@ -13,10 +17,10 @@ fn sides_are_told_by_their_form() {
         (bench.engine.calls(), done)
     };
     let (asked, done) = calls("cp HERE/f c1:/srv");
-    assert_eq!(asked, ["stat c1 /srv true", "copy_in c1 /srv false something"]);
+    assert_eq!(asked, ["stat c1 /srv false", "copy_in c1 /srv false something"]);
     assert_eq!(done.stderr, "tinyd: note: a remark\n");
     let (asked, done) = calls("cp -aq HERE c1:srv/missing");
-    assert_eq!(asked, ["stat c1 srv/missing true", "stat c1 srv true", "copy_in c1 srv true something"]);
+    assert_eq!(asked, ["stat c1 srv/missing false", "stat c1 srv false", "copy_in c1 srv true something"]);
     assert_eq!(done.stderr, "");
     let (asked, _) = calls("cp - c1:/srv");
     assert_eq!(asked, ["copy_in c1 /srv true something"]);
@@ -32,7 +36,7 @@ fn sides_are_told_by_their_form() {
             "copy_in c2 /srv false something",
             "copy_out c1 /file true Some(\"file\")",
             "stat c1 /file true",
-            "stat c2 /srv true"
+            "stat c2 /srv false"
         ]
     );
 }
@@ -75,4 +79,78 @@ fn the_failure_that_came_first_is_told() {
         "{}",
         done.stderr
     );
+}
+
+/// The engine says of each name what it is; the file that the link leads to is replaced, not the link.
+#[test]
+fn a_link_inside_is_a_link_to_the_file_that_is_meant() {
+    let bench = Bench::new();
+    for (dest, folder) in
+        [("/etc/link-file", "/srv"), ("/etc/link", "/etc/link"), ("/etc/link-missing", "/srv")]
+    {
+        let done = bench.run(&format!("cp /etc/passwd c1:{dest}"));
+        assert_eq!(done.code, 0, "{dest}: {}", done.stderr);
+        let last = bench.engine.calls().pop();
+        assert_eq!(last, Some(format!("copy_in c1 {folder} false something")), "{dest}");
+    }
+    // What is copied is itself a link: it takes the place of the other.
+    let place = tempfile::tempdir().expect("a folder");
+    symlink("x", place.path().join("l")).expect("a link");
+    assert_eq!(bench.run(&format!("cp {}/l c1:/etc/link-file", place.path().display())).code, 0);
+    assert_eq!(bench.engine.calls().pop().as_deref(), Some("copy_in c1 /etc false something"));
+    let refused = bench.run("cp /etc c1:/etc/link-file");
+    assert!(refused.stderr.contains("cannot copy a folder over"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_link_here_leads_to_the_file_that_is_meant_and_may_lead_to_none_yet() {
+    let place = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| place.path().join(name).to_str().expect("plain letters").to_owned();
+    fs::create_dir(path("deep")).expect("a folder");
+    fs::write(path("deep/real"), "").expect("write");
+    for (link, target) in [
+        ("link", "deep/real"),
+        ("deep/back", "../link"),
+        ("dangling", "deep/later"),
+        ("folder", "deep"),
+        ("round", "round"),
+    ] {
+        symlink(target, path(link)).expect("a link");
+    }
+    for (name, kind, leads) in [
+        ("deep/real", Some(Kind::Other), "deep/real"),
+        ("link", Some(Kind::Other), "deep/real"),
+        ("deep/back", Some(Kind::Other), "deep/../deep/real"),
+        ("dangling", None, "deep/later"),
+        ("dangling/", None, "deep/later"),
+        ("new", None, "new"),
+        ("folder", Some(Kind::Folder), "folder"),
+    ] {
+        let there = local::there(&path(name)).expect(name);
+        assert_eq!(there, There { kind, path: path(leads) }, "{name}");
+    }
+    assert!(local::there(&path("round")).is_err());
+}
+
+/// With -L it is the file that the link leads to, by the name of the link.
+#[test]
+fn a_link_that_is_followed_gives_its_name_to_what_is_copied() {
+    let place = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| place.path().join(name).to_str().expect("plain letters").to_owned();
+    fs::create_dir(path("into")).expect("a folder");
+    fs::write(path("real"), "text").expect("write");
+    symlink("real", path("link")).expect("a link");
+    for follow in [true, false] {
+        let copied = piped(
+            None,
+            |to| local::pack(&path("link"), follow, Some("link"), to),
+            |from| local::unpack(&path("into"), false, from),
+        );
+        assert!(copied.is_ok(), "it was not copied");
+        let there = fs::symlink_metadata(path("into/link")).expect("by the link's name");
+        assert_eq!(there.is_symlink(), !follow);
+        if follow {
+            assert_eq!(fs::read_to_string(path("into/link")).expect("a file"), "text");
+        }
+    }
 }

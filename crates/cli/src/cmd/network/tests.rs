@@ -5,7 +5,7 @@ use tinyd_engine::NetworkCreate;
 fn every_option_of_a_new_network_arrives() {
     let bench = Bench::new();
     let line = "network create -d macvlan --subnet 10.9.0.0/24 --subnet fd00::/64 --gateway 10.9.0.1 --gateway fd00::1 \
-                --ip-range 10.9.0.128/25 --internal --ipv6=false --label a=b --label c -o parent=eth0 --opt x=y=z --mtu 1400 web";
+                --ip-range 10.9.0.128/25 --exclude 10.9.0.130 --aux-address printer=fd00::9 --internal --ipv6=false --label a=b --label c -o parent=eth0 --opt x=y=z --mtu 1400 web";
     let done = bench.run(line);
     assert_eq!((done.code, done.stdout.as_str()), (0, "web-id\n"), "{}", done.stderr);
     let pairs = |all: &[(&str, &str)]| all.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -15,6 +15,7 @@ fn every_option_of_a_new_network_arrives() {
         subnets: ["10.9.0.0/24", "fd00::/64"].map(|text| text.parse().expect("a subnet")).to_vec(),
         gateways: ["10.9.0.1", "fd00::1"].map(|text| text.parse().expect("an address")).to_vec(),
         ranges: vec!["10.9.0.128/25".parse().expect("a range")],
+        excluded: ["10.9.0.130", "fd00::9"].map(|text| text.parse().expect("an address")).to_vec(),
         ipv6: Some(false),
         internal: true,
         mtu: Some(1400),
@@ -38,6 +39,7 @@ fn what_is_no_address_is_refused_in_one_line() {
         ("--subnet 10.9.0.0/33 web", "10.88.0.0/16"),
         ("--subnet 10.9.0/24 web", "10.88.0.0/16"),
         ("--ip-range x web", "--ip-range"),
+        ("--exclude printer=x web", "--exclude"),
         ("--gateway 10.9.0 web", "--gateway"),
         ("--mtu big web", "--mtu"),
         ("--mtu -1 web", "'-1'"),
