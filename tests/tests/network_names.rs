@@ -158,6 +158,9 @@ fn another_containers_network_is_shared_as_it_is() {
         start(env, &[&shared[..], &["--name", "side"]].concat(), SERVER);
         wait_until("the port answers", || fetch(&ground.outside, HOST, 8080).as_deref() == Some("hello\n"));
         assert_eq!(say(env, &["--net", "web"], "timeout 5 wget -qO- http://main/"), "hello");
+        // Whatever is run in it later is there too, and not on the host's network.
+        let inside = ground::inside(env, "side", "ip -o -4 addr");
+        assert!(inside.contains("10.77.0.2/24") && inside.lines().count() == 2, "{inside}");
         let image = ground::image();
         let refused = |options: &[&str], part: &str| {
             let words = [&["run", "-d", "--net", "container:main"], options, &[&image, "true"]].concat();

@@ -186,6 +186,13 @@ fn a_volume_is_held_to_a_size_without_a_file() {
         fs::remove_file(folder.join("big")).unwrap();
         env.tinyd(["volume", "clone", "data", "twin"]).ok();
         disk.await_projects(3);
+        // What the engine writes is held as well: an image's files, and those of an archive.
+        let large = env.root().with_file_name(format!("large-{kind}"));
+        fs::create_dir_all(large.join("srv")).unwrap();
+        fs::write(large.join("srv/file"), vec![1; 20 << 20]).unwrap();
+        let fill = ["create", "--net", "none", "-v", "other:/srv", large.to_str().unwrap(), "true"];
+        assert_ne!(env.tinyd(fill).code(), Some(0), "{kind}");
+        assert_eq!(fs::read_dir(env.root().join("volumes/local/other")).unwrap().count(), 0, "{kind}");
         for name in ["data", "other", "twin"] {
             env.tinyd(["volume", "rm", name]).ok();
         }

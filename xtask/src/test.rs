@@ -18,7 +18,7 @@ use crate::{build_cmd, embed, fuzz, setup, shell};
 /// without one. Not among them are those that look at how a container is walled off and made, which a daemon has no part in, and
 /// those that kill, trace, starve or measure, or start daemons themselves. What of these says nothing through a daemon begins
 /// with `unserved!`.
-const SERVED: [&str; 56] = [
+const SERVED: [&str; 58] = [
     "accounts",
     "attach",
     "binds",
@@ -26,6 +26,7 @@ const SERVED: [&str; 56] = [
     "copy",
     "device_rates",
     "devices",
+    "docker_words",
     "events",
     "exec",
     "groups",
@@ -72,6 +73,7 @@ const SERVED: [&str; 56] = [
     "volumes_freeze",
     "volumes_moved",
     "volumes_parts",
+    "volumes_shared",
     "volumes_sizes",
     "wait",
     "words",

@@ -60,4 +60,4 @@ pub mod resolve;
 mod xattr;
 
 pub use error::{Error, Result};
-pub use remove::remove_tree;
+pub use remove::{remove_tree, remove_tree_in};

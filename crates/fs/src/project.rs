@@ -53,13 +53,17 @@ pub fn hold(folder: &Path, bytes: u64) -> Result<u64> {
     })
 }
 
-/// The limit of a folder that is held to one.
+/// The limit of a folder that is held to one. What is gone, or no folder, has none.
 ///
 /// # Errors
 /// What the kernel says.
 pub fn limit(folder: &Path) -> Result<Option<u64>> {
     let failed = || Error::path("ask for the size of", folder);
-    let opened = open(folder).map_err(failed())?;
+    let opened = match open(folder) {
+        Ok(opened) => opened,
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+        Err(errno) => return Err(failed()(errno)),
+    };
     let project = match kernel::attributes(opened.as_fd()) {
         Ok(attributes) => attributes.project,
         // A file system that has no such attributes.

@@ -16,7 +16,11 @@ pub fn remove_tree(path: &Path) -> Result<()> {
     remove_at(CWD, path.as_os_str()).map_err(Error::path("remove", path))
 }
 
-/// As [`remove_tree`], of a name in a folder.
+/// As [`remove_tree`], of a name in a folder: whatever the folder's own path has come to lead to.
+pub fn remove_tree_in(folder: BorrowedFd<'_>, name: &OsStr) -> Result<()> {
+    remove_at(folder, name).map_err(Error::path("remove", name))
+}
+
 pub(crate) fn remove_at(at: BorrowedFd<'_>, name: &OsStr) -> std::result::Result<(), Errno> {
     match unlinkat(at, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),

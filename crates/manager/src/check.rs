@@ -91,7 +91,8 @@ impl Core {
             if !owned(&id) {
                 report.find(object, "is of no container", || errors(self.free_place(&network, &id)));
             } else if self.stands_still(&id)? && self.holds_place(&network, &id)? {
-                let problem = "is held, and the container does not run: what was to give it back has failed";
+                // Its monitor could not give it back, or the machine was started anew.
+                let problem = "is held, and the container does not run";
                 report.find(object, problem, || errors(self.free_place_locked(&network, &id)));
             }
         }

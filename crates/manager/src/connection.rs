@@ -129,6 +129,18 @@ impl Core {
         first
     }
 
+    /// Whether anything is held for a container on one of its networks.
+    pub(crate) fn holds_places(&self, record: &Record) -> Result<bool> {
+        for place in &record.places {
+            let driver = self.driver(&place.network.driver)?;
+            let held = driver.held_for(&place.network).map_err(|source| Error::Network { source })?;
+            if held.contains(&record.id) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Whether a container that starts is connected to anything.
     pub(crate) fn connects(&self, record: &Record) -> Result<bool> {
         for place in &record.places {

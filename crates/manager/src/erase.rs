@@ -49,7 +49,7 @@ impl Core {
         if let Some(record) = record.as_ref().filter(|_| was_whole) {
             self.announce(record, "destroy", &[]);
         }
-        steps.push(record.as_ref().map_or(Ok(()), |record| storage::forget(record, &trash)));
+        steps.push(storage::forget(record.as_ref(), &trash));
         // No container uses them any more; the folder in the trash is what the next command goes on for.
         let kept = self.remove_own_volumes(id, record.as_ref());
         // What could not be unmounted or removed only its record tells of: the next command goes on with that.

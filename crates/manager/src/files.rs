@@ -39,7 +39,7 @@ struct Root {
     owners: Owners,
     /// What lies in file systems of its own and belongs to the root all the same, relative to it.
     trees: Vec<PathBuf>,
-    /// Where it has something mounted at its next start, relative to it, and whether that is memory which is not there before.
+    /// Where it has something mounted at its next start, and whether that is memory which is not there before.
     places: Vec<(PathBuf, bool)>,
     /// First digits of the container's id.
     container: String,

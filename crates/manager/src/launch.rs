@@ -77,8 +77,14 @@ impl Core {
             state,
             hint: Some("start it first"),
         };
+        if self.store.record(other)?.is_none() {
+            return Err(state("is gone"));
+        }
+        // Whoever gives it places or ports meanwhile writes down the same steps. Nobody waits in a circle: it lives in nobody's
+        // network itself.
+        let lock = self.guard(other)?;
         let Some(target) = self.store.record(other)? else { return Err(state("is gone")) };
-        let Life::Running(live) = self.life(&target, None)? else { return Err(state("does not run")) };
+        let Life::Running(live) = self.life(&target, Some(&lock))? else { return Err(state("does not run")) };
         let file = self.netns_of(&target, live.state.init)?;
         self.copy_network_files(record, other)?;
         // Looked at afterwards: its monitor may have done its steps before these were among them.

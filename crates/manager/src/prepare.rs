@@ -112,11 +112,13 @@ impl Core {
         let mut left = self.erase(&prepared.record.id, prepared.record.spec.name.as_deref());
         left.extend(prepared.binds.iter().rev().filter_map(|volume| self.unbind(volume).err()));
         let id = &prepared.record.id;
-        left.extend(prepared.volumes.iter().filter_map(|name| match self.remove_volume_made_with(name, id) {
-            // Somebody else uses it by now.
-            Ok(()) | Err(Error::VolumeInUse { .. }) => None,
-            Err(error) => Some(error),
-        }));
+        left.extend(prepared.volumes.iter().filter_map(
+            |name| match self.remove_volume_made_with(name, id) {
+                // Somebody else uses it by now.
+                Ok(()) | Err(Error::VolumeInUse { .. }) => None,
+                Err(error) => Some(error),
+            },
+        ));
         settled(prepared.intent, &left, error)
     }
 
@@ -151,7 +153,12 @@ impl Core {
             bundle: &json,
             record: &text,
             hostname: &format!("{}\n", record.hostname),
-            hosts: &etc::hosts(&record.hostname, record.netns, &[], &extra_hosts(record, self.host_address(&record.places))),
+            hosts: &etc::hosts(
+                &record.hostname,
+                record.netns,
+                &[],
+                &extra_hosts(record, self.host_address(&record.places)),
+            ),
             resolv_conf: &etc::resolv_conf(record.netns, &[], &record.spec.dns),
             trees: record.rootfs.overlays.len() - 1
                 + record.images.iter().map(|image| image.trees.len()).sum::<usize>(),
@@ -172,28 +179,32 @@ impl Core {
             return Ok(None);
         }
         let held = self.volume_records().shared()?;
+        let mut others = false;
         let there = record.spec.volumes.iter().map(|mount| {
             let volume = self.volume_of_name(mount)?;
+            others |= volume.as_ref().is_some_and(|volume| volume.maker.is_some());
             Ok(volume.map(|volume| UsedVolume { state: volume.state, mount: mount.clone() }))
         });
         if let Some(there) = there.collect::<Result<Option<Vec<_>>>>()? {
             record.volumes = there;
-            self.share_volumes(record, &held)?;
+        }
+        if !record.volumes.is_empty() && !others {
             return Ok(Some(held));
         }
         drop(held);
-        for mount in &record.spec.volumes {
+        let missing = if record.volumes.is_empty() { &*record.spec.volumes } else { &[] };
+        for mount in missing {
             let (volume, is_new) = self.volume_of(mount, &record.id)?;
             made.extend((is_new && mount.name.is_some()).then(|| volume.state.name.clone()));
             record.volumes.push(UsedVolume { state: volume.state, mount: mount.clone() });
         }
+        self.share_volumes(record)?;
         let held = self.volume_records().shared()?;
         for used in &record.volumes {
             if self.known_volume(&used.state.name)?.state != used.state {
                 return Err(self.no_such_volume(&used.state.name));
             }
         }
-        self.share_volumes(record, &held)?;
         Ok(Some(held))
     }
 }

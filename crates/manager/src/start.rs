@@ -53,8 +53,10 @@ impl Core {
             // Its exit was told before its monitor had tidied up.
             self.await_monitor(&record.id)?;
             self.discard_cgroup(&id)?;
-            // Nothing, unless a program of a driver failed at the end.
-            self.leave_networks(&record)?;
+            // Of that a driver knows where one of its programs failed at the end.
+            if self.holds_places(&record)? {
+                self.leave_networks(&record)?;
+            }
         }
         let intent = Intent::begin(&self.store, verb, &id, record.spec.name.as_deref())?;
         // From here on an intent says what was to be done.

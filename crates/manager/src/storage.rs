@@ -88,11 +88,11 @@ pub(crate) fn hold(folder: &Path, size: u64) -> Result<()> {
     project::hold(folder, size).map(drop).map_err(failed)
 }
 
-/// Forgets what a container was held to, whose folder is in the trash by now.
-pub(crate) fn forget(record: &Record, trash: &Path) -> Result<()> {
-    match Layers::of(record) {
-        Layers::Held(_) => project::release(&trash.join(FOLDER)).map_err(failed),
-        Layers::Plain | Layers::InFile => Ok(()),
+/// Forgets what a container was held to, whose folder is in the trash by now. One whose making was cut short has no record.
+pub(crate) fn forget(record: Option<&Record>, trash: &Path) -> Result<()> {
+    match record.map(Layers::of) {
+        None | Some(Layers::Held(_)) => project::release(&trash.join(FOLDER)).map_err(failed),
+        Some(Layers::Plain | Layers::InFile) => Ok(()),
     }
 }
 

@@ -24,6 +24,7 @@ mod usage;
 mod users;
 mod visit;
 
+pub(crate) use fill::limited;
 pub(crate) use mount::Silent;
 pub(crate) use record::VolumeRecord;
 pub(crate) use transfer::{CHUNK, compression, told};

@@ -198,6 +198,10 @@ impl NetworkDriver for CniDriver {
         })
     }
 
+    fn restores(&self) -> bool {
+        false
+    }
+
     fn held_for(&self, network: &NetworkState) -> Result<Vec<String>> {
         network.owned_by(NAME)?;
         let keys = self.records.of(&network.spec.name).map_err(error_of(&network.spec))?;

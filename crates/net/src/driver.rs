@@ -153,6 +153,12 @@ pub trait NetworkDriver: Send + Sync {
         Ok(())
     }
 
+    /// Whether [`restore`](Self::restore) can bring anything back: where it can only say what is missing, nobody asks for it who
+    /// has come for something else.
+    fn restores(&self) -> bool {
+        true
+    }
+
     /// Connects a container. `netns` is its network namespace: the host's own where [`namespace`](Self::namespace) says so. It
     /// may be in the making still: see [`Netns`].
     ///

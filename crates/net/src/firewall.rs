@@ -35,6 +35,15 @@ pub struct Publication {
     pub to: IpAddr,
 }
 
+impl Publication {
+    /// Whether a packet could be for both: a port of one address and the same one of all addresses meet as well.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        let key = |at: &Self| (at.port.host_port, at.port.protocol, at.to.is_ipv4());
+        let (host, others) = (self.port.host, other.port.host);
+        key(self) == key(other) && (host.is_none() || others.is_none() || host == others)
+    }
+}
+
 /// A firewall of the host. It has rules of its own and touches nobody else's.
 pub trait Firewall: Send + Sync {
     /// The word by which users ask for it: `nftables`, `iptables`.
@@ -102,4 +111,15 @@ pub trait Firewall: Send + Sync {
     /// # Errors
     /// The kernel's.
     fn published(&self) -> io::Result<Vec<Publication>>;
+
+    /// Of all that is published, what a packet for one of these could be for as well: the same port, of the same address of the
+    /// host, or of all addresses and a single one. Where each leads does not matter.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn meeting(&self, wanted: &[Publication]) -> io::Result<Vec<Publication>> {
+        let mut all = self.published()?;
+        all.retain(|other| wanted.iter().any(|one| one.meets(other)));
+        Ok(all)
+    }
 }

@@ -256,9 +256,15 @@ fn root_d9_a_container_has_domains_and_servers_of_its_own() {
         // What this host reaches for itself, it does not ask for a container: itself, and networks that the container is not on.
         let beside = folder.parent().unwrap().join("beside");
         enter(&beside, "eeee", ("198.51.100.7", "job"), &["198.51.100.0/24"], Lookup::default());
-        enter(folder, "cccc", me, &[], chosen(&["127.0.0.53", "198.51.100.53"]));
-        assert_eq!(client.ask("example.org", A).code, SERVER_FAILED);
-        assert_eq!(heard(), [1, 1, 0]);
+        for servers in [
+            ["0.0.0.0", "::ffff:0.0.0.0"],
+            ["127.0.0.53", "198.51.100.53"],
+            ["::ffff:127.0.0.53", "::ffff:198.51.100.53"],
+        ] {
+            enter(folder, "cccc", me, &[], chosen(&servers));
+            assert_eq!(client.ask("example.org", A).code, SERVER_FAILED, "{servers:?}");
+            assert_eq!(heard(), [1, 1, 0], "{servers:?}");
+        }
         enter(&beside, "cccc", ("198.51.100.8", "me"), &["198.51.100.0/24"], Lookup::default());
         assert_eq!(client.ask("example.org", A).end, [9, 9, 9, 9]);
         assert_eq!(heard(), [1, 1, 1]);

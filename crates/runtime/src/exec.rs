@@ -12,9 +12,10 @@ use crate::state::{self, ExitRecord, RunState, STATE_FILE};
 use crate::{ExecRequest, Failure, FailureKind, heap};
 use enter::has_ended;
 use rustix::process::Pid;
+use std::io;
 use std::os::fd::OwnedFd;
 use tinyd_cgroup::{CgroupPath, JoinHandle};
-use tinyd_ns::pidfd;
+use tinyd_ns::{Namespaces, pidfd};
 
 /// Runs the command, and stays with it while there is someone to tell.
 pub(crate) fn run(request: &ExecRequest, client: OwnedFd) {
@@ -59,7 +60,11 @@ fn start(request: &ExecRequest) -> Result<(Child, Streams, u32), Failure> {
     let target = open_target(request)?;
     let bundle = Bundle::load(&request.bundle)?;
     let (process, user) = plan::for_exec(&bundle, request)?;
-    let namespaces = plan::namespaces_of(&bundle)?;
+    let mut namespaces = plan::namespaces_of(&bundle)?;
+    // No configuration names a network namespace that is another container's.
+    if !namespaces.contains(Namespaces::NET) && has_other_network(&request.id, &target)? {
+        namespaces |= Namespaces::NET;
+    }
     let maps = plan::id_maps_of(&bundle)?;
     // Before the clone: what is freed afterwards is copied first, page by page.
     drop(bundle);
@@ -82,6 +87,17 @@ fn open_target(request: &ExecRequest) -> Result<Target, Failure> {
         .ok_or_else(not_running)?;
     let pidfd = state.init.open().ok_or_else(not_running)?;
     Ok(Target { pid: state.init.pid, pidfd })
+}
+
+/// Whether a container lives on another network than this process.
+fn has_other_network(id: &str, target: &Target) -> Result<bool, Failure> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => has_ended(id),
+        _ => internal("look at the container's network", error),
+    };
+    // Whoever has its number by now is not joined: that is done by the descriptor.
+    let theirs = Namespaces::NET.id_of(target.pid).map_err(failed)?;
+    Ok(theirs != Namespaces::NET.id_of(std::process::id()).map_err(failed)?)
 }
 
 /// The way into the container's control groups, unless they stand still: who joins a frozen group is frozen with it.

@@ -99,7 +99,7 @@ fn overlays(rootfs: &Rootfs, mapping: Option<Mapping<'_>>) -> Result<Vec<RootMou
 
 fn put_together(overlay: Overlay<'_>, operation: &str) -> Result<MountedOverlay, Failure> {
     // What is written to an overlay is written with the rights of whoever made it: this one would let every container pass quotas,
-    // and take of the disk what is kept for root.
+    // and, where root inside is another outside, take of the disk what is kept for root.
     let _suspended = Suspended::begin(Capability::SysResource);
     let mounted = overlay.mount(|root, create| {
         let _as_root = AsMappedRoot::assume(root);

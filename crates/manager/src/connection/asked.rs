@@ -37,7 +37,8 @@ struct Servers<'a> {
 pub(super) fn lookup(dns: &Dns) -> Lookup {
     Lookup {
         search: (!dns.search.is_empty()).then(|| dns.search.clone()),
-        servers: etc::forwarders(dns).to_vec(),
+        // As IPv4 writes them, by which the networks' servers know whose an address is.
+        servers: etc::forwarders(dns).iter().map(IpAddr::to_canonical).collect(),
         open: false,
     }
 }
@@ -120,7 +121,7 @@ fn choose(known: &[Servers<'_>], dns: &Dns) -> Asked {
     // Chosen ones that only the container reaches, for sure: on its loopback device, and among its neighbours.
     let is_near = |server: &IpAddr| {
         let ranges = known.iter().filter(|of_one| !of_one.are_ours).flat_map(|of_one| of_one.ranges);
-        ranges.into_iter().any(|range| range.contains(*server))
+        ranges.into_iter().any(|range| range.contains(server.to_canonical()))
     };
     if !dns.servers.is_empty() && (lookup.servers.is_empty() || dns.servers.iter().any(is_near)) {
         return Asked { servers: Vec::new(), lookup };
@@ -199,6 +200,8 @@ mod tests {
         assert_eq!(said(&[lan], &["9.9.9.9"]).0, "");
         assert_eq!(said(&[web], &["9.9.9.9", "127.0.0.1"]).0, "");
         assert_eq!(said(&[web], &["::ffff:127.0.0.1"]).0, "");
+        assert_eq!(said(&[web], &["::ffff:10.2.0.1"]), is("10.0.0.1", "10.2.0.1", false));
+        assert_eq!(said(&[web, lan], &["::ffff:192.0.2.9"]).0, "", "a neighbour's");
         assert_eq!(said(&[web, lan, inner], &["192.0.2.9"]), is("", "192.0.2.9", false));
     }
 }

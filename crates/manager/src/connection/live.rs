@@ -245,6 +245,8 @@ impl Core {
         let state = index.map_or_else(|| unknown(&record.id), |index| endpoints.remove(index).state);
         // First of all: what was another's by the time the container ends must not be taken away.
         self.keep_steps(record, &endpoints)?;
+        // Whom it has lost as its way out an internal network's server asks no more, before it is gone.
+        self.tell_servers(record, &endpoints, &self.asked(record, &endpoints)?.lookup)?;
         let netns = self.netns_of(record, init)?;
         let remove = || {
             state.interfaces.iter().try_for_each(|link| {
@@ -304,7 +306,9 @@ impl Core {
     }
 
     /// Somebody else comes to live in the network namespace of a container that runs, and lives on in it when that one has ended. Its
-    /// links are taken away then before its addresses are given back: nobody shares them with whoever has them next.
+    /// links are taken away then before its addresses are given back: nobody shares them with whoever has them next. Those
+    /// without an end on the host (of macvlan and ipvlan) cannot be taken away from here, and stay. The lock of `owner` is the
+    /// caller's.
     pub(crate) fn share_links(&self, owner: &Record) -> Result<()> {
         let endpoints = self.endpoints(&owner.id)?;
         match endpoints.is_empty() {

@@ -4,7 +4,7 @@ use super::Shown;
 use super::path::{Wanted, kind, told as told_stat};
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::volumes::{CHUNK, told};
+use crate::volumes::{CHUNK, limited, told};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -58,10 +58,9 @@ impl Core {
             if kind(&stat) != FileKind::Folder {
                 return Err(root.failed(&wanted.path, Errno::NOTDIR));
             }
-            let above = root.places.iter().filter(|(place, _)| path.starts_with(place));
-            if let Some((place, true)) = above.max_by_key(|(place, _)| place.components().count()) {
+            if let Some(place) = root.fleeting(&path)? {
                 let problem = format!(
-                    "lies in memory (/{}), and what is put there would be gone at the start: start container {} first",
+                    "lies in memory ({}), and what is put there would be gone at the start: start container {} first",
                     place.display(),
                     root.container
                 );
@@ -79,6 +78,7 @@ impl Core {
                 ..Unpack::default()
             };
             let source = BufReader::with_capacity(CHUNK, File::from(from));
+            let _limited = limited();
             let unpacked = archive::unpack(source, root.fd.as_fd(), &options);
             unpacked.map(|summary| told(&summary)).map_err(|source| Error::Tree {
                 operation: "copy files into the container, at",

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, readlinkat};
 use rustix::io::Errno;
 use std::ffi::CString;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -66,6 +66,25 @@ impl Root {
     pub(super) fn open(&self, path: &Path, flags: OFlags) -> Result<OwnedFd> {
         let text = CString::new(path.as_os_str().as_bytes()).map_err(|_| self.failed(path, Errno::INVAL))?;
         resolve::open_with(self.fd.as_fd(), &text, flags).map_err(|errno| self.failed(path, errno))
+    }
+
+    /// The place with memory that comes with the start, or that nobody has now, in which a path lies: by where its links lead.
+    pub(super) fn fleeting(&self, path: &Path) -> Result<Option<&Path>> {
+        let real = |path: &Path| -> Result<PathBuf> {
+            let file = self.open(path, OFlags::PATH)?;
+            let link = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
+            std::fs::read_link(&link).map_err(|error| Error::file("read", link, error))
+        };
+        if self.places.is_empty() {
+            return Ok(None);
+        }
+        let wanted = real(path)?;
+        // What is not there yet nothing leads to.
+        let places =
+            self.places.iter().filter_map(|(place, fleeting)| Some((real(place).ok()?, place, *fleeting)));
+        let above = places.filter(|(real, ..)| wanted.starts_with(real));
+        let innermost = above.max_by_key(|(real, ..)| real.components().count());
+        Ok(innermost.and_then(|(_, place, fleeting)| fleeting.then_some(place.as_path())))
     }
 
     pub(super) fn failed(&self, path: &Path, errno: Errno) -> Error {

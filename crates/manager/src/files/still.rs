@@ -6,6 +6,7 @@ use crate::core::Core;
 use crate::erase::mounts_below;
 use crate::error::{Error, Result};
 use crate::store::{BUNDLE_FILE, Record, UsedVolume};
+use crate::volumes::limited;
 use oci_spec::runtime::Mount;
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat};
 use rustix::io::Errno;
@@ -46,7 +47,10 @@ impl Core {
         }
         // The monitor of a run that has just ended may hold the layers still.
         self.await_monitor(&record.id)?;
-        let mounted = self.mounted_at(record)?;
+        let mounted = match shown {
+            Shown::Layers => Vec::new(),
+            Shown::Everything => self.mounted_at(record)?,
+        };
         let assembled = |places: &Places| {
             in_thread(|| {
                 let fd = self.assemble(record, shown, places)?;
@@ -73,8 +77,7 @@ impl Core {
             let users = || driver.users(&used.state).map_err(|source| Error::Volume { source });
             all.push((&used.mount.target, driver.forgets() && users()?.is_empty()));
         }
-        let relative = |target: &Path| target.strip_prefix("/").unwrap_or(target).to_owned();
-        Ok(all.into_iter().map(|(target, fleeting)| (relative(target), fleeting)).collect())
+        Ok(all.into_iter().map(|(target, fleeting)| (target.to_owned(), fleeting)).collect())
     }
 
     /// Has volumes mounted, one after the other, while something is done.
@@ -177,6 +180,7 @@ fn joined(tree: &OverlayMount) -> Result<DetachedMount> {
         idmap: None,
         user_xattrs: needs_user_xattrs(),
     };
+    let _limited = limited();
     let mounted = overlay.mount(|_, call| call()).map_err(|source| Error::Tree {
         operation: "join the layers of",
         path: Path::new("/").join(&tree.target),

@@ -13,7 +13,7 @@ use crate::networks::{NetworksLock, name};
 use crate::process;
 use crate::store::Record;
 use std::time::Duration;
-use tinyd_net::{EndpointState, NetworkState};
+use tinyd_net::{EndpointState, NetworkDriver, NetworkState};
 use tinyd_runtime::state::ProcessId;
 
 /// How long a command that has nothing to do with networks waits for those who change them.
@@ -39,7 +39,10 @@ impl Core {
         let lock = self.change_networks()?;
         let mut records = self.whole_networks()?;
         records.retain(|record| named.is_empty() || named.contains(&record.id));
-        self.restore_networks(&records, &lock)?;
+        let failed = self.restore_networks(&records, &lock)?;
+        if let Some((_, error)) = failed.into_iter().next() {
+            return Err(error);
+        }
         Ok(records.iter().map(|record| record.name().to_owned()).collect())
     }
 
@@ -50,12 +53,13 @@ impl Core {
             let Ok(lock) = self.network_records().exclusive_within(PATIENCE) else { return };
             // Whoever makes the first network or removes the last one has nothing for a moment.
             if !self.look_whole() {
-                let _ = self.whole_networks().and_then(|records| self.restore_networks(&records, &lock));
+                let _ = self.restorable_networks().and_then(|records| self.restore_networks(&records, &lock));
             }
         }
     }
 
-    /// Brings everything back where the rules of a network are gone that only a program can list. The lock must not be held.
+    /// Brings everything back where the rules of a network are gone that only a program can list; what is wrong with another one is
+    /// told who has to do with that. The lock must not be held.
     pub(crate) fn mend_network(&self, network: &NetworkState) -> Result<()> {
         let looks_whole = || {
             let whole = self.driver(&network.driver)?.looks_whole(Some(network));
@@ -65,10 +69,12 @@ impl Core {
             return Ok(());
         }
         let lock = self.network_records().exclusive()?;
-        match looks_whole()? {
-            true => Ok(()),
-            false => self.restore_networks(&self.whole_networks()?, &lock),
+        if looks_whole()? {
+            return Ok(());
         }
+        let failed = self.restore_networks(&self.restorable_networks()?, &lock)?;
+        let own = failed.into_iter().find(|(name, _)| *name == network.spec.name);
+        own.map_or(Ok(()), |(_, error)| Err(error))
     }
 
     /// What is missing of a network, in words; nothing where nobody took anything.
@@ -86,18 +92,30 @@ impl Core {
         Ok(records)
     }
 
+    /// Those of them of which anything can be brought back: to look at others means to run their programs, while nobody else changes
+    /// any.
+    fn restorable_networks(&self) -> Result<Vec<NetworkRecord>> {
+        let mut records = self.whole_networks()?;
+        records.retain(|record| self.driver(&record.state.driver).is_ok_and(NetworkDriver::restores));
+        Ok(records)
+    }
+
     /// An error says nothing: what cannot be asked is not repaired either.
     fn look_whole(&self) -> bool {
         self.networks.iter().all(|driver| driver.looks_whole(None).unwrap_or(true))
     }
 
-    fn restore_networks(&self, records: &[NetworkRecord], _: &NetworksLock) -> Result<()> {
+    /// Goes on past failures, and gives them with the names of their networks.
+    fn restore_networks(&self, records: &[NetworkRecord], _: &NetworksLock) -> Result<Vec<(String, Error)>> {
         let networks: Vec<_> = records.iter().map(|record| record.state.clone()).collect();
         let places = self.running_places(&networks)?;
-        let mut first = Ok(());
+        let mut failed = Vec::new();
+        let mut note = |network: &NetworkState, done: Result<()>| {
+            failed.extend(done.err().map(|error| (network.spec.name.clone(), error)));
+        };
         for network in &networks {
             let own: Vec<_> = places.iter().filter(|place| place.network == *network).collect();
-            first = first.and(self.restore_network(network, own));
+            note(network, self.restore_network(network, own));
         }
         // Of one that ended meanwhile, its monitor may have taken the ports away before they were brought back. Its addresses go
         // with its monitor, and nobody is given them before the lock is let go of.
@@ -106,9 +124,9 @@ impl Core {
                 let withdrawn = driver.withdraw(&place.network, &place.endpoint);
                 withdrawn.map_err(|source| Error::Network { source })
             });
-            first = first.and(withdrawn);
+            note(&place.network, withdrawn);
         }
-        first
+        Ok(failed)
     }
 
     fn restore_network(&self, network: &NetworkState, mut places: Vec<&Place>) -> Result<()> {

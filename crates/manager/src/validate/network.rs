@@ -106,7 +106,8 @@ fn dns(dns: &Dns) -> Result<()> {
             "is one too many: three are asked at most",
         ));
     }
-    if let Some(server) = dns.servers.iter().find(|server| server.is_unspecified() || server.is_multicast()) {
+    let is_nobodys = |server: &IpAddr| server.is_unspecified() || server.is_multicast();
+    if let Some(server) = dns.servers.iter().find(|server| is_nobodys(&server.to_canonical())) {
         return Err(Error::invalid("name server", server.to_string(), "is none that can be asked"));
     }
     let word =
@@ -159,6 +160,10 @@ mod tests {
         let server: IpAddr = "9.9.9.9".parse().unwrap();
         assert_eq!(said(Dns { servers: vec![server; 3], ..Dns::default() }), "");
         assert!(said(Dns { servers: vec![server; 4], ..Dns::default() }).contains("too many"));
+        for bad in ["0.0.0.0", "::", "::ffff:0.0.0.0", "224.0.0.251", "::ffff:224.0.0.251"] {
+            let servers = vec![bad.parse().unwrap()];
+            assert!(said(Dns { servers, ..Dns::default() }).contains("none that can be asked"), "{bad}");
+        }
         assert!(said(Dns { search: vec!["a\nnameserver".into()], ..Dns::default() }).contains("no domain"));
         assert!(said(Dns { options: vec![String::new()], ..Dns::default() }).contains("no word"));
         let hosts = vec![ExtraHost { name: "a b".into(), address: None }];

@@ -5,7 +5,9 @@ use crate::error::{Error, Result};
 use crate::intent::{Intent, Verb};
 use crate::prepare::settled;
 use crate::process::until;
-use crate::volumes::{DEFAULT_DRIVER, VolumeRecord, docker, staging};
+use crate::volumes::fill::limited;
+use crate::volumes::staging::Place;
+use crate::volumes::{DEFAULT_DRIVER, VolumeRecord, docker};
 use crate::{ids, time};
 use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
@@ -35,6 +37,8 @@ pub(crate) struct Wanted {
     id: Option<String>,
     container: Option<String>,
     maker: Option<String>,
+    /// Its kind was said, be it by Docker's words.
+    of_this_kind: bool,
 }
 
 impl Wanted {
@@ -42,13 +46,22 @@ impl Wanted {
         let id = if name.is_none() { Some(ids::new_id()?) } else { None };
         let asked = driver.unwrap_or(DEFAULT_DRIVER);
         let meant = if asked == DEFAULT_DRIVER { docker::meant(options)? } else { None };
+        let of_this_kind = driver.is_some() || meant.is_some() || !options.is_empty();
         let (driver, source, options) = match meant {
             Some(meant) => (meant.driver, meant.source, meant.options),
             None => (asked, None, options.clone()),
         };
         let name = name.or(id.as_deref()).unwrap_or_default().to_owned();
         let spec = VolumeSpec { name, source, options, ..VolumeSpec::default() };
-        Ok(Self { spec, driver: driver.to_owned(), labels: BTreeMap::new(), container: None, maker: None, id })
+        Ok(Self {
+            spec,
+            driver: driver.to_owned(),
+            labels: BTreeMap::new(),
+            container: None,
+            maker: None,
+            of_this_kind,
+            id,
+        })
     }
 
     fn of_request(request: &VolumeCreate) -> Result<Self> {
@@ -70,8 +83,7 @@ impl Wanted {
 impl Core {
     /// Makes a volume. One of that name and kind is left as it is.
     pub(crate) fn create_volume(&self, request: &VolumeCreate) -> Result<String> {
-        let driver_matters = request.driver.is_some();
-        let (volume, _) = self.get_or_make(|| Wanted::of_request(request), driver_matters)?;
+        let (volume, _) = self.get_or_make(|| Wanted::of_request(request))?;
         Ok(volume.state.name)
     }
 
@@ -87,7 +99,7 @@ impl Core {
     pub(crate) fn volume_of_name(&self, mount: &VolumeMount) -> Result<Option<VolumeRecord>> {
         match mount.name {
             Some(_) => {
-                let there = self.volume_there(&Wanted::of_mount(mount, "")?, mount.driver.is_some())?;
+                let there = self.volume_there(&Wanted::of_mount(mount, "")?)?;
                 there.as_ref().map_or(Ok(()), |volume| self.outlives_container(volume))?;
                 Ok(there)
             }
@@ -112,18 +124,14 @@ impl Core {
 
     /// The volume of a mount, and whether it was made for it.
     pub(crate) fn volume_of(&self, mount: &VolumeMount, container: &str) -> Result<(VolumeRecord, bool)> {
-        self.get_or_make(|| Wanted::of_mount(mount, container), mount.driver.is_some())
+        self.get_or_make(|| Wanted::of_mount(mount, container))
     }
 
     /// The volume that is there, or that was made, and whether it was.
-    fn get_or_make(
-        &self,
-        wanted: impl Fn() -> Result<Wanted>,
-        driver_matters: bool,
-    ) -> Result<(VolumeRecord, bool)> {
+    fn get_or_make(&self, wanted: impl Fn() -> Result<Wanted>) -> Result<(VolumeRecord, bool)> {
         let found = until(PATIENCE, || {
             let wanted = wanted()?;
-            if let Some(there) = self.volume_there(&wanted, driver_matters)? {
+            if let Some(there) = self.volume_there(&wanted)? {
                 return Ok(Some((there, false)));
             }
             self.check_volume(&wanted)?;
@@ -143,17 +151,19 @@ impl Core {
     }
 
     /// The volume that has the name already; an error where it is of another kind than is asked for.
-    fn volume_there(&self, wanted: &Wanted, driver_matters: bool) -> Result<Option<VolumeRecord>> {
-        let Some(record) = self.find_volume(&wanted.spec.name)?.filter(|record| record.whole) else { return Ok(None) };
-        let driver_matters = driver_matters || !wanted.spec.options.is_empty() || wanted.spec.source.is_some();
-        if driver_matters && wanted.driver != record.state.driver {
+    fn volume_there(&self, wanted: &Wanted) -> Result<Option<VolumeRecord>> {
+        let Some(record) = self.find_volume(&wanted.spec.name)?.filter(|record| record.whole) else {
+            return Ok(None);
+        };
+        if wanted.of_this_kind && wanted.driver != record.state.driver {
             return Err(Error::VolumeTaken { name: record.state.name });
         }
         match self.difference(wanted, &record) {
             None => Ok(Some(record)),
             Some(what) => {
-                let problem =
-                    format!("is there already, with {what}: leave that away, or remove or rename the volume first");
+                let problem = format!(
+                    "is there already, with {what}: leave that away, or remove or rename the volume first"
+                );
                 Err(Error::invalid("volume", record.name(), problem))
             }
         }
@@ -162,11 +172,20 @@ impl Core {
     /// In what a volume that is there differs from what was said of the one that is wanted.
     fn difference(&self, wanted: &Wanted, there: &VolumeRecord) -> Option<String> {
         let size = |text: &str| tinyd_volume::size_bytes(text);
-        let same = |one: &str, other: &str| one == other || (size(one).is_some() && size(one) == size(other));
+        // The file system counts in blocks.
+        let blocks = |bytes: u64| bytes.div_ceil(4096);
+        let same = |one: &str, other: &str| {
+            one == other || size(one).is_some_and(|one| size(other).map(blocks) == Some(blocks(one)))
+        };
         if let Some(size) = wanted.spec.size_bytes
-            && self.limit_of(there) != Some(size)
+            && self.limit_of(there).map(blocks) != Some(blocks(size))
         {
             return Some("another size, or none".to_owned());
+        }
+        if let Some(source) = &wanted.spec.source
+            && source.canonicalize().ok().as_ref() != Some(&there.state.path)
+        {
+            return Some(format!("the folder {}", there.state.path.display()));
         }
         let differs = |option: &(&String, &String)| {
             // Not every driver keeps all that it was told.
@@ -216,7 +235,7 @@ impl Core {
     }
 
     fn make_volume(&self, wanted: Wanted, beginning: &Beginning<'_>) -> Result<VolumeRecord> {
-        let Wanted { spec, driver, labels, id, container, maker } = wanted;
+        let Wanted { spec, driver, labels, id, container, maker, of_this_kind: _ } = wanted;
         let anonymous = id.is_some();
         let made_by = self.volume_driver(&driver, &spec.options)?;
         let mut record = VolumeRecord {
@@ -296,13 +315,20 @@ impl Core {
         let records = self.volume_records();
         // Where it lies, for whoever has to take it away.
         records.change(record, &records.shared()?)?;
-        self.while_mounted(&record.state, |path| match staging::is_empty(path)? {
-            true => staging::bring(path, fill),
-            // A folder, or a server's, that was there before.
-            false => {
-                let problem = format!("has files at {} already, which stay as they are: empty it first", path.display());
-                Err(Error::invalid("volume", record.name(), problem))
+        self.while_mounted(&record.state, |path| {
+            let place = Place::open(path)?;
+            if !place.is_empty()? {
+                // A folder, or a server's, that was there before.
+                let problem = format!(
+                    "has files at {} already, which stay as they are: empty it first",
+                    path.display()
+                );
+                return Err(Error::invalid("volume", record.name(), problem));
             }
+            // What another import left, which was killed, is nobody's.
+            place.clear()?;
+            let _limited = limited();
+            place.bring(fill)
         })
     }
 }

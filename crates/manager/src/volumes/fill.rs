@@ -6,7 +6,7 @@ use crate::points::is_absent;
 use crate::process::until;
 use crate::store::{Record, UsedVolume, make_folder, remove_tree};
 use crate::volumes::bind::is_of_host;
-use crate::volumes::staging;
+use crate::volumes::staging::Place;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
@@ -16,6 +16,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
 use std::time::Duration;
 use tinyd_fs::overlay::{MountedOverlay, Overlay, Writable, needs_user_xattrs};
+use tinyd_ns::caps::{Capability, Suspended};
 use tinyd_runtime::OverlayMount;
 
 /// How long another container may take to fill the same volume.
@@ -85,29 +86,29 @@ impl Core {
 
     /// Fills a volume that is empty, or puts right what was left of that.
     fn fill(&self, used: &UsedVolume, path: &Path, source: Option<OwnedFd>) -> Result<()> {
-        let folder = open_folder(path)?;
+        let place = Place::open(path)?;
         // One at a time: the second finds it filled.
-        let got =
-            until(PATIENCE, || match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => Ok(Some(())),
-                Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
-                Err(errno) => Err(Error::file("lock", path, errno)),
-            })?;
+        let ask = || rustix::fs::flock(place.folder(), FlockOperation::NonBlockingLockExclusive);
+        let got = until(PATIENCE, || match ask() {
+            Ok(()) => Ok(Some(())),
+            Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
+            Err(errno) => Err(Error::file("lock", path, errno)),
+        })?;
         got.ok_or(Error::VolumesBusy)?;
-        let mut volume = self.known_volume(&used.state.name)?;
-        let records = self.volume_records();
-        if volume.filling {
-            staging::settle(path)?;
+        let name = &used.state.name;
+        let was_filling = self.known_volume(name)?.filling;
+        if was_filling {
+            place.settle()?;
         }
-        let source = if staging::is_empty(path)? { source } else { None };
+        let source = if place.is_empty()? { source } else { None };
         let filled = match source {
-            None if !volume.filling => return Ok(()),
+            None if !was_filling => return Ok(()),
             None => Ok(()),
             Some(source) => {
                 // Whoever finds it so looks for what was left.
-                volume.filling = true;
-                records.change(&volume, &records.shared()?)?;
-                staging::bring(path, |folder| {
+                self.note_filling(name, true)?;
+                let _limited = limited();
+                place.bring(|folder| {
                     tinyd_fs::copy::tree(source.as_fd(), folder).map_err(|source| Error::Tree {
                         operation: "fill the volume",
                         path: path.to_owned(),
@@ -116,13 +117,25 @@ impl Core {
                 })
             }
         };
-        if filled.is_ok() || staging::is_settled(path) {
-            volume.filling = false;
-            let noted = records.shared().and_then(|lock| records.change(&volume, &lock));
-            return filled.and(noted);
+        match filled.is_ok() || place.is_settled() {
+            true => filled.and(self.note_filling(name, false)),
+            false => filled,
         }
-        filled
     }
+
+    /// Of what there is by now: another container may have come to the volume meanwhile.
+    fn note_filling(&self, name: &str, filling: bool) -> Result<()> {
+        let records = self.volume_records();
+        let lock = records.exclusive()?;
+        let mut volume = self.known_volume(name)?;
+        volume.filling = filling;
+        records.change(&volume, &lock)
+    }
+}
+
+/// What is written for a volume or a container meanwhile is held to its size, as what it writes itself is.
+pub(crate) fn limited() -> Suspended {
+    Suspended::begin(Capability::SysResource)
 }
 
 /// The tree of a root that a path inside lies in, and the rest of the path.

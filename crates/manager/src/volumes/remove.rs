@@ -23,20 +23,25 @@ impl Core {
     /// data, too, and stays.
     pub(crate) fn remove_volume_made_with(&self, name: &str, container: &str) -> Result<()> {
         let lock = self.change_volumes()?;
-        match self.find_volume(name)?.filter(|record| record.whole && record.maker.as_deref() == Some(container)) {
+        match self
+            .find_volume(name)?
+            .filter(|record| record.whole && record.maker.as_deref() == Some(container))
+        {
             Some(record) => self.remove_unused_volume(record, lock).map(drop),
             None => Ok(()),
         }
     }
 
     /// Notes of the volumes of a new container that they are not its maker's alone any more.
-    pub(crate) fn share_volumes(&self, container: &Record, lock: &VolumesLock) -> Result<()> {
+    pub(crate) fn share_volumes(&self, container: &Record) -> Result<()> {
+        let records = self.volume_records();
+        let lock = records.exclusive()?;
         for used in &container.volumes {
             if let Some(mut record) = self.find_volume(&used.state.name)?
                 && record.maker.as_deref().is_some_and(|maker| maker != container.id)
             {
                 record.maker = None;
-                self.volume_records().change(&record, lock)?;
+                records.change(&record, &lock)?;
             }
         }
         Ok(())
@@ -77,7 +82,9 @@ impl Core {
             match self.remove_volume(record.name()) {
                 Ok(name) => removed.push(name),
                 // Somebody was faster, or uses it now.
-                Err(Error::NoSuchVolume { .. } | Error::VolumeInUse { .. } | Error::VolumeUnfinished { .. }) => {}
+                Err(
+                    Error::NoSuchVolume { .. } | Error::VolumeInUse { .. } | Error::VolumeUnfinished { .. },
+                ) => {}
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
@@ -136,7 +143,9 @@ impl Core {
             }
             let name = &used.state.name;
             // The file system may hold it to a size, and would remember that.
-            steps.extend(used.state.options.contains_key("size").then(|| Release::Limit(used.state.path.clone())));
+            steps.extend(
+                used.state.options.contains_key("size").then(|| Release::Limit(used.state.path.clone())),
+            );
             steps.push(Release::Rename(used.state.path.clone(), trash.join(format!("volume-{name}"))));
             steps.push(Release::Unlink(self.volume_records().file(name)));
         }

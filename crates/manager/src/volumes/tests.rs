@@ -1,6 +1,6 @@
 use super::VolumeRecord;
-use crate::error::Error;
 use crate::core::Core;
+use crate::error::Error;
 use crate::intent::{Intent, Verb};
 use crate::store::UsedVolume;
 use crate::testing::{self, FakeLauncher, spec};

@@ -3,6 +3,7 @@
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::volumes::DEFAULT_DRIVER;
+use crate::volumes::bind::is_of_host;
 use crate::volumes::create::Beginning;
 use crate::volumes::fill::open_folder;
 use std::cell::RefCell;
@@ -70,7 +71,7 @@ impl Core {
         let same_kind = *driver == volume.driver;
         let copied = same_kind && wanted.options.is_empty();
         let kind = self.driver_of(volume)?;
-        if copied && kind.shows_what_is_named() {
+        if copied && kind.shows_what_is_named() && (!volume.options.is_empty() || is_of_host(volume)) {
             let problem = format!(
                 "cannot be cloned with the options it has: they say where its data lies, and two volumes with them are one; clone it into \
                  another kind, as by -d {DEFAULT_DRIVER}, or say other options"

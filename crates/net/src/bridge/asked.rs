@@ -2,6 +2,7 @@
 //! which lead to another container.
 
 use super::{BridgeDriver, publish};
+use crate::error::kernel;
 use crate::firewall::Publication;
 use crate::{Error, NetworkSpec, Prefix, PublishedPort, Result};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -48,7 +49,9 @@ pub(super) fn check_others(
     if wanted.is_empty() {
         return Ok(());
     }
-    let mut published = publish::list(network, driver.firewall(network)?)?;
+    let published = driver.firewall(network)?.meeting(&wanted);
+    let mut published =
+        published.map_err(kernel(&network.name, "look for", "the ports that are published"))?;
     // What leads to a name server goes on doing so, beside a container that has the same port elsewhere.
     published.retain(|other| {
         other.port.host != Some(other.to) && !own.iter().any(|address| address.address == other.to)
@@ -63,7 +66,7 @@ pub(super) fn refuse_held(
     published: &[Publication],
 ) -> Result<()> {
     let found = wanted.iter().find_map(|one| {
-        let other = published.iter().find(|other| meet(one, other))?;
+        let other = published.iter().find(|other| one.meets(other))?;
         Some((one.port, other.to))
     });
     match found {
@@ -73,13 +76,6 @@ pub(super) fn refuse_held(
             Err(Error::Published { network: network.name.clone(), port, to })
         }
     }
-}
-
-/// Whether a packet could be for both: a port of one address and the same one of all addresses meet as well.
-fn meet(one: &Publication, other: &Publication) -> bool {
-    let key = |at: &Publication| (at.port.host_port, at.port.protocol, at.to.is_ipv4());
-    let (host, others) = (one.port.host, other.port.host);
-    key(one) == key(other) && (host.is_none() || others.is_none() || host == others)
 }
 
 #[cfg(test)]
@@ -132,8 +128,8 @@ mod tests {
             Publication { port, to: to.parse().unwrap() }
         };
         let (all, one) = (of(None, "10.9.0.2"), of(Some("127.0.0.1"), "10.9.0.3"));
-        assert!(meet(&all, &one) && meet(&one, &all) && meet(&one, &one) && meet(&all, &all));
-        assert!(!meet(&one, &of(Some("127.0.0.2"), "10.9.0.2")));
-        assert!(!meet(&all, &of(None, "fd00::2")), "each family has its own ports");
+        assert!(all.meets(&one) && one.meets(&all) && one.meets(&one) && all.meets(&all));
+        assert!(!one.meets(&of(Some("127.0.0.2"), "10.9.0.2")));
+        assert!(!all.meets(&of(None, "fd00::2")), "each family has its own ports");
     }
 }

@@ -53,6 +53,11 @@ pub(super) fn publish(
             // Of two who were equally fast with two firewalls, none knows who was the first, and both give way.
             Ok(undo) => {
                 elsewhere(driver, network, &publications)?;
+                // Nor does one who has a port of one address while another takes it of all of them; a program that lists rules
+                // has looked while nobody else changed any.
+                if !driver.firewall(network)?.runs_programs() {
+                    asked::check_others(driver, network, wanted, addresses)?;
+                }
                 // Who sent to these ports before, and goes on, was led elsewhere.
                 let forgotten = conntrack::purge_misled(&publications);
                 forgotten.map_err(kernel(&network.name, "forget connections to", "the published ports"))?;

@@ -18,16 +18,20 @@ mod wire;
 
 use super::words::{check, wording};
 use super::{Firewall, NetworkRules, Publication};
-use crate::Undo;
 use crate::netlink::{Part, Socket};
+use crate::{PublishedPort, Undo};
 use batch::{Batch, NotDone};
 use element::Element;
 use present::Present;
 use rustix::io::Errno;
 use rustix::net::netlink::NETFILTER;
 use schema::Written;
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
+
+/// So many ports are looked for by their keys; of more, all that is published is listed at once.
+const FEW: usize = 64;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 /// How often what somebody else changed meanwhile is looked at again.
@@ -267,6 +271,34 @@ impl Firewall for Nftables {
             self.elements(&maps)?.into_iter().map(|(_, _, publication)| publication).collect();
         all.sort_unstable();
         Ok(all)
+    }
+
+    /// By their keys: with a thousand ports, each that comes is compared with those of a single address alone.
+    fn meeting(&self, wanted: &[Publication]) -> io::Result<Vec<Publication>> {
+        let (mut socket, mut found) = (self.socket()?, BTreeSet::new());
+        if wanted.len() > FEW {
+            let all = self.published()?.into_iter();
+            return Ok(all.filter(|other| wanted.iter().any(|one| one.meets(other))).collect());
+        }
+        for one in wanted {
+            let of_all = Publication { port: PublishedPort { host: None, ..one.port }, ..*one };
+            let keys = [Some(one), one.port.host.is_some().then_some(&of_all)];
+            for (map, element) in keys.into_iter().flatten().map(element::of_publication) {
+                let there = present::find(&mut socket, &self.table, map, &element).map_err(|errno| {
+                    NotDone::new(format!("look into the map {map} of {}", self.table), errno)
+                })?;
+                found.extend(there.as_ref().and_then(element::publication));
+            }
+        }
+        for is_ipv6 in [false, true] {
+            let of_all = |one: &&Publication| one.port.host.is_none() && one.to.is_ipv6() == is_ipv6;
+            if wanted.iter().any(|one| of_all(&one)) {
+                let single = self.elements(&[schema::HOST_PORTS[usize::from(is_ipv6)]])?.into_iter();
+                let single = single.map(|(_, _, publication)| publication);
+                found.extend(single.filter(|other| wanted.iter().filter(of_all).any(|one| one.meets(other))));
+            }
+        }
+        Ok(found.into_iter().collect())
     }
 }
 

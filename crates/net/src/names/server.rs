@@ -364,9 +364,11 @@ impl Server {
             return self.upstream.servers().to_vec();
         }
         let container = self.zone.owner(from).unwrap_or_default().to_owned();
-        let reachable = servers.into_iter().filter(|server| match is_sealed {
+        // An address of IPv4 that is written as one of IPv6 is the same server.
+        let servers = servers.into_iter().map(|server| server.to_canonical());
+        let reachable = servers.filter(|server| match is_sealed {
             true => self.may_ask(*server) || self.elsewhere.reaches(&container, *server),
-            false => !server.to_canonical().is_loopback() && !self.elsewhere.is_strange(&container, *server),
+            false => is_elsewhere(*server) && !self.elsewhere.is_strange(&container, *server),
         });
         reachable.map(|server| SocketAddr::new(server, PORT)).collect()
     }
@@ -405,4 +407,9 @@ impl Server {
     fn may_ask(&self, address: IpAddr) -> bool {
         self.subnets.iter().any(|subnet| subnet.contains(address))
     }
+}
+
+/// Whether an address is not this host's own by its kind: who asks at an unspecified one asks on the loopback device.
+fn is_elsewhere(server: IpAddr) -> bool {
+    !server.is_loopback() && !server.is_unspecified()
 }

@@ -18,6 +18,7 @@ pub fn firewall_conformance(make: &dyn Fn() -> Box<dyn Firewall>, networks: [&Ne
         what_is_open_is_told_from_what_is_not,
         what_is_published_outlives_the_process,
         all_are_published_or_none,
+        what_meets_a_port_is_found,
         what_has_no_meaning_is_refused,
         an_undo_takes_away_its_own_and_can_be_repeated,
         withdrawing_is_for_one_address,
@@ -139,6 +140,32 @@ fn all_are_published_or_none(ground: &Ground<'_>) {
         let name = format!("{}/{}", taken.port.host_port, taken.port.protocol);
         assert!(error.to_string().contains(&name), "{error} does not name {name}");
         assert_eq!(ground.published(), there, "a part of what was refused is published");
+    }
+}
+
+fn what_meets_a_port_is_found(ground: &Ground<'_>) {
+    let one = ground.ports(1, 9090);
+    assert_eq!(ground.firewall().meeting(&one).expect("to look where no network is open"), []);
+    let there = ground.ports(0, 8080);
+    ground.opened().publish(&there).expect("ports that are free");
+    let meeting = |wanted: &[Publication]| ground.firewall().meeting(wanted).expect("to look for what meets");
+    assert_eq!(meeting(&one), [], "another number");
+    for known in &there {
+        // Wherever it is to lead, and of whichever address it is wanted.
+        let wanted = Publication { to: ground.address(1, known.to.is_ipv6()), ..*known };
+        assert!(meeting(&[wanted]).contains(known), "{known:?}");
+        let mut of_all = wanted;
+        of_all.port.host = None;
+        let mut found = there.clone();
+        found.retain(|other| of_all.meets(other));
+        found.sort_unstable();
+        assert_eq!(meeting(&[of_all]), found);
+    }
+    for known in there.iter().filter(|one| one.port.host.is_none()) {
+        let mut wanted = *known;
+        let host = if known.to.is_ipv6() { "2001:db8::77" } else { "192.0.2.77" };
+        wanted.port.host = Some(host.parse().expect("an address"));
+        assert_eq!(meeting(&[wanted]), [*known], "a single address and all of them");
     }
 }
 

@@ -157,7 +157,18 @@ pub(super) fn list(table: &str, set: &str) -> Message {
     message
 }
 
-/// The elements that an answer to [`list`] holds.
+/// Asks for the element that has the key of this one.
+pub(super) fn get(table: &str, set: &str, wanted: &Element) -> Message {
+    let mut message = Message::get(kind::GET_ELEMENT, &wire::HEADER);
+    message.put_text(wire::TABLE, table);
+    message.put_text(element::SET, set);
+    message.nest(element::ELEMENTS, |list| {
+        list.nest(ONE, |one| one.nest(element::KEY, |key| key.put(VALUE, &wanted.key)));
+    });
+    message
+}
+
+/// The elements that an answer to [`list`] or [`get`] holds.
 pub(super) fn parse(payload: &[u8]) -> Vec<Element> {
     let nested = |value| Attributes::behind(value, 0);
     let lists =

@@ -83,6 +83,20 @@ pub(super) fn elements(socket: &mut Socket, table: &str, set: &str) -> Result<Ve
     }
 }
 
+/// The element of a set that has the key of this one.
+pub(super) fn find(
+    socket: &mut Socket,
+    table: &str,
+    set: &str,
+    wanted: &Element,
+) -> Result<Option<Element>, Errno> {
+    match socket.get(element::get(table, set, wanted), |payload| element::parse(payload).into_iter().next()) {
+        Ok(element) => Ok(Some(element)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
 fn generation(socket: &mut Socket) -> Result<u32, Errno> {
     let message = Message::get(kind::GET_GENERATION, &[0; wire::HEADER.len()]);
     socket.get(message, |payload| {
