@@ -18,11 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let place = tempfile::tempdir()?;
     let folder = place.path().join("web");
     std::fs::create_dir(&folder)?;
-    let web = Entry {
-        addresses: vec!["10.88.0.2".parse()?],
-        names: vec!["web".to_owned()],
-        ..Entry::default()
-    };
+    let web =
+        Entry { addresses: vec!["10.88.0.2".parse()?], names: vec!["web".to_owned()], ..Entry::default() };
     web.write(&folder, "0123456789ab")?;
 
     let service = Service::new(move || Ok(program.clone()), "tinyd-names-example");
