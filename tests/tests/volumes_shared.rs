@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports trouble by failing")]
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
+use tinyd_tests::remove::remove_tree;
 use tinyd_tests::{Env, require, roots, wait_until};
 
 fn image() -> String {
@@ -104,6 +106,19 @@ fn files_that_were_there_before_an_import_stay_as_they_are() {
     fs::write(&cut, &bytes[..1700]).unwrap();
     import(cut.to_str().unwrap()).fails(1);
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    // Nor does it say anything of the folder itself, which stays as it is, unless the archive does.
+    let alone = env.root().with_file_name("alone.tar");
+    env.other(["tar", "-C", "/", "-cf", alone.to_str().unwrap(), "etc/hostname"]).output().ok();
+    chown(&folder, Some(33), Some(44)).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o2751)).unwrap();
+    import(alone.to_str().unwrap()).ok();
+    let meta = folder.metadata().unwrap();
+    assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o7777), (33, 44, 0o2751));
+    env.tinyd(["volume", "import", "plain", alone.to_str().unwrap()]).ok();
+    let plain = env.root().join("volumes/local/plain").metadata().unwrap();
+    assert_eq!((plain.uid(), plain.mode() & 0o7777), (0, 0o755));
+    env.tinyd(["volume", "rm", "www", "plain"]).ok();
+    remove_tree(&folder.join("etc")).unwrap();
     import(archive).ok();
     assert_eq!(seen("file").as_deref(), Some("new\n"));
     // What says where its data lies is not copied by the same words.

@@ -19,6 +19,7 @@ mod speed;
 mod tests;
 mod walk;
 
+use crate::object::Object;
 use crate::{Error, Result, object};
 use std::os::fd::BorrowedFd;
 
@@ -48,6 +49,24 @@ pub struct Owner {
 /// also where `to` lies in `from`. The half-made copy is left to the caller.
 pub fn tree(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     tree_mapped(from, to, &|owner| owner)
+}
+
+/// Gives the folder `to` the owner, mode, times and extended attributes of `from`, and leaves what is in them.
+///
+/// # Errors
+/// As [`tree`].
+pub fn top(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+    let given = || {
+        let stat = rustix::fs::fstat(from).map_err(Fault::of("look at"))?;
+        let (from, to) = (Object::opened(from), Object::opened(to));
+        attributes::clear(&to)?;
+        attributes::take_over(&from, &stat, &to, &|owner| owner)
+    };
+    given().map_err(|fault: Fault| Error::Path {
+        operation: fault.operation,
+        path: ".".into(),
+        source: fault.source,
+    })
 }
 
 /// As [`tree`], with other owners: each owner in the source (also in access control lists and capabilities, where the other

@@ -82,7 +82,10 @@ impl Core {
         }
         // Whoever gives it places or ports meanwhile writes down the same steps. Nobody waits in a circle: it lives in nobody's
         // network itself.
-        let lock = self.guard(other)?;
+        let lock = self.guard(other).map_err(|error| match error {
+            Error::NoSuchContainer { .. } => state("is gone"),
+            error => error,
+        })?;
         let Some(target) = self.store.record(other)? else { return Err(state("is gone")) };
         let Life::Running(live) = self.life(&target, Some(&lock))? else { return Err(state("does not run")) };
         let file = self.netns_of(&target, live.state.init)?;

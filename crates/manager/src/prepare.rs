@@ -196,9 +196,12 @@ impl Core {
         for mount in missing {
             let (volume, is_new) = self.volume_of(mount, &record.id)?;
             made.extend((is_new && mount.name.is_some()).then(|| volume.state.name.clone()));
+            others |= !is_new && volume.maker.is_some();
             record.volumes.push(UsedVolume { state: volume.state, mount: mount.clone() });
         }
-        self.share_volumes(record)?;
+        if others {
+            self.share_volumes(record)?;
+        }
         let held = self.volume_records().shared()?;
         for used in &record.volumes {
             if self.known_volume(&used.state.name)?.state != used.state {

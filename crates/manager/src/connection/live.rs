@@ -246,7 +246,10 @@ impl Core {
         // First of all: what was another's by the time the container ends must not be taken away.
         self.keep_steps(record, &endpoints)?;
         // Whom it has lost as its way out an internal network's server asks no more, before it is gone.
-        self.tell_servers(record, &endpoints, &self.asked(record, &endpoints)?.lookup)?;
+        // Where that fails the rest is done all the same: what stands in its way is another network's.
+        let told = self
+            .asked(record, &endpoints)
+            .and_then(|asked| self.tell_servers(record, &endpoints, &asked.lookup));
         let netns = self.netns_of(record, init)?;
         let remove = || {
             state.interfaces.iter().try_for_each(|link| {
@@ -267,7 +270,7 @@ impl Core {
         self.tell(record, &endpoints)?;
         // Its monitor may have taken its names from the networks that it has left before they were written anew.
         match process::runs(init) {
-            true => Ok(()),
+            true => told,
             false => self.await_monitor(&record.id).and_then(|()| self.leave_networks(record)),
         }
     }

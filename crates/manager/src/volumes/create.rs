@@ -317,6 +317,7 @@ impl Core {
         records.change(record, &records.shared()?)?;
         self.while_mounted(&record.state, |path| {
             let place = Place::open(path)?;
+            place.be_alone()?;
             if !place.is_empty()? {
                 // A folder, or a server's, that was there before.
                 let problem = format!(
@@ -325,7 +326,7 @@ impl Core {
                 );
                 return Err(Error::invalid("volume", record.name(), problem));
             }
-            // What another import left, which was killed, is nobody's.
+            // What another import left, which was killed, is nobody's: a folder may be that of several volumes.
             place.clear()?;
             let _limited = limited();
             place.bring(fill)

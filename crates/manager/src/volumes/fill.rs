@@ -3,24 +3,19 @@
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::points::is_absent;
-use crate::process::until;
 use crate::store::{Record, UsedVolume, make_folder, remove_tree};
 use crate::volumes::bind::is_of_host;
 use crate::volumes::staging::Place;
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
-use std::time::Duration;
 use tinyd_fs::overlay::{MountedOverlay, Overlay, Writable, needs_user_xattrs};
 use tinyd_ns::caps::{Capability, Suspended};
 use tinyd_runtime::OverlayMount;
-
-/// How long another container may take to fill the same volume.
-const PATIENCE: Duration = Duration::from_secs(600);
 
 impl Core {
     /// Fills the volumes of a new container that are empty, and whose data is there although nothing is mounted.
@@ -88,13 +83,7 @@ impl Core {
     fn fill(&self, used: &UsedVolume, path: &Path, source: Option<OwnedFd>) -> Result<()> {
         let place = Place::open(path)?;
         // One at a time: the second finds it filled.
-        let ask = || rustix::fs::flock(place.folder(), FlockOperation::NonBlockingLockExclusive);
-        let got = until(PATIENCE, || match ask() {
-            Ok(()) => Ok(Some(())),
-            Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
-            Err(errno) => Err(Error::file("lock", path, errno)),
-        })?;
-        got.ok_or(Error::VolumesBusy)?;
+        place.be_alone()?;
         let name = &used.state.name;
         let was_filling = self.known_volume(name)?.filling;
         if was_filling {

@@ -9,14 +9,18 @@
 //! ```
 
 use crate::error::{Error, Result};
+use crate::process::until;
 use crate::volumes::fill::open_folder;
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT};
+use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::time::Duration;
 
+/// How long another one may take to fill the same volume.
+const PATIENCE: Duration = Duration::from_secs(600);
 const COMING: &str = ".tinyd-coming";
 const WHOLE: &str = ".tinyd-whole";
 /// What a file system itself has in its root.
@@ -39,6 +43,17 @@ impl<'a> Place<'a> {
         self.folder.as_fd()
     }
 
+    /// Waits until nobody else fills it, and keeps others from it as long as this lives.
+    pub(super) fn be_alone(&self) -> Result<()> {
+        let ask = || rustix::fs::flock(self.folder(), FlockOperation::NonBlockingLockExclusive);
+        let got = until(PATIENCE, || match ask() {
+            Ok(()) => Ok(Some(())),
+            Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
+            Err(errno) => Err(self.failed("lock")(errno)),
+        })?;
+        got.ok_or(Error::VolumesBusy)
+    }
+
     /// There is nothing of anybody's in it.
     pub(super) fn is_empty(&self) -> Result<bool> {
         let own = [COMING, WHOLE, LOST].map(OsString::from);
@@ -47,8 +62,9 @@ impl<'a> Place<'a> {
 
     /// Nothing is left of a command that was killed, or could not tidy up.
     pub(super) fn is_settled(&self) -> bool {
-        let is_gone = |name| rustix::fs::statat(self.folder(), name, AtFlags::SYMLINK_NOFOLLOW).is_err();
-        [COMING, WHOLE].into_iter().all(is_gone)
+        let look = |name| rustix::fs::statat(self.folder(), name, AtFlags::SYMLINK_NOFOLLOW);
+        // A server that does not answer has it still.
+        [COMING, WHOLE].into_iter().all(|name| matches!(look(name), Err(Errno::NOENT)))
     }
 
     /// Puts right what was left: while nobody else fills the volume.
@@ -75,10 +91,21 @@ impl<'a> Place<'a> {
         self.move_up()
     }
 
+    /// It is as the volume's own folder, which will be as it: what fills it may say nothing of that.
     fn make_coming(&self) -> Result<OwnedFd> {
-        rustix::fs::mkdirat(self.folder(), COMING, Mode::RWXU)
+        let coming = rustix::fs::mkdirat(self.folder(), COMING, Mode::RWXU)
             .and_then(|()| open_in(self.folder(), COMING))
-            .map_err(self.failed("make a folder in"))
+            .map_err(self.failed("make a folder in"))?;
+        self.give_top(self.folder(), coming.as_fd())?;
+        Ok(coming)
+    }
+
+    fn give_top(&self, from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+        tinyd_fs::copy::top(from, to).map_err(|source| Error::Tree {
+            operation: "give its owner and mode to",
+            path: self.path.to_owned(),
+            source: Box::new(source),
+        })
     }
 
     /// Moves up what all of it was there of. What a container has made there since under the same name is the container's.
@@ -99,13 +126,10 @@ impl<'a> Place<'a> {
         let untouched = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT as _ };
         let times = Timestamps { last_access: untouched, last_modification: modified };
         rustix::fs::futimens(&whole, &times).map_err(self.failed("set the time of"))?;
-        // Of a folder that is empty by now: owner, mode, times and attributes.
-        tinyd_fs::copy::tree(whole.as_fd(), self.folder()).map_err(|source| Error::Tree {
-            operation: "give its owner and mode to",
-            path: self.path.to_owned(),
-            source: Box::new(source),
-        })?;
-        self.remove(self.folder(), WHOLE.as_ref())
+        self.give_top(whole.as_fd(), self.folder())?;
+        self.remove(self.folder(), WHOLE.as_ref())?;
+        // Its removal was a change of the volume's folder.
+        rustix::fs::futimens(&self.folder, &times).map_err(self.failed("set the time of"))
     }
 
     fn move_one(&self, from: BorrowedFd<'_>, name: &OsStr) -> Result<()> {

@@ -4,6 +4,8 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::intent::{Found, Intent, Verb, claim};
 use crate::store::unlink;
+use crate::volumes::bind::is_of_host;
+use crate::volumes::staging::Place;
 use crate::volumes::{VolumeRecord, VolumesLock};
 
 impl Core {
@@ -75,6 +77,10 @@ impl Core {
                 Some(found) => state = found,
                 None => return self.volume_records().remove(record.name()),
             }
+        }
+        if is_of_host(&state) && state.path.is_dir() {
+            // Whoever filled it was killed: the folder stays, and the driver knows nothing of what was to come.
+            Place::open(&state.path)?.settle()?;
         }
         driver.remove(&state).map_err(|source| Error::Volume { source })?;
         self.volume_records().remove(record.name())
