@@ -38,6 +38,8 @@ use tinyd_volume::{VolumeDriver, VolumeState};
 
 /// The driver of a volume for which nobody said another.
 pub(crate) const DEFAULT_DRIVER: &str = "local";
+/// The option by which drivers note the size of a volume.
+const SIZE: &str = "size";
 
 /// The lock over all volumes.
 pub(crate) type VolumesLock = RecordsLock<VolumeRecord>;

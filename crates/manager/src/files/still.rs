@@ -93,7 +93,7 @@ impl Core {
         let work: Work<'_, T> = Box::new(work);
         self.while_mounted(&first.state, |path| {
             // As the start would, for which it may not be empty any more.
-            self.fill_volume_at(record, first, path)?;
+            self.fill_volume(record, first, path)?;
             places.insert(first.mount.target.clone(), path.to_owned());
             self.with_volumes(record, others, places, work)
         })

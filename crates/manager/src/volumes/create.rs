@@ -7,13 +7,13 @@ use crate::prepare::settled;
 use crate::process::until;
 use crate::volumes::fill::limited;
 use crate::volumes::staging::Place;
-use crate::volumes::{DEFAULT_DRIVER, VolumeRecord, docker};
+use crate::volumes::{DEFAULT_DRIVER, SIZE, VolumeRecord, docker};
 use crate::{ids, time};
 use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 use tinyd_engine::{VolumeCreate, VolumeMount};
-use tinyd_volume::{VolumeSpec, VolumeState};
+use tinyd_volume::{VolumeSpec, VolumeState, size_bytes};
 
 /// How long another command may take to make the same volume.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -171,11 +171,11 @@ impl Core {
 
     /// In what a volume that is there differs from what was said of the one that is wanted.
     fn difference(&self, wanted: &Wanted, there: &VolumeRecord) -> Option<String> {
-        let size = |text: &str| tinyd_volume::size_bytes(text);
         // The file system counts in blocks.
         let blocks = |bytes: u64| bytes.div_ceil(4096);
         let same = |one: &str, other: &str| {
-            one == other || size(one).is_some_and(|one| size(other).map(blocks) == Some(blocks(one)))
+            one == other
+                || size_bytes(one).is_some_and(|one| size_bytes(other).map(blocks) == Some(blocks(one)))
         };
         if let Some(size) = wanted.spec.size_bytes
             && self.limit_of(there).map(blocks) != Some(blocks(size))
@@ -190,7 +190,7 @@ impl Core {
         let differs = |option: &(&String, &String)| {
             // Not every driver keeps all that it was told.
             there.state.options.get(option.0).is_some_and(|known| !same(known, option.1))
-                || (option.0 == "size" && !there.state.options.contains_key("size"))
+                || (option.0 == SIZE && !there.state.options.contains_key(SIZE))
         };
         if let Some((key, _)) = wanted.spec.options.iter().find(differs) {
             return Some(match there.state.options.get(key) {

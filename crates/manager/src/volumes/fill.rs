@@ -22,25 +22,16 @@ impl Core {
     pub(crate) fn fill_volumes(&self, record: &Record) -> Result<()> {
         for used in &record.volumes {
             if self.driver_of(&used.state)?.is_plain(&used.state) {
-                self.fill_volume(record, used)?;
+                // A plain one lies at its path, mounted or not.
+                self.fill_volume(record, used, &used.state.path)?;
             }
         }
         Ok(())
     }
 
-    /// Fills a volume that is empty, which is mounted for the container while it runs.
-    pub(super) fn fill_volume(&self, record: &Record, used: &UsedVolume) -> Result<()> {
-        if is_of_host(&used.state) {
-            return Ok(());
-        }
-        let driver = self.driver_of(&used.state)?;
-        let path = driver.mount(&used.state, &record.id).map_err(|source| Error::Volume { source })?;
-        self.fill_volume_at(record, used, &path)
-    }
-
     /// Fills a volume that is empty, and lies there. What was left by whoever was killed at that is put right first, also where
     /// nothing is filled in.
-    pub(crate) fn fill_volume_at(&self, record: &Record, used: &UsedVolume, path: &Path) -> Result<()> {
+    pub(crate) fn fill_volume(&self, record: &Record, used: &UsedVolume, path: &Path) -> Result<()> {
         if is_of_host(&used.state) {
             return Ok(());
         }

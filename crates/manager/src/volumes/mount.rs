@@ -55,7 +55,7 @@ impl Core {
             mark.parent().map_or(Ok(()), |folder| make_folder(folder, 0o700))?;
             make_folder(&mark, 0o700)?;
         }
-        let mut elsewhere = Vec::new();
+        let (mut elsewhere, mut mounted) = (Vec::new(), Vec::new());
         for used in &record.volumes {
             let driver = self.driver_of(&used.state)?;
             // Nobody turns one that has earlier states back to one of them meanwhile; who comes later sees that this container is
@@ -68,11 +68,12 @@ impl Core {
                 elsewhere.push((used.mount.target.clone(), source_of(used, &path)));
             }
             drop(held);
-        }
-        for used in &record.volumes {
-            if !self.driver_of(&used.state)?.is_plain(&used.state) {
-                self.fill_volume(record, used)?;
+            if !driver.is_plain(&used.state) {
+                mounted.push((used, path));
             }
+        }
+        for (used, path) in mounted {
+            self.fill_volume(record, used, &path)?;
         }
         match elsewhere.is_empty() {
             true => Ok(()),

@@ -5,7 +5,7 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::intent::{Intent, Verb};
 use crate::store::Record;
-use crate::volumes::{VolumeRecord, VolumesLock, users};
+use crate::volumes::{SIZE, VolumeRecord, VolumesLock, users};
 use tinyd_runtime::Release;
 
 impl Core {
@@ -144,7 +144,7 @@ impl Core {
             let name = &used.state.name;
             // The file system may hold it to a size, and would remember that.
             steps.extend(
-                used.state.options.contains_key("size").then(|| Release::Limit(used.state.path.clone())),
+                used.state.options.contains_key(SIZE).then(|| Release::Limit(used.state.path.clone())),
             );
             steps.push(Release::Rename(used.state.path.clone(), trash.join(format!("volume-{name}"))));
             steps.push(Release::Unlink(self.volume_records().file(name)));
@@ -191,9 +191,7 @@ impl Core {
         self.announce_of("volume", "destroy", &name, &[("driver", record.state.driver)]);
         Ok(name)
     }
-}
 
-impl Core {
     /// A volume whose driver has refused to remove it is there as before. Whether it is: one that is not whole any more can only go.
     fn keep_refused(&self, mut record: VolumeRecord) -> Result<bool> {
         if self.driver_of(&record.state)?.inspect(&record.state).is_ok_and(|seen| !seen.available) {

@@ -45,13 +45,16 @@ impl<'a> Place<'a> {
 
     /// Waits until nobody else fills it, and keeps others from it as long as this lives.
     pub(super) fn be_alone(&self) -> Result<()> {
-        let ask = || rustix::fs::flock(self.folder(), FlockOperation::NonBlockingLockExclusive);
-        let got = until(PATIENCE, || match ask() {
-            Ok(()) => Ok(Some(())),
-            Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
+        until(PATIENCE, || Ok(self.is_alone()?.then_some(())))?.ok_or(Error::VolumesBusy)
+    }
+
+    /// The same, if nobody else fills it.
+    pub(super) fn is_alone(&self) -> Result<bool> {
+        match rustix::fs::flock(self.folder(), FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(false),
             Err(errno) => Err(self.failed("lock")(errno)),
-        })?;
-        got.ok_or(Error::VolumesBusy)
+        }
     }
 
     /// There is nothing of anybody's in it.

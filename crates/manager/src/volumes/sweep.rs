@@ -79,8 +79,12 @@ impl Core {
             }
         }
         if is_of_host(&state) && state.path.is_dir() {
-            // Whoever filled it was killed: the folder stays, and the driver knows nothing of what was to come.
-            Place::open(&state.path)?.settle()?;
+            // Whoever filled it was killed: the folder stays, and the driver knows nothing of what was to come. Who fills it by now, for
+            // another volume, has seen to that.
+            let place = Place::open(&state.path)?;
+            if place.is_alone()? {
+                place.settle()?;
+            }
         }
         driver.remove(&state).map_err(|source| Error::Volume { source })?;
         self.volume_records().remove(record.name())

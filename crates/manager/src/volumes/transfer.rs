@@ -2,10 +2,10 @@
 
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::volumes::DEFAULT_DRIVER;
 use crate::volumes::bind::is_of_host;
 use crate::volumes::create::Beginning;
 use crate::volumes::fill::open_folder;
+use crate::volumes::{DEFAULT_DRIVER, SIZE};
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write as _};
@@ -15,8 +15,6 @@ use tinyd_engine::{ArchiveSummary, VolumeCreate, VolumeExport};
 use tinyd_fs::archive::{self, Compression, Devices, Pack, Summary, Unpack};
 use tinyd_volume::VolumeState;
 
-/// The option by which drivers note the size of a volume.
-const SIZE: &str = "size";
 /// Bytes that are read or written at once.
 pub(crate) const CHUNK: usize = 1 << 20;
 

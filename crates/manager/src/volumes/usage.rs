@@ -2,7 +2,7 @@
 
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::volumes::{VolumeRecord, users};
+use crate::volumes::{SIZE, VolumeRecord, users};
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags, openat2, statx,
 };
@@ -65,7 +65,7 @@ impl Core {
         match driver.quota() {
             Some(quota) => quota.usage(&record.state).ok()?.limit,
             // As a driver that holds a volume to it notes it.
-            None => record.state.options.get("size")?.parse().ok(),
+            None => record.state.options.get(SIZE)?.parse().ok(),
         }
     }
 }

@@ -347,31 +347,27 @@ mod tests {
         assert!(own.symlink_metadata().is_err() && others.symlink_metadata().is_ok());
     }
 
-    #[test]
-    fn a_program_that_fails_or_is_not_there_stops_no_later_step() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let missing = Release::Run {
+    fn missing() -> Release {
+        Release::Run {
             program: "/no/such/program".into(),
             arguments: Vec::new(),
             environment: Vec::new(),
             stdin: Vec::new(),
             strict: false,
-        };
+        }
+    }
+
+    #[test]
+    fn a_program_that_fails_or_is_not_there_stops_no_later_step() {
+        let file = tempfile::NamedTempFile::new().unwrap();
         let unlink = Release::Unlink(file.path().to_owned());
-        let _ = release(&[], &[missing, shell("exit 3", &[], ""), unlink], "1234");
+        let _ = release(&[], &[missing(), shell("exit 3", &[], ""), unlink], "1234");
         assert!(!file.path().exists());
     }
 
     #[test]
     fn what_says_that_something_is_held_stays_where_a_program_could_not_take_it_away() {
         let folder = tempfile::tempdir().unwrap();
-        let missing = Release::Run {
-            program: "/no/such/program".into(),
-            arguments: Vec::new(),
-            environment: Vec::new(),
-            stdin: Vec::new(),
-            strict: false,
-        };
         let strict = |step: &Release| match step.clone() {
             Release::Run { program, arguments, environment, stdin, .. } => {
                 Release::Run { program, arguments, environment, stdin, strict: true }
@@ -386,7 +382,7 @@ mod tests {
             (strict(&one), true),
             (shell("exit 4", &[], ""), true),
             (shell("kill -9 $$", &[], ""), true),
-            (missing, true),
+            (missing(), true),
         ] {
             let [told, before, pin, record, next, other] =
                 ["told", "before", "pin", "record", "next", "other"].map(|name| folder.path().join(name));
